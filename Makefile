@@ -1,0 +1,29 @@
+# pgtunsync: PGXS build.  `make && sudo make install`; `make installcheck` needs the servers that test/check.sh starts.
+
+EXTENSION = pgtunsync
+EXTVERSION = 0.1.0
+
+MODULE_big = pgtunsync
+OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
+ROOM_HEADERS = $(wildcard src/*.h)
+
+DATA = $(filter-out sql/$(EXTENSION)--$(EXTVERSION).sql, $(wildcard sql/$(EXTENSION)--*--*.sql))
+DATA_built = sql/$(EXTENSION)--$(EXTVERSION).sql
+
+REGRESS = $(patsubst sql/test_%.sql,test_%,$(wildcard sql/test_*.sql))
+REGRESS_OPTS = --inputdir=. --load-extension=$(EXTENSION)
+
+PG_CONFIG ?= pg_config
+PG_CPPFLAGS = -I$(libpq_srcdir) $(shell pkg-config --cflags libssh2 yaml-0.1)
+PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers $(if $(WERROR),-Werror)
+SHLIB_LINK = $(libpq) $(shell pkg-config --libs libssh2 yaml-0.1)
+
+EXTRA_CLEAN = sql/$(EXTENSION)--$(EXTVERSION).sql
+
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+include $(PGXS)
+
+$(OBJS): $(ROOM_HEADERS)
+
+sql/$(EXTENSION)--$(EXTVERSION).sql: sql/$(EXTENSION).sql
+	cp $< $@

@@ -1,0 +1,91 @@
+--
+-- What a session sees of pgtunsync without any source: spellings, settings,
+-- rights, the audit's visibility.  With VERBOSITY sqlstate, an error is its code:
+-- 58P01 (the environment file is missing) is as far as a call can get here.
+--
+CREATE EXTENSION IF NOT EXISTS pgtunsync;
+\set VERBOSITY sqlstate
+SET client_min_messages = warning;
+SET pgtunsync.env_file = '/nonexistent/env.pgsync';
+
+-- every natural spelling resolves without casts: all 58P01
+SELECT pgtunsync.pull();
+SELECT pgtunsync.pull('users');
+SELECT pgtunsync.pull('users,orders');
+SELECT pgtunsync.pull('{users,orders}');
+SELECT pgtunsync.pull('<users>');
+SELECT pgtunsync.pull('group:core');
+SELECT pgtunsync.pull('{users}', 'core');
+SELECT pgtunsync.pull(ARRAY['users']);
+SELECT pgtunsync.pull(ARRAY['users'], 'core');
+SELECT pgtunsync.pull(NULL, 'core');
+SELECT pgtunsync.pull(grp => 'core');
+SELECT pgtunsync.pull('users', jobs => 1);
+SELECT pgtunsync.pull('users', on_error => 'abort', jobs => 2);
+SELECT pgtunsync.pull(tables => '{users}');
+SELECT pgtunsync.pull(spec => 'users');
+
+-- bad arguments, all 22023 but the null, 22004
+SELECT pgtunsync.pull('{}'::text[]);
+SELECT pgtunsync.pull(ARRAY['users', NULL]);
+SELECT pgtunsync.pull('');
+SELECT pgtunsync.pull('users,,orders');
+SELECT pgtunsync.pull('users', jobs => 0);
+SELECT pgtunsync.pull('users', jobs => 65);
+SELECT pgtunsync.pull('users', on_error => 'ignore');
+
+-- where nothing may be written: 25006
+BEGIN READ ONLY;
+SELECT pgtunsync.pull('users');
+ROLLBACK;
+
+-- runs that do not exist: 42704
+SELECT pgtunsync.wait(0);
+SELECT pgtunsync.cancel(0);
+
+-- each call that got as far as a leader has one row, in a final state
+SELECT status, sqlstate, count(*) FROM pgtunsync.runs GROUP BY 1, 2;
+SELECT requested_tables, requested_group, options ->> 'on_error' AS on_error
+  FROM pgtunsync.runs ORDER BY id LIMIT 4;
+
+-- an ordinary role: no EXECUTE (42501), no say in the files, sees its own runs only
+CREATE ROLE regress_pgtunsync_user;
+SET ROLE regress_pgtunsync_user;
+SELECT pgtunsync.pull('users');
+SELECT pgtunsync.wait(1);
+SELECT pgtunsync.cancel(1);
+SET pgtunsync.env_file = '/etc/passwd';
+SET pgtunsync.config_file = '/etc/passwd';
+SET pgtunsync.jobs = 2;
+SELECT count(*) FROM pgtunsync.runs;
+SELECT count(*) FROM pgtunsync.run_tables;
+INSERT INTO pgtunsync.runs (started_at, role, database, options, status)
+  VALUES (now(), 'x', 'y', '{}', 'succeeded');
+UPDATE pgtunsync.runs SET status = 'succeeded';
+DELETE FROM pgtunsync.runs;
+RESET ROLE;
+
+-- with EXECUTE it gets as far as anyone (58P01) and sees that run
+GRANT EXECUTE ON FUNCTION pgtunsync.pull(text, text, integer, text, boolean) TO regress_pgtunsync_user;
+SET ROLE regress_pgtunsync_user;
+SELECT pgtunsync.pull('users');
+SELECT role, status, sqlstate FROM pgtunsync.runs;
+RESET ROLE;
+
+-- monitors see all
+GRANT pg_monitor TO regress_pgtunsync_user;
+SET ROLE regress_pgtunsync_user;
+SELECT count(*) > 10 AS sees_all FROM pgtunsync.runs;
+RESET ROLE;
+REVOKE EXECUTE ON FUNCTION pgtunsync.pull(text, text, integer, text, boolean) FROM regress_pgtunsync_user;
+DROP ROLE regress_pgtunsync_user;
+
+-- every function and table is explained
+SELECT p.oid::regprocedure FROM pg_proc p
+ WHERE pronamespace = 'pgtunsync'::regnamespace AND obj_description(p.oid, 'pg_proc') IS NULL;
+SELECT c.oid::regclass FROM pg_class c
+ WHERE relnamespace = 'pgtunsync'::regnamespace AND relkind = 'r' AND obj_description(c.oid, 'pg_class') IS NULL;
+
+-- dropped without a trace
+DROP EXTENSION pgtunsync;
+SELECT count(*) FROM pg_namespace WHERE nspname = 'pgtunsync';

@@ -1,0 +1,61 @@
+/*-------------------------------------------------------------------------
+ *
+ * audit.h
+ *	  What happened: pgtunsync.runs and pgtunsync.run_tables.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef AUDIT_H
+#define AUDIT_H
+
+#include "datatype/timestamp.h"
+#include "plan.h"
+#include "run.h"
+
+/* One table's outcome. */
+typedef struct AuditTable
+{
+	const TablePlan *plan;
+	const char *status;			/* succeeded, failed, skipped */
+	int64		rows;			/* -1: not known */
+	int64		bytes;
+	double		seconds;
+	const char *error;
+	int			sqlerrcode;
+} AuditTable;
+
+/* Sums over the tables that were replaced. */
+typedef struct AuditTotals
+{
+	int			tables;
+	int64		rows;
+	int64		bytes;
+} AuditTotals;
+
+/* All of these write in the current transaction, as superuser. */
+
+/* Marks runs whose leader vanished as crashed; returns how many. */
+extern int	audit_mark_crashed(void);
+
+/* Inserts the row of a run that begins, with this process as its leader. */
+extern int64 audit_begin(const RunRequest *request);
+
+/* Adds where the run goes: texts without secrets, NULL leaves as it is. */
+extern void audit_route(int64 run_id, const char *source, const char *ssh_host,
+						const char *tunnel);
+
+extern void audit_table(int64 run_id, const AuditTable *table);
+
+/* The final state; error may be NULL. */
+extern void audit_finish(int64 run_id, const char *status, const AuditTotals *totals,
+						 const char *error, int sqlerrcode);
+
+/* Is that process still the leader it was when it started at that time? */
+extern bool audit_leader_alive(int pid, TimestampTz started_at);
+
+/*
+ * Raises INSUFFICIENT_PRIVILEGE unless the current user is the run's role, a member of it, of pg_signal_backend, or superuser.
+ */
+extern void audit_check_may_cancel(int64 run_id);
+
+#endif							/* AUDIT_H */

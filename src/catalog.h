@@ -1,0 +1,93 @@
+/*-------------------------------------------------------------------------
+ *
+ * catalog.h
+ *	  What both databases have: relations, columns, owned sequences, in one
+ *	  shape, so that they can be compared.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CATALOG_H
+#define CATALOG_H
+
+#include "access/attnum.h"
+#include "nodes/pg_list.h"
+#include "utils/hsearch.h"
+
+typedef struct CatalogColumn
+{
+	char	   *name;
+	AttrNumber	attnum;
+	char	   *type;			/* format_type(); names outside pg_catalog qualified */
+	Oid			typid;
+	Oid			base_typid;		/* of a domain: what is below it */
+	bool		generated;		/* computed: a COPY cannot name it */
+	bool		needs_value;	/* local: NOT NULL, and nothing fills it in */
+	bool		readable;		/* source: SELECT is granted */
+} CatalogColumn;
+
+typedef struct CatalogSequence
+{
+	Oid			oid;
+	char	   *schema;
+	char	   *name;
+	AttrNumber	attnum;			/* of the column that owns it */
+	bool		readable;		/* source: SELECT is granted */
+} CatalogSequence;
+
+typedef struct CatalogRelation
+{
+	Oid			oid;
+	char	   *schema;
+	char	   *name;
+	char		kind;			/* pg_class.relkind */
+	char		persistence;	/* pg_class.relpersistence */
+	bool		is_partition;
+	struct CatalogRelation *parent; /* of a partition, if it was read */
+	List	   *leaves;			/* of a partitioned table: its lowest partitions */
+	bool		extension_member;	/* local: an extension made it */
+	bool		readable;		/* source: SELECT is granted on all of it */
+	bool		reachable;		/* source: USAGE on its schema is granted */
+	bool		row_security;	/* source: policies apply to us */
+	double		bytes;			/* source: relpages with toast, in bytes */
+	double		rows;			/* source: reltuples, -1 unknown */
+
+	/* read for chosen tables only */
+	List	   *columns;		/* of CatalogColumn * */
+	List	   *sequences;		/* of CatalogSequence * */
+} CatalogRelation;
+
+typedef struct Catalog
+{
+	List	   *relations;		/* of CatalogRelation * */
+	HTAB	   *by_name;
+	HTAB	   *by_oid;
+} Catalog;
+
+/* An empty catalog in the current memory context. */
+extern Catalog *catalog_create(void);
+
+/*
+ * Adds a relation, which must stay where it is; names too long for this server
+ * are left out (they can have no counterpart), which gives false.
+ */
+extern bool catalog_add(Catalog *catalog, CatalogRelation *relation);
+
+/* Says that child is a partition of parent; unknown ones are ignored. */
+extern void catalog_set_parent(Catalog *catalog, Oid child, Oid parent);
+
+/* Fills in CatalogRelation.leaves, once all partitions are known. */
+extern void catalog_find_leaves(Catalog *catalog);
+
+/* Both NULL when there is none. */
+extern CatalogRelation *catalog_find(const Catalog *catalog, const char *schema,
+									 const char *name);
+extern CatalogRelation *catalog_find_oid(const Catalog *catalog, Oid oid);
+
+/*
+ * Names for SQL that the source runs: always quoted, since its keywords need
+ * not be ours.
+ */
+extern char *catalog_sql_name(const char *schema, const char *name);
+extern char *catalog_sql_identifier(const char *name);
+
+#endif							/* CATALOG_H */

@@ -1,0 +1,157 @@
+/*-------------------------------------------------------------------------
+ *
+ * compat.h
+ *	  Differences between PostgreSQL 14 and 18, and nothing else.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef COMPAT_H
+#define COMPAT_H
+
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+#if PG_VERSION_NUM < 140000 || PG_VERSION_NUM >= 190000
+#error "pgtunsync supports PostgreSQL 14 to 18"
+#endif
+
+/* 15 added force_flush */
+#if PG_VERSION_NUM >= 150000
+#define compat_shm_mq_send(queue, len, data, nowait, force) \
+	shm_mq_send(queue, len, data, nowait, force)
+#else
+#define compat_shm_mq_send(queue, len, data, nowait, force) \
+	shm_mq_send(queue, len, data, nowait)
+#endif
+
+/* 15 renamed it; before, it only warned */
+#if PG_VERSION_NUM >= 150000
+#define compat_mark_guc_prefix_reserved(prefix) MarkGUCPrefixReserved(prefix)
+#else
+#define compat_mark_guc_prefix_reserved(prefix) EmitWarningsOnPlaceholders(prefix)
+#endif
+
+/* 17 added orstronger */
+#if PG_VERSION_NUM >= 170000
+#define compat_lock_held_by_me(tag, mode) LockHeldByMe(tag, mode, false)
+#else
+#define compat_lock_held_by_me(tag, mode) LockHeldByMe(tag, mode)
+#endif
+
+/* 17 moved the virtual transaction id's parts */
+#if PG_VERSION_NUM >= 170000
+#define compat_vxid_same_backend(a, b) ((a).procNumber == (b).procNumber)
+#else
+#define compat_vxid_same_backend(a, b) ((a).backendId == (b).backendId)
+#endif
+
+
+/* 17 added opclass options and statistics targets to index_create() */
+#if PG_VERSION_NUM >= 170000
+#define compat_opclass_options(index) compat_index_attoptions(index)
+static inline Datum *
+compat_index_attoptions(Relation index)
+{
+	int			natts = index->rd_att->natts;
+	Datum	   *options = palloc0(sizeof(Datum) * natts);
+
+	for (int i = 0; i < natts; i++)
+		options[i] = get_attoptions(index->rd_id, i + 1);
+	return options;
+}
+#define compat_index_create(heap, name, info, columns, model, classes, options, reloptions, flags) \
+	index_create(heap, name, InvalidOid, InvalidOid, InvalidOid, InvalidOid, info, columns, \
+				 (model)->rd_rel->relam, (model)->rd_rel->reltablespace, \
+				 (model)->rd_indcollation, classes, compat_opclass_options(model), options, \
+				 NULL, reloptions, flags, 0, true, true, NULL)
+#else
+#define compat_index_create(heap, name, info, columns, model, classes, options, reloptions, flags) \
+	index_create(heap, name, InvalidOid, InvalidOid, InvalidOid, InvalidOid, info, columns, \
+				 (model)->rd_rel->relam, (model)->rd_rel->reltablespace, \
+				 (model)->rd_indcollation, classes, options, \
+				 reloptions, flags, 0, true, true, NULL)
+#endif
+
+/*
+ * 16 moved permissions from the range table to a list of their own, 18 asks for
+ * the relations that need no pruning; BeginCopyFrom() looks at the ParseState.
+ */
+#if PG_VERSION_NUM >= 160000
+#define compat_init_range_table(estate, pstate, rte) \
+	do { \
+		RTEPermissionInfo *perminfo_ = addRTEPermissionInfo(&(pstate)->p_rteperminfos, rte); \
+		perminfo_->requiredPerms = ACL_INSERT; \
+		(pstate)->p_rtable = list_make1(rte); \
+		compat_exec_init_range_table(estate, pstate); \
+	} while (0)
+#else
+#define compat_init_range_table(estate, pstate, rte) \
+	do { \
+		(pstate)->p_rtable = list_make1(rte); \
+		ExecInitRangeTable(estate, (pstate)->p_rtable); \
+	} while (0)
+#endif
+#if PG_VERSION_NUM >= 180000
+#define compat_exec_init_range_table(estate, pstate) \
+	ExecInitRangeTable(estate, (pstate)->p_rtable, (pstate)->p_rteperminfos, bms_make_singleton(1))
+#elif PG_VERSION_NUM >= 160000
+#define compat_exec_init_range_table(estate, pstate) \
+	ExecInitRangeTable(estate, (pstate)->p_rtable, (pstate)->p_rteperminfos)
+#endif
+
+/* 17 made the owner of the events a ResourceOwner; NULL: we free them */
+#if PG_VERSION_NUM >= 170000
+#define compat_create_wait_event_set(context, n) CreateWaitEventSet(NULL, n)
+#else
+#define compat_create_wait_event_set(context, n) CreateWaitEventSet(context, n)
+#endif
+
+/* 18 counts frozen pages */
+#if PG_VERSION_NUM >= 180000
+#define compat_exchange_relallfrozen(a, b) EXCHANGE(int32, (a)->relallfrozen, (b)->relallfrozen)
+#else
+#define compat_exchange_relallfrozen(a, b) ((void) 0)
+#endif
+
+/* since 17 smgr entries cannot dangle */
+#if PG_VERSION_NUM >= 170000
+#define compat_close_smgr(relid) ((void) 0)
+#else
+#define compat_close_smgr(relid) RelationCloseSmgrByOid(relid)
+#endif
+
+/* 18 wants to know since when */
+#if PG_VERSION_NUM >= 180000
+#define compat_report_analyze(rel, live) pgstat_report_analyze(rel, live, 0, true, GetCurrentTimestamp())
+#else
+#define compat_report_analyze(rel, live) pgstat_report_analyze(rel, live, 0, true)
+#endif
+
+/* 15 and 18 added what a foreign key does on delete, and its PERIOD */
+#if PG_VERSION_NUM >= 150000
+#define compat_deconstruct_fk(tuple, n, fk, pk, ops) \
+	DeconstructFkConstraintRow(tuple, n, fk, pk, ops, NULL, NULL, NULL, NULL)
+#else
+#define compat_deconstruct_fk(tuple, n, fk, pk, ops) \
+	DeconstructFkConstraintRow(tuple, n, fk, pk, ops, NULL, NULL)
+#endif
+
+/* 18 has foreign keys that are declared but not enforced */
+#if PG_VERSION_NUM >= 180000
+#define compat_constraint_enforced(con) ((con)->conenforced)
+#else
+#define compat_constraint_enforced(con) true
+#endif
+
+/* libssh2 1.11.1 gave callbacks a type of their own */
+#ifdef LIBSSH2_VERSION_NUM
+#if LIBSSH2_VERSION_NUM >= 0x010b01
+#define compat_libssh2_set_callback(session, which, function) \
+	((void) libssh2_session_callback_set2(session, which, (libssh2_cb_generic *) (function)))
+#else
+#define compat_libssh2_set_callback(session, which, function) \
+	((void) libssh2_session_callback_set(session, which, (void *) (function)))
+#endif
+#endif
+
+#endif							/* COMPAT_H */

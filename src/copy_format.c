@@ -1,0 +1,159 @@
+/*-------------------------------------------------------------------------
+ *
+ * copy_format.c
+ *	  Binary or text, and the COPY that the source runs.
+ *
+ * Binary saves most of what a load costs in CPU, but a receive function
+ * believes what it gets.  So it is used only between the same built-in types,
+ * whose binary form has not changed over the releases that we talk to: their
+ * OIDs are the same everywhere, and an OID also stands in each binary array.
+ * Types that carry OIDs of the source in their values (reg*, composite),
+ * that extensions made, or whose input does more than their receive function
+ * go as text.  One other column makes the whole table go as text, as a COPY
+ * has one format.
+ *
+ * Lengths and precisions may differ: receive functions enforce the local
+ * type modifier as input functions do.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/transam.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "lib/stringinfo.h"
+#include "utils/lsyscache.h"
+
+#include "copy_format.h"
+
+/* Is the binary form of this built-in scalar type stable? */
+static bool
+is_stable_type(Oid typid)
+{
+	switch (typid)
+	{
+		case BOOLOID:
+		case BYTEAOID:
+		case CHAROID:
+		case NAMEOID:
+		case INT2OID:
+		case INT4OID:
+		case INT8OID:
+		case OIDOID:
+		case FLOAT4OID:
+		case FLOAT8OID:
+		case NUMERICOID:
+		case CASHOID:
+		case TEXTOID:
+		case VARCHAROID:
+		case BPCHAROID:
+		case DATEOID:
+		case TIMEOID:
+		case TIMETZOID:
+		case TIMESTAMPOID:
+		case TIMESTAMPTZOID:
+		case INTERVALOID:
+		case UUIDOID:
+		case JSONOID:
+		case JSONBOID:
+		case INETOID:
+		case CIDROID:
+		case MACADDROID:
+		case MACADDR8OID:
+		case BITOID:
+		case VARBITOID:
+		case POINTOID:
+		case LSEGOID:
+		case LINEOID:
+		case PATHOID:
+		case BOXOID:
+		case POLYGONOID:
+		case CIRCLEOID:
+		case TSVECTOROID:
+		case TSQUERYOID:
+		case INT4RANGEOID:
+		case INT8RANGEOID:
+		case NUMRANGEOID:
+		case DATERANGEOID:
+		case TSRANGEOID:
+		case TSTZRANGEOID:
+		case INT4MULTIRANGEOID:
+		case INT8MULTIRANGEOID:
+		case NUMMULTIRANGEOID:
+		case DATEMULTIRANGEOID:
+		case TSMULTIRANGEOID:
+		case TSTZMULTIRANGEOID:
+			return true;
+		default:
+			return false;
+	}
+}
+
+/* Infinite intervals came with 17; older servers take them for finite ones. */
+static bool
+differs_in_meaning(Oid typid, int source_version)
+{
+	return typid == INTERVALOID && source_version >= 170000 && PG_VERSION_NUM < 170000;
+}
+
+/* All of these are their characters, and each receive function checks its own. */
+static bool
+is_text_like(Oid typid)
+{
+	return typid == TEXTOID || typid == VARCHAROID || typid == BPCHAROID;
+}
+
+bool
+copy_column_binary(const CatalogColumn *source, const CatalogColumn *local,
+				   int source_version)
+{
+	Oid			typid = local->base_typid;
+	Oid			element;
+
+	if (is_text_like(source->base_typid) && is_text_like(typid))
+		return true;
+	if (source->base_typid != typid || typid >= FirstGenbkiObjectId)
+		return false;
+	element = get_element_type(typid);
+	if (OidIsValid(element))
+		typid = element;
+	return is_stable_type(typid) && !differs_in_meaning(typid, source_version);
+}
+
+/*
+ * A plain COPY of the table is the fastest on the source and never includes
+ * children, but it names no generated column and not "no column at all".  A
+ * partitioned table has its rows in its partitions.
+ */
+char *
+copy_statement(const CatalogRelation *source, List *columns, bool binary)
+{
+	char	   *table = catalog_sql_name(source->schema, source->name);
+	bool		plain = source->kind == RELKIND_RELATION && columns != NIL;
+	StringInfoData names;
+	StringInfoData sql;
+	ListCell   *lc;
+
+	initStringInfo(&names);
+	foreach(lc, columns)
+	{
+		CatalogColumn *column = lfirst(lc);
+
+		if (column->generated)
+			plain = false;
+		appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "",
+						 catalog_sql_identifier(column->name));
+	}
+
+	initStringInfo(&sql);
+	if (plain)
+		appendStringInfo(&sql, "COPY %s (%s) TO STDOUT", table, names.data);
+	else
+		appendStringInfo(&sql, "COPY (SELECT %s%sFROM %s%s) TO STDOUT",
+						 names.data, columns != NIL ? " " : "",
+						 source->kind == RELKIND_PARTITIONED_TABLE ? "" : "ONLY ", table);
+	if (binary)
+		appendStringInfoString(&sql, " (FORMAT binary)");
+	return sql.data;
+}

@@ -1,0 +1,23 @@
+/*-------------------------------------------------------------------------
+ *
+ * copy_format.h
+ *	  Binary or text, and the COPY that the source runs.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef COPY_FORMAT_H
+#define COPY_FORMAT_H
+
+#include "catalog.h"
+
+/*
+ * Does the binary form of the source's column mean the same to the local one?
+ * source_version: as PQserverVersion().
+ */
+extern bool copy_column_binary(const CatalogColumn *source, const CatalogColumn *local,
+							   int source_version);
+
+/* COPY … TO STDOUT of these columns (CatalogColumn * of the source, in order). */
+extern char *copy_statement(const CatalogRelation *source, List *columns, bool binary);
+
+#endif							/* COPY_FORMAT_H */

@@ -1,0 +1,19 @@
+/*-------------------------------------------------------------------------
+ *
+ * destination.h
+ *	  PGSYNC_TO_URL: is it this very database?
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef DESTINATION_H
+#define DESTINATION_H
+
+#include "env_file.h"
+
+/*
+ * Raises CONFIG_FILE_ERROR unless PGSYNC_TO_URL is unset or names this
+ * database on this server.  Its password is never shown.
+ */
+extern void destination_check(const EnvFile *env, const char *database);
+
+#endif							/* DESTINATION_H */

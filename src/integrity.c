@@ -1,0 +1,578 @@
+/*-------------------------------------------------------------------------
+ *
+ * integrity.c
+ *	  Foreign keys, checked as sets.
+ *
+ * The rows came in without any trigger, so each foreign key that touches a
+ * pulled table is checked once, at the end, over all rows: an anti-join with the
+ * constraint's own operators, of the kind that RI_Initial_Check() in
+ * ri_triggers.c runs for ALTER TABLE … ADD FOREIGN KEY.  Where an end is
+ * staged, its staging heap stands for it.
+ *
+ * Keys with both ends staged are checked before any target is locked; only
+ * those that lead to a table outside the run wait for the locks.
+ *
+ * Left alone: NOT VALID keys (as a restore leaves them) and NOT ENFORCED ones.
+ * A key of a partitioned table has a pg_constraint row for each leaf, which is
+ * where it is checked; a partitioned table that is referenced is read as
+ * all of its leaves.
+ *
+ * Comparing keys can run code of users: a cast that one of them made for a
+ * type of theirs.  Built-in types cannot; for all else the query runs as the
+ * referencing table's owner (see check_as()).
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/transam.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_constraint.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_operator.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "nodes/parsenodes.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/hsearch.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+
+#include "compat.h"
+#include "integrity.h"
+#include "owner.h"
+#include "pgtunsync.h"
+
+/* how many keys an error shows */
+#define SAMPLE_KEYS		5
+/* how many violated constraints it names */
+#define SHOWN_VIOLATIONS	10
+
+/* One foreign key, taken apart. */
+typedef struct ForeignKey
+{
+	Oid			oid;
+	char	   *name;
+	Oid			fk_relid;		/* the referencing table */
+	Oid			pk_relid;		/* the referenced one */
+	bool		match_full;
+	int			nkeys;
+	AttrNumber	fk_attnums[INDEX_MAX_KEYS];
+	AttrNumber	pk_attnums[INDEX_MAX_KEYS];
+	Oid			operators[INDEX_MAX_KEYS];	/* pk = fk */
+} ForeignKey;
+
+/* A foreign key that the new rows would violate. */
+typedef struct Violation
+{
+	ForeignKey *key;
+	uint64		count;
+	char	   *samples;
+} Violation;
+
+/* ---- which foreign keys ---- */
+
+static HTAB *
+staged_table(const List *staged)
+{
+	HASHCTL		ctl = {
+		.keysize = sizeof(Oid),
+		.entrysize = sizeof(StagedTable),
+		.hcxt = CurrentMemoryContext
+	};
+	HTAB	   *table = hash_create("pgtunsync staged tables", list_length(staged) + 1, &ctl,
+									HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	ListCell   *lc;
+
+	foreach(lc, staged)
+	{
+		StagedTable *from = lfirst(lc);
+		StagedTable *to = hash_search(table, &from->target, HASH_ENTER, NULL);
+
+		to->staging = from->staging;
+	}
+	return table;
+}
+
+/* The relation whose rows will be the table's after the swap. */
+static Oid
+future_rows(HTAB *staged, Oid relid)
+{
+	StagedTable *found = hash_search(staged, &relid, HASH_FIND, NULL);
+
+	return found ? found->staging : relid;
+}
+
+static bool
+is_staged(HTAB *staged, Oid relid)
+{
+	return hash_search(staged, &relid, HASH_FIND, NULL) != NULL;
+}
+
+/* The leaves of a referenced table: itself unless it is partitioned. */
+static List *
+leaves_of(Oid relid)
+{
+	List	   *leaves = NIL;
+	ListCell   *lc;
+
+	if (get_rel_relkind(relid) != RELKIND_PARTITIONED_TABLE)
+		return list_make1_oid(relid);
+	foreach(lc, find_all_inheritors(relid, NoLock, NULL))
+		if (get_rel_relkind(lfirst_oid(lc)) != RELKIND_PARTITIONED_TABLE)
+			leaves = lappend_oid(leaves, lfirst_oid(lc));
+	return leaves;
+}
+
+/*
+ * A row that the server made for a partition of the *referenced* table
+ * repeats its parent's referencing side; only the parent can be checked.
+ */
+static bool
+is_action_only(Form_pg_constraint con)
+{
+	HeapTuple	parent;
+	bool		result;
+
+	if (!OidIsValid(con->conparentid))
+		return false;
+	parent = SearchSysCache1(CONSTROID, ObjectIdGetDatum(con->conparentid));
+	if (!HeapTupleIsValid(parent))
+		return false;
+	result = ((Form_pg_constraint) GETSTRUCT(parent))->conrelid == con->conrelid;
+	ReleaseSysCache(parent);
+	return result;
+}
+
+static bool
+is_checked_kind(Form_pg_constraint con)
+{
+	return con->contype == CONSTRAINT_FOREIGN && con->convalidated &&
+		compat_constraint_enforced(con) &&
+		get_rel_relkind(con->conrelid) == RELKIND_RELATION &&
+		!is_action_only(con);
+}
+
+void
+integrity_find(const List *staged_list, List **inside, List **across)
+{
+	HTAB	   *staged = staged_table(staged_list);
+	Relation	con_rel = table_open(ConstraintRelationId, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(con_rel, InvalidOid, false, NULL, 0, NULL);
+	HeapTuple	tuple;
+
+	*inside = *across = NIL;
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_constraint con = (Form_pg_constraint) GETSTRUCT(tuple);
+		int			pk_staged = 0;
+		int			pk_leaves = 0;
+		bool		fk_staged;
+		ListCell   *lc;
+
+		if (!is_checked_kind(con))
+			continue;
+		fk_staged = is_staged(staged, con->conrelid);
+		foreach(lc, leaves_of(con->confrelid))
+		{
+			pk_leaves++;
+			pk_staged += is_staged(staged, lfirst_oid(lc));
+		}
+		if (!fk_staged && pk_staged == 0)
+			continue;
+		if (fk_staged && pk_staged == pk_leaves)
+			*inside = lappend_oid(*inside, con->oid);
+		else
+			*across = lappend_oid(*across, con->oid);
+	}
+	systable_endscan(scan);
+	table_close(con_rel, AccessShareLock);
+	hash_destroy(staged);
+}
+
+static ForeignKey *
+read_foreign_key(Oid oid)
+{
+	HeapTuple	tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(oid));
+	ForeignKey *key = palloc0(sizeof(ForeignKey));
+	Form_pg_constraint con;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for constraint %u", oid);
+	con = (Form_pg_constraint) GETSTRUCT(tuple);
+	key->oid = oid;
+	key->name = pstrdup(NameStr(con->conname));
+	key->fk_relid = con->conrelid;
+	key->pk_relid = con->confrelid;
+	key->match_full = con->confmatchtype == FKCONSTR_MATCH_FULL;
+	compat_deconstruct_fk(tuple, &key->nkeys, key->fk_attnums, key->pk_attnums, key->operators);
+	ReleaseSysCache(tuple);
+	return key;
+}
+
+/* ---- the query ---- */
+
+static char *
+qualified_name(Oid relid)
+{
+	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
+									  get_rel_name(relid));
+}
+
+static const char *
+column_name(Oid relid, AttrNumber attnum)
+{
+	return quote_identifier(get_attname(relid, attnum, false));
+}
+
+/* The referenced rows, as a FROM item named pk. */
+static void
+append_referenced(StringInfo sql, HTAB *staged, const ForeignKey *key)
+{
+	ListCell   *lc;
+	const char *separator = "";
+
+	if (get_rel_relkind(key->pk_relid) != RELKIND_PARTITIONED_TABLE)
+	{
+		appendStringInfo(sql, "ONLY %s pk", qualified_name(future_rows(staged, key->pk_relid)));
+		return;
+	}
+	appendStringInfoChar(sql, '(');
+	foreach(lc, leaves_of(key->pk_relid))
+	{
+		appendStringInfo(sql, "%sSELECT ", separator);
+		for (int i = 0; i < key->nkeys; i++)
+			appendStringInfo(sql, "%s%s", i ? ", " : "",
+							 column_name(key->pk_relid, key->pk_attnums[i]));
+		appendStringInfo(sql, " FROM ONLY %s", qualified_name(future_rows(staged, lfirst_oid(lc))));
+		separator = " UNION ALL ";
+	}
+	appendStringInfoString(sql, ") pk");
+}
+
+/* A column as an operand: cast to what the operator takes where it differs. */
+static void
+append_operand(StringInfo sql, const char *alias, Oid relid, AttrNumber attnum, Oid type)
+{
+	appendStringInfo(sql, "%s.%s", alias, column_name(relid, attnum));
+	if (get_atttype(relid, attnum) != type && !IsPolymorphicType(type))
+		appendStringInfo(sql, "::%s", format_type_be_qualified(type));
+}
+
+static Oid
+column_collation(Oid relid, AttrNumber attnum)
+{
+	Oid			type;
+	int32		typmod;
+	Oid			collation;
+
+	get_atttypetypmodcoll(relid, attnum, &type, &typmod, &collation);
+	return collation;
+}
+
+/* Where the two sides' collations differ, the referenced side's decides. */
+static void
+append_collation(StringInfo sql, const ForeignKey *key, int i)
+{
+	Oid			pk_collation = column_collation(key->pk_relid, key->pk_attnums[i]);
+	HeapTuple	tuple;
+	Form_pg_collation form;
+
+	if (!OidIsValid(pk_collation) ||
+		pk_collation == column_collation(key->fk_relid, key->fk_attnums[i]))
+		return;
+	tuple = SearchSysCache1(COLLOID, ObjectIdGetDatum(pk_collation));
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for collation %u", pk_collation);
+	form = (Form_pg_collation) GETSTRUCT(tuple);
+	appendStringInfo(sql, " COLLATE %s",
+					 quote_qualified_identifier(get_namespace_name(form->collnamespace),
+												NameStr(form->collname)));
+	ReleaseSysCache(tuple);
+}
+
+/* pk.column operator fk.column */
+static void
+append_comparison(StringInfo sql, const ForeignKey *key, int i)
+{
+	HeapTuple	tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(key->operators[i]));
+	Form_pg_operator oper;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for operator %u", key->operators[i]);
+	oper = (Form_pg_operator) GETSTRUCT(tuple);
+	append_operand(sql, "pk", key->pk_relid, key->pk_attnums[i], oper->oprleft);
+	appendStringInfo(sql, " OPERATOR(%s.%s) ",
+					 quote_identifier(get_namespace_name(oper->oprnamespace)),
+					 NameStr(oper->oprname));
+	append_operand(sql, "fk", key->fk_relid, key->fk_attnums[i], oper->oprright);
+	append_collation(sql, key, i);
+	ReleaseSysCache(tuple);
+}
+
+/* MATCH SIMPLE: all columns set; MATCH FULL: any (a mixed key is never found). */
+static void
+append_is_reference(StringInfo sql, const ForeignKey *key)
+{
+	appendStringInfoChar(sql, '(');
+	for (int i = 0; i < key->nkeys; i++)
+		appendStringInfo(sql, "%sfk.%s IS NOT NULL",
+						 i == 0 ? "" : key->match_full ? " OR " : " AND ",
+						 column_name(key->fk_relid, key->fk_attnums[i]));
+	appendStringInfoChar(sql, ')');
+}
+
+/* FROM and WHERE of the references that lead nowhere. */
+static char *
+orphans_clause(HTAB *staged, const ForeignKey *key)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, " FROM ONLY %s fk WHERE ",
+					 qualified_name(future_rows(staged, key->fk_relid)));
+	append_is_reference(&sql, key);
+	appendStringInfoString(&sql, " AND NOT EXISTS (SELECT 1 FROM ");
+	append_referenced(&sql, staged, key);
+	appendStringInfoString(&sql, " WHERE ");
+	for (int i = 0; i < key->nkeys; i++)
+	{
+		if (i > 0)
+			appendStringInfoString(&sql, " AND ");
+		append_comparison(&sql, key, i);
+	}
+	appendStringInfoChar(&sql, ')');
+	return sql.data;
+}
+
+/* (a, b) = (1, 2), (3, 4): as RI errors show keys. */
+static char *
+describe_samples(const ForeignKey *key)
+{
+	StringInfoData text;
+
+	initStringInfo(&text);
+	appendStringInfoChar(&text, '(');
+	for (int i = 0; i < key->nkeys; i++)
+		appendStringInfo(&text, "%s%s", i ? ", " : "",
+						 get_attname(key->fk_relid, key->fk_attnums[i], false));
+	appendStringInfoString(&text, ")=");
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		appendStringInfoString(&text, row ? ", (" : "(");
+		for (int i = 0; i < key->nkeys; i++)
+		{
+			char	   *value = SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, i + 1);
+
+			appendStringInfo(&text, "%s%s", i ? ", " : "", value ? value : "null");
+		}
+		appendStringInfoChar(&text, ')');
+	}
+	return text.data;
+}
+
+/* ---- running it ---- */
+
+static bool
+has_user_type(Oid relid, const AttrNumber *attnums, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (getBaseType(get_atttype(relid, attnums[i])) >= FirstNormalObjectId)
+			return true;
+	return false;
+}
+
+/*
+ * As whom to compare the keys: as superuser when all types are built in, so
+ * that nothing of a user's can run; else as the owner of the referencing table.
+ */
+static Oid
+check_as(const ForeignKey *key)
+{
+	HeapTuple	tuple;
+	Oid			owner;
+
+	if (!has_user_type(key->fk_relid, key->fk_attnums, key->nkeys) &&
+		!has_user_type(key->pk_relid, key->pk_attnums, key->nkeys))
+		return InvalidOid;
+	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(key->fk_relid));
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for relation %u", key->fk_relid);
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+/*
+ * Executes a query in SPI.  The planner must expect all rows, not the first
+ * few, so there is no LIMIT: SPI stops after max_rows by itself.
+ */
+static void
+query(const char *sql, uint64 max_rows)
+{
+	if (SPI_execute(sql, true, max_rows) != SPI_OK_SELECT)
+		elog(ERROR, "foreign key check failed");
+}
+
+/* The key's columns of the referencing side. */
+static char *
+key_columns(const ForeignKey *key)
+{
+	StringInfoData text;
+
+	initStringInfo(&text);
+	for (int i = 0; i < key->nkeys; i++)
+		appendStringInfo(&text, "%sfk.%s", i ? ", " : "",
+						 column_name(key->fk_relid, key->fk_attnums[i]));
+	return text.data;
+}
+
+/* Looks for orphans of one key; NULL if there are none. */
+static Violation *
+find_violation(HTAB *staged, ForeignKey *key)
+{
+	MemoryContext result_context = CurrentMemoryContext;
+	char	   *orphans = orphans_clause(staged, key);
+	Violation  *violation = NULL;
+
+	SPI_connect();
+	query(psprintf("SELECT%s", orphans), 1);
+	if (SPI_processed > 0)
+	{
+		bool		isnull;
+
+		query(psprintf("SELECT DISTINCT %s%s", key_columns(key), orphans), SAMPLE_KEYS);
+		violation = MemoryContextAllocZero(result_context, sizeof(Violation));
+		violation->key = key;
+		violation->samples = MemoryContextStrdup(result_context, describe_samples(key));
+		query(psprintf("SELECT pg_catalog.count(*)%s", orphans), 0);
+		violation->count = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0],
+													   SPI_tuptable->tupdesc, 1, &isnull));
+	}
+	SPI_finish();
+	return violation;
+}
+
+static Violation *
+check_key(HTAB *staged, ForeignKey *key)
+{
+	Oid			owner = check_as(key);
+	OwnerContext context;
+	Violation  *violation;
+
+	if (!OidIsValid(owner))
+		return find_violation(staged, key);
+	owner_enter(&context, owner);
+	violation = find_violation(staged, key);
+	owner_leave(&context);
+	return violation;
+}
+
+/* ---- the error ---- */
+
+static void
+append_violation(StringInfo detail, const Violation *violation)
+{
+	const ForeignKey *key = violation->key;
+
+	appendStringInfo(detail, "%sKey \"%s\": " UINT64_FORMAT " %s of \"%s\" without a match in \"%s\", such as %s.",
+					 detail->len > 0 ? "\n" : "",
+					 key->name, violation->count, violation->count == 1 ? "row" : "rows",
+					 get_rel_name(key->fk_relid), get_rel_name(key->pk_relid),
+					 violation->samples);
+}
+
+/* Adds a table that is not in the run to those that should be. */
+static List *
+add_outside(List *tables, HTAB *staged, Oid relid)
+{
+	if (is_staged(staged, relid) ||
+		get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE)
+		return tables;
+	return list_append_unique_oid(tables, relid);
+}
+
+/* The call that would work: the tables of this run and those it lacks. */
+static char *
+suggest_call(HTAB *staged, const List *staged_list, const List *violations)
+{
+	List	   *lacking = NIL;
+	StringInfoData call;
+	ListCell   *lc;
+
+	foreach(lc, violations)
+	{
+		Violation  *violation = lfirst(lc);
+
+		lacking = add_outside(lacking, staged, violation->key->fk_relid);
+		lacking = add_outside(lacking, staged, violation->key->pk_relid);
+	}
+	if (lacking == NIL)
+		return NULL;
+	initStringInfo(&call);
+	foreach(lc, lacking)
+		appendStringInfo(&call, "%s%s", call.len ? "," : "", qualified_name(lfirst_oid(lc)));
+	foreach(lc, staged_list)
+		appendStringInfo(&call, ",%s", qualified_name(((StagedTable *) lfirst(lc))->target));
+	return psprintf("Pull these tables together: SELECT pgtunsync.pull(%s);",
+					quote_literal_cstr(psprintf("{%s}", call.data)));
+}
+
+static void
+raise_violations(HTAB *staged, const List *staged_list, const List *violations)
+{
+	Violation  *first = linitial(violations);
+	StringInfoData detail;
+	ListCell   *lc;
+	char	   *call = NULL;
+	int			shown = 0;
+
+	initStringInfo(&detail);
+	foreach(lc, violations)
+	{
+		if (shown++ == SHOWN_VIOLATIONS)
+		{
+			appendStringInfo(&detail, "\nAnd %d more keys.",
+							 list_length(violations) - SHOWN_VIOLATIONS);
+			break;
+		}
+		append_violation(&detail, lfirst(lc));
+	}
+	if (list_length(staged_list) <= 50)
+		call = suggest_call(staged, staged_list, violations);
+	ereport(ERROR,
+			(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
+			 errmsg("the pulled rows would violate foreign key \"%s\" of table \"%s\"",
+					first->key->name, get_rel_name(first->key->fk_relid)),
+			 errdetail("%s", detail.data),
+			 call ? errhint("%s", call) :
+			 errhint("The rows are so on the source, or rows of a failed or excluded table are missing; no table was changed.")));
+}
+
+void
+integrity_check(const List *staged_list, const List *constraints)
+{
+	HTAB	   *staged = staged_table(staged_list);
+	List	   *violations = NIL;
+	ListCell   *lc;
+
+	foreach(lc, constraints)
+	{
+		Violation  *violation = check_key(staged, read_foreign_key(lfirst_oid(lc)));
+
+		if (violation != NULL)
+			violations = lappend(violations, violation);
+		CHECK_FOR_INTERRUPTS();
+	}
+	if (violations != NIL)
+		raise_violations(staged, staged_list, violations);
+	hash_destroy(staged);
+}

@@ -1,0 +1,973 @@
+/*-------------------------------------------------------------------------
+ *
+ * leader.c
+ *	  One run, from start to end.
+ *
+ * The leader is a background worker that lives for one run:
+ *
+ *	  READY			the audit row is committed as "running"
+ *	  ENV-LOADED	files read and checked, the way to the source resolved
+ *	  TUNNEL-OPEN	the way is proven; nothing local was touched so far
+ *	  SYNCING		one snapshot of the source, a plan, loaders fill staging heaps
+ *	  TEARDOWN		source and tunnel closed
+ *	  DONE			foreign keys checked, storage swapped, audit final: one commit
+ *
+ * From the tunnel on there is one main transaction.  It holds the locks that
+ * keep other runs and DDL away, but no snapshot while it waits, so it holds
+ * nothing up.  The loaders' transactions are their own: what they commit are
+ * staging heaps that nobody sees.  Only the end of the main transaction changes
+ * a table.
+ *
+ * Whatever fails, the run ends in run_fail(): abort, end the children, drop
+ * what was staged, write the audit's final state, tell the caller.  SIGINT
+ * (the caller gave up, pgtunsync.cancel()) and SIGTERM both arrive as an
+ * ERROR, so that they take that way too; only when the process itself
+ * breaks does leader_exit() merely stop the children, and the next run
+ * cleans up.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <signal.h>
+
+#include "access/htup_details.h"
+#include "access/relation.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/partition.h"
+#include "catalog/pg_am_d.h"
+#include "catalog/pg_class.h"
+#include "commands/dbcommands.h"
+#include "executor/spi.h"
+#include "libpq/pqformat.h"
+#include "miscadmin.h"
+#include "nodes/nodes.h"
+#include "nodes/makefuncs.h"
+#include "pgstat.h"
+#include "portability/instr_time.h"
+#include "postmaster/bgworker.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/lmgr.h"
+#include "storage/proc.h"
+#include "storage/shm_toc.h"
+#include "tcop/tcopprot.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/partcache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+
+#include "audit.h"
+#include "compat.h"
+#include "destination.h"
+#include "env_file.h"
+#include "integrity.h"
+#include "locking.h"
+#include "outcome.h"
+#include "pgtunsync.h"
+#include "plan.h"
+#include "pool.h"
+#include "relay.h"
+#include "request.h"
+#include "sequence_state.h"
+#include "session.h"
+#include "source.h"
+#include "ssh_config.h"
+#include "staging.h"
+#include "swap.h"
+#include "sync_config.h"
+#include "tunnel.h"
+
+/* how often the leader looks around while it waits for loaders, in ms */
+#define TICK	200
+/* how long it waits for the tunnel to say why a connection broke, in ms */
+#define TUNNEL_PATIENCE	1000
+
+typedef struct Run
+{
+	MemoryContext context;		/* the run's memory, source connection included */
+	RunShared  *shared;
+	RunRequest *request;
+	int64		id;				/* 0: no audit row yet */
+	instr_time	start;
+
+	EnvFile    *env;
+	SyncConfig *config;
+	SshRoute   *route;
+	int			local_port;
+	const char *remote_host;
+	int			remote_port;
+
+	Tunnel	   *tunnel;
+	Pool	   *pool;
+	SourceParams *params;
+	Source	   *control;
+	RunPlan    *plan;
+	Outcomes   *outcomes;
+	bool		committed;
+} Run;
+
+PGDLLEXPORT void pgtunsync_leader_main(Datum arg);
+
+static volatile sig_atomic_t terminate_requested = false;
+
+/* ---- the process ---- */
+
+/* SIGTERM: end the run as a cancel would, with all its clean-up. */
+static void
+on_sigterm(SIGNAL_ARGS)
+{
+	int			save_errno = errno;
+
+	terminate_requested = true;
+	InterruptPending = true;
+	QueryCancelPending = true;
+	SetLatch(MyLatch);
+	errno = save_errno;
+}
+
+/* The process ends in a way that run_fail() does not see. */
+static void
+leader_exit(int code, Datum arg)
+{
+	Run		   *run = (Run *) DatumGetPointer(arg);
+
+	if (run->pool != NULL)
+		pool_kill(run->pool);
+	if (run->tunnel != NULL)
+		tunnel_kill(run->tunnel);
+}
+
+static void
+attach(Run *run, dsm_handle handle)
+{
+	dsm_segment *segment = dsm_attach(handle);
+	shm_toc    *toc;
+	shm_mq	   *mq;
+
+	if (segment == NULL)
+		proc_exit(0);			/* the caller is gone already */
+	toc = shm_toc_attach(RUN_MAGIC, dsm_segment_address(segment));
+	if (toc == NULL)
+		elog(ERROR, "bad magic number in a run's segment");
+	run->shared = shm_toc_lookup(toc, RUN_KEY_SHARED, false);
+	run->request = request_unpack(shm_toc_lookup(toc, RUN_KEY_REQUEST, false));
+	mq = shm_toc_lookup(toc, RUN_KEY_QUEUE, false);
+	shm_mq_set_sender(mq, MyProc);
+	relay_redirect(shm_mq_attach(mq, segment, NULL));
+}
+
+/* Shown in pg_stat_activity. */
+static void
+report_phase(Run *run, const char *phase)
+{
+	char	   *text = psprintf("run " INT64_FORMAT ": %s", run->id, phase);
+
+	pgstat_report_activity(STATE_RUNNING, text);
+	pfree(text);
+	relay_flush();
+}
+
+static void
+begin_transaction(Run *run)
+{
+	StartTransactionCommand();
+	MemoryContextSwitchTo(run->context);
+}
+
+static void
+commit_transaction(Run *run)
+{
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(run->context);
+}
+
+/* ---- READY ---- */
+
+static void
+run_begin(Run *run)
+{
+	StringInfoData buf;
+	int			leftovers;
+
+	begin_transaction(run);
+	PushActiveSnapshot(GetTransactionSnapshot());
+	leftovers = staging_drop_leftovers();
+	audit_mark_crashed();
+	PopActiveSnapshot();
+	run->id = audit_begin(run->request);
+	commit_transaction(run);
+	if (leftovers > 0)
+		ereport(LOG,
+				(errmsg("pgtunsync dropped %d staging heaps of a run that crashed", leftovers)));
+
+	initStringInfo(&buf);
+	pq_sendint64(&buf, run->id);
+	relay_send(RUN_MSG_ID, buf.data, buf.len);
+}
+
+/* ---- ENV-LOADED ---- */
+
+static void
+run_read_files(Run *run)
+{
+	const char *host;
+
+	report_phase(run, "READY, reading the files");
+	run->env = env_file_read(run->request->env_file);
+	run->local_port = env_file_get_int(run->env, "PGSYNC_LOCAL_PORT", 5433, 0, 65535);
+	run->remote_port = env_file_get_int(run->env, "PGSYNC_REMOTE_PORT", 5432, 1, 65535);
+	host = env_file_get(run->env, "PGSYNC_REMOTE_HOST");
+	run->remote_host = host ? host : "localhost";
+	source_check_url(run->env, run->local_port);
+
+	begin_transaction(run);
+	destination_check(run->env, get_database_name(MyDatabaseId));
+	commit_transaction(run);
+
+	run->config = sync_config_read(run->request->config_file);
+	run->route = ssh_route_resolve(run->env);
+}
+
+static char *
+entrance_text(const Run *run)
+{
+	if (run->local_port == 0)
+		return pstrdup("a private Unix socket");
+	return psprintf("127.0.0.1:%d", run->local_port);
+}
+
+static void
+run_audit_route(Run *run)
+{
+	char	   *tunnel = psprintf("%s -> %s:%d", entrance_text(run),
+								  run->remote_host, run->remote_port);
+
+	begin_transaction(run);
+	audit_route(run->id, source_display(run->env), ssh_route_target(run->route), tunnel);
+	commit_transaction(run);
+}
+
+/* ---- TUNNEL-OPEN ---- */
+
+/* The ssh command that would do what the tunnel does. */
+static char *
+equivalent_command(const Run *run)
+{
+	const char *alias = env_file_get(run->env, "PGSYNC_SSH_HOST");
+
+	return psprintf("ssh -N -o ExitOnForwardFailure=yes -L %s:%s:%d %s",
+					run->local_port == 0 ? "<private socket>" : entrance_text(run),
+					run->remote_host, run->remote_port, alias ? alias : "hatchbox");
+}
+
+static const char *
+jump_text(const Run *run)
+{
+	const char *via = ssh_route_via(run->route);
+
+	return via != NULL && via[0] != '\0' ? via : "none, the target is reached directly";
+}
+
+static void
+show_banner(const Run *run)
+{
+	const char *alias = env_file_get(run->env, "PGSYNC_SSH_HOST");
+
+	ereport(NOTICE,
+			(errmsg("run " INT64_FORMAT ": opening the tunnel to %s:%d through \"%s\"", run->id,
+					run->remote_host, run->remote_port, alias ? alias : "hatchbox"),
+			 errdetail("SSH target: %s\n"
+					   "Jump host: %s\n"
+					   "Local entrance: %s, for this run's connections only\n"
+					   "Remote end: %s:%d, as the jump host sees it\n"
+					   "Why: the source is private, only the jump host can reach it\n"
+					   "As a command: %s\n"
+					   "Tunnel worker: pid %d",
+					   ssh_route_target(run->route), jump_text(run),
+					   entrance_text(run), run->remote_host, run->remote_port,
+					   equivalent_command(run), (int) tunnel_pid(run->tunnel))));
+	relay_flush();
+}
+
+/* No more loaders than tables, where that can be told before the plan. */
+static int
+wanted_loaders(const RunRequest *request)
+{
+	ListCell   *lc;
+
+	if (request->everything || request->group != NULL)
+		return request->jobs;
+	foreach(lc, request->tables)
+	{
+		const char *item = lfirst(lc);
+
+		if (strchr(item, '*') != NULL || strchr(item, ':') != NULL)
+			return request->jobs;
+	}
+	return Min(request->jobs, list_length(request->tables));
+}
+
+static void
+run_open_tunnel(Run *run)
+{
+	int			loaders = wanted_loaders(run->request);
+	TunnelOptions options = {
+		.route = run->route,
+		.env = run->env,
+		.local_port = run->local_port,
+		.remote_host = run->remote_host,
+		.remote_port = run->remote_port,
+		.sessions = loaders + 1,
+		.connect_timeout = run->request->connect_timeout,
+		.connect_attempts = run->request->connect_attempts,
+		.connect_retry_delay = run->request->connect_retry_delay
+	};
+
+	report_phase(run, "ENV-LOADED, opening the tunnel");
+	lock_entrance(run->local_port, run->request->lock_timeout);
+	run->tunnel = tunnel_start(&options);
+	show_banner(run);
+	run->pool = pool_start(run->request, run->id, loaders);
+	tunnel_wait_open(run->tunnel);
+}
+
+/* ---- SYNCING ---- */
+
+/* Opens the control connection and lets the loaders connect meanwhile. */
+static void
+run_connect(Run *run)
+{
+	LoaderConnect connect;
+
+	report_phase(run, "TUNNEL-OPEN, connecting to the source");
+	run->params = source_params(run->env, run->local_port, tunnel_host(run->tunnel),
+								tunnel_port(run->tunnel), run->id);
+	run->params->connect_timeout = run->request->connect_timeout;
+	run->params->on_socket = tunnel_announce;
+	run->params->on_socket_arg = tunnel_gate(run->tunnel);
+
+	connect.conninfo = run->params->conninfo;
+	connect.display = run->params->display;
+	connect.connect_timeout = run->params->connect_timeout;
+	connect.gate = tunnel_gate_handle(run->tunnel);
+	pool_connect(run->pool, &connect);
+	run->control = source_connect(run->params);
+}
+
+static void
+run_make_plan(Run *run)
+{
+	PlanRequest wanted = {
+		.tables = run->request->tables,
+		.everything = run->request->everything,
+		.group = run->request->group,
+		.search_path = run->request->search_path,
+		.role = run->request->role
+	};
+
+	report_phase(run, "SYNCING, planning");
+	PushActiveSnapshot(GetTransactionSnapshot());
+	run->plan = plan_run(&wanted, run->config, run->control);
+	PopActiveSnapshot();
+	run->outcomes = outcomes_create(run->plan);
+}
+
+/* Does the caller have what replacing the table takes? */
+static bool
+has_rights(Oid relid, Oid role)
+{
+	return pg_class_aclcheck(relid, role, ACL_TRUNCATE) == ACLCHECK_OK &&
+		pg_class_aclcheck(relid, role, ACL_INSERT) == ACLCHECK_OK;
+}
+
+/* Are the planned columns still what they were? */
+static bool
+columns_unchanged(Relation rel, const TablePlan *table)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+	ListCell   *lc;
+
+	foreach(lc, table->columns)
+	{
+		ColumnPlan *column = lfirst(lc);
+		Form_pg_attribute attr;
+
+		if (column->attnum > desc->natts)
+			return false;
+		attr = TupleDescAttr(desc, column->attnum - 1);
+		if (attr->attisdropped || attr->attgenerated ||
+			strcmp(NameStr(attr->attname), column->name) != 0)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * The plan was made before the locks: what it relied on is looked at once
+ * more.  Returns an explanation of what is wrong now, or NULL.
+ */
+static const char *
+changed_since_plan(const TablePlan *table, Oid role, int *sqlerrcode)
+{
+	Relation	rel = try_relation_open(table->relid, NoLock);
+	const char *problem = NULL;
+
+	*sqlerrcode = ERRCODE_OBJECT_IN_USE;
+	if (rel == NULL)
+		return "it was dropped meanwhile";
+	if (rel->rd_rel->relkind != RELKIND_RELATION || !columns_unchanged(rel, table))
+		problem = "it was altered meanwhile";
+	else if (!has_rights(table->relid, role))
+	{
+		*sqlerrcode = ERRCODE_INSUFFICIENT_PRIVILEGE;
+		problem = "TRUNCATE and INSERT on it are needed";
+	}
+	else if (rel->rd_rel->relam != HEAP_TABLE_AM_OID)
+	{
+		*sqlerrcode = ERRCODE_FEATURE_NOT_SUPPORTED;
+		problem = "its table access method is not \"heap\"";
+	}
+	relation_close(rel, NoLock);
+	return problem;
+}
+
+static List *
+planned_oids(Run *run)
+{
+	List	   *oids = NIL;
+	ListCell   *lc;
+
+	foreach(lc, run->plan->tables)
+	{
+		TablePlan  *table = lfirst(lc);
+
+		if (table->message == NULL)
+			oids = lappend_oid(oids, table->relid);
+	}
+	return oids;
+}
+
+/* The caller's transaction, if it waits for us; one that does not may hold what it likes. */
+static const VirtualTransactionId *
+awaiting_caller(const Run *run)
+{
+	return run->request->wait ? &run->shared->caller : NULL;
+}
+
+static void
+run_lock_targets(Run *run)
+{
+	List	   *oids = planned_oids(run);
+	ListCell   *lc;
+
+	report_phase(run, "SYNCING, locking the tables against other pulls");
+	lock_check_caller(oids, awaiting_caller(run));
+	lock_targets(oids, run->request->lock_timeout);
+	foreach(lc, run->plan->tables)
+	{
+		TablePlan  *table = lfirst(lc);
+		int			code;
+		const char *problem;
+
+		if (table->message != NULL)
+			continue;
+		problem = changed_since_plan(table, run->request->role, &code);
+		if (problem == NULL)
+			continue;
+		table->sqlerrcode = code;
+		table->message = psprintf("table \"%s\" cannot be pulled: %s", table->display, problem);
+	}
+}
+
+/* Tables that the plan itself refuses: told now, and the end of it for 'abort'. */
+static void
+run_report_refused(Run *run)
+{
+	ListCell   *lc;
+
+	foreach(lc, run->plan->tables)
+	{
+		TablePlan  *table = lfirst(lc);
+
+		if (table->message == NULL)
+			continue;
+		outcome_refused(run->outcomes, table);
+		ereport(run->request->on_error == ON_ERROR_ABORT ? ERROR : WARNING,
+				(errcode(table->sqlerrcode),
+				 errmsg("%s", table->message),
+				 table->detail ? errdetail("%s", table->detail) : 0,
+				 table->hint ? errhint("%s", table->hint) : 0));
+	}
+}
+
+/* The bounds of a partition, for a loader that cannot look at its parent. */
+static char *
+partition_check(Oid relid)
+{
+	Relation	rel = relation_open(relid, NoLock);
+	char	   *text = NULL;
+
+	if (rel->rd_rel->relispartition)
+	{
+		List	   *qual = RelationGetPartitionQual(rel);
+
+		if (qual != NIL)
+			text = nodeToString(make_ands_explicit(qual));
+	}
+	relation_close(rel, NoLock);
+	return text;
+}
+
+static List *
+column_names(const TablePlan *table)
+{
+	List	   *names = NIL;
+	ListCell   *lc;
+
+	foreach(lc, table->columns)
+		names = lappend(names, ((ColumnPlan *) lfirst(lc))->name);
+	return names;
+}
+
+/* Largest first, so that no loader is left with the longest job at the end. */
+static int
+by_size(const ListCell *a, const ListCell *b)
+{
+	const TablePlan *x = lfirst(a);
+	const TablePlan *y = lfirst(b);
+
+	if (x->source_bytes != y->source_bytes)
+		return x->source_bytes < y->source_bytes ? 1 : -1;
+	return x->index - y->index;
+}
+
+static void
+submit_jobs(Run *run)
+{
+	List	   *order = list_copy(run->plan->tables);
+	ListCell   *lc;
+
+	list_sort(order, by_size);
+	foreach(lc, order)
+	{
+		TablePlan  *table = lfirst(lc);
+		LoadJob		job = {0};
+
+		if (table->message != NULL)
+			continue;
+		job.index = table->index;
+		job.relid = table->relid;
+		job.copy_sql = table->copy_sql;
+		job.binary = table->binary;
+		job.columns = column_names(table);
+		job.partition_check = partition_check(table->relid);
+		pool_submit(run->pool, &job);
+	}
+}
+
+/* A table did not make it; the run may go on without it. */
+static void
+handle_failure(Run *run, PoolEvent *event)
+{
+	TablePlan  *table = list_nth(run->plan->tables, event->index);
+
+	if (event->source_gone || run->request->on_error == ON_ERROR_ABORT)
+	{
+		outcome_failed(run->outcomes, event->index, event->error);
+		event->error->elevel = ERROR;
+		ThrowErrorData(event->error);
+	}
+	outcome_failed(run->outcomes, event->index, event->error);
+	ereport(WARNING,
+			(errcode(event->error->sqlerrcode),
+			 errmsg("table \"%s\" could not be pulled: %s", table->display, event->error->message),
+			 event->error->detail ? errdetail_internal("%s", event->error->detail) : 0,
+			 event->error->hint ? errhint("%s", event->error->hint) : 0,
+			 event->error->context ? errcontext("%s", event->error->context) : 0));
+}
+
+static void
+run_load(Run *run)
+{
+	report_phase(run, "SYNCING, loading");
+	pool_snapshot(run->pool, run->plan->snapshot);
+	submit_jobs(run);
+	while (pool_busy(run->pool))
+	{
+		PoolEvent	event = pool_next(run->pool, TICK);
+
+		switch (event.type)
+		{
+			case POOL_LOADED:
+				outcome_loaded(run->outcomes, &event.result);
+				break;
+			case POOL_FAILED:
+				handle_failure(run, &event);
+				break;
+			case POOL_IDLE:
+				break;
+		}
+		relay_flush();
+		tunnel_check(run->tunnel);
+	}
+}
+
+/* ---- TEARDOWN ---- */
+
+/* The source has said all it had to say: nothing of it is needed any more. */
+static void
+run_close_source(Run *run)
+{
+	report_phase(run, "TEARDOWN, closing the tunnel");
+	pool_stop(run->pool, false);
+	source_close(run->control);
+	run->control = NULL;
+	tunnel_stop(run->tunnel);
+}
+
+/* ---- DONE ---- */
+
+typedef struct AcrossCheck
+{
+	const List *staged;
+	List	   *constraints;
+} AcrossCheck;
+
+/* Keys that lead out of the run, while nobody writes: see locking.c. */
+static void
+check_across(void *arg)
+{
+	AcrossCheck *across = arg;
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	integrity_check(across->staged, across->constraints);
+	PopActiveSnapshot();
+}
+
+/*
+ * Our loaders are gone; only a superuser who looks into a staging heap could be in the
+ * way.  Its toast table too: autovacuum may be at it.
+ */
+static void
+lock_staging(const List *staged)
+{
+	ListCell   *lc;
+
+	foreach(lc, staged)
+	{
+		Oid			staging = ((StagedTable *) lfirst(lc))->staging;
+		Relation	rel = table_open(staging, AccessExclusiveLock);
+
+		if (OidIsValid(rel->rd_rel->reltoastrelid))
+			LockRelationOid(rel->rd_rel->reltoastrelid, AccessExclusiveLock);
+		table_close(rel, NoLock);
+	}
+}
+
+static List *
+target_oids(const List *staged)
+{
+	List	   *oids = NIL;
+	ListCell   *lc;
+
+	foreach(lc, staged)
+		oids = lappend_oid(oids, ((StagedTable *) lfirst(lc))->target);
+	return oids;
+}
+
+/* The sequences of the tables that were loaded. */
+static List *
+loaded_sequences(Run *run)
+{
+	List	   *sequences = NIL;
+	ListCell   *lc;
+
+	foreach(lc, run->plan->tables)
+	{
+		TablePlan  *table = lfirst(lc);
+
+		if (outcome_staging(run->outcomes, table->index) != InvalidOid)
+			sequences = list_concat(sequences, table->sequences);
+	}
+	return sequences;
+}
+
+static List *
+sequence_oids(const List *sequences)
+{
+	List	   *oids = NIL;
+	ListCell   *lc;
+
+	foreach(lc, sequences)
+		oids = list_append_unique_oid(oids, ((SequencePlan *) lfirst(lc))->relid);
+	return oids;
+}
+
+static void
+check_and_lock(Run *run, List *staged, List *sequences)
+{
+	AcrossCheck across = {.staged = staged};
+	List	   *inside;
+
+	report_phase(run, "SYNCING, checking foreign keys");
+	session_set_int("lock_timeout", run->request->lock_timeout);
+	lock_staging(staged);
+	session_set_int("lock_timeout", 0);
+	PushActiveSnapshot(GetTransactionSnapshot());
+	integrity_find(staged, &inside, &across.constraints);
+	integrity_check(staged, inside);
+	PopActiveSnapshot();
+
+	report_phase(run, "SYNCING, waiting for locks");
+	lock_for_swap(target_oids(staged), sequence_oids(sequences),
+				  run->request->lock_timeout, awaiting_caller(run),
+				  across.constraints ? check_across : NULL, &across);
+}
+
+static void
+swap_all(Run *run, const List *staged, const List *sequences)
+{
+	ListCell   *lc;
+
+	foreach(lc, staged)
+	{
+		StagedTable *table = lfirst(lc);
+
+		swap_table(table->target, table->staging);
+	}
+	foreach(lc, sequences)
+		sequence_restore(lfirst(lc));
+}
+
+/* The one commit. */
+static void
+run_commit(Run *run)
+{
+	List	   *staged = outcomes_staged(run->outcomes);
+	List	   *sequences = loaded_sequences(run);
+	char	   *error = outcomes_error_text(run->outcomes);
+
+	if (staged == NIL)
+		return;
+	check_and_lock(run, staged, sequences);
+	report_phase(run, "SYNCING, swapping");
+	PushActiveSnapshot(GetTransactionSnapshot());
+	swap_all(run, staged, sequences);
+	PopActiveSnapshot();
+	outcomes_write(run->outcomes, run->id, true);
+	audit_finish(run->id, error ? "partial" : "succeeded",
+				 outcomes_totals(run->outcomes), error, outcomes_sqlerrcode(run->outcomes));
+	HOLD_INTERRUPTS();
+	commit_transaction(run);
+	run->committed = true;
+	RESUME_INTERRUPTS();
+}
+
+/* ANALYZE for what statistics objects cover: a staging heap has none. */
+static void
+analyze_extended(Run *run, const List *targets)
+{
+	ListCell   *lc;
+
+	foreach(lc, targets)
+	{
+		Oid			relid = lfirst_oid(lc);
+		Relation	rel;
+		bool		wanted;
+
+		begin_transaction(run);
+		PushActiveSnapshot(GetTransactionSnapshot());
+		rel = try_relation_open(relid, AccessShareLock);
+		wanted = rel != NULL && RelationGetStatExtList(rel) != NIL;
+		if (wanted)
+		{
+			char	   *sql = psprintf("ANALYZE %s",
+									   quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
+																  RelationGetRelationName(rel)));
+
+			SPI_connect();
+			SPI_execute(sql, false, 0);
+			SPI_finish();
+		}
+		if (rel != NULL)
+			relation_close(rel, AccessShareLock);
+		PopActiveSnapshot();
+		commit_transaction(run);
+	}
+}
+
+/* What comes after the commit: none of it can undo the run any more. */
+static void
+run_after_commit(Run *run)
+{
+	const AuditTotals *totals = outcomes_totals(run->outcomes);
+	instr_time	end;
+
+	INSTR_TIME_SET_CURRENT(end);
+	INSTR_TIME_SUBTRACT(end, run->start);
+	analyze_extended(run, target_oids(outcomes_staged(run->outcomes)));
+	ereport(NOTICE,
+			(errmsg("run " INT64_FORMAT ": %d %s replaced, " INT64_FORMAT " rows, %s in %.1f s",
+					run->id, totals->tables, totals->tables == 1 ? "table" : "tables",
+					totals->rows, outcome_size_text(totals->bytes), INSTR_TIME_GET_DOUBLE(end))));
+}
+
+/* ---- the run ---- */
+
+static void
+run_steps(Run *run)
+{
+	run_begin(run);
+	run_read_files(run);
+	run_audit_route(run);
+
+	begin_transaction(run);		/* the main transaction */
+	run_open_tunnel(run);
+	run_connect(run);
+	run_make_plan(run);
+	run_lock_targets(run);
+	run_report_refused(run);
+	run_load(run);
+	run_close_source(run);
+	run_commit(run);
+	if (run->committed)
+		run_after_commit(run);
+	outcomes_raise(run->outcomes, run->id);
+}
+
+/* Ends the children and closes the source; the transaction is over. */
+static void
+stop_children(Run *run)
+{
+	if (run->pool != NULL)
+		pool_stop(run->pool, true);
+	if (run->control != NULL)
+		source_close(run->control);
+	run->control = NULL;
+	if (run->tunnel != NULL)
+		tunnel_stop(run->tunnel);
+}
+
+static void
+write_failure(Run *run, const ErrorData *edata)
+{
+	AuditTotals nothing = {0};
+	bool		cancelled = terminate_requested ||
+		edata->sqlerrcode == ERRCODE_QUERY_CANCELED;
+
+	begin_transaction(run);
+	PushActiveSnapshot(GetTransactionSnapshot());
+	staging_drop_of_run(run->id);
+	PopActiveSnapshot();
+	if (run->outcomes != NULL)
+		outcomes_write(run->outcomes, run->id, false);
+	audit_finish(run->id, cancelled ? "cancelled" : "failed", &nothing,
+				 edata->message, edata->sqlerrcode);
+	commit_transaction(run);
+}
+
+/*
+ * The way out of every failure before the commit.  Nothing may interrupt it;
+ * an error in here is logged, and the next run finishes the clean-up.
+ */
+static void
+run_clean_up(Run *run, const ErrorData *edata)
+{
+	PG_TRY();
+	{
+		stop_children(run);
+		if (run->id != 0 && !run->committed)
+			write_failure(run, edata);
+	}
+	PG_CATCH();
+	{
+		HOLD_INTERRUPTS();
+		EmitErrorReport();
+		FlushErrorState();
+		AbortOutOfAnyTransaction();
+		MemoryContextSwitchTo(run->context);
+	}
+	PG_END_TRY();
+}
+
+/*
+ * A broken connection is often just what is seen of a broken tunnel: if that
+ * has ended, or is about to, its own error says why.
+ */
+static ErrorData *
+root_cause(Run *run, ErrorData *edata)
+{
+	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), TUNNEL_PATIENCE);
+
+	if (run->tunnel == NULL ||
+		ERRCODE_TO_CATEGORY(edata->sqlerrcode) != ERRCODE_CONNECTION_EXCEPTION)
+		return edata;
+	do
+	{
+		ErrorData  *cause = tunnel_error(run->tunnel);
+
+		if (cause != NULL)
+			return cause;
+		pg_usleep(20000L);
+	} while (GetCurrentTimestamp() < deadline);
+	return edata;
+}
+
+static void
+run_fail(Run *run)
+{
+	ErrorData  *edata;
+
+	HOLD_INTERRUPTS();
+	MemoryContextSwitchTo(run->context);
+	edata = CopyErrorData();
+	FlushErrorState();
+	edata = root_cause(run, edata);
+	AbortOutOfAnyTransaction();
+	MemoryContextSwitchTo(run->context);
+	run_clean_up(run, edata);
+	if (!run->request->wait)
+		ereport(LOG,
+				(errmsg("pgtunsync run " INT64_FORMAT " failed: %s", run->id, edata->message)));
+	relay_send_error(edata);
+	RESUME_INTERRUPTS();
+}
+
+void
+pgtunsync_leader_main(Datum arg)
+{
+	Run		   *run;
+
+	pqsignal(SIGTERM, on_sigterm);
+	pqsignal(SIGINT, StatementCancelHandler);
+	BackgroundWorkerUnblockSignals();
+
+	run = MemoryContextAllocZero(TopMemoryContext, sizeof(Run));
+	run->context = AllocSetContextCreate(TopMemoryContext, "pgtunsync run",
+										 ALLOCSET_DEFAULT_SIZES);
+	INSTR_TIME_SET_CURRENT(run->start);
+	MemoryContextSwitchTo(run->context);
+	attach(run, DatumGetUInt32(arg));
+	session_start(run->request->database);
+	before_shmem_exit(leader_exit, PointerGetDatum(run));
+
+	PG_TRY();
+	{
+		run_steps(run);
+		relay_send(RUN_MSG_DONE, "", 0);
+	}
+	PG_CATCH();
+	{
+		run_fail(run);
+	}
+	PG_END_TRY();
+	relay_flush_wait(5000);
+	proc_exit(0);
+}

@@ -1,0 +1,288 @@
+/*-------------------------------------------------------------------------
+ *
+ * load.c
+ *	  Rows of a COPY into a staging heap.
+ *
+ * The server's COPY parses and converts (BeginCopyFrom with a callback that
+ * reads from libpq, NextCopyFrom), against the *target's* descriptor: columns that do
+ * not travel take the target's defaults.  Then come the target's
+ * generated columns, constraints and partition bounds, as in CopyFrom() of
+ * copyfrom.c, and the finished rows go to the *staging* heap in batches of
+ * table_multi_insert().
+ *
+ * Rows are written frozen.  After the swap they belong to a table that
+ * readers with older snapshots know: those would find it empty if the rows were
+ * younger than they are.
+ *
+ * Everything between owner_enter() and owner_leave() can run what the table's
+ * owner wrote; reading from the source in between does no harm.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/heapam.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "commands/copy.h"
+#include "executor/executor.h"
+#include "executor/nodeModifyTable.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "parser/parse_node.h"
+#include "parser/parse_relation.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+
+#include "compat.h"
+#include "load.h"
+#include "owner.h"
+
+/* a batch goes out when it has this many rows or bytes */
+#define BATCH_ROWS	1000
+#define BATCH_BYTES	(256 * 1024)
+
+/* Where NextCopyFrom's callback reads: it has no argument of its own. */
+typedef struct CopyInput
+{
+	Source	   *source;
+	LoaderShared *shared;
+	char	   *data;
+	int			left;
+	bool		ended;
+	uint64		bytes;
+} CopyInput;
+
+static CopyInput copy_input;
+
+/* One table while it loads. */
+typedef struct Load
+{
+	Relation	target;
+	Relation	staging;
+	EState	   *estate;
+	ResultRelInfo *result_rel;
+	ExprState  *partition_check;
+	CopyFromState copy;
+	BulkInsertState bulk;
+	CommandId	cid;
+	int			options;
+	TupleTableSlot *slots[BATCH_ROWS];
+	int			nslots;
+	uint64		batch_start;	/* bytes read before the batch */
+	uint64		rows;
+} Load;
+
+/* COPY's data source: at least minread bytes unless the data ends. */
+static int
+read_copy_data(void *outbuf, int minread, int maxread)
+{
+	CopyInput  *in = &copy_input;
+	int			got = 0;
+
+	while (got < minread && !in->ended)
+	{
+		int			n;
+
+		if (in->left == 0)
+		{
+			in->left = source_copy_data(in->source, &in->data);
+			if (in->left < 0)
+			{
+				in->left = 0;
+				in->ended = true;
+				break;
+			}
+			in->bytes += in->left;
+		}
+		n = Min(in->left, maxread - got);
+		memcpy((char *) outbuf + got, in->data, n);
+		got += n;
+		in->data += n;
+		in->left -= n;
+	}
+	return got;
+}
+
+/*
+ * A range table with the target as its only entry, made by hand because the
+ * parser's functions insist on a lock of our own (see loader.c).
+ */
+static void
+init_range_table(EState *estate, ParseState *pstate, Relation target)
+{
+	RangeTblEntry *rte = makeNode(RangeTblEntry);
+
+	rte->rtekind = RTE_RELATION;
+	rte->relid = RelationGetRelid(target);
+	rte->relkind = target->rd_rel->relkind;
+	rte->rellockmode = AccessShareLock;
+	rte->eref = makeAlias(RelationGetRelationName(target), NIL);
+	rte->inFromCl = false;
+	compat_init_range_table(estate, pstate, rte);
+}
+
+static void
+prepare_executor(Load *load, const LoadJob *job)
+{
+	ParseState *pstate = make_parsestate(NULL);
+	List	   *columns = NIL;
+	List	   *options = NIL;
+	ListCell   *lc;
+
+	load->estate = CreateExecutorState();
+	init_range_table(load->estate, pstate, load->target);
+	load->result_rel = makeNode(ResultRelInfo);
+	InitResultRelInfo(load->result_rel, load->target, 1, NULL, 0);
+
+	if (job->partition_check != NULL)
+		load->partition_check = ExecPrepareCheck(stringToNode(job->partition_check),
+												 load->estate);
+	foreach(lc, job->columns)
+		columns = lappend(columns, makeString(lfirst(lc)));
+	if (job->binary)
+		options = list_make1(makeDefElem("format", (Node *) makeString("binary"), -1));
+	load->copy = BeginCopyFrom(pstate, load->target, NULL, NULL, false,
+							   read_copy_data, columns, options);
+}
+
+static TupleTableSlot *
+next_slot(Load *load)
+{
+	TupleTableSlot **slot = &load->slots[load->nslots];
+
+	if (*slot == NULL)
+		*slot = MakeSingleTupleTableSlot(RelationGetDescr(load->target),
+										 table_slot_callbacks(load->staging));
+	return *slot;
+}
+
+/* Completes and checks a row as an INSERT into the target would. */
+static void
+complete_row(Load *load, TupleTableSlot *slot)
+{
+	TupleConstr *constr = RelationGetDescr(load->target)->constr;
+
+	slot->tts_tableOid = RelationGetRelid(load->target);
+	if (constr != NULL && constr->has_generated_stored)
+		ExecComputeStoredGenerated(load->result_rel, load->estate, slot, CMD_INSERT);
+	if (constr != NULL)
+		ExecConstraints(load->result_rel, slot, load->estate);
+	if (load->partition_check != NULL)
+	{
+		ExprContext *econtext = GetPerTupleExprContext(load->estate);
+
+		econtext->ecxt_scantuple = slot;
+		if (!ExecCheck(load->partition_check, econtext))
+			ExecPartitionCheckEmitError(load->result_rel, slot, load->estate);
+	}
+	ExecMaterializeSlot(slot);
+}
+
+/* Reads one row into the batch; false at the end. */
+static bool
+load_row(Load *load)
+{
+	TupleTableSlot *slot = next_slot(load);
+	MemoryContext oldcontext;
+	bool		more;
+
+	ResetPerTupleExprContext(load->estate);
+	ExecClearTuple(slot);
+	oldcontext = MemoryContextSwitchTo(GetPerTupleMemoryContext(load->estate));
+	more = NextCopyFrom(load->copy, GetPerTupleExprContext(load->estate),
+						slot->tts_values, slot->tts_isnull);
+	if (more)
+	{
+		ExecStoreVirtualTuple(slot);
+		complete_row(load, slot);
+		load->nslots++;
+		load->rows++;
+	}
+	MemoryContextSwitchTo(oldcontext);
+	return more;
+}
+
+static void
+flush_batch(Load *load)
+{
+	MemoryContext oldcontext;
+
+	if (load->nslots == 0)
+		return;
+	ResetPerTupleExprContext(load->estate);
+	oldcontext = MemoryContextSwitchTo(GetPerTupleMemoryContext(load->estate));
+	table_multi_insert(load->staging, load->slots, load->nslots, load->cid,
+					   load->options, load->bulk);
+	MemoryContextSwitchTo(oldcontext);
+	for (int i = 0; i < load->nslots; i++)
+		ExecClearTuple(load->slots[i]);
+	load->nslots = 0;
+	load->batch_start = copy_input.bytes;
+	pg_atomic_write_u64(&copy_input.shared->rows, load->rows);
+	pg_atomic_write_u64(&copy_input.shared->bytes, copy_input.bytes);
+	CHECK_FOR_INTERRUPTS();
+}
+
+static void
+load_all(Load *load)
+{
+	ErrorContextCallback errcallback;
+
+	errcallback.callback = CopyFromErrorCallback;
+	errcallback.arg = (void *) load->copy;
+	errcallback.previous = error_context_stack;
+	error_context_stack = &errcallback;
+	while (load_row(load))
+	{
+		if (load->nslots == BATCH_ROWS ||
+			copy_input.bytes - load->batch_start >= BATCH_BYTES)
+			flush_batch(load);
+	}
+	error_context_stack = errcallback.previous;
+	flush_batch(load);
+}
+
+static void
+finish_load(Load *load)
+{
+	FreeBulkInsertState(load->bulk);
+	table_finish_bulk_insert(load->staging, load->options);
+	for (int i = 0; i < BATCH_ROWS; i++)
+		if (load->slots[i] != NULL)
+			ExecDropSingleTupleTableSlot(load->slots[i]);
+	EndCopyFrom(load->copy);
+	ExecResetTupleTable(load->estate->es_tupleTable, false);
+	FreeExecutorState(load->estate);
+	pg_atomic_write_u64(&copy_input.shared->rows, load->rows);
+	pg_atomic_write_u64(&copy_input.shared->bytes, copy_input.bytes);
+}
+
+void
+load_rows(Relation target, Oid staging, const LoadJob *job,
+		  Source *source, LoaderShared *shared)
+{
+	Load	   *load = palloc0(sizeof(Load));
+	OwnerContext owner;
+
+	memset(&copy_input, 0, sizeof(copy_input));
+	copy_input.source = source;
+	copy_input.shared = shared;
+
+	load->target = target;
+	load->staging = table_open(staging, RowExclusiveLock);
+	load->cid = GetCurrentCommandId(true);
+	load->options = TABLE_INSERT_SKIP_FSM | TABLE_INSERT_FROZEN;
+	load->bulk = GetBulkInsertState();
+
+	owner_enter(&owner, target->rd_rel->relowner);
+	prepare_executor(load, job);
+	load_all(load);
+	owner_leave(&owner);
+
+	finish_load(load);
+	table_close(load->staging, NoLock);
+	pfree(load);
+	CommandCounterIncrement();
+}

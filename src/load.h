@@ -1,0 +1,25 @@
+/*-------------------------------------------------------------------------
+ *
+ * load.h
+ *	  Rows of a COPY into a staging heap.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef LOAD_H
+#define LOAD_H
+
+#include "load_messages.h"
+#include "source.h"
+#include "utils/relcache.h"
+
+/*
+ * Reads the COPY that was started on the source to its end and puts the rows
+ * into the staging heap, as rows of the target: defaults, generated columns,
+ * constraints and the partition's bounds are the target's.  Counts into
+ * shared->rows and shared->bytes.  Raises what COPY would raise, with its
+ * context (table, line, column).
+ */
+extern void load_rows(Relation target, Oid staging, const LoadJob *job,
+					  Source *source, LoaderShared *shared);
+
+#endif							/* LOAD_H */

@@ -1,0 +1,80 @@
+/*-------------------------------------------------------------------------
+ *
+ * load_messages.c
+ *	  Orders and reports between leader and loaders, field by field.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "load_messages.h"
+#include "pack.h"
+
+void
+loader_connect_pack(StringInfo buf, const LoaderConnect *connect)
+{
+	pack_string(buf, connect->conninfo);
+	pack_string(buf, connect->display);
+	pack_int(buf, connect->connect_timeout);
+	pack_int(buf, connect->gate);
+}
+
+LoaderConnect *
+loader_connect_unpack(StringInfo buf)
+{
+	LoaderConnect *connect = palloc0(sizeof(LoaderConnect));
+
+	connect->conninfo = unpack_string(buf);
+	connect->display = unpack_string(buf);
+	connect->connect_timeout = unpack_int(buf);
+	connect->gate = unpack_int(buf);
+	return connect;
+}
+
+void
+load_job_pack(StringInfo buf, const LoadJob *job)
+{
+	pack_int(buf, job->index);
+	pack_int(buf, job->relid);
+	pack_string(buf, job->copy_sql);
+	pack_int(buf, job->binary);
+	pack_strings(buf, job->columns);
+	pack_string(buf, job->partition_check);
+}
+
+LoadJob *
+load_job_unpack(StringInfo buf)
+{
+	LoadJob    *job = palloc0(sizeof(LoadJob));
+
+	job->index = unpack_int(buf);
+	job->relid = unpack_int(buf);
+	job->copy_sql = unpack_string(buf);
+	job->binary = unpack_int(buf);
+	job->columns = unpack_strings(buf);
+	job->partition_check = unpack_string(buf);
+	return job;
+}
+
+void
+load_result_pack(StringInfo buf, const LoadResult *result)
+{
+	pack_int(buf, result->index);
+	pack_int(buf, result->staging);
+	pack_int(buf, result->rows);
+	pack_int(buf, result->bytes);
+	pack_double(buf, result->seconds);
+}
+
+LoadResult
+load_result_unpack(StringInfo buf)
+{
+	LoadResult	result;
+
+	result.index = unpack_int(buf);
+	result.staging = unpack_int(buf);
+	result.rows = unpack_int(buf);
+	result.bytes = unpack_int(buf);
+	result.seconds = unpack_double(buf);
+	return result;
+}

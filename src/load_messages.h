@@ -1,0 +1,76 @@
+/*-------------------------------------------------------------------------
+ *
+ * load_messages.h
+ *	  What the leader and a loader tell each other.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef LOAD_MESSAGES_H
+#define LOAD_MESSAGES_H
+
+#include "lib/stringinfo.h"
+#include "nodes/pg_list.h"
+#include "port/atomics.h"
+#include "storage/dsm.h"
+
+#define LOADER_MAGIC		0x7067544c
+#define LOADER_KEY_SHARED	1
+#define LOADER_KEY_ORDERS	2	/* queue to the loader */
+#define LOADER_KEY_REPORTS	3	/* queue from the loader */
+
+/* Fixed facts, for the loader's start. */
+typedef struct LoaderShared
+{
+	Oid			database;
+	int64		run_id;
+	int			lock_timeout;	/* ms */
+	int			maintenance_work_mem;	/* kB, this loader's share */
+	int			parallel_maintenance_workers;
+	pg_atomic_uint64 rows;		/* of the table in hand, so far */
+	pg_atomic_uint64 bytes;
+} LoaderShared;
+
+/* Orders, leader to loader. */
+#define LOADER_ORDER_CONNECT	'C' /* LoaderConnect */
+#define LOADER_ORDER_SNAPSHOT	'S' /* string or NULL */
+#define LOADER_ORDER_LOAD		'L' /* LoadJob */
+
+/* Reports, loader to leader, beside 'N'. */
+#define LOADER_REPORT_LOADED	'L' /* LoadResult */
+#define LOADER_REPORT_FAILED	'F' /* int: is the source connection gone?; an 'E' follows */
+
+typedef struct LoaderConnect
+{
+	char	   *conninfo;		/* with secrets */
+	char	   *display;
+	int			connect_timeout;	/* ms */
+	dsm_handle	gate;			/* DSM_HANDLE_INVALID: no tunnel */
+} LoaderConnect;
+
+typedef struct LoadJob
+{
+	int			index;			/* of the table in the plan */
+	Oid			relid;
+	char	   *copy_sql;
+	bool		binary;
+	List	   *columns;		/* of char *, in the order of the COPY */
+	char	   *partition_check;	/* nodeToString(), or NULL */
+} LoadJob;
+
+typedef struct LoadResult
+{
+	int			index;
+	Oid			staging;
+	int64		rows;
+	int64		bytes;
+	double		seconds;
+} LoadResult;
+
+extern void loader_connect_pack(StringInfo buf, const LoaderConnect *connect);
+extern LoaderConnect *loader_connect_unpack(StringInfo buf);
+extern void load_job_pack(StringInfo buf, const LoadJob *job);
+extern LoadJob *load_job_unpack(StringInfo buf);
+extern void load_result_pack(StringInfo buf, const LoadResult *result);
+extern LoadResult load_result_unpack(StringInfo buf);
+
+#endif							/* LOAD_MESSAGES_H */

@@ -1,0 +1,397 @@
+/*-------------------------------------------------------------------------
+ *
+ * loader.c
+ *	  A loader: one table at a time, from the source into a staging heap.
+ *
+ * A loader does what the leader orders: connect to the source, import the
+ * run's snapshot there, load tables.  For each table
+ *
+ *	  transaction 1		staging heap with toast table and empty indexes
+ *	  transaction 2		COPY into it, build the indexes, ANALYZE
+ *
+ * and reports rows and bytes, or why it failed.  A failed table leaves its
+ * staging heap to the leader and costs the connection to the source, whose
+ * transaction is of no use in the middle of a COPY; the next table gets a new
+ * one with the same snapshot.
+ *
+ * The target itself is opened without a lock of our own.  The leader holds
+ * ShareUpdateExclusiveLock on it, which keeps its definition as it is.  If we
+ * asked for another lock, we would queue behind an ALTER TABLE that waits for
+ * the leader, which waits for us: a cycle that the deadlock detector
+ * cannot see, because the leader's part of it is no lock.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <signal.h>
+
+#include "access/xact.h"
+#include "executor/spi.h"
+#include "libpq/pqformat.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "portability/instr_time.h"
+#include "postmaster/bgworker.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/proc.h"
+#include "storage/procsignal.h"
+#include "storage/shm_toc.h"
+#include "tcop/tcopprot.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "compat.h"
+#include "load.h"
+#include "load_messages.h"
+#include "pack.h"
+#include "pgtunsync.h"
+#include "relay.h"
+#include "session.h"
+#include "source.h"
+#include "staging.h"
+#include "tunnel.h"
+
+/* This loader, for its lifetime. */
+typedef struct Loader
+{
+	LoaderShared *shared;
+	shm_mq_handle *orders;
+	MemoryContext context;		/* lives as long as the process */
+	MemoryContext job_context;	/* one order */
+	MemoryContext source_context;	/* the connection */
+	SourceParams params;
+	char	   *snapshot;
+	bool		has_snapshot;	/* was the order given? */
+	Source	   *source;
+} Loader;
+
+PGDLLEXPORT void pgtunsync_loader_main(Datum arg);
+
+static void
+attach(Loader *loader, dsm_handle handle)
+{
+	dsm_segment *segment = dsm_attach(handle);
+	shm_toc    *toc;
+	shm_mq	   *orders;
+	shm_mq	   *reports;
+
+	if (segment == NULL)
+		proc_exit(0);			/* the leader is gone already */
+	dsm_pin_mapping(segment);
+	toc = shm_toc_attach(LOADER_MAGIC, dsm_segment_address(segment));
+	if (toc == NULL)
+		elog(ERROR, "bad magic number in a loader's segment");
+	loader->shared = shm_toc_lookup(toc, LOADER_KEY_SHARED, false);
+	orders = shm_toc_lookup(toc, LOADER_KEY_ORDERS, false);
+	reports = shm_toc_lookup(toc, LOADER_KEY_REPORTS, false);
+	shm_mq_set_receiver(orders, MyProc);
+	shm_mq_set_sender(reports, MyProc);
+	loader->orders = shm_mq_attach(orders, segment, NULL);
+	relay_redirect(shm_mq_attach(reports, segment, NULL));
+}
+
+/* ---- the source ---- */
+
+static void
+disconnect(Loader *loader)
+{
+	loader->source = NULL;
+	MemoryContextReset(loader->source_context);
+}
+
+/* Opens the source's transaction: the one snapshot of the run. */
+static void
+begin_on_source(Loader *loader)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfoString(&sql, "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY");
+	if (loader->snapshot != NULL)
+		appendStringInfo(&sql, "; SET TRANSACTION SNAPSHOT %s",
+						 quote_literal_cstr(loader->snapshot));
+	source_query(loader->source, sql.data);
+	pfree(sql.data);
+}
+
+static void
+connect_to_source(Loader *loader)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(loader->source_context);
+
+	loader->source = source_connect(&loader->params);
+	MemoryContextSwitchTo(oldcontext);
+}
+
+/* Makes sure that a connection with the run's snapshot is there. */
+static void
+ready_source(Loader *loader)
+{
+	if (loader->source != NULL)
+		return;
+	connect_to_source(loader);
+	begin_on_source(loader);
+}
+
+/* ---- one table ---- */
+
+/* Opens the target without a lock; see the head of this file. */
+static Relation
+open_target(Oid relid)
+{
+	Relation	target = RelationIdGetRelation(relid);
+
+	if (!RelationIsValid(target))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("the local table was dropped meanwhile")));
+	return target;
+}
+
+static Oid
+create_staging(Loader *loader, Oid relid)
+{
+	Relation	target;
+	Oid			staging;
+
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	target = open_target(relid);
+	staging = staging_create(target, loader->shared->run_id);
+	RelationClose(target);
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	return staging;
+}
+
+/* ANALYZE switches to the table's owner by itself. */
+static void
+analyze_staging(Oid staging)
+{
+	char	   *sql = psprintf("ANALYZE %s", staging_name(staging));
+
+	SPI_connect();
+	if (SPI_execute(sql, false, 0) != SPI_OK_UTILITY)
+		elog(ERROR, "could not analyze a staging heap");
+	SPI_finish();
+	pfree(sql);
+}
+
+static void
+fill_staging(Loader *loader, const LoadJob *job, Oid staging)
+{
+	Relation	target;
+
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	target = open_target(job->relid);
+	load_rows(target, staging, job, loader->source, loader->shared);
+	staging_build_indexes(target, staging);
+	RelationClose(target);
+	analyze_staging(staging);
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+}
+
+static void
+load_table(Loader *loader, const LoadJob *job)
+{
+	LoadResult	result = {.index = job->index};
+	StringInfoData buf;
+	instr_time	start;
+	instr_time	end;
+
+	INSTR_TIME_SET_CURRENT(start);
+	pg_atomic_write_u64(&loader->shared->rows, 0);
+	pg_atomic_write_u64(&loader->shared->bytes, 0);
+	ready_source(loader);
+	source_copy_start(loader->source, job->copy_sql);
+	result.staging = create_staging(loader, job->relid);
+	fill_staging(loader, job, result.staging);
+	INSTR_TIME_SET_CURRENT(end);
+	INSTR_TIME_SUBTRACT(end, start);
+
+	result.rows = pg_atomic_read_u64(&loader->shared->rows);
+	result.bytes = pg_atomic_read_u64(&loader->shared->bytes);
+	result.seconds = INSTR_TIME_GET_DOUBLE(end);
+	MemoryContextSwitchTo(loader->job_context);
+	initStringInfo(&buf);
+	load_result_pack(&buf, &result);
+	relay_send(LOADER_REPORT_LOADED, buf.data, buf.len);
+}
+
+/* Is this the kind of error that ends the run, not just the table? */
+static bool
+source_is_gone(Loader *loader, const ErrorData *edata)
+{
+	int			category = ERRCODE_TO_CATEGORY(edata->sqlerrcode);
+
+	if (category == ERRCODE_CONNECTION_EXCEPTION ||
+		edata->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN ||
+		edata->sqlerrcode == ERRCODE_CRASH_SHUTDOWN ||
+		edata->sqlerrcode == ERRCODE_CANNOT_CONNECT_NOW)
+		return true;
+	/* without a snapshot to import, another transaction sees other rows */
+	if (loader->has_snapshot && loader->snapshot == NULL)
+		return true;
+	return loader->source == NULL ||
+		PQstatus(source_conn(loader->source)) != CONNECTION_OK;
+}
+
+/* Reports the error in hand; the loader lives on. */
+static void
+report_failure(Loader *loader)
+{
+	ErrorData  *edata;
+	StringInfoData buf;
+
+	HOLD_INTERRUPTS();
+	MemoryContextSwitchTo(loader->job_context);
+	edata = CopyErrorData();
+	FlushErrorState();
+	initStringInfo(&buf);
+	pq_sendbyte(&buf, source_is_gone(loader, edata));
+	AbortOutOfAnyTransaction();
+	MemoryContextSwitchTo(loader->job_context);
+	disconnect(loader);
+	relay_send(LOADER_REPORT_FAILED, buf.data, buf.len);
+	relay_send_error(edata);
+	RESUME_INTERRUPTS();
+}
+
+/* ---- orders ---- */
+
+static void
+take_connect_order(Loader *loader, StringInfo body)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(loader->context);
+	LoaderConnect *connect = loader_connect_unpack(body);
+
+	loader->params.conninfo = connect->conninfo;
+	loader->params.display = connect->display;
+	loader->params.connect_timeout = connect->connect_timeout;
+	if (connect->gate != DSM_HANDLE_INVALID)
+	{
+		loader->params.on_socket = tunnel_announce;
+		loader->params.on_socket_arg = tunnel_gate_attach(connect->gate);
+	}
+	MemoryContextSwitchTo(oldcontext);
+	/* ahead of the first table: the round trips overlap with the planning */
+	connect_to_source(loader);
+}
+
+static void
+take_snapshot_order(Loader *loader, StringInfo body)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(loader->context);
+
+	loader->snapshot = unpack_string(body);
+	loader->has_snapshot = true;
+	MemoryContextSwitchTo(oldcontext);
+	if (loader->source != NULL)
+		begin_on_source(loader);
+}
+
+static void
+take_order(Loader *loader, char type, StringInfo body)
+{
+	switch (type)
+	{
+		case LOADER_ORDER_CONNECT:
+			take_connect_order(loader, body);
+			break;
+		case LOADER_ORDER_SNAPSHOT:
+			take_snapshot_order(loader, body);
+			break;
+		case LOADER_ORDER_LOAD:
+			load_table(loader, load_job_unpack(body));
+			break;
+		default:
+			elog(ERROR, "unknown order %d", type);
+	}
+}
+
+/*
+ * Executes orders until the leader closes the queue.  An error while
+ * connecting is kept quiet about here: the next table tries again and
+ * reports it.
+ */
+static void
+obey(Loader *loader)
+{
+	StringInfoData body;
+	char		type;
+
+	MemoryContextSwitchTo(loader->context);
+	initStringInfo(&body);
+	for (;;)
+	{
+		RelayResult result;
+
+		CHECK_FOR_INTERRUPTS();
+		result = relay_receive(loader->orders, &type, &body);
+		if (result == RELAY_CLOSED)
+			return;
+		if (result == RELAY_EMPTY)
+		{
+			relay_flush();
+			(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+							 1000, PG_WAIT_EXTENSION);
+			ResetLatch(MyLatch);
+			continue;
+		}
+		MemoryContextSwitchTo(loader->job_context);
+		PG_TRY();
+		{
+			take_order(loader, type, &body);
+		}
+		PG_CATCH();
+		{
+			if (type == LOADER_ORDER_LOAD)
+				report_failure(loader);
+			else
+			{
+				MemoryContextSwitchTo(loader->job_context);
+				FlushErrorState();
+				disconnect(loader);
+			}
+		}
+		PG_END_TRY();
+		relay_flush();
+		MemoryContextSwitchTo(loader->context);
+		MemoryContextReset(loader->job_context);
+	}
+}
+
+void
+pgtunsync_loader_main(Datum arg)
+{
+	Loader		loader = {0};
+
+	pqsignal(SIGTERM, die);
+	pqsignal(SIGINT, StatementCancelHandler);
+	BackgroundWorkerUnblockSignals();
+
+	loader.context = AllocSetContextCreate(TopMemoryContext, "pgtunsync loader",
+										   ALLOCSET_DEFAULT_SIZES);
+	loader.job_context = AllocSetContextCreate(loader.context, "pgtunsync order",
+											   ALLOCSET_DEFAULT_SIZES);
+	loader.source_context = AllocSetContextCreate(loader.context, "pgtunsync source",
+												  ALLOCSET_SMALL_SIZES);
+	MemoryContextSwitchTo(loader.context);
+	attach(&loader, DatumGetUInt32(arg));
+	session_start(loader.shared->database);
+	session_set_int("lock_timeout", loader.shared->lock_timeout);
+	session_set_int("maintenance_work_mem", loader.shared->maintenance_work_mem);
+	session_set_int("max_parallel_maintenance_workers",
+					loader.shared->parallel_maintenance_workers);
+	pgstat_report_appname("pgtunsync loader");
+
+	obey(&loader);
+	relay_flush_wait(1000);
+	proc_exit(0);
+}

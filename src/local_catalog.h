@@ -1,0 +1,19 @@
+/*-------------------------------------------------------------------------
+ *
+ * local_catalog.h
+ *	  The catalog of this database.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef LOCAL_CATALOG_H
+#define LOCAL_CATALOG_H
+
+#include "catalog.h"
+
+/* Reads the relations of these schemas, and all partitions. */
+extern Catalog *local_catalog_read(List *schemas);
+
+/* Reads columns and owned sequences of these relations. */
+extern void local_catalog_details(List *relations);
+
+#endif							/* LOCAL_CATALOG_H */

@@ -1,0 +1,290 @@
+/*-------------------------------------------------------------------------
+ *
+ * locking.c
+ *	  The leader's locks: on the entrance, on the targets.
+ *
+ * The targets pass through three locks:
+ *
+ *	ShareUpdateExclusive	while rows are loaded: no DDL, no other pull
+ *	Exclusive				while foreign keys to tables outside the run are checked: no
+ *							writers, and no foreign key check of anybody else
+ *							(those need RowShare), but readers go on
+ *	AccessExclusive			for the swap: milliseconds
+ *
+ * A request for AccessExclusiveLock that waits makes every later reader wait
+ * behind it.  So it is never left waiting: an attempt gives up after some
+ * tens of milliseconds, releases everything by rolling its subtransaction
+ * back, and is made again after a pause.  A conditional request would be
+ * no substitute, it never succeeds while anyone else is queued, and neither is trying to
+ * keep the Exclusive lock between attempts: a reader that turns writer
+ * would then wait for us, and we for it.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/pg_class.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "portability/instr_time.h"
+#include "storage/latch.h"
+#include "storage/lmgr.h"
+#include "storage/lock.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+#include "utils/syscache.h"
+
+#include "compat.h"
+#include "locking.h"
+#include "relay.h"
+#include "session.h"
+
+/* a whole attempt at AccessExclusiveLock, beside what many tables need, in ms */
+#define ATTEMPT_BUDGET	40
+/* the longest pause between two attempts, in ms */
+#define LONGEST_PAUSE	500
+/* the class of our advisory locks ("tuns"); beyond what pg_advisory_lock() uses */
+#define ENTRANCE_LOCK_CLASS	0x74756e73
+#define ENTRANCE_LOCK_TYPE	3
+
+static Oid
+toast_of(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Oid			toast = InvalidOid;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		toast = ((Form_pg_class) GETSTRUCT(tuple))->reltoastrelid;
+		ReleaseSysCache(tuple);
+	}
+	return toast;
+}
+
+static List *
+sorted(const List *oids)
+{
+	List	   *copy = list_copy(oids);
+
+	list_sort(copy, list_oid_cmp);
+	return copy;
+}
+
+void
+lock_entrance(int local_port, int timeout_ms)
+{
+	LOCKTAG		tag;
+
+	if (local_port == 0)
+		return;
+	SET_LOCKTAG_ADVISORY(tag, 0, ENTRANCE_LOCK_CLASS, local_port, ENTRANCE_LOCK_TYPE);
+	session_set_int("lock_timeout", timeout_ms);
+	PG_TRY();
+	{
+		(void) LockAcquire(&tag, ExclusiveLock, false, false);
+	}
+	PG_CATCH();
+	{
+		if (geterrcode() != ERRCODE_LOCK_NOT_AVAILABLE)
+			PG_RE_THROW();
+		FlushErrorState();
+		ereport(ERROR,
+				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+				 errmsg("local port %d is in use by another pull", local_port),
+				 errdetail("It did not become free within %d ms (\"pgtunsync.lock_timeout\").", timeout_ms),
+				 errhint("Set PGSYNC_LOCAL_PORT=0 in the environment file to let pulls run side by side.")));
+	}
+	PG_END_TRY();
+	session_set_int("lock_timeout", 0);
+}
+
+static void
+lock_one_target(Oid relid, int timeout_ms)
+{
+	Oid			toast;
+
+	PG_TRY();
+	{
+		LockRelationOid(relid, ShareUpdateExclusiveLock);
+		toast = toast_of(relid);
+		if (OidIsValid(toast))
+			LockRelationOid(toast, ShareUpdateExclusiveLock);
+	}
+	PG_CATCH();
+	{
+		if (geterrcode() != ERRCODE_LOCK_NOT_AVAILABLE)
+			PG_RE_THROW();
+		FlushErrorState();
+		ereport(ERROR,
+				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+				 errmsg("could not lock table \"%s\" within %d ms", get_rel_name(relid), timeout_ms),
+				 errdetail("Another pull, or a command that changes the table, is at work on it."),
+				 errhint("Try again later, or raise \"pgtunsync.lock_timeout\".")));
+	}
+	PG_END_TRY();
+}
+
+void
+lock_targets(const List *targets, int timeout_ms)
+{
+	ListCell   *lc;
+
+	session_set_int("lock_timeout", timeout_ms);
+	foreach(lc, sorted(targets))
+		lock_one_target(lfirst_oid(lc), timeout_ms);
+	session_set_int("lock_timeout", 0);
+}
+
+/* Is the caller's backend among those that keep us from the table? */
+static bool
+caller_holds(Oid relid, const VirtualTransactionId *caller)
+{
+	LOCKTAG		tag;
+	VirtualTransactionId *holders;
+	int			n;
+	bool		found = false;
+
+	SET_LOCKTAG_RELATION(tag, MyDatabaseId, relid);
+	holders = GetLockConflicts(&tag, AccessExclusiveLock, &n);
+	for (int i = 0; i < n; i++)
+		found |= compat_vxid_same_backend(holders[i], *caller);
+	pfree(holders);
+	return found;
+}
+
+void
+lock_check_caller(const List *targets, const VirtualTransactionId *caller)
+{
+	ListCell   *lc;
+
+	if (caller == NULL)
+		return;
+	foreach(lc, targets)
+		if (caller_holds(lfirst_oid(lc), caller))
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_IN_USE),
+					 errmsg("table \"%s\" is locked by the transaction that called pull()",
+							get_rel_name(lfirst_oid(lc))),
+					 errdetail("The pull runs in a transaction of its own and would wait for that one forever."),
+					 errhint("Commit first, then call pull() in a transaction that has not used the table.")));
+}
+
+static double
+elapsed_ms(instr_time since)
+{
+	instr_time	now;
+
+	INSTR_TIME_SET_CURRENT(now);
+	INSTR_TIME_SUBTRACT(now, since);
+	return INSTR_TIME_GET_MILLISEC(now);
+}
+
+/* Takes all of one mode, each within what is left of the budget. */
+static void
+lock_all(const List *relids, LOCKMODE mode, instr_time since, double budget_ms)
+{
+	ListCell   *lc;
+
+	foreach(lc, relids)
+	{
+		double		left = budget_ms - elapsed_ms(since);
+
+		if (left < 1)
+			ereport(ERROR,
+					(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+					 errmsg("no time left to lock the tables")));
+		session_set_int("lock_timeout", (int) left);
+		LockRelationOid(lfirst_oid(lc), mode);
+	}
+}
+
+/* One attempt, inside its subtransaction. */
+static void
+attempt(const List *targets, const List *sequences,
+		void (*check) (void *arg), void *arg)
+{
+	instr_time	start;
+	double		budget = ATTEMPT_BUDGET + 0.1 * list_length(targets);
+
+	if (check != NULL)
+	{
+		/* only writers wait here */
+		INSTR_TIME_SET_CURRENT(start);
+		lock_all(targets, ExclusiveLock, start, 10 * budget);
+		session_set_int("lock_timeout", 0);
+		check(arg);
+	}
+	INSTR_TIME_SET_CURRENT(start);
+	lock_all(sequences, ShareRowExclusiveLock, start, budget);
+	lock_all(targets, AccessExclusiveLock, start, budget);
+}
+
+/* True if the attempt got everything; its locks then belong to the transaction. */
+static bool
+try_attempt(const List *targets, const List *sequences,
+			void (*check) (void *arg), void *arg)
+{
+	MemoryContext oldcontext = CurrentMemoryContext;
+	ResourceOwner oldowner = CurrentResourceOwner;
+	volatile bool got = false;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(oldcontext);
+	PG_TRY();
+	{
+		attempt(targets, sequences, check, arg);
+		ReleaseCurrentSubTransaction();
+		got = true;
+	}
+	PG_CATCH();
+	{
+		int			code = geterrcode();
+
+		if (code != ERRCODE_LOCK_NOT_AVAILABLE && code != ERRCODE_T_R_DEADLOCK_DETECTED)
+			PG_RE_THROW();
+		MemoryContextSwitchTo(oldcontext);
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(oldcontext);
+	CurrentResourceOwner = oldowner;
+	session_set_int("lock_timeout", 0);
+	return got;
+}
+
+static void
+pause_ms(long ms)
+{
+	relay_flush();
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+					 ms, PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+}
+
+void
+lock_for_swap(const List *targets, const List *sequences, int timeout_ms,
+			  const VirtualTransactionId *caller,
+			  void (*check) (void *arg), void *arg)
+{
+	List	   *in_order = sorted(targets);
+	instr_time	start;
+
+	INSTR_TIME_SET_CURRENT(start);
+	for (int tries = 1; !try_attempt(in_order, sequences, check, arg); tries++)
+	{
+		lock_check_caller(targets, caller);
+		if (elapsed_ms(start) > timeout_ms)
+			ereport(ERROR,
+					(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+					 errmsg("could not lock the pulled tables within %d ms", timeout_ms),
+					 errdetail("Other transactions are using them; no table was changed."),
+					 errhint("End long transactions, or raise \"pgtunsync.lock_timeout\".")));
+		pause_ms(Min(20L * tries, LONGEST_PAUSE));
+	}
+}

@@ -1,0 +1,41 @@
+/*-------------------------------------------------------------------------
+ *
+ * locking.h
+ *	  The leader's locks: on the entrance, on the targets.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef LOCKING_H
+#define LOCKING_H
+
+#include "nodes/pg_list.h"
+#include "run.h"
+
+/*
+ * Keeps two runs of this server from using one local port: the second waits up to
+ * timeout_ms, then LOCK_NOT_AVAILABLE.  Held to the end of the transaction.
+ */
+extern void lock_entrance(int local_port, int timeout_ms);
+
+/*
+ * ShareUpdateExclusiveLock on targets (a List of Oid) and their toast tables,
+ * in OID order, to the end of the transaction: keeps other pulls, DDL and
+ * autovacuum away, lets readers and writers be.  LOCK_NOT_AVAILABLE naming
+ * the table after timeout_ms.
+ */
+extern void lock_targets(const List *targets, int timeout_ms);
+
+/* Raises OBJECT_IN_USE if the caller's own transaction holds a lock on a target; caller may be NULL. */
+extern void lock_check_caller(const List *targets, const VirtualTransactionId *caller);
+
+/*
+ * Runs check(arg) while nobody can write to the targets, then gets
+ * AccessExclusiveLock on targets and sequences (ShareRowExclusiveLock) in short attempts, so
+ * that readers never queue for long.  check may be NULL.  LOCK_NOT_AVAILABLE
+ * after timeout_ms.
+ */
+extern void lock_for_swap(const List *targets, const List *sequences, int timeout_ms,
+						  const VirtualTransactionId *caller,
+						  void (*check) (void *arg), void *arg);
+
+#endif							/* LOCKING_H */

@@ -1,0 +1,255 @@
+/*-------------------------------------------------------------------------
+ *
+ * outcome.c
+ *	  What became of each table of a run.
+ *
+ * The leader collects here what loaders report.  At the end it is what the
+ * audit holds, what the caller is told, and what decides between
+ * "succeeded" and "partial".
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+#include "utils/elog.h"
+#include "utils/fmgrprotos.h"
+
+#include "integrity.h"
+#include "outcome.h"
+#include "relay.h"
+
+/* how many failed tables an error message names */
+#define NAMED_TABLES	20
+
+typedef struct Outcome
+{
+	const TablePlan *plan;
+	bool		loaded;
+	LoadResult	result;
+	const char *error;			/* NULL unless it failed */
+	int			sqlerrcode;
+} Outcome;
+
+struct Outcomes
+{
+	int			n;
+	Outcome    *tables;			/* by index in the plan */
+	AuditTotals totals;
+};
+
+Outcomes *
+outcomes_create(const RunPlan *plan)
+{
+	Outcomes   *outcomes = palloc0(sizeof(Outcomes));
+	ListCell   *lc;
+
+	outcomes->tables = palloc0(sizeof(Outcome) * Max(1, list_length(plan->tables)));
+	foreach(lc, plan->tables)
+	{
+		TablePlan  *table = lfirst(lc);
+
+		Assert(table->index == outcomes->n);
+		outcomes->tables[outcomes->n++].plan = table;
+	}
+	return outcomes;
+}
+
+char *
+outcome_size_text(int64 bytes)
+{
+	return text_to_cstring(DatumGetTextPP(DirectFunctionCall1(pg_size_pretty,
+															  Int64GetDatum(bytes))));
+}
+
+/* "; left out: a, b" for columns that did not travel. */
+static char *
+left_out_text(const TablePlan *plan)
+{
+	StringInfoData text;
+	ListCell   *lc;
+
+	initStringInfo(&text);
+	foreach(lc, plan->missing_columns)
+		appendStringInfo(&text, "%s%s", text.len ? ", " : "; left out: ", (char *) lfirst(lc));
+	return text.data;
+}
+
+void
+outcome_loaded(Outcomes *outcomes, const LoadResult *result)
+{
+	Outcome    *outcome = &outcomes->tables[result->index];
+
+	outcome->loaded = true;
+	outcome->result = *result;
+	ereport(NOTICE,
+			(errmsg("%s: " INT64_FORMAT " %s, %s in %.1f s%s", outcome->plan->display,
+					result->rows, result->rows == 1 ? "row" : "rows",
+					outcome_size_text(result->bytes), result->seconds,
+					left_out_text(outcome->plan))));
+	relay_flush();
+}
+
+void
+outcome_failed(Outcomes *outcomes, int index, const ErrorData *error)
+{
+	outcomes->tables[index].error = pstrdup(error->message);
+	outcomes->tables[index].sqlerrcode = error->sqlerrcode;
+}
+
+void
+outcome_refused(Outcomes *outcomes, const TablePlan *table)
+{
+	outcomes->tables[table->index].error = table->message;
+	outcomes->tables[table->index].sqlerrcode = table->sqlerrcode;
+}
+
+Oid
+outcome_staging(const Outcomes *outcomes, int index)
+{
+	const Outcome *outcome = &outcomes->tables[index];
+
+	return outcome->loaded ? outcome->result.staging : InvalidOid;
+}
+
+List *
+outcomes_staged(const Outcomes *outcomes)
+{
+	List	   *staged = NIL;
+
+	for (int i = 0; i < outcomes->n; i++)
+	{
+		StagedTable *table;
+
+		if (!outcomes->tables[i].loaded)
+			continue;
+		table = palloc(sizeof(StagedTable));
+		table->target = outcomes->tables[i].plan->relid;
+		table->staging = outcomes->tables[i].result.staging;
+		staged = lappend(staged, table);
+	}
+	return staged;
+}
+
+const AuditTotals *
+outcomes_totals(Outcomes *outcomes)
+{
+	memset(&outcomes->totals, 0, sizeof(AuditTotals));
+	for (int i = 0; i < outcomes->n; i++)
+	{
+		if (!outcomes->tables[i].loaded)
+			continue;
+		outcomes->totals.tables++;
+		outcomes->totals.rows += outcomes->tables[i].result.rows;
+		outcomes->totals.bytes += outcomes->tables[i].result.bytes;
+	}
+	return &outcomes->totals;
+}
+
+static int
+count_failed(const Outcomes *outcomes)
+{
+	int			failed = 0;
+
+	for (int i = 0; i < outcomes->n; i++)
+		failed += outcomes->tables[i].error != NULL;
+	return failed;
+}
+
+char *
+outcomes_error_text(const Outcomes *outcomes)
+{
+	int			failed = count_failed(outcomes);
+	StringInfoData text;
+	int			named = 0;
+
+	if (failed == 0)
+		return NULL;
+	initStringInfo(&text);
+	appendStringInfo(&text, "%d of %d tables could not be pulled: ", failed, outcomes->n);
+	for (int i = 0; i < outcomes->n && named <= NAMED_TABLES; i++)
+	{
+		if (outcomes->tables[i].error == NULL)
+			continue;
+		if (named == NAMED_TABLES)
+			appendStringInfoString(&text, ", …");
+		else
+			appendStringInfo(&text, "%s%s", named ? ", " : "", outcomes->tables[i].plan->display);
+		named++;
+	}
+	return text.data;
+}
+
+int
+outcomes_sqlerrcode(const Outcomes *outcomes)
+{
+	for (int i = 0; i < outcomes->n; i++)
+		if (outcomes->tables[i].error != NULL)
+			return outcomes->tables[i].sqlerrcode;
+	return 0;
+}
+
+void
+outcomes_write(const Outcomes *outcomes, int64 run_id, bool swapped)
+{
+	for (int i = 0; i < outcomes->n; i++)
+	{
+		const Outcome *outcome = &outcomes->tables[i];
+		AuditTable	row = {.plan = outcome->plan, .rows = -1};
+
+		if (outcome->error != NULL)
+		{
+			row.status = "failed";
+			row.error = outcome->error;
+			row.sqlerrcode = outcome->sqlerrcode;
+		}
+		else
+			row.status = swapped && outcome->loaded ? "succeeded" : "skipped";
+		if (outcome->loaded)
+		{
+			row.rows = outcome->result.rows;
+			row.bytes = outcome->result.bytes;
+			row.seconds = outcome->result.seconds;
+		}
+		audit_table(run_id, &row);
+	}
+}
+
+/* One line for each failed table. */
+static char *
+failures_detail(const Outcomes *outcomes)
+{
+	StringInfoData text;
+	int			named = 0;
+
+	initStringInfo(&text);
+	for (int i = 0; i < outcomes->n && named < NAMED_TABLES; i++)
+	{
+		const Outcome *outcome = &outcomes->tables[i];
+
+		if (outcome->error != NULL)
+		{
+			appendStringInfo(&text, "%s%s: %s", named ? "\n" : "",
+							 outcome->plan->display, outcome->error);
+			named++;
+		}
+	}
+	return text.data;
+}
+
+void
+outcomes_raise(const Outcomes *outcomes, int64 run_id)
+{
+	int			failed = count_failed(outcomes);
+
+	if (failed == 0)
+		return;
+	ereport(ERROR,
+			(errcode(outcomes_sqlerrcode(outcomes)),
+			 errmsg("%s", outcomes_error_text(outcomes)),
+			 errdetail("%s", failures_detail(outcomes)),
+			 failed < outcomes->n ?
+			 errhint("The other tables were replaced; see pgtunsync.run_tables for run_id " INT64_FORMAT ".", run_id) :
+			 errhint("No table was changed; see pgtunsync.run_tables for run_id " INT64_FORMAT ".", run_id)));
+}

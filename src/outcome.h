@@ -1,0 +1,48 @@
+/*-------------------------------------------------------------------------
+ *
+ * outcome.h
+ *	  What became of each table of a run.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef OUTCOME_H
+#define OUTCOME_H
+
+#include "audit.h"
+#include "load_messages.h"
+#include "plan.h"
+
+typedef struct Outcomes Outcomes;
+
+extern Outcomes *outcomes_create(const RunPlan *plan);
+
+/* A table's staging heap is complete: tells the caller. */
+extern void outcome_loaded(Outcomes *outcomes, const LoadResult *result);
+
+/* A table failed; the error's texts must live as long as the run. */
+extern void outcome_failed(Outcomes *outcomes, int index, const ErrorData *error);
+extern void outcome_refused(Outcomes *outcomes, const TablePlan *table);
+
+/* Its staging heap, or InvalidOid. */
+extern Oid	outcome_staging(const Outcomes *outcomes, int index);
+
+/* All that were loaded: a List of StagedTable *. */
+extern List *outcomes_staged(const Outcomes *outcomes);
+
+/* Sums over the tables that were loaded. */
+extern const AuditTotals *outcomes_totals(Outcomes *outcomes);
+
+/* Names the failed tables; NULL if none failed. */
+extern char *outcomes_error_text(const Outcomes *outcomes);
+extern int	outcomes_sqlerrcode(const Outcomes *outcomes);
+
+/* Writes run_tables; swapped: did the loaded ones replace their targets? */
+extern void outcomes_write(const Outcomes *outcomes, int64 run_id, bool swapped);
+
+/* Raises the ERROR that names the failed tables, if any. */
+extern void outcomes_raise(const Outcomes *outcomes, int64 run_id);
+
+/* "12 MB" */
+extern char *outcome_size_text(int64 bytes);
+
+#endif							/* OUTCOME_H */

@@ -1,0 +1,245 @@
+/*-------------------------------------------------------------------------
+ *
+ * pgtunsync.c
+ *	  Settings and the SQL-callable functions: thin, the rooms do the work.
+ *
+ * A pull passes through these rooms:
+ *
+ *	  pull.c		the caller's backend: starts a leader, shows its messages
+ *	  leader.c		one run from start to end
+ *	  env_file.c, sync_config.c, ssh_config.c	what the operator configured
+ *	  tunnel.c		the way to the source
+ *	  source.c, plan.c, selection.c			what there is to pull, and how
+ *	  pool.c, loader.c, staging.c			tables into staging heaps, side by side
+ *	  integrity.c, swap.c					the one commit that changes anything
+ *	  audit.c		what happened
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <unistd.h>
+
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "optimizer/cost.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+
+#include "compat.h"
+#include "pgtunsync.h"
+#include "plan.h"
+#include "pull.h"
+
+PG_MODULE_MAGIC;
+
+char	   *pgtunsync_env_file;
+char	   *pgtunsync_config_file;
+int			pgtunsync_jobs;
+int			pgtunsync_connect_timeout;
+int			pgtunsync_connect_attempts;
+int			pgtunsync_connect_retry_delay;
+int			pgtunsync_lock_timeout;
+
+void		_PG_init(void);
+
+/* As many loaders as there are cores, up to four. */
+static int
+default_jobs(void)
+{
+	long		cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return (int) Max(1, Min(4, cores));
+}
+
+/*
+ * The two files are superuser-only: who names the file decides which secrets
+ * the server reads and where it connects.
+ */
+static void
+define_file_settings(void)
+{
+	DefineCustomStringVariable("pgtunsync.env_file",
+							   "File with the source's URL and the tunnel's parameters.",
+							   "A relative path is taken from the data directory.",
+							   &pgtunsync_env_file, ".env.pgsync",
+							   PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable("pgtunsync.config_file",
+							   "File with groups, exclusions and data rules.",
+							   "A relative path is taken from the data directory; empty: none.",
+							   &pgtunsync_config_file, ".pgsync.yml",
+							   PGC_SUSET, 0, NULL, NULL, NULL);
+}
+
+static void
+define_limit_settings(void)
+{
+	DefineCustomIntVariable("pgtunsync.jobs",
+							"Number of tables that are loaded at the same time.",
+							NULL, &pgtunsync_jobs, default_jobs(), 1, 64,
+							PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("pgtunsync.connect_timeout",
+							"Longest time for one attempt to reach a host.",
+							NULL, &pgtunsync_connect_timeout, 10000, 100, 3600000,
+							PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("pgtunsync.connect_attempts",
+							"Attempts to open the tunnel when the network fails.",
+							"A wrong key or a refused login is never tried again.",
+							&pgtunsync_connect_attempts, 10, 1, 1000,
+							PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("pgtunsync.connect_retry_delay",
+							"Pause between two attempts to open the tunnel.",
+							NULL, &pgtunsync_connect_retry_delay, 3000, 0, 600000,
+							PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("pgtunsync.lock_timeout",
+							"Longest time to wait for locks on the pulled tables.",
+							"Also for the local port when another run uses it.",
+							&pgtunsync_lock_timeout, 30000, 1, INT_MAX,
+							PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
+}
+
+void
+_PG_init(void)
+{
+	define_file_settings();
+	define_limit_settings();
+	compat_mark_guc_prefix_reserved("pgtunsync");
+}
+
+/* text[] → List of char *; NULL elements are refused. */
+static List *
+array_to_names(ArrayType *array)
+{
+	Datum	   *elems;
+	bool	   *nulls;
+	int			n;
+	List	   *names = NIL;
+
+	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &elems, &nulls, &n);
+	for (int i = 0; i < n; i++)
+	{
+		if (nulls[i])
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("table names must not be null")));
+		names = lappend(names, TextDatumGetCString(elems[i]));
+	}
+	return names;
+}
+
+static OnError
+parse_on_error(FunctionCallInfo fcinfo, int arg)
+{
+	char	   *value;
+
+	if (PG_ARGISNULL(arg))
+		return ON_ERROR_CONTINUE;
+	value = text_to_cstring(PG_GETARG_TEXT_PP(arg));
+	if (strcmp(value, "continue") == 0)
+		return ON_ERROR_CONTINUE;
+	if (strcmp(value, "abort") == 0)
+		return ON_ERROR_ABORT;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("invalid value for \"on_error\": \"%s\"", value),
+			 errhint("Use \"continue\" or \"abort\".")));
+}
+
+static int
+parse_jobs(FunctionCallInfo fcinfo, int arg)
+{
+	int			jobs;
+
+	if (PG_ARGISNULL(arg))
+		return pgtunsync_jobs;
+	jobs = PG_GETARG_INT32(arg);
+	if (jobs < 1 || jobs > 64)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid value for \"jobs\": %d", jobs),
+				 errhint("Use a number from 1 to 64.")));
+	return jobs;
+}
+
+/*
+ * The part that both spellings of pull() share: the arguments after the
+ * tables, and the settings as this session sees them.
+ */
+static Datum
+pull_with(FunctionCallInfo fcinfo, List *tables)
+{
+	RunRequest	request = {0};
+
+	request.database = MyDatabaseId;
+	request.role = GetUserId();
+	request.caller_pid = MyProcPid;
+	request.search_path = pull_search_path();
+	request.tables = tables;
+	request.group = PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1));
+	request.everything = (tables == NIL && request.group == NULL);
+	request.jobs = parse_jobs(fcinfo, 2);
+	request.on_error = parse_on_error(fcinfo, 3);
+	request.wait = PG_ARGISNULL(4) || PG_GETARG_BOOL(4);
+	request.env_file = pgtunsync_env_file;
+	request.config_file = pgtunsync_config_file;
+	request.connect_timeout = pgtunsync_connect_timeout;
+	request.connect_attempts = pgtunsync_connect_attempts;
+	request.connect_retry_delay = pgtunsync_connect_retry_delay;
+	request.lock_timeout = pgtunsync_lock_timeout;
+	request.maintenance_work_mem = maintenance_work_mem;
+	request.parallel_maintenance_workers = max_parallel_maintenance_workers;
+	PG_RETURN_INT64(pull_run(&request));
+}
+
+/*
+ * pull(tables text[], …).  An empty array is not "everything": a script whose
+ * list came out empty must not replace the whole database.
+ */
+PG_FUNCTION_INFO_V1(pgtunsync_pull_array);
+Datum
+pgtunsync_pull_array(PG_FUNCTION_ARGS)
+{
+	List	   *tables = NIL;
+
+	if (!PG_ARGISNULL(0))
+	{
+		tables = array_to_names(PG_GETARG_ARRAYTYPE_P(0));
+		if (tables == NIL)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("the list of tables is empty"),
+					 errhint("Name at least one table, or leave the argument out to pull every table.")));
+	}
+	return pull_with(fcinfo, tables);
+}
+
+/* pull(spec text, …) */
+PG_FUNCTION_INFO_V1(pgtunsync_pull_text);
+Datum
+pgtunsync_pull_text(PG_FUNCTION_ARGS)
+{
+	List	   *tables = NIL;
+
+	if (!PG_ARGISNULL(0))
+		tables = plan_split_spec(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	return pull_with(fcinfo, tables);
+}
+
+PG_FUNCTION_INFO_V1(pgtunsync_wait);
+Datum
+pgtunsync_wait(PG_FUNCTION_ARGS)
+{
+	int64		run_id = PG_GETARG_INT64(0);
+
+	pull_wait(run_id);
+	PG_RETURN_INT64(run_id);
+}
+
+PG_FUNCTION_INFO_V1(pgtunsync_cancel);
+Datum
+pgtunsync_cancel(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(pull_cancel(PG_GETARG_INT64(0)));
+}

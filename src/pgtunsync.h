@@ -1,0 +1,24 @@
+/*-------------------------------------------------------------------------
+ *
+ * pgtunsync.h
+ *	  What every room needs: the settings, and the name of the extension's
+ *	  schema.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGTUNSYNC_H
+#define PGTUNSYNC_H
+
+#define PGTUNSYNC_SCHEMA	"pgtunsync"
+#define PGTUNSYNC_LIBRARY	"pgtunsync"
+
+/* settings (pgtunsync.c); times in milliseconds */
+extern char *pgtunsync_env_file;
+extern char *pgtunsync_config_file;
+extern int	pgtunsync_jobs;
+extern int	pgtunsync_connect_timeout;
+extern int	pgtunsync_connect_attempts;
+extern int	pgtunsync_connect_retry_delay;
+extern int	pgtunsync_lock_timeout;
+
+#endif							/* PGTUNSYNC_H */

@@ -1,0 +1,657 @@
+/*-------------------------------------------------------------------------
+ *
+ * plan.c
+ *	  What a run will do: which tables, which columns, by which COPY.
+ *
+ * Both catalogs are read into the same shape, the selection says which tables
+ * are meant, and each of them is compared, column by column, by name:
+ *
+ *		source and local	travels; types may differ if the text can be read
+ *		source only			missing: left out
+ *		local only			extra: takes its default
+ *		local, generated	computed here, whatever the source has
+ *
+ * A plan tells all that can be known before the first row moves.  What stands
+ * in the way of one table is written into that table's plan and leaves the
+ * others alone: rights on either side, row security that would filter in
+ * silence, a kind that cannot be replaced, no column in common.  What must stop
+ * the run is raised: the source is this very database, names that nobody
+ * knows, and, until masks are there, a data rule for a column that would travel
+ * (it must never do so unmasked).
+ *
+ * The source is asked three times at most, whatever the number of tables
+ * (source_catalog.c).
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xlog.h"
+#include "catalog/pg_class.h"
+#include "datatype/timestamp.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/rls.h"
+#include "utils/timestamp.h"
+
+#include "copy_format.h"
+#include "local_catalog.h"
+#include "plan.h"
+#include "selection.h"
+#include "source_catalog.h"
+
+/* A sequence whose state is still to be read. */
+typedef struct SequencePair
+{
+	TablePlan  *table;
+	SequencePlan *plan;
+	CatalogSequence *source;
+} SequencePair;
+
+typedef struct Planner
+{
+	const PlanRequest *request;
+	const SyncConfig *config;
+	Source	   *control;
+	Catalog    *local;
+	Catalog    *source;
+	List	   *pairs;			/* of SequencePair * */
+} Planner;
+
+/* ---- failing a table ---- */
+
+static void
+fail(TablePlan *table, int sqlerrcode, char *message, char *detail, char *hint)
+{
+	table->sqlerrcode = sqlerrcode;
+	table->message = message;
+	table->detail = detail;
+	table->hint = hint;
+}
+
+/* "a, b" and quoted. */
+static char *
+join_names(List *names, bool quote)
+{
+	StringInfoData buf;
+	ListCell   *lc;
+
+	initStringInfo(&buf);
+	foreach(lc, names)
+		appendStringInfo(&buf, "%s%s", buf.len > 0 ? ", " : "",
+						 quote ? quote_identifier(lfirst(lc)) : (char *) lfirst(lc));
+	return buf.data;
+}
+
+/* ---- is the source this database? ---- */
+
+/*
+ * A copy of a database (pg_basebackup, a disk snapshot) keeps system identifier
+ * and OIDs, and pulling from the original is what it is for.  Only the very
+ * same server has also been started at the same microsecond.
+ */
+static void
+refuse_itself(const SourceFacts *facts)
+{
+	int64		epoch = ((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE)) * USECS_PER_DAY;
+	int64		difference = facts->start_time - (PgStartTime + epoch);
+
+	if (facts->database != MyDatabaseId || difference < -2 || difference > 2)
+		return;
+	if (facts->system_identifier != 0 && facts->system_identifier != GetSystemIdentifier())
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("the source is this very database"),
+			 errdetail("A database is never pulled into itself."),
+			 errhint("Check PGSYNC_FROM_URL, PGSYNC_REMOTE_HOST and PGSYNC_REMOTE_PORT.")));
+}
+
+/* ---- rights ---- */
+
+/* The rights that the caller lacks on a local table, NULL: none. */
+static char *
+lacking_rights(Oid relid, Oid role)
+{
+	bool		truncate = pg_class_aclcheck(relid, role, ACL_TRUNCATE) == ACLCHECK_OK;
+	bool		insert = pg_class_aclcheck(relid, role, ACL_INSERT) == ACLCHECK_OK;
+
+	if (truncate && insert)
+		return NULL;
+	return psprintf("Role %s needs TRUNCATE and INSERT on it, and lacks %s.",
+					quote_identifier(GetUserNameFromId(role, false)),
+					truncate ? "INSERT" : insert ? "TRUNCATE" : "both");
+}
+
+/* May the caller replace the rows?  A partitioned table's grants hold for its leaves. */
+static void
+check_local_rights(TablePlan *table, const Choice *choice, Oid role)
+{
+	char	   *lacking = lacking_rights(table->relid, role);
+
+	table->grants = table->relid;
+	if (lacking != NULL && choice->root != NULL && lacking_rights(choice->root->oid, role) == NULL)
+	{
+		table->grants = choice->root->oid;
+		lacking = NULL;
+	}
+	if (lacking != NULL)
+		fail(table, ERRCODE_INSUFFICIENT_PRIVILEGE,
+			 psprintf("permission denied for table %s", table->display), lacking, NULL);
+	else if (check_enable_rls(table->relid, role, true) == RLS_ENABLED ||
+			 (choice->root && check_enable_rls(choice->root->oid, role, true) == RLS_ENABLED))
+		fail(table, ERRCODE_INSUFFICIENT_PRIVILEGE,
+			 psprintf("row security of table %s applies to role %s", table->display,
+					  quote_identifier(GetUserNameFromId(role, false))),
+			 "A pull replaces all rows, also those that the policies hide.",
+			 "Call as the table's owner or as a role with BYPASSRLS.");
+}
+
+/* May we read all of it on the source? */
+static void
+check_source_rights(TablePlan *table, const CatalogRelation *source)
+{
+	if (!source->reachable)
+		fail(table, ERRCODE_INSUFFICIENT_PRIVILEGE,
+			 psprintf("permission denied on the source for table %s", table->display),
+			 psprintf("The source's role has no USAGE on schema %s.", quote_identifier(source->schema)),
+			 NULL);
+	else if (source->row_security)
+		fail(table, ERRCODE_INSUFFICIENT_PRIVILEGE,
+			 psprintf("row security on the source would filter table %s", table->display),
+			 "A copy that lacks rows in silence is refused.",
+			 "Use a source role that owns the table or has BYPASSRLS.");
+}
+
+/* Columns that travel but may not be read. */
+static void
+check_column_rights(TablePlan *table, const CatalogRelation *source, List *columns)
+{
+	List	   *unreadable = NIL;
+	ListCell   *lc;
+
+	if (source->readable)
+		return;
+	foreach(lc, columns)
+	{
+		CatalogColumn *column = lfirst(lc);
+
+		if (!column->readable)
+			unreadable = lappend(unreadable, column->name);
+	}
+	if (unreadable != NIL || columns == NIL)
+		fail(table, ERRCODE_INSUFFICIENT_PRIVILEGE,
+			 psprintf("permission denied on the source for table %s", table->display),
+			 unreadable == NIL ? NULL :
+			 psprintf("The source's role has no SELECT on: %s.", join_names(unreadable, true)),
+			 NULL);
+}
+
+/* ---- columns ---- */
+
+static int
+compare_columns(const void *a, const void *b)
+{
+	return strcmp((*(CatalogColumn *const *) a)->name, (*(CatalogColumn *const *) b)->name);
+}
+
+/* The source's columns sorted by name, for bsearch(). */
+static CatalogColumn **
+sort_columns(List *columns)
+{
+	CatalogColumn **sorted = palloc(sizeof(CatalogColumn *) * (list_length(columns) + 1));
+	ListCell   *lc;
+	int			n = 0;
+
+	foreach(lc, columns)
+		sorted[n++] = lfirst(lc);
+	qsort(sorted, n, sizeof(CatalogColumn *), compare_columns);
+	return sorted;
+}
+
+static CatalogColumn *
+find_column(CatalogColumn **sorted, int n, CatalogColumn *wanted)
+{
+	CatalogColumn **found = bsearch(&wanted, sorted, n, sizeof(CatalogColumn *), compare_columns);
+
+	return found ? *found : NULL;
+}
+
+/* One column that both sides have. */
+static void
+share_column(TablePlan *table, const CatalogColumn *local, const CatalogColumn *source,
+			 int source_version)
+{
+	ColumnPlan *column = palloc0(sizeof(ColumnPlan));
+
+	column->name = local->name;
+	column->attnum = local->attnum;
+	column->source_type = source->type;
+	column->local_type = local->type;
+	table->columns = lappend(table->columns, column);
+	if (strcmp(source->type, local->type) != 0)
+		table->type_changes = lappend(table->type_changes,
+									  psprintf("%s: %s -> %s", quote_identifier(local->name),
+											   source->type, local->type));
+	if (table->binary && !copy_column_binary(source, local, source_version))
+		table->binary = false;
+}
+
+/* An extra column must be able to do without a value; empty tables need none. */
+static void
+check_needed_values(TablePlan *table, List *needed)
+{
+	if (needed == NIL || (table->source_bytes == 0 && table->source_rows <= 0))
+		return;
+	fail(table, ERRCODE_NOT_NULL_VIOLATION,
+		 psprintf("table %s has columns that are NOT NULL, have no default, and are not on the source",
+				  table->display),
+		 psprintf("Columns: %s.", join_names(needed, true)),
+		 "Give them a default, or drop NOT NULL.");
+}
+
+/* The columns of the source that nothing here takes. */
+static List *
+missing_columns(List *source, List *local)
+{
+	CatalogColumn **sorted = sort_columns(local);
+	int			n = list_length(local);
+	List	   *missing = NIL;
+	ListCell   *lc;
+
+	foreach(lc, source)
+	{
+		CatalogColumn *column = lfirst(lc);
+
+		if (find_column(sorted, n, column) == NULL)
+			missing = lappend(missing, column->name);
+	}
+	return missing;
+}
+
+/* Matches the columns of both sides; returns those of the source that travel. */
+static List *
+match_columns(TablePlan *table, const Choice *choice, int source_version)
+{
+	CatalogColumn **sorted = sort_columns(choice->source->columns);
+	int			n = list_length(choice->source->columns);
+	List	   *travel = NIL;
+	List	   *needed = NIL;
+	ListCell   *lc;
+
+	table->binary = true;
+	foreach(lc, choice->local->columns)
+	{
+		CatalogColumn *local = lfirst(lc);
+		CatalogColumn *source = find_column(sorted, n, local);
+
+		if (local->generated)
+			continue;
+		if (source != NULL)
+		{
+			share_column(table, local, source, source_version);
+			travel = lappend(travel, source);
+			continue;
+		}
+		table->extra_columns = lappend(table->extra_columns, local->name);
+		if (local->needs_value)
+			needed = lappend(needed, local->name);
+	}
+	table->missing_columns = missing_columns(choice->source->columns, choice->local->columns);
+	check_needed_values(table, needed);
+	if (travel == NIL && (table->missing_columns != NIL || table->extra_columns != NIL ||
+						  choice->source->columns != NIL))
+		fail(table, ERRCODE_UNDEFINED_COLUMN,
+			 psprintf("table %s has no column in common with the source's", table->display),
+			 NULL, NULL);
+	return travel;
+}
+
+/* ---- sequences ---- */
+
+/* The source's sequence that belongs to a column's; names decide if it has several. */
+static CatalogSequence *
+find_sequence(List *sequences, AttrNumber attnum, const char *name)
+{
+	CatalogSequence *first = NULL;
+	ListCell   *lc;
+
+	foreach(lc, sequences)
+	{
+		CatalogSequence *sequence = lfirst(lc);
+
+		if (sequence->attnum != attnum)
+			continue;
+		if (strcmp(sequence->name, name) == 0)
+			return sequence;
+		if (first == NULL)
+			first = sequence;
+	}
+	return first;
+}
+
+/* The local sequences owned by a column that travels, with the source's. */
+static void
+match_sequences(Planner *planner, TablePlan *table, const Choice *choice, List *travel)
+{
+	List	   *unreadable = NIL;
+	ListCell   *lc;
+
+	foreach(lc, choice->local->sequences)
+	{
+		CatalogSequence *local = lfirst(lc);
+		CatalogSequence *source = NULL;
+		SequencePair *pair;
+		ListCell   *lc_column;
+		ListCell   *lc_travel;
+
+		forboth(lc_column, table->columns, lc_travel, travel)
+		{
+			if (((ColumnPlan *) lfirst(lc_column))->attnum == local->attnum)
+				source = find_sequence(choice->source->sequences,
+									   ((CatalogColumn *) lfirst(lc_travel))->attnum,
+									   local->name);
+		}
+		if (source == NULL)
+			continue;
+		if (!source->readable)
+		{
+			unreadable = lappend(unreadable, local->name);
+			continue;
+		}
+		pair = palloc0(sizeof(SequencePair));
+		pair->table = table;
+		pair->source = source;
+		pair->plan = palloc0(sizeof(SequencePlan));
+		pair->plan->relid = local->oid;
+		pair->plan->display = selection_display(planner->request, planner->local,
+												planner->source, local->schema, local->name);
+		planner->pairs = lappend(planner->pairs, pair);
+	}
+	if (unreadable != NIL)
+		ereport(NOTICE,
+				(errmsg("sequences of table %s are left as they are: %s", table->display,
+						join_names(unreadable, true)),
+				 errdetail("The source's role has no SELECT on them.")));
+}
+
+/* Reads the states of all sequences at once. */
+static void
+read_sequences(Planner *planner)
+{
+	List	   *sources = NIL;
+	SequenceState *states;
+	ListCell   *lc;
+	int			n = 0;
+
+	foreach(lc, planner->pairs)
+		sources = lappend(sources, ((SequencePair *) lfirst(lc))->source);
+	states = source_catalog_sequence_states(planner->control, sources);
+	foreach(lc, planner->pairs)
+	{
+		SequencePair *pair = lfirst(lc);
+
+		pair->plan->last_value = states[n].last_value;
+		pair->plan->is_called = states[n].is_called;
+		pair->table->sequences = lappend(pair->table->sequences, pair->plan);
+		n++;
+	}
+}
+
+/* ---- data rules ---- */
+
+/* pgsync's matching; its "*" stops at dots, so that a column's can hold some. */
+static bool
+rule_matches(const SyncRule *rule, const TablePlan *table, const char *column)
+{
+	char	   *short_name;
+	char	   *long_name;
+	bool		matches;
+
+	if (selection_glob(rule->pattern, column, true))
+		return true;
+	if (strchr(rule->pattern, '.') == NULL)
+		return false;
+	short_name = psprintf("%s.%s", table->name, column);
+	long_name = psprintf("%s.%s", table->schema, short_name);
+	matches = selection_glob(rule->pattern, short_name, false) ||
+		selection_glob(rule->pattern, long_name, false);
+	pfree(short_name);
+	pfree(long_name);
+	return matches;
+}
+
+/* The first rule that matches decides, as in pgsync. */
+static void
+refuse_masked_column(const SyncConfig *config, const TablePlan *table, const char *column)
+{
+	ListCell   *lc;
+
+	foreach(lc, config->data_rules)
+	{
+		SyncRule   *rule = lfirst(lc);
+
+		if (!rule_matches(rule, table, column))
+			continue;
+		if (strcmp(rule->kind, "untouched") == 0)
+			return;
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("data rules are not supported yet, and column %s of table %s has one",
+						quote_identifier(column), table->display),
+				 errdetail("Rule \"%s\" in line %d of file \"%s\" matches it; its values would be copied unmasked.",
+						   rule->pattern, rule->line, config->path),
+				 errhint("Exclude the table, or name others.")));
+	}
+}
+
+static void
+refuse_masked(const SyncConfig *config, const TablePlan *table)
+{
+	ListCell   *lc;
+
+	if (config->data_rules == NIL)
+		return;
+	foreach(lc, table->columns)
+		refuse_masked_column(config, table, ((ColumnPlan *) lfirst(lc))->name);
+}
+
+/* ---- telling ---- */
+
+/* One NOTICE for all that differs between the columns of both sides. */
+static void
+tell_differences(const TablePlan *table)
+{
+	StringInfoData detail;
+
+	if (table->message != NULL || (table->missing_columns == NIL &&
+								   table->extra_columns == NIL && table->type_changes == NIL))
+		return;
+	initStringInfo(&detail);
+	if (table->missing_columns != NIL)
+		appendStringInfo(&detail, " Left out, as only the source has them: %s.",
+						 join_names(table->missing_columns, true));
+	if (table->extra_columns != NIL)
+		appendStringInfo(&detail, " Filled with their defaults, as the source lacks them: %s.",
+						 join_names(table->extra_columns, true));
+	if (table->type_changes != NIL)
+		appendStringInfo(&detail, " Converted from the source's type: %s.",
+						 join_names(table->type_changes, false));
+	ereport(NOTICE,
+			(errmsg("columns of table %s differ from the source's", table->display),
+			 errdetail("%s", detail.data + 1)));
+}
+
+/* ---- tables ---- */
+
+/* Size and rows on the source; those of a partitioned table are its leaves'. */
+static void
+estimate(TablePlan *table, const CatalogRelation *source)
+{
+	ListCell   *lc;
+
+	table->source_bytes = source->bytes;
+	table->source_rows = source->rows;
+	table->source_oids = list_make1_oid(source->oid);
+	if (source->kind != RELKIND_PARTITIONED_TABLE)
+		return;
+	table->source_rows = 0;
+	foreach(lc, source->leaves)
+	{
+		CatalogRelation *leaf = lfirst(lc);
+
+		table->source_bytes += leaf->bytes;
+		table->source_rows += Max(leaf->rows, 0);
+		table->source_oids = lappend_oid(table->source_oids, leaf->oid);
+	}
+}
+
+/* What can be told before the columns are known. */
+static TablePlan *
+begin_table(const Planner *planner, const Choice *choice, int index)
+{
+	TablePlan  *table = palloc0(sizeof(TablePlan));
+
+	table->index = index;
+	table->schema = choice->schema;
+	table->name = choice->name;
+	table->display = choice->display;
+	table->source_rows = -1;
+	if (choice->local != NULL)
+		table->relid = table->grants = choice->local->oid;
+	if (choice->source != NULL)
+		estimate(table, choice->source);
+	if (choice->message != NULL)
+	{
+		fail(table, choice->sqlerrcode, choice->message, choice->detail, choice->hint);
+		return table;
+	}
+	check_source_rights(table, choice->source);
+	if (table->message == NULL)
+		check_local_rights(table, choice, planner->request->role);
+	return table;
+}
+
+/* The rest, once the columns are known. */
+static void
+finish_table(Planner *planner, TablePlan *table, const Choice *choice)
+{
+	List	   *travel = match_columns(table, choice, source_version(planner->control));
+
+	if (table->message == NULL)
+		check_column_rights(table, choice->source, travel);
+	if (table->message != NULL)
+		return;
+	refuse_masked(planner->config, table);
+	table->copy_sql = copy_statement(choice->source, travel, table->binary);
+	match_sequences(planner, table, choice, travel);
+	tell_differences(table);
+}
+
+/* Columns and sequences of both sides for the tables that are fine so far. */
+static void
+read_details(Planner *planner, List *tables, List *choices)
+{
+	List	   *local = NIL;
+	List	   *source = NIL;
+	ListCell   *lc_table;
+	ListCell   *lc_choice;
+
+	forboth(lc_table, tables, lc_choice, choices)
+	{
+		Choice	   *choice = lfirst(lc_choice);
+
+		if (((TablePlan *) lfirst(lc_table))->message != NULL)
+			continue;
+		local = lappend(local, choice->local);
+		source = lappend(source, choice->source);
+	}
+	source_catalog_details(planner->control, planner->source, source);
+	local_catalog_details(local);
+}
+
+static List *
+plan_tables(Planner *planner, List *choices)
+{
+	List	   *tables = NIL;
+	ListCell   *lc_table;
+	ListCell   *lc_choice;
+
+	foreach(lc_choice, choices)
+		tables = lappend(tables, begin_table(planner, lfirst(lc_choice), list_length(tables)));
+	read_details(planner, tables, choices);
+	forboth(lc_table, tables, lc_choice, choices)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (((TablePlan *) lfirst(lc_table))->message == NULL)
+			finish_table(planner, lfirst(lc_table), lfirst(lc_choice));
+	}
+	read_sequences(planner);
+	return tables;
+}
+
+RunPlan *
+plan_run(const PlanRequest *request, const SyncConfig *config, Source *control)
+{
+	Planner		planner = {request, config, control};
+	RunPlan    *plan = palloc0(sizeof(RunPlan));
+	List	   *schemas = selection_schemas(request, config);
+	SourceFacts facts;
+
+	planner.source = source_catalog_open(control, schemas, &facts);
+	refuse_itself(&facts);
+	plan->snapshot = facts.snapshot;
+	plan->source_version = facts.version;
+	plan->source_in_recovery = facts.in_recovery;
+
+	planner.local = local_catalog_read(schemas);
+	plan->tables = plan_tables(&planner,
+							   selection_resolve(request, config, planner.local, planner.source));
+	return plan;
+}
+
+/* ---- afterwards ---- */
+
+static bool
+any_member(List *oids, List *among)
+{
+	ListCell   *lc;
+
+	foreach(lc, oids)
+	{
+		if (list_member_oid(among, lfirst_oid(lc)))
+			return true;
+	}
+	return false;
+}
+
+void
+plan_check_rewritten(RunPlan *plan, Source *control)
+{
+	List	   *oids = NIL;
+	List	   *rewritten;
+	ListCell   *lc;
+
+	foreach(lc, plan->tables)
+	{
+		TablePlan  *table = lfirst(lc);
+
+		if (table->message == NULL)
+			oids = list_concat(oids, table->source_oids);
+	}
+	rewritten = source_catalog_rewritten(control, oids);
+	if (rewritten == NIL)
+		return;
+	foreach(lc, plan->tables)
+	{
+		TablePlan  *table = lfirst(lc);
+
+		if (table->message == NULL && any_member(table->source_oids, rewritten))
+			fail(table, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+				 psprintf("table %s was truncated or rewritten on the source during the run", table->display),
+				 "Its rows may not be those of the run's snapshot.",
+				 "Pull it again.");
+	}
+}

@@ -1,0 +1,114 @@
+/*-------------------------------------------------------------------------
+ *
+ * plan.h
+ *	  What a run will do: which tables, which columns, by which COPY.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PLAN_H
+#define PLAN_H
+
+#include "access/attnum.h"
+#include "nodes/pg_list.h"
+#include "source.h"
+#include "sync_config.h"
+
+/* What the caller asked for; strings as given. */
+typedef struct PlanRequest
+{
+	List	   *tables;			/* of char *: names, globs, "group:x"; NIL with everything = false: none */
+	bool		everything;		/* no table and no group was named */
+	char	   *group;			/* or NULL */
+	List	   *search_path;	/* of char *: schemas of the caller's search path */
+	Oid			role;			/* the caller */
+} PlanRequest;
+
+/* A column that travels, in the order of the COPY. */
+typedef struct ColumnPlan
+{
+	char	   *name;
+	AttrNumber	attnum;			/* local */
+	char	   *source_type;	/* format_type() on the source */
+	char	   *local_type;
+} ColumnPlan;
+
+typedef struct TablePlan
+{
+	int			index;			/* position in the plan */
+	Oid			relid;			/* local; InvalidOid when only the source has it */
+	Oid			grants;			/* whose grants allow it: relid, or its partitioned table */
+	char	   *schema;
+	char	   *name;
+	char	   *display;		/* quoted as needed, for messages */
+	List	   *columns;		/* of ColumnPlan * */
+	List	   *missing_columns;	/* of char *: the source has them, local has not */
+	List	   *extra_columns;	/* of char *: the reverse; they take their defaults */
+	List	   *type_changes;	/* of char *: "name: source type → local type" */
+	bool		binary;			/* COPY format */
+	char	   *copy_sql;		/* COPY … TO STDOUT … */
+	double		source_bytes;	/* relpages on the source, in bytes */
+	double		source_rows;	/* reltuples, -1 unknown */
+	List	   *source_oids;	/* of the relations whose files hold the rows there */
+	List	   *sequences;		/* of SequencePlan * */
+
+	/* a table that cannot be pulled: why (message NULL otherwise) */
+	int			sqlerrcode;
+	char	   *message;
+	char	   *detail;
+	char	   *hint;
+} TablePlan;
+
+/* A sequence owned by a pulled column on both sides, and its state on the source. */
+typedef struct SequencePlan
+{
+	Oid			relid;			/* local */
+	char	   *display;
+	int64		last_value;
+	bool		is_called;
+} SequencePlan;
+
+typedef struct RunPlan
+{
+	List	   *tables;			/* of TablePlan * */
+	char	   *snapshot;		/* pg_export_snapshot(); standbys export one too */
+	char	   *source_version; /* server_version of the source */
+	bool		source_in_recovery; /* it is a standby */
+} RunPlan;
+
+/*
+ * Opens the run's transaction on the control connection (REPEATABLE READ READ
+ * ONLY, exported snapshot), refuses the very same database, resolves
+ * the request against both catalogs and plans every table.  Must run in a
+ * local transaction.  All lives in the current memory context.
+ *
+ * NOTICEs: excluded tables that were named, missing and extra columns, types
+ * that differ.  Raises UNDEFINED_TABLE for a name that neither side knows,
+ * UNDEFINED_OBJECT for an unknown group, FEATURE_NOT_SUPPORTED for clauses and
+ * variables, INVALID_PARAMETER_VALUE for malformed names.  Tables that fail by themselves (only on one
+ * side, no right, no column in common, a kind that cannot be replaced) are in
+ * the plan with their message.
+ */
+extern RunPlan *plan_run(const PlanRequest *request, const SyncConfig *config,
+						 Source *control);
+
+/*
+ * After the last COPY: a table that was truncated or rewritten on the source
+ * since the snapshot was taken may have been read as empty, and fails (as if
+ * the plan had said so).  One round trip for all tables.
+ */
+extern void plan_check_rewritten(RunPlan *plan, Source *control);
+
+/*
+ * Splits a plain-text specification ("users", "users,orders",
+ * "{users,orders}", "<users>", "group:core") into its items; quotes as in SQL
+ * names are kept.  Raises INVALID_PARAMETER_VALUE.
+ */
+extern List *plan_split_spec(const char *spec);
+
+/*
+ * Checks, before anything starts, what the local side alone can tell of the
+ * request: malformed names and settings.  For the caller's backend.
+ */
+extern void plan_check_request(const PlanRequest *request);
+
+#endif							/* PLAN_H */

@@ -1,0 +1,32 @@
+/*-------------------------------------------------------------------------
+ *
+ * pull.h
+ *	  The caller's side of a run.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PULL_H
+#define PULL_H
+
+#include "run.h"
+
+/*
+ * Runs the request through a leader of its own, showing its messages, and
+ * returns the run's id when it has ended well (request->wait) or has begun
+ * (not wait).  Raises what the leader raises; and
+ * CONFIGURATION_LIMIT_EXCEEDED without a free worker slot,
+ * OBJECT_IN_USE when this transaction itself holds a lock on a target,
+ * READ_ONLY_SQL_TRANSACTION in a read-only transaction or on a standby.
+ */
+extern int64 pull_run(RunRequest *request);
+
+/* Waits for a run of the current user to end; raises its error if it failed. */
+extern void pull_wait(int64 run_id);
+
+/* Asks the leader of a run to cancel it; false when it has ended already. */
+extern bool pull_cancel(int64 run_id);
+
+/* The search path's existing schemas by name, without pg_catalog and pg_temp. */
+extern List *pull_search_path(void);
+
+#endif							/* PULL_H */

@@ -1,0 +1,20 @@
+/*-------------------------------------------------------------------------
+ *
+ * request.h
+ *	  A RunRequest on its way through shared memory.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef REQUEST_H
+#define REQUEST_H
+
+#include "lib/stringinfo.h"
+#include "run.h"
+
+extern void request_pack(StringInfo buf, const RunRequest *request);
+extern RunRequest *request_unpack(const char *data);
+
+/* The options as JSON text for the audit. */
+extern char *request_options_json(const RunRequest *request);
+
+#endif							/* REQUEST_H */

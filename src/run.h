@@ -1,0 +1,65 @@
+/*-------------------------------------------------------------------------
+ *
+ * run.h
+ *	  What a caller hands to the leader of its run.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef RUN_H
+#define RUN_H
+
+#include "nodes/pg_list.h"
+#include "port/atomics.h"
+#include "storage/lock.h"
+
+#define RUN_MAGIC			0x70675453
+#define RUN_KEY_SHARED		1
+#define RUN_KEY_REQUEST		2
+#define RUN_KEY_QUEUE		3
+
+typedef enum OnError
+{
+	ON_ERROR_CONTINUE,			/* a table that fails is left as it was */
+	ON_ERROR_ABORT				/* nothing changes unless all succeed */
+} OnError;
+
+/* One call of pull(), complete; times in milliseconds. */
+typedef struct RunRequest
+{
+	/* who and where */
+	Oid			database;
+	Oid			role;
+	int			caller_pid;
+	List	   *search_path;	/* of char *: existing schemas of the caller's path */
+
+	/* what */
+	List	   *tables;			/* of char * */
+	bool		everything;		/* neither tables nor a group were named */
+	char	   *group;
+	OnError		on_error;
+	int			jobs;
+	bool		wait;
+
+	/* settings in force for the caller */
+	char	   *env_file;
+	char	   *config_file;
+	int			connect_timeout;
+	int			connect_attempts;
+	int			connect_retry_delay;
+	int			lock_timeout;
+	int			maintenance_work_mem;	/* kB */
+	int			parallel_maintenance_workers;
+} RunRequest;
+
+/* Shared between caller and leader. */
+typedef struct RunShared
+{
+	VirtualTransactionId caller;	/* to find its locks */
+	pg_atomic_uint32 caller_gone;	/* it stopped waiting: cancel */
+} RunShared;
+
+/* Messages from the leader to the caller, beside 'E' and 'N' (relay.h). */
+#define RUN_MSG_ID			'I'	/* the run has an audit row: int64 */
+#define RUN_MSG_DONE		'D' /* committed, all well */
+
+#endif							/* RUN_H */

@@ -1,0 +1,983 @@
+/*-------------------------------------------------------------------------
+ *
+ * selection.c
+ *	  Names, globs, groups, excludes: which tables a run is about.
+ *
+ * People write names as they stand in .pgsync.yml (Users is "Users" there), as
+ * in SQL (Users is users), and as shell patterns, so an item is tried in that
+ * order:
+ *
+ *		users, app.users	literally, case included; quotes as in SQL
+ *		audit.log			the whole text as a name that holds a dot
+ *		Users				folded to lower case
+ *		p*, other.p*		as a glob over the tables that both sides have
+ *
+ * A name without a schema means what it means to the caller: the first schema
+ * of the search path in which we have it (else, in which the source has it).
+ * What a name finds but cannot be pulled stays in the list with its reason; a
+ * glob, and a call that names nothing, pass it over in silence.
+ *
+ * A partitioned table stands for its leaves, which both sides must have by the
+ * same names.  Excludes are looked at last, and therefore win over everything;
+ * one for a partitioned table holds for its partitions.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/transam.h"
+#include "catalog/pg_class.h"
+#include "lib/stringinfo.h"
+#include "parser/scansup.h"
+#include "utils/builtins.h"
+#include "utils/varlena.h"
+
+#include "pgtunsync.h"
+#include "selection.h"
+
+/* One wish of the caller, as written. */
+typedef struct Item
+{
+	char	   *text;
+	char	   *schema;			/* NULL: not qualified */
+	char	   *name;
+	bool		quoted;			/* any part stood in quotes */
+	bool		schema_quoted;
+	bool		name_quoted;
+	const SyncGroup *group;		/* where it came from, or NULL */
+	int			line;
+} Item;
+
+typedef struct Exclude
+{
+	char	   *text;
+	Item	   *item;
+	bool		folded;			/* nothing is called so literally */
+} Exclude;
+
+typedef struct ChosenKey
+{
+	const CatalogRelation *relation;
+} ChosenKey;
+
+typedef struct Selection
+{
+	const PlanRequest *request;
+	const SyncConfig *config;
+	const Catalog *local;
+	const Catalog *source;
+	List	   *name_schemas;	/* where unqualified names are looked up */
+	List	   *glob_schemas;	/* where unqualified globs and "everything" look */
+	List	   *excludes;		/* of Exclude * */
+	List	   *excluded;		/* of char *: to be told */
+	List	   *choices;		/* of Choice * */
+	HTAB	   *chosen;			/* by ChosenKey */
+} Selection;
+
+#define GROUP_PREFIX	"group:"
+
+/* ---- text to items ---- */
+
+static void pg_attribute_noreturn()
+malformed(const char *text, const char *detail)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("invalid table name: %s", text[0] ? text : "\"\""),
+			 errdetail("%s", detail),
+			 errhint("Write table, schema.table, \"Quoted Table\", a pattern such as p*, or group:name.")));
+}
+
+/* Without white space around it. */
+static char *
+trim(const char *text, int len)
+{
+	while (len > 0 && scanner_isspace(text[0]))
+		text++, len--;
+	while (len > 0 && scanner_isspace(text[len - 1]))
+		len--;
+	return pnstrdup(text, len);
+}
+
+/* Reads one dotted part; returns what follows it. */
+static const char *
+read_part(const char *p, const char *text, char **part, bool *quoted)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	*quoted = *p == '"';
+	if (!*quoted)
+	{
+		while (*p && *p != '.')
+			appendStringInfoChar(&buf, *p++);
+	}
+	else
+	{
+		for (p++; *p != '"' || p[1] == '"'; p++)
+		{
+			if (*p == '\0')
+				malformed(text, "A double quote is not closed.");
+			if (*p == '"')
+				p++;
+			appendStringInfoChar(&buf, *p);
+		}
+		p++;
+		if (*p != '\0' && *p != '.')
+			malformed(text, "There is text behind a closing double quote.");
+	}
+	if (buf.len == 0)
+		malformed(text, "A part of the name is empty.");
+	*part = buf.data;
+	return p;
+}
+
+static Item *
+parse_item(const char *text)
+{
+	Item	   *item = palloc0(sizeof(Item));
+	const char *p;
+
+	item->text = trim(text, strlen(text));
+	if (item->text[0] == '\0')
+		malformed(item->text, "The name is empty.");
+	p = read_part(item->text, item->text, &item->name, &item->name_quoted);
+	item->quoted = item->name_quoted;
+	if (*p == '.')
+	{
+		item->schema = item->name;
+		item->schema_quoted = item->name_quoted;
+		p = read_part(p + 1, item->text, &item->name, &item->name_quoted);
+		item->quoted |= item->name_quoted;
+	}
+	if (*p == '.' && item->quoted)
+		malformed(item->text, "There are more than two parts; the database is not named.");
+	if (*p == '.')
+	{
+		/* only a name that holds dots can be meant */
+		item->schema = NULL;
+		item->name = item->text;
+	}
+	return item;
+}
+
+/* The part as SQL would read it. */
+static char *
+folded(char *part, bool quoted)
+{
+	if (part == NULL || quoted)
+		return part;
+	return downcase_identifier(part, strlen(part), false, false);
+}
+
+static bool
+is_group(const char *text)
+{
+	return strncmp(text, GROUP_PREFIX, strlen(GROUP_PREFIX)) == 0;
+}
+
+/* Is there a "*" that is not quoted? */
+static bool
+is_glob(const Item *item)
+{
+	return !item->name_quoted && strchr(item->name, '*') != NULL;
+}
+
+/* Takes a pair of brackets off the text. */
+static char *
+unwrap(const char *text, char opening, char closing)
+{
+	int			len = strlen(text);
+
+	if (text[0] != opening)
+		return (char *) text;
+	if (len < 2 || text[len - 1] != closing)
+		malformed(text, psprintf("It begins with \"%c\" but does not end with \"%c\".", opening, closing));
+	return trim(text + 1, len - 2);
+}
+
+/* One item of a list. */
+static char *
+finish_spec_item(StringInfo buf)
+{
+	char	   *item = unwrap(trim(buf->data, buf->len), '<', '>');
+
+	resetStringInfo(buf);
+	if (item[0] == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("empty name in the list of tables"),
+				 errhint("Name the tables, or call pgtunsync.pull() without arguments for all of them.")));
+	return item;
+}
+
+List *
+plan_split_spec(const char *spec)
+{
+	char	   *whole = trim(spec, strlen(spec));
+	bool		array = whole[0] == '{';
+	char	   *text = unwrap(whole, '{', '}');
+	List	   *items = NIL;
+	bool		quoted = false;
+	StringInfoData buf;
+
+	/* "<a,b>" is a list too, "<a>,<b>" a list of such */
+	if (text[0] == '<' && strchr(text, '>') == text + strlen(text) - 1)
+		text = unwrap(text, '<', '>');
+
+	initStringInfo(&buf);
+	for (const char *p = text; *p; p++)
+	{
+		if (*p == '"')
+			quoted = !quoted;
+		if (*p == ',' && !quoted)
+		{
+			items = lappend(items, finish_spec_item(&buf));
+			continue;
+		}
+		if (array && quoted && *p == '\\' && p[1] != '\0')
+		{
+			/* an array's escape; a quote in a name is doubled */
+			p++;
+			if (*p == '"')
+				appendStringInfoChar(&buf, '"');
+		}
+		appendStringInfoChar(&buf, *p);
+	}
+	if (quoted)
+		malformed(spec, "A double quote is not closed.");
+	return lappend(items, finish_spec_item(&buf));
+}
+
+void
+plan_check_request(const PlanRequest *request)
+{
+	ListCell   *lc;
+
+	foreach(lc, request->tables)
+	{
+		const char *text = lfirst(lc);
+
+		if (!is_group(text))
+			(void) parse_item(text);
+		else if (text[strlen(GROUP_PREFIX)] == '\0')
+			malformed(text, "The group's name is empty.");
+	}
+	if (request->group != NULL && request->group[0] == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the group's name is empty")));
+}
+
+/* ---- groups ---- */
+
+/* The names of all groups, for a HINT; NULL when there are none. */
+static char *
+group_names(const SyncConfig *config)
+{
+	StringInfoData buf;
+	ListCell   *lc;
+
+	if (config->groups == NIL)
+		return NULL;
+	initStringInfo(&buf);
+	foreach(lc, config->groups)
+		appendStringInfo(&buf, "%s%s", buf.len > 0 ? ", " : "", ((SyncGroup *) lfirst(lc))->name);
+	return buf.data;
+}
+
+/* The group of that name; variables behind it are refused. */
+static SyncGroup *
+find_group(const SyncConfig *config, const char *name)
+{
+	SyncGroup  *group = sync_config_group(config, name);
+	const char *colon = strchr(name, ':');
+	char	   *names = group_names(config);
+
+	if (group != NULL)
+		return group;
+	if (colon != NULL && sync_config_group(config, pnstrdup(name, colon - name)) != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("variables of a group are not supported yet"),
+				 errdetail("\"%s\" gives group \"%s\" a value.", name,
+						   pnstrdup(name, colon - name))));
+	if (config->path == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("group \"%s\" does not exist", name),
+				 errdetail("There is no configuration file: pgtunsync.config_file is empty.")));
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("group \"%s\" does not exist", name),
+			 errdetail("The groups are read from file \"%s\".", config->path),
+			 names ? errhint("Groups in this file: %s.", names) :
+			 errhint("This file has no groups.")));
+}
+
+/* The tables of a group. */
+static List *
+group_items(const SyncConfig *config, const char *name)
+{
+	SyncGroup  *group = find_group(config, name);
+	List	   *items = NIL;
+	ListCell   *lc;
+
+	foreach(lc, group->entries)
+	{
+		SyncGroupEntry *entry = lfirst(lc);
+		Item	   *item;
+
+		if (entry->clause != NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("clauses in a group are not supported yet"),
+					 errdetail("Group \"%s\" has one for table \"%s\" in line %d of file \"%s\".",
+							   group->name, entry->table, entry->line, config->path)));
+		item = parse_item(entry->table);
+		item->group = group;
+		item->line = entry->line;
+		items = lappend(items, item);
+	}
+	return items;
+}
+
+/* All that was asked for, groups resolved. */
+static List *
+request_items(const PlanRequest *request, const SyncConfig *config)
+{
+	List	   *items = NIL;
+	ListCell   *lc;
+
+	foreach(lc, request->tables)
+	{
+		const char *text = trim(lfirst(lc), strlen(lfirst(lc)));
+
+		if (is_group(text))
+			items = list_concat(items, group_items(config, text + strlen(GROUP_PREFIX)));
+		else
+			items = lappend(items, parse_item(text));
+	}
+	if (request->group != NULL)
+		items = list_concat(items,
+							group_items(config, is_group(request->group) ?
+										request->group + strlen(GROUP_PREFIX) : request->group));
+	return items;
+}
+
+/* ---- schemas ---- */
+
+static List *
+add_schema(List *schemas, char *schema)
+{
+	ListCell   *lc;
+
+	if (schema == NULL)
+		return schemas;
+	foreach(lc, schemas)
+	{
+		if (strcmp(lfirst(lc), schema) == 0)
+			return schemas;
+	}
+	return lappend(schemas, schema);
+}
+
+static List *
+add_schemas(List *schemas, List *more)
+{
+	ListCell   *lc;
+
+	foreach(lc, more)
+		schemas = add_schema(schemas, lfirst(lc));
+	return schemas;
+}
+
+static bool
+has_schema(List *schemas, const char *schema)
+{
+	ListCell   *lc;
+
+	foreach(lc, schemas)
+	{
+		if (strcmp(lfirst(lc), schema) == 0)
+			return true;
+	}
+	return false;
+}
+
+List *
+selection_schemas(const PlanRequest *request, const SyncConfig *config)
+{
+	List	   *schemas = add_schemas(list_copy(request->search_path), config->schemas);
+	ListCell   *lc;
+
+	foreach(lc, request_items(request, config))
+	{
+		Item	   *item = lfirst(lc);
+
+		schemas = add_schema(schemas, item->schema);
+		schemas = add_schema(schemas, folded(item->schema, item->schema_quoted));
+	}
+	return schemas;
+}
+
+/* ---- globs ---- */
+
+bool
+selection_glob(const char *pattern, const char *text, bool dots)
+{
+	const char *star = NULL;	/* the last one, and where it began to match */
+	const char *mark = NULL;
+
+	while (*text)
+	{
+		if (*pattern == '*')
+		{
+			star = pattern++;
+			mark = text;
+		}
+		else if (*pattern == *text)
+		{
+			pattern++;
+			text++;
+		}
+		else if (star != NULL && (dots || *mark != '.'))
+		{
+			pattern = star + 1;
+			text = ++mark;
+		}
+		else
+			return false;
+	}
+	while (*pattern == '*')
+		pattern++;
+	return *pattern == '\0';
+}
+
+/* ---- excludes ---- */
+
+/* Does the entry mean this relation, read literally or folded? */
+static bool
+exclude_matches_as(const Exclude *exclude, const CatalogRelation *relation, bool fold)
+{
+	Item	   *item = exclude->item;
+	char	   *schema = fold ? folded(item->schema, item->schema_quoted) : item->schema;
+	char	   *name = fold ? folded(item->name, item->name_quoted) : item->name;
+
+	if (schema != NULL &&
+		!(item->schema_quoted ? strcmp(schema, relation->schema) == 0 :
+		  selection_glob(schema, relation->schema, true)))
+		return false;
+	return item->name_quoted ? strcmp(name, relation->name) == 0 :
+		selection_glob(name, relation->name, true);
+}
+
+static bool
+exclude_matches(const Exclude *exclude, const CatalogRelation *relation)
+{
+	return exclude_matches_as(exclude, relation, exclude->folded) ||
+		strcmp(exclude->text, relation->name) == 0;
+}
+
+/* Is it folded?  Only when no relation of either side has the literal name. */
+static bool
+must_fold(const Exclude *exclude, const Catalog *catalog)
+{
+	ListCell   *lc;
+
+	foreach(lc, catalog->relations)
+	{
+		if (exclude_matches_as(exclude, lfirst(lc), false))
+			return false;
+	}
+	return true;
+}
+
+static List *
+prepare_excludes(const Selection *selection)
+{
+	List	   *excludes = NIL;
+	ListCell   *lc;
+
+	foreach(lc, selection->config->exclude)
+	{
+		Exclude    *exclude = palloc0(sizeof(Exclude));
+
+		exclude->text = lfirst(lc);
+		exclude->item = parse_item(exclude->text);
+		exclude->folded = must_fold(exclude, selection->local) &&
+			must_fold(exclude, selection->source);
+		excludes = lappend(excludes, exclude);
+	}
+	return excludes;
+}
+
+/* Is the relation, or a table that it is a partition of, excluded? */
+static bool
+is_excluded(const Selection *selection, const CatalogRelation *relation)
+{
+	ListCell   *lc;
+
+	for (; relation != NULL; relation = relation->parent)
+	{
+		foreach(lc, selection->excludes)
+		{
+			if (exclude_matches(lfirst(lc), relation))
+				return true;
+		}
+	}
+	return false;
+}
+
+/* One NOTICE for all that was named and yet left out. */
+static void
+tell_excluded(const Selection *selection)
+{
+	StringInfoData buf;
+	ListCell   *lc;
+
+	if (selection->excluded == NIL)
+		return;
+	initStringInfo(&buf);
+	foreach(lc, selection->excluded)
+		appendStringInfo(&buf, "%s%s", buf.len > 0 ? ", " : "", (char *) lfirst(lc));
+	ereport(NOTICE,
+			(errmsg_plural("excluded table is left out: %s",
+						   "excluded tables are left out: %s",
+						   list_length(selection->excluded), buf.data),
+			 errdetail("The excludes in file \"%s\" win over tables that are named.",
+					   selection->config->path)));
+}
+
+/* ---- what cannot be pulled ---- */
+
+/* The kinds that are refused, and why. */
+static const struct
+{
+	char		kind;
+	const char *what;
+	const char *hint;
+}			refused_kinds[] = {
+	{RELKIND_VIEW, "a view", "Pull the tables that it reads."},
+	{RELKIND_MATVIEW, "a materialized view", "Pull the tables that it reads, then REFRESH MATERIALIZED VIEW."},
+	{RELKIND_FOREIGN_TABLE, "a foreign table", NULL},
+	{RELKIND_SEQUENCE, "a sequence", "The sequences that a table's columns own come with the table."},
+};
+
+static bool
+is_table_kind(char kind)
+{
+	return kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE;
+}
+
+static bool
+is_system(const CatalogRelation *relation)
+{
+	return relation->oid < FirstNormalObjectId;
+}
+
+static void
+fail(Choice *choice, int sqlerrcode, char *message, const char *detail, const char *hint)
+{
+	choice->sqlerrcode = sqlerrcode;
+	choice->message = message;
+	choice->detail = detail ? pstrdup(detail) : NULL;
+	choice->hint = hint ? pstrdup(hint) : NULL;
+}
+
+/* Refuses what is no table on one side; "where" names the side. */
+static void
+check_kind(Choice *choice, const CatalogRelation *relation, const char *where)
+{
+	for (int i = 0; i < lengthof(refused_kinds); i++)
+	{
+		if (refused_kinds[i].kind == relation->kind)
+			fail(choice, ERRCODE_WRONG_OBJECT_TYPE,
+				 psprintf("cannot pull %s: it is %s %s", choice->display,
+						  refused_kinds[i].what, where),
+				 NULL, refused_kinds[i].hint);
+	}
+}
+
+/* Fills in why it cannot be pulled, if so. */
+static void
+check_choice(Choice *choice)
+{
+	if (choice->source == NULL)
+		fail(choice, ERRCODE_UNDEFINED_TABLE,
+			 psprintf("table %s does not exist on the source", choice->display), NULL, NULL);
+	else
+		check_kind(choice, choice->source, "on the source");
+	if (choice->local == NULL)
+	{
+		fail(choice, ERRCODE_UNDEFINED_TABLE,
+			 psprintf("table %s does not exist in the local database", choice->display),
+			 "Only the source has it.", "Create it first: rows are pulled, not definitions.");
+		return;
+	}
+	check_kind(choice, choice->local, "in the local database");
+	if (is_system(choice->local))
+		fail(choice, ERRCODE_WRONG_OBJECT_TYPE,
+			 psprintf("cannot pull %s: it is a system table", choice->display), NULL, NULL);
+	else if (strcmp(choice->schema, PGTUNSYNC_SCHEMA) == 0)
+		fail(choice, ERRCODE_WRONG_OBJECT_TYPE,
+			 psprintf("cannot pull %s: it belongs to pgtunsync itself", choice->display),
+			 NULL, NULL);
+	else if (choice->message == NULL &&
+			 choice->local->kind == RELKIND_PARTITIONED_TABLE &&
+			 choice->source->kind != RELKIND_PARTITIONED_TABLE)
+		fail(choice, ERRCODE_FEATURE_NOT_SUPPORTED,
+			 psprintf("cannot pull %s: it is partitioned here, but not on the source", choice->display),
+			 NULL, NULL);
+}
+
+/* ---- choosing ---- */
+
+char *
+selection_display(const PlanRequest *request, const Catalog *local,
+				  const Catalog *source, const char *schema, const char *name)
+{
+	ListCell   *lc;
+
+	foreach(lc, request->search_path)
+	{
+		const char *candidate = lfirst(lc);
+
+		if (strcmp(candidate, schema) == 0)
+			return pstrdup(quote_identifier(name));
+		if (catalog_find(local, candidate, name) || catalog_find(source, candidate, name))
+			break;
+	}
+	return quote_qualified_identifier(schema, name);
+}
+
+static char *
+display(const Selection *selection, const char *schema, const char *name)
+{
+	return selection_display(selection->request, selection->local, selection->source,
+							 schema, name);
+}
+
+/* Was it chosen before?  Remembers it. */
+static bool
+already_chosen(Selection *selection, const CatalogRelation *relation)
+{
+	ChosenKey	key = {relation};
+	bool		found;
+
+	(void) hash_search(selection->chosen, &key, HASH_ENTER, &found);
+	return found;
+}
+
+/* The names of those of leaves that the other catalog's table lacks. */
+static char *
+lacking_leaves(List *leaves, const Catalog *other, const CatalogRelation *other_root)
+{
+	StringInfoData buf;
+	int			lacking = 0;
+	ListCell   *lc;
+
+	initStringInfo(&buf);
+	foreach(lc, leaves)
+	{
+		CatalogRelation *leaf = lfirst(lc);
+		CatalogRelation *above = catalog_find(other, leaf->schema, leaf->name);
+
+		while (above != NULL && above != other_root)
+			above = above->parent;
+		if (above == NULL && lacking++ < 5)
+			appendStringInfo(&buf, "%s%s", buf.len > 0 ? ", " : "",
+							 quote_qualified_identifier(leaf->schema, leaf->name));
+	}
+	if (lacking > 5)
+		appendStringInfo(&buf, " and %d more", lacking - 5);
+	return lacking > 0 ? buf.data : NULL;
+}
+
+/* Fails a partitioned table whose leaves differ; true when they do. */
+static bool
+leaves_differ(const Selection *selection, Choice *choice)
+{
+	char	   *missing = lacking_leaves(choice->source->leaves, selection->local, choice->local);
+	char	   *extra = lacking_leaves(choice->local->leaves, selection->source, choice->source);
+	StringInfoData detail;
+
+	if (missing == NULL && extra == NULL)
+		return false;
+	initStringInfo(&detail);
+	if (missing)
+		appendStringInfo(&detail, "Only the source has %s.", missing);
+	if (extra)
+		appendStringInfo(&detail, "%sOnly the local database has %s.", missing ? " " : "", extra);
+	fail(choice, ERRCODE_FEATURE_NOT_SUPPORTED,
+		 psprintf("cannot pull %s: its partitions differ between source and local database",
+				  choice->display),
+		 detail.data, "Make the partitions the same, or name those that both sides have.");
+	return true;
+}
+
+static void choose(Selection *selection, const char *schema, const char *name,
+				   CatalogRelation *root, bool named);
+
+/* A partitioned table stands for its leaves. */
+static void
+choose_leaves(Selection *selection, CatalogRelation *root, bool named)
+{
+	ListCell   *lc;
+
+	foreach(lc, root->leaves)
+	{
+		CatalogRelation *leaf = lfirst(lc);
+
+		choose(selection, leaf->schema, leaf->name, root, named);
+	}
+}
+
+/* Takes one table into the list, unless it is there or excluded. */
+static void
+choose(Selection *selection, const char *schema, const char *name,
+	   CatalogRelation *root, bool named)
+{
+	CatalogRelation *local = catalog_find(selection->local, schema, name);
+	CatalogRelation *source = catalog_find(selection->source, schema, name);
+	Choice	   *choice;
+
+	if (already_chosen(selection, local ? local : source))
+		return;
+	if (is_excluded(selection, local ? local : source))
+	{
+		if (named)
+			selection->excluded = lappend(selection->excluded, display(selection, schema, name));
+		return;
+	}
+
+	choice = palloc0(sizeof(Choice));
+	choice->schema = pstrdup(schema);
+	choice->name = pstrdup(name);
+	choice->display = display(selection, schema, name);
+	choice->local = local;
+	choice->source = source;
+	choice->root = root;
+	check_choice(choice);
+	if (choice->message == NULL && local->kind == RELKIND_PARTITIONED_TABLE &&
+		!leaves_differ(selection, choice))
+	{
+		choose_leaves(selection, local, named);
+		return;
+	}
+	selection->choices = lappend(selection->choices, choice);
+}
+
+/* ---- many at once ---- */
+
+/* May a glob, or a call that names nothing, take it? */
+static bool
+is_common_table(const Selection *selection, const CatalogRelation *local)
+{
+	CatalogRelation *source;
+
+	if (!is_table_kind(local->kind) || is_system(local) || local->extension_member ||
+		strcmp(local->schema, PGTUNSYNC_SCHEMA) == 0)
+		return false;
+	source = catalog_find(selection->source, local->schema, local->name);
+	return source != NULL && is_table_kind(source->kind);
+}
+
+static int
+compare_relations(const ListCell *a, const ListCell *b)
+{
+	const CatalogRelation *left = lfirst(a);
+	const CatalogRelation *right = lfirst(b);
+	int			order = strcmp(left->schema, right->schema);
+
+	return order != 0 ? order : strcmp(left->name, right->name);
+}
+
+/* The tables of both sides in these schemas that match (NULL: all), sorted. */
+static List *
+common_tables(const Selection *selection, List *schemas, const char *glob)
+{
+	List	   *tables = NIL;
+	ListCell   *lc;
+
+	foreach(lc, selection->local->relations)
+	{
+		CatalogRelation *local = lfirst(lc);
+
+		if (has_schema(schemas, local->schema) &&
+			(glob == NULL || selection_glob(glob, local->name, true)) &&
+			is_common_table(selection, local))
+			tables = lappend(tables, local);
+	}
+	list_sort(tables, compare_relations);
+	return tables;
+}
+
+/* Chooses them; partitions come with their root when that is among them. */
+static void
+choose_tables(Selection *selection, List *tables, bool named)
+{
+	HASHCTL		ctl = {0};
+	HTAB	   *roots;
+	ListCell   *lc;
+
+	ctl.keysize = sizeof(ChosenKey);
+	ctl.entrysize = sizeof(ChosenKey);
+	ctl.hcxt = CurrentMemoryContext;
+	roots = hash_create("pgtunsync partitioned tables", 32, &ctl,
+						HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	foreach(lc, tables)
+	{
+		ChosenKey	key = {lfirst(lc)};
+
+		if (key.relation->kind == RELKIND_PARTITIONED_TABLE)
+			(void) hash_search(roots, &key, HASH_ENTER, NULL);
+	}
+	foreach(lc, tables)
+	{
+		CatalogRelation *relation = lfirst(lc);
+		ChosenKey	above = {relation->parent};
+
+		while (above.relation != NULL && !hash_search(roots, &above, HASH_FIND, NULL))
+			above.relation = above.relation->parent;
+		if (above.relation == NULL)
+			choose(selection, relation->schema, relation->name, NULL, named);
+	}
+	hash_destroy(roots);
+}
+
+/* ---- one item ---- */
+
+/* Chooses the relation of that name, if either side has it. */
+static bool
+choose_name(Selection *selection, const char *schema, const char *name)
+{
+	const Catalog *catalogs[] = {selection->local, selection->source};
+	List	   *schemas = schema ? list_make1((char *) schema) : selection->name_schemas;
+	ListCell   *lc;
+
+	for (int i = 0; i < lengthof(catalogs); i++)
+	{
+		foreach(lc, schemas)
+		{
+			if (catalog_find(catalogs[i], lfirst(lc), name) != NULL)
+			{
+				choose(selection, lfirst(lc), name, NULL, true);
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
+/* Chooses what the glob matches, if anything. */
+static bool
+choose_glob(Selection *selection, char *schema, const char *glob)
+{
+	List	   *schemas = schema ? list_make1(schema) : selection->glob_schemas;
+	List	   *tables = common_tables(selection, schemas, glob);
+
+	choose_tables(selection, tables, true);
+	return tables != NIL;
+}
+
+/* The name that is closest to an unknown one, or NULL. */
+static char *
+closest_name(const Selection *selection, const Item *item)
+{
+	const Catalog *catalogs[] = {selection->local, selection->source};
+	const CatalogRelation *best = NULL;
+	int			len = strlen(item->name);
+	int			limit = Min(3, len / 2);
+	ListCell   *lc;
+
+	if (len >= NAMEDATALEN)
+		return NULL;
+	for (int i = 0; i < lengthof(catalogs); i++)
+	{
+		foreach(lc, catalogs[i]->relations)
+		{
+			CatalogRelation *relation = lfirst(lc);
+			int			distance;
+
+			if (!is_table_kind(relation->kind))
+				continue;
+			distance = varstr_levenshtein_less_equal(item->name, len, relation->name,
+													 strlen(relation->name), 1, 1, 1,
+													 limit, true);
+			if (distance <= limit && (best == NULL || distance < limit))
+			{
+				best = relation;
+				limit = distance;
+			}
+		}
+	}
+	return best ? display(selection, best->schema, best->name) : NULL;
+}
+
+static void pg_attribute_noreturn()
+unknown_item(const Selection *selection, const Item *item)
+{
+	char	   *close = closest_name(selection, item);
+	const SyncConfig *config = selection->config;
+	char	   *place = item->group ?
+		psprintf("It stands in group \"%s\", line %d of file \"%s\".", item->group->name,
+				 item->line, config->path) : NULL;
+
+	if (is_glob(item))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("no table that both sides have matches \"%s\"", item->text),
+				 place ? errdetail("%s", place) : 0));
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_TABLE),
+			 errmsg("table %s does not exist on either side",
+					item->quoted ? item->text : psprintf("\"%s\"", item->text)),
+			 place ? errdetail("%s", place) : 0,
+			 sync_config_group(config, item->text) ?
+			 errhint("There is a group of that name: write group:%s.", item->text) :
+			 close ? errhint("Perhaps you meant %s.", close) : 0));
+}
+
+static void
+choose_item(Selection *selection, const Item *item)
+{
+	char	   *schema = folded(item->schema, item->schema_quoted);
+	char	   *name = folded(item->name, item->name_quoted);
+
+	if (choose_name(selection, item->schema, item->name) ||
+		(!item->quoted && choose_name(selection, NULL, item->text)) ||
+		choose_name(selection, schema, name))
+		return;
+	if (is_glob(item) &&
+		(choose_glob(selection, item->schema, item->name) ||
+		 choose_glob(selection, schema, name)))
+		return;
+	unknown_item(selection, item);
+}
+
+List *
+selection_resolve(const PlanRequest *request, const SyncConfig *config,
+				  const Catalog *local, const Catalog *source)
+{
+	Selection	selection = {request, config, local, source};
+	HASHCTL		ctl = {0};
+	ListCell   *lc;
+
+	ctl.keysize = sizeof(ChosenKey);
+	ctl.entrysize = sizeof(ChosenKey);
+	ctl.hcxt = CurrentMemoryContext;
+	selection.chosen = hash_create("pgtunsync chosen tables", 256, &ctl,
+								   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	selection.name_schemas = add_schemas(list_copy(request->search_path), config->schemas);
+	selection.glob_schemas = config->schemas ? config->schemas : request->search_path;
+	selection.excludes = prepare_excludes(&selection);
+
+	foreach(lc, request_items(request, config))
+		choose_item(&selection, lfirst(lc));
+	if (request->everything)
+		choose_tables(&selection,
+					  common_tables(&selection, selection.glob_schemas, NULL), false);
+	tell_excluded(&selection);
+	return selection.choices;
+}

@@ -1,0 +1,49 @@
+/*-------------------------------------------------------------------------
+ *
+ * selection.h
+ *	  Names, globs, groups, excludes: which tables a run is about.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef SELECTION_H
+#define SELECTION_H
+
+#include "catalog.h"
+#include "plan.h"
+
+/* A table that was chosen, or the reason why it cannot be pulled. */
+typedef struct Choice
+{
+	char	   *schema;
+	char	   *name;
+	char	   *display;
+	CatalogRelation *local;		/* NULL: only the source has it */
+	CatalogRelation *source;	/* NULL: only we have it */
+	CatalogRelation *root;		/* local partitioned table that it stands for a part of */
+	int			sqlerrcode;
+	char	   *message;		/* NULL: fine so far */
+	char	   *detail;
+	char	   *hint;
+} Choice;
+
+/* The schemas in which a request looks for tables: char *, no duplicates. */
+extern List *selection_schemas(const PlanRequest *request, const SyncConfig *config);
+
+/*
+ * The tables that the request means, each once, in the order of naming (those
+ * of a glob by name).  NOTICEs and errors as plan_run() says.
+ */
+extern List *selection_resolve(const PlanRequest *request, const SyncConfig *config,
+							   const Catalog *local, const Catalog *source);
+
+/* Quoted as needed, with its schema unless the caller's search path finds it. */
+extern char *selection_display(const PlanRequest *request, const Catalog *local,
+							   const Catalog *source, const char *schema, const char *name);
+
+/*
+ * Does the pattern match the text?  "*" stands for any characters (but no dot
+ * when dots is false); everything else for itself.
+ */
+extern bool selection_glob(const char *pattern, const char *text, bool dots);
+
+#endif							/* SELECTION_H */

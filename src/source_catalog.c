@@ -1,0 +1,348 @@
+/*-------------------------------------------------------------------------
+ *
+ * source_catalog.c
+ *	  The source's catalog, in as few round trips as can be.
+ *
+ * Three messages, each of several statements: (1) BEGIN, the facts about the
+ * server with the exported snapshot, the relations; (2) columns and sequences
+ * of the tables that were chosen; (3) the states of those sequences.
+ *
+ * All runs with search_path = pg_catalog, so names need no qualification.
+ * Only OIDs (as numbers) and quoted literals are put into the texts.  Rights
+ * are asked for here, so that a table that may not be read, or that row
+ * security would filter in silence, fails by its name before anything starts.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+
+#include "source_catalog.h"
+
+#define OLDEST_SOURCE	100000	/* 10: partitions, identity columns */
+
+/* ---- reading results ---- */
+
+static char *
+get_text(PGresult *result, int row, int column)
+{
+	return PQgetisnull(result, row, column) ? NULL : pstrdup(PQgetvalue(result, row, column));
+}
+
+static Oid
+get_oid(PGresult *result, int row, int column)
+{
+	return (Oid) strtoul(PQgetvalue(result, row, column), NULL, 10);
+}
+
+static bool
+get_bool(PGresult *result, int row, int column)
+{
+	return PQgetvalue(result, row, column)[0] == 't';
+}
+
+static int64
+get_int64(PGresult *result, int row, int column)
+{
+	return strtoll(PQgetvalue(result, row, column), NULL, 10);
+}
+
+/* ---- the facts ---- */
+
+/*
+ * pg_control_system() may be forbidden, which fails already when a query that
+ * mentions it starts; query_to_xml() gets around to it only if we may.
+ */
+static const char facts_query[] =
+"SELECT pg_export_snapshot(), current_setting('server_version'),"
+" CASE WHEN has_function_privilege('pg_control_system()', 'EXECUTE') THEN"
+" substring(query_to_xml('SELECT system_identifier AS id FROM pg_catalog.pg_control_system()',"
+" false, true, '')::text FROM '<id>(-?[0-9]+)</id>') END,"
+" (SELECT oid FROM pg_database WHERE datname = current_database()),"
+" trunc(extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint,"
+" pg_is_in_recovery()";
+
+static void
+read_facts(PGresult *result, SourceFacts *facts)
+{
+	facts->snapshot = get_text(result, 0, 0);
+	facts->version = source_text(PQgetvalue(result, 0, 1));
+	facts->system_identifier = (uint64) get_int64(result, 0, 2);
+	facts->database = get_oid(result, 0, 3);
+	facts->start_time = get_int64(result, 0, 4);
+	facts->in_recovery = get_bool(result, 0, 5);
+}
+
+/* ---- the relations ---- */
+
+/* 'a', 'b', … */
+static void
+append_literals(StringInfo buf, List *strings)
+{
+	const char *separator = "";
+	ListCell   *lc;
+
+	foreach(lc, strings)
+	{
+		appendStringInfo(buf, "%s%s", separator, quote_literal_cstr(lfirst(lc)));
+		separator = ", ";
+	}
+}
+
+/* Partitions may live in other schemas than their root. */
+static void
+append_relations_query(StringInfo buf, List *schemas)
+{
+	appendStringInfoString(buf,
+						   "SELECT c.oid, n.nspname, c.relname, c.relkind, c.relpersistence,"
+						   " c.relispartition, i.inhparent,"
+						   " has_table_privilege(c.oid, 'SELECT'),"
+						   " has_schema_privilege(n.oid, 'USAGE'),"
+						   " CASE WHEN c.relrowsecurity THEN row_security_active(c.oid) ELSE false END,"
+						   " (c.relpages::float8 + coalesce(t.relpages, 0)) * current_setting('block_size')::float8,"
+						   " c.reltuples"
+						   " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+						   " LEFT JOIN pg_class t ON t.oid = c.reltoastrelid"
+						   " LEFT JOIN pg_inherits i ON i.inhrelid = c.oid AND c.relispartition"
+						   " WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND c.relpersistence <> 't'"
+						   " AND (c.relispartition OR n.nspname IN (");
+	append_literals(buf, schemas);
+	appendStringInfoString(buf, "))");
+}
+
+static void
+read_relations(PGresult *result, Catalog *catalog)
+{
+	int			rows = PQntuples(result);
+
+	for (int row = 0; row < rows; row++)
+	{
+		CatalogRelation *relation = palloc0(sizeof(CatalogRelation));
+
+		relation->oid = get_oid(result, row, 0);
+		relation->schema = get_text(result, row, 1);
+		relation->name = get_text(result, row, 2);
+		relation->kind = PQgetvalue(result, row, 3)[0];
+		relation->persistence = PQgetvalue(result, row, 4)[0];
+		relation->is_partition = get_bool(result, row, 5);
+		relation->readable = get_bool(result, row, 7);
+		relation->reachable = get_bool(result, row, 8);
+		relation->row_security = get_bool(result, row, 9);
+		relation->bytes = strtod(PQgetvalue(result, row, 10), NULL);
+		relation->rows = strtod(PQgetvalue(result, row, 11), NULL);
+		if (relation->rows == 0 && relation->bytes == 0)
+			relation->rows = -1;	/* before 14: never counted */
+		(void) catalog_add(catalog, relation);
+	}
+	for (int row = 0; row < rows; row++)
+	{
+		if (!PQgetisnull(result, row, 6))
+			catalog_set_parent(catalog, get_oid(result, row, 0), get_oid(result, row, 6));
+	}
+	catalog_find_leaves(catalog);
+}
+
+Catalog *
+source_catalog_open(Source *source, List *schemas, SourceFacts *facts)
+{
+	Catalog    *catalog = catalog_create();
+	StringInfoData buf;
+	List	   *results;
+
+	if (source_version(source) < OLDEST_SOURCE)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("the source server is too old"),
+				 errdetail("Its version is %d.%d; the oldest that is supported is 10.",
+						   source_version(source) / 10000, source_version(source) / 100 % 100)));
+
+	initStringInfo(&buf);
+	appendStringInfo(&buf, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; %s; ", facts_query);
+	append_relations_query(&buf, schemas);
+	results = source_query_multi(source, buf.data);
+	read_facts(lsecond(results), facts);
+	read_relations(lthird(results), catalog);
+	source_clear(source, linitial(results));
+	source_clear(source, lsecond(results));
+	source_clear(source, lthird(results));
+	return catalog;
+}
+
+/* ---- columns and sequences ---- */
+
+/* '{1,2,…}'::oid[] of those that pass. */
+static void
+append_oids(StringInfo buf, List *relations, bool (*wanted) (const CatalogRelation *))
+{
+	const char *separator = "";
+	ListCell   *lc;
+
+	appendStringInfoString(buf, "'{");
+	foreach(lc, relations)
+	{
+		CatalogRelation *relation = lfirst(lc);
+
+		if (wanted != NULL && !wanted(relation))
+			continue;
+		appendStringInfo(buf, "%s%u", separator, relation->oid);
+		separator = ",";
+	}
+	appendStringInfoString(buf, "}'::oid[]");
+}
+
+static bool
+is_unreadable(const CatalogRelation *relation)
+{
+	return !relation->readable;
+}
+
+/* Generated columns came with 12. */
+static void
+append_columns_query(StringInfo buf, int version, List *relations)
+{
+	appendStringInfo(buf,
+					 "SELECT a.attrelid, a.attname, a.attnum, format_type(a.atttypid, a.atttypmod),"
+					 " a.atttypid, coalesce(nullif(t.typbasetype, 0), t.oid), %s,"
+					 " CASE WHEN a.attrelid = ANY (",
+					 version >= 120000 ? "a.attgenerated <> ''" : "false");
+	append_oids(buf, relations, is_unreadable);
+	appendStringInfoString(buf,
+						   ") THEN has_column_privilege(a.attrelid, a.attnum, 'SELECT') ELSE true END"
+						   " FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid"
+						   " WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attrelid = ANY (");
+	append_oids(buf, relations, NULL);
+	appendStringInfoString(buf, ") ORDER BY a.attrelid, a.attnum");
+}
+
+static void
+append_sequences_query(StringInfo buf, List *relations)
+{
+	appendStringInfoString(buf,
+						   "SELECT d.refobjid, d.refobjsubid, s.oid, n.nspname, s.relname,"
+						   " has_table_privilege(s.oid, 'SELECT') AND has_schema_privilege(n.oid, 'USAGE')"
+						   " FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'"
+						   " JOIN pg_namespace n ON n.oid = s.relnamespace"
+						   " WHERE d.classid = 'pg_class'::regclass AND d.objsubid = 0"
+						   " AND d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0"
+						   " AND d.deptype IN ('a', 'i') AND d.refobjid = ANY (");
+	append_oids(buf, relations, NULL);
+	appendStringInfoString(buf, ") ORDER BY d.refobjid, d.refobjsubid, s.oid");
+}
+
+static void
+read_columns(PGresult *result, const Catalog *catalog)
+{
+	for (int row = 0; row < PQntuples(result); row++)
+	{
+		CatalogRelation *relation = catalog_find_oid(catalog, get_oid(result, row, 0));
+		CatalogColumn *column = palloc0(sizeof(CatalogColumn));
+
+		column->name = get_text(result, row, 1);
+		column->attnum = atoi(PQgetvalue(result, row, 2));
+		column->type = get_text(result, row, 3);
+		column->typid = get_oid(result, row, 4);
+		column->base_typid = get_oid(result, row, 5);
+		column->generated = get_bool(result, row, 6);
+		column->readable = get_bool(result, row, 7);
+		relation->columns = lappend(relation->columns, column);
+	}
+}
+
+static void
+read_sequences(PGresult *result, const Catalog *catalog)
+{
+	for (int row = 0; row < PQntuples(result); row++)
+	{
+		CatalogRelation *relation = catalog_find_oid(catalog, get_oid(result, row, 0));
+		CatalogSequence *sequence = palloc0(sizeof(CatalogSequence));
+
+		sequence->attnum = atoi(PQgetvalue(result, row, 1));
+		sequence->oid = get_oid(result, row, 2);
+		sequence->schema = get_text(result, row, 3);
+		sequence->name = get_text(result, row, 4);
+		sequence->readable = get_bool(result, row, 5);
+		relation->sequences = lappend(relation->sequences, sequence);
+	}
+}
+
+void
+source_catalog_details(Source *source, const Catalog *catalog, List *relations)
+{
+	StringInfoData buf;
+	List	   *results;
+
+	if (relations == NIL)
+		return;
+	initStringInfo(&buf);
+	append_columns_query(&buf, source_version(source), relations);
+	appendStringInfoString(&buf, "; ");
+	append_sequences_query(&buf, relations);
+	results = source_query_multi(source, buf.data);
+	read_columns(linitial(results), catalog);
+	read_sequences(lsecond(results), catalog);
+	source_clear(source, linitial(results));
+	source_clear(source, lsecond(results));
+}
+
+/* ---- sequence states ---- */
+
+/* A statement for each: one big UNION ALL would nest as deep as it is long. */
+SequenceState *
+source_catalog_sequence_states(Source *source, List *sequences)
+{
+	SequenceState *states = palloc(sizeof(SequenceState) * (list_length(sequences) + 1));
+	SequenceState *state = states;
+	StringInfoData buf;
+	ListCell   *lc;
+
+	if (sequences == NIL)
+		return states;
+	initStringInfo(&buf);
+	foreach(lc, sequences)
+	{
+		CatalogSequence *sequence = lfirst(lc);
+
+		appendStringInfo(&buf, "SELECT last_value, is_called FROM %s;",
+						 catalog_sql_name(sequence->schema, sequence->name));
+	}
+	foreach(lc, source_query_multi(source, buf.data))
+	{
+		PGresult   *result = lfirst(lc);
+
+		state->last_value = get_int64(result, 0, 0);
+		state->is_called = get_bool(result, 0, 1);
+		state++;
+		source_clear(source, result);
+	}
+	return states;
+}
+
+/* ---- what happened since ---- */
+
+List *
+source_catalog_rewritten(Source *source, List *oids)
+{
+	List	   *rewritten = NIL;
+	StringInfoData buf;
+	PGresult   *result;
+	ListCell   *lc;
+
+	if (oids == NIL)
+		return NIL;
+	initStringInfo(&buf);
+	appendStringInfoString(&buf,
+						   "SELECT c.oid FROM pg_class c WHERE c.relkind = 'r'"
+						   " AND pg_relation_filenode(c.oid) IS DISTINCT FROM c.relfilenode"
+						   " AND c.oid = ANY ('{");
+	foreach(lc, oids)
+		appendStringInfo(&buf, "%s%u", lc == list_head(oids) ? "" : ",", lfirst_oid(lc));
+	appendStringInfoString(&buf, "}'::oid[])");
+
+	result = source_query(source, buf.data);
+	for (int row = 0; row < PQntuples(result); row++)
+		rewritten = lappend_oid(rewritten, get_oid(result, row, 0));
+	source_clear(source, result);
+	return rewritten;
+}

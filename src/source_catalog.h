@@ -1,0 +1,52 @@
+/*-------------------------------------------------------------------------
+ *
+ * source_catalog.h
+ *	  The source's catalog, in as few round trips as can be.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef SOURCE_CATALOG_H
+#define SOURCE_CATALOG_H
+
+#include "catalog.h"
+#include "source.h"
+
+/* What the source says about itself. */
+typedef struct SourceFacts
+{
+	char	   *snapshot;		/* pg_export_snapshot() */
+	char	   *version;		/* server_version */
+	uint64		system_identifier;	/* 0: we may not ask */
+	Oid			database;
+	int64		start_time;		/* of the postmaster, microseconds since 1970 */
+	bool		in_recovery;
+} SourceFacts;
+
+/*
+ * Begins the run's transaction on the source, and reads its facts and the
+ * relations of these schemas (and all partitions): one round trip.  Raises
+ * FEATURE_NOT_SUPPORTED for a source older than 10.
+ */
+extern Catalog *source_catalog_open(Source *source, List *schemas, SourceFacts *facts);
+
+/* Reads columns and owned sequences of these relations: one round trip. */
+extern void source_catalog_details(Source *source, const Catalog *catalog, List *relations);
+
+/* A sequence's state. */
+typedef struct SequenceState
+{
+	int64		last_value;
+	bool		is_called;
+} SequenceState;
+
+/* The states of these CatalogSequence *s, in their order: one round trip. */
+extern SequenceState *source_catalog_sequence_states(Source *source, List *sequences);
+
+/*
+ * Which of these relations (a list of OIDs) got another file since the run's snapshot was
+ * taken, by TRUNCATE or a rewrite: a COPY that came later has not read what
+ * the snapshot shows.  Returns their OIDs; one round trip.
+ */
+extern List *source_catalog_rewritten(Source *source, List *oids);
+
+#endif							/* SOURCE_CATALOG_H */

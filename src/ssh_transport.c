@@ -1,0 +1,268 @@
+/*-------------------------------------------------------------------------
+ *
+ * ssh_transport.c
+ *	  The bytes between libssh2 and what carries them.
+ *
+ * libssh2 never sees a socket: both directions go through callbacks of ours.
+ *
+ *		libssh2 session of hop 2
+ *			│ send/recv callbacks, buffers of node 2
+ *		channel of hop 1's session ("carrier")
+ *			│ send/recv callbacks, buffers of node 1
+ *		TCP socket
+ *
+ * Receiving.  Left alone, libssh2_channel_read() drains the socket until it is
+ * empty before it returns anything, so that data moves in bursts with idle
+ * gaps.  The callback therefore answers "nothing there" once a budget of
+ * 128 KiB is spent; the caller gets its data, and calls again before it waits
+ * (ssh_link_more()).  That more than doubles the throughput of a session.
+ *
+ * Sending.  The callback always takes everything: what the carrier has no room
+ * for waits in our buffer.  libssh2 thus never holds a packet that is
+ * half sent, which is a state it does not survive well (any other packet in
+ * between is refused as bad use, and a key exchange may stall for good).  The
+ * buffer stays small because channels are not written to while
+ * ssh_link_congested().
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "miscadmin.h"
+#include "postmaster/interrupt.h"
+
+#include "ssh_link.h"
+#include "compat.h"
+
+/* Reads from the socket or the carrier: bytes, 0 at the end, or -errno. */
+static ssize_t
+fill(SshNode *node)
+{
+	ssize_t		n;
+
+	if (node->carrier == NULL)
+	{
+		n = recv(node->link->sock, node->in, SSH_BUFFER, 0);
+		return n < 0 ? -errno : n;
+	}
+	node[-1].budget = SSH_BUFFER;
+	n = libssh2_channel_read(node->carrier, node->in, SSH_BUFFER);
+	if (n == LIBSSH2_ERROR_EAGAIN)
+		return -EAGAIN;
+	if (n == 0 && !libssh2_channel_eof(node->carrier))
+		return -EAGAIN;
+	return n < 0 ? -ECONNRESET : n;
+}
+
+/* Makes sure that there is something in the buffer: 1, 0 or -errno. */
+static ssize_t
+refill(SshNode *node)
+{
+	ssize_t		n;
+
+	if (node->in_len > 0)
+		return 1;
+	n = fill(node);
+	if (n > 0)
+	{
+		node->in_head = 0;
+		node->in_len = n;
+		node->heard = clock_ms();
+		node->unanswered = 0;
+	}
+	else if (n == 0)
+		node->ended = true;
+	else if (n == -EINTR || n == -EWOULDBLOCK)
+		n = -EAGAIN;
+	else if (n != -EAGAIN)
+		node->io_errno = (int) -n;
+	return n;
+}
+
+/*
+ * Talks to the agent for libssh2, on a blocking socket, but not for ever and
+ * not against a request to end.
+ */
+static ssize_t
+agent_io(SshNode *node, int sock, void *buf, size_t len, bool sending)
+{
+	struct pollfd pfd = {.fd = sock,.events = sending ? POLLOUT : POLLIN};
+	ssize_t		n;
+
+	while (poll(&pfd, 1, 100) <= 0)
+	{
+		if (ShutdownRequestPending || InterruptPending || clock_ms() > node->link->deadline)
+			return -ETIMEDOUT;
+	}
+	n = sending ? send(sock, buf, len, MSG_NOSIGNAL) : recv(sock, buf, len, 0);
+	if (n == 0)
+		return -ECONNRESET;		/* libssh2 would try for ever */
+	return n < 0 ? -errno : n;
+}
+
+static ssize_t
+receive_callback(libssh2_socket_t sock, void *buf, size_t len, int flags, void **abstract)
+{
+	SshNode    *node = *abstract;
+	ssize_t		n;
+
+	if (sock != node->link->sock)
+		return agent_io(node, sock, buf, len, false);
+	if (node->session == NULL)
+		return 0;				/* being freed */
+	if (node->budget <= 0)
+		return -EAGAIN;
+	n = refill(node);
+	if (n <= 0)
+		return n;
+	n = Min(len, node->in_len);
+	memcpy(buf, node->in + node->in_head, n);
+	node->in_head += n;
+	node->in_len -= n;
+	node->budget -= n;
+	return n;
+}
+
+static ssize_t
+send_callback(libssh2_socket_t sock, const void *buf, size_t len, int flags, void **abstract)
+{
+	SshNode    *node = *abstract;
+
+	if (sock != node->link->sock)
+		return agent_io(node, sock, unconstify(void *, buf), len, true);
+	if (node->session == NULL)
+		return len;				/* being freed */
+	if (node->io_errno != 0)
+		return -node->io_errno;
+	appendBinaryStringInfo(&node->out, buf, (int) len);
+	(void) ssh_node_flush(node);
+	return len;
+}
+
+/* Sends some bytes: how many, 0 if there is no room, or -errno. */
+static ssize_t
+drain(SshNode *node, const char *data, size_t len)
+{
+	ssize_t		n;
+
+	if (node->carrier == NULL)
+	{
+		n = send(node->link->sock, data, len, MSG_NOSIGNAL);
+		if (n < 0)
+			return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? 0 : -errno;
+		return n;
+	}
+	node[-1].budget = SSH_BUFFER;
+	n = libssh2_channel_write(node->carrier, data, len);
+	if (n == LIBSSH2_ERROR_EAGAIN)
+		return 0;
+	return n < 0 ? -EPIPE : n;
+}
+
+/* Moves what waits to be sent on; false when the way is broken. */
+bool
+ssh_node_flush(SshNode *node)
+{
+	while (node->io_errno == 0 && node->out_sent < node->out.len)
+	{
+		ssize_t		n = drain(node, node->out.data + node->out_sent,
+							  node->out.len - node->out_sent);
+
+		if (n == 0)
+			return true;
+		if (n < 0)
+			node->io_errno = (int) -n;
+		else
+			node->out_sent += (int) n;
+	}
+	resetStringInfo(&node->out);
+	node->out_sent = 0;
+	return node->io_errno == 0;
+}
+
+/* Algorithms by preference; names this libssh2 does not know are left out. */
+static void
+set_preferences(SshNode *node)
+{
+	static const struct
+	{
+		int			method;
+		const char *names;
+	}			preferences[] = {
+		{LIBSSH2_METHOD_CRYPT_CS, "aes128-gcm@openssh.com,aes256-gcm@openssh.com,aes128-ctr,aes192-ctr,aes256-ctr,chacha20-poly1305@openssh.com"},
+		{LIBSSH2_METHOD_CRYPT_SC, "aes128-gcm@openssh.com,aes256-gcm@openssh.com,aes128-ctr,aes192-ctr,aes256-ctr,chacha20-poly1305@openssh.com"},
+		{LIBSSH2_METHOD_MAC_CS, "hmac-sha2-256,hmac-sha2-256-etm@openssh.com,hmac-sha2-512,hmac-sha2-512-etm@openssh.com"},
+		{LIBSSH2_METHOD_MAC_SC, "hmac-sha2-256,hmac-sha2-256-etm@openssh.com,hmac-sha2-512,hmac-sha2-512-etm@openssh.com"},
+	};
+	static const char *const compressed = "zlib@openssh.com,zlib,none";
+
+	for (int i = 0; i < lengthof(preferences); i++)
+		(void) libssh2_session_method_pref(node->session, preferences[i].method,
+										   preferences[i].names);
+	(void) libssh2_session_method_pref(node->session, LIBSSH2_METHOD_HOSTKEY,
+									   ssh_verify_preference(node));
+	if (node->hop->compression)
+	{
+		libssh2_session_flag(node->session, LIBSSH2_FLAG_COMPRESS, 1);
+		(void) libssh2_session_method_pref(node->session, LIBSSH2_METHOD_COMP_CS, compressed);
+		(void) libssh2_session_method_pref(node->session, LIBSSH2_METHOD_COMP_SC, compressed);
+	}
+}
+
+/* A fresh session on what carries the node; false: out of memory. */
+bool
+ssh_node_begin(SshNode *node)
+{
+	node->session = libssh2_session_init_ex(NULL, NULL, NULL, node);
+	if (node->session == NULL)
+		return false;
+	if (node->in == NULL)
+	{
+		node->in = MemoryContextAlloc(node->link->context, SSH_BUFFER);
+		initStringInfo(&node->out);
+	}
+	node->in_head = node->in_len = 0;
+	resetStringInfo(&node->out);
+	node->out_sent = 0;
+	node->ended = false;
+	node->io_errno = 0;
+	node->heard = node->asked = clock_ms();
+	node->unanswered = 0;
+	compat_libssh2_set_callback(node->session, LIBSSH2_CALLBACK_RECV, receive_callback);
+	compat_libssh2_set_callback(node->session, LIBSSH2_CALLBACK_SEND, send_callback);
+	libssh2_session_set_blocking(node->session, 0);
+	libssh2_keepalive_config(node->session, 1, node->hop->alive_interval);
+	set_preferences(node);
+	return true;
+}
+
+/* Frees the session without another word to the server. */
+void
+ssh_node_end(SshNode *node)
+{
+	LIBSSH2_SESSION *session = node->session;
+
+	if (session == NULL)
+		return;
+	ssh_auth_end(node);
+	node->session = NULL;		/* the callbacks see this */
+	for (int i = 0; i < 100 && libssh2_session_free(session) == LIBSSH2_ERROR_EAGAIN; i++)
+		;
+	node->carrier = NULL;
+}
+
+char *
+ssh_node_error(SshNode *node)
+{
+	char	   *text = NULL;
+
+	if (node->io_errno != 0)
+		return pstrdup(strerror(node->io_errno));
+	(void) libssh2_session_last_error(node->session, &text, NULL, 0);
+	return pstrdup(text && text[0] ? text : "no reason given");
+}

@@ -1,0 +1,394 @@
+/*-------------------------------------------------------------------------
+ *
+ * staging.c
+ *	  Staging heaps: where the new rows of a table gather before the swap.
+ *
+ * A staging heap has the target's physical form, so that the two can later
+ * exchange their storage: the same columns (dropped ones too), access method, persistence,
+ * tablespace and storage options, a toast table, and for each index of
+ * the target one of the same definition.  It has none of the target's logic: no
+ * defaults, no constraints, no triggers.  make_new_heap() in PostgreSQL's
+ * cluster.c and index_concurrently_create_copy() in index.c are the models.
+ *
+ * It lives in the extension's schema and
+ *	- is owned by the target's owner, as whom index expressions run;
+ *	- has pg_class.relrewrite = target: logical decoding leaves it alone, and
+ *	  that is how a leftover is recognised;
+ *	- is a member of the extension: pg_dump leaves it out, and DROP EXTENSION
+ *	  takes leftovers along.
+ *
+ * Heap and empty indexes are committed before the first row is loaded.  Files
+ * of relations that were created in a transaction which a crash cut off are
+ * never removed by anybody; those of a committed relation go with it.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/reloptions.h"
+#include "access/relation.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/catalog.h"
+#include "catalog/dependency.h"
+#include "catalog/heap.h"
+#include "catalog/index.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_extension.h"
+#include "catalog/pg_index.h"
+#include "catalog/toasting.h"
+#include "commands/cluster.h"
+#include "commands/extension.h"
+#include "commands/tablecmds.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+
+#include "compat.h"
+#include "owner.h"
+#include "pgtunsync.h"
+#include "staging.h"
+
+/* the run's number, then the target's OID */
+#define STAGING_PREFIX	"staging_" INT64_FORMAT "_"
+
+static Oid
+staging_namespace(void)
+{
+	return get_namespace_oid(PGTUNSYNC_SCHEMA, false);
+}
+
+/* pg_class.reloptions of a relation, 0 if none. */
+static Datum
+relation_options(HeapTuple class_tuple)
+{
+	bool		isnull;
+	Datum		options = SysCacheGetAttr(RELOID, class_tuple,
+										  Anum_pg_class_reloptions, &isnull);
+
+	return isnull ? (Datum) 0 : options;
+}
+
+/*
+ * The heap's options while it loads: the target's (fillfactor and
+ * toast_tuple_target shape the pages), without autovacuum.
+ */
+static Datum
+loading_options(HeapTuple class_tuple)
+{
+	DefElem    *off = makeDefElem("autovacuum_enabled", (Node *) makeString("off"), -1);
+
+	return transformRelOptions(relation_options(class_tuple), list_make1(off),
+							   NULL, NULL, false, false);
+}
+
+/* Makes the heap a member of the extension. */
+static void
+record_membership(Oid staging)
+{
+	ObjectAddress heap;
+	ObjectAddress extension;
+
+	ObjectAddressSet(heap, RelationRelationId, staging);
+	ObjectAddressSet(extension, ExtensionRelationId,
+					 get_extension_oid(PGTUNSYNC_LIBRARY, false));
+	recordDependencyOn(&heap, &extension, DEPENDENCY_EXTENSION);
+}
+
+static Oid
+create_heap(Relation target, int64 run_id)
+{
+	Form_pg_class form = target->rd_rel;
+	char		name[NAMEDATALEN];
+	HeapTuple	tuple;
+	Oid			staging;
+
+	snprintf(name, sizeof(name), STAGING_PREFIX "%u", run_id, RelationGetRelid(target));
+	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(RelationGetRelid(target)));
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for relation %u", RelationGetRelid(target));
+	staging = heap_create_with_catalog(name, staging_namespace(), form->reltablespace,
+									   InvalidOid, InvalidOid, InvalidOid,
+									   form->relowner, form->relam,
+									   RelationGetDescr(target), NIL,
+									   RELKIND_RELATION, form->relpersistence,
+									   false, false, ONCOMMIT_NOOP,
+									   loading_options(tuple),
+									   false, true, true,
+									   RelationGetRelid(target), NULL);
+	ReleaseSysCache(tuple);
+	record_membership(staging);
+	CommandCounterIncrement();
+	return staging;
+}
+
+static void
+create_toast(Relation target, Oid staging)
+{
+	Oid			toast = target->rd_rel->reltoastrelid;
+	HeapTuple	tuple;
+
+	if (!OidIsValid(toast))
+		return;
+	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(toast));
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for relation %u", toast);
+	NewHeapCreateToastTable(staging, relation_options(tuple), AccessExclusiveLock, toast);
+	ReleaseSysCache(tuple);
+	CommandCounterIncrement();
+}
+
+static void
+staging_index_name(char *name, Oid staging, Oid target_index)
+{
+	snprintf(name, NAMEDATALEN, "index_%u_%u", staging, target_index);
+}
+
+Oid
+staging_index(Oid staging, Oid target_index)
+{
+	char		name[NAMEDATALEN];
+
+	staging_index_name(name, staging, target_index);
+	return get_relname_relid(name, staging_namespace());
+}
+
+char *
+staging_name(Oid staging)
+{
+	return quote_qualified_identifier(PGTUNSYNC_SCHEMA, get_rel_name(staging));
+}
+
+/*
+ * The definition to build by.  An invalid index (of a CREATE INDEX
+ * CONCURRENTLY that failed) stays invalid; it may be so because its rows are
+ * not unique, so uniqueness is not asked of its copy.
+ */
+static IndexInfo *
+copy_index_info(Relation target_index)
+{
+	IndexInfo  *info = BuildIndexInfo(target_index);
+
+	info->ii_Concurrent = false;
+	info->ii_ReadyForInserts = true;
+	if (!target_index->rd_index->indisvalid)
+		info->ii_Unique = false;
+	return info;
+}
+
+static List *
+index_column_names(Relation index)
+{
+	TupleDesc	desc = RelationGetDescr(index);
+	List	   *names = NIL;
+
+	for (int i = 0; i < desc->natts; i++)
+		names = lappend(names, pstrdup(NameStr(TupleDescAttr(desc, i)->attname)));
+	return names;
+}
+
+/* Creates the empty counterpart of one index of the target. */
+static void
+create_index(Relation target_index, Relation staging)
+{
+	Oid			indexoid = RelationGetRelid(target_index);
+	IndexInfo  *info = copy_index_info(target_index);
+	HeapTuple	index_tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(indexoid));
+	HeapTuple	class_tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(indexoid));
+	char		name[NAMEDATALEN];
+	oidvector  *classes;
+	int2vector *options;
+	bits16		flags = INDEX_CREATE_SKIP_BUILD;
+	bool		isnull;
+
+	if (!HeapTupleIsValid(index_tuple) || !HeapTupleIsValid(class_tuple))
+		elog(ERROR, "cache lookup failed for index %u", indexoid);
+	classes = (oidvector *) DatumGetPointer(SysCacheGetAttr(INDEXRELID, index_tuple,
+															Anum_pg_index_indclass, &isnull));
+	options = (int2vector *) DatumGetPointer(SysCacheGetAttr(INDEXRELID, index_tuple,
+															 Anum_pg_index_indoption, &isnull));
+
+	/* ANALYZE looks the operators up in pg_constraint */
+	if (info->ii_ExclusionOps != NULL)
+		flags |= INDEX_CREATE_ADD_CONSTRAINT;
+	staging_index_name(name, RelationGetRelid(staging), indexoid);
+	compat_index_create(staging, name, info, index_column_names(target_index),
+						target_index, classes->values, options->values,
+						relation_options(class_tuple), flags);
+	ReleaseSysCache(index_tuple);
+	ReleaseSysCache(class_tuple);
+}
+
+/*
+ * Opens an index of the target without a lock of our own; see loader.c on why
+ * the leader's lock on the table has to do.
+ */
+static Relation
+open_target_index(Oid indexoid)
+{
+	Relation	index = RelationIdGetRelation(indexoid);
+
+	if (!RelationIsValid(index))
+		elog(ERROR, "could not open index with OID %u", indexoid);
+	return index;
+}
+
+static void
+create_indexes(Relation target, Oid staging_oid)
+{
+	Relation	staging = table_open(staging_oid, AccessExclusiveLock);
+	OwnerContext owner;
+	ListCell   *lc;
+
+	owner_enter(&owner, target->rd_rel->relowner);
+	foreach(lc, RelationGetIndexList(target))
+	{
+		Relation	index = open_target_index(lfirst_oid(lc));
+
+		create_index(index, staging);
+		RelationClose(index);
+	}
+	owner_leave(&owner);
+	table_close(staging, NoLock);
+	CommandCounterIncrement();
+}
+
+Oid
+staging_create(Relation target, int64 run_id)
+{
+	Oid			staging = create_heap(target, run_id);
+
+	create_toast(target, staging);
+	create_indexes(target, staging);
+	return staging;
+}
+
+void
+staging_build_indexes(Relation target, Oid staging_oid)
+{
+	Relation	staging = table_open(staging_oid, ShareLock);
+	OwnerContext owner;
+	ListCell   *lc;
+
+	owner_enter(&owner, target->rd_rel->relowner);
+	foreach(lc, RelationGetIndexList(target))
+	{
+		Relation	target_index = open_target_index(lfirst_oid(lc));
+		Relation	index = index_open(staging_index(staging_oid, lfirst_oid(lc)),
+									   AccessExclusiveLock);
+
+		index_build(staging, index, copy_index_info(target_index), false, true);
+		index_close(index, NoLock);
+		RelationClose(target_index);
+		CHECK_FOR_INTERRUPTS();
+	}
+	owner_leave(&owner);
+	table_close(staging, NoLock);
+	CommandCounterIncrement();
+}
+
+void
+staging_drop(Oid staging)
+{
+	ObjectAddress heap;
+
+	ObjectAddressSet(heap, RelationRelationId, staging);
+	/* it is a member of the extension, which must not be dropped with it */
+	performDeletion(&heap, DROP_RESTRICT,
+					PERFORM_DELETION_INTERNAL | PERFORM_DELETION_SKIP_EXTENSIONS);
+	CommandCounterIncrement();
+}
+
+/* A staging heap and what it stands for. */
+typedef struct Leftover
+{
+	Oid			staging;
+	Oid			target;
+	NameData	name;
+} Leftover;
+
+static List *
+find_staging_heaps(void)
+{
+	Relation	class_rel = table_open(RelationRelationId, AccessShareLock);
+	Oid			nspid = staging_namespace();
+	List	   *found = NIL;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	scan = systable_beginscan(class_rel, InvalidOid, false, NULL, 0, NULL);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_class form = (Form_pg_class) GETSTRUCT(tuple);
+
+		if (form->relnamespace == nspid && form->relkind == RELKIND_RELATION &&
+			OidIsValid(form->relrewrite))
+		{
+			Leftover   *leftover = palloc(sizeof(Leftover));
+
+			leftover->staging = form->oid;
+			leftover->target = form->relrewrite;
+			leftover->name = form->relname;
+			found = lappend(found, leftover);
+		}
+	}
+	systable_endscan(scan);
+	table_close(class_rel, AccessShareLock);
+	return found;
+}
+
+/* Drops it unless someone else did meanwhile; the lock is held. */
+static bool
+drop_locked(Oid staging)
+{
+	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(staging)))
+		return false;
+	staging_drop(staging);
+	return true;
+}
+
+int
+staging_drop_leftovers(void)
+{
+	int			dropped = 0;
+	ListCell   *lc;
+
+	foreach(lc, find_staging_heaps())
+	{
+		Leftover   *leftover = lfirst(lc);
+
+		/* a live run holds this lock on its targets for its whole life */
+		if (!ConditionalLockRelationOid(leftover->target, ShareUpdateExclusiveLock))
+			continue;
+		if (ConditionalLockRelationOid(leftover->staging, AccessExclusiveLock) &&
+			drop_locked(leftover->staging))
+			dropped++;
+	}
+	return dropped;
+}
+
+void
+staging_drop_of_run(int64 run_id)
+{
+	char		prefix[NAMEDATALEN];
+	ListCell   *lc;
+
+	snprintf(prefix, sizeof(prefix), STAGING_PREFIX, run_id);
+	foreach(lc, find_staging_heaps())
+	{
+		Leftover   *leftover = lfirst(lc);
+
+		if (strncmp(NameStr(leftover->name), prefix, strlen(prefix)) != 0)
+			continue;
+		LockRelationOid(leftover->staging, AccessExclusiveLock);
+		drop_locked(leftover->staging);
+	}
+}

@@ -1,0 +1,43 @@
+/*-------------------------------------------------------------------------
+ *
+ * staging.h
+ *	  Staging heaps: where the new rows of a table gather before the swap.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef STAGING_H
+#define STAGING_H
+
+#include "nodes/pg_list.h"
+#include "utils/relcache.h"
+
+/*
+ * Creates an empty copy of the target's storage in the extension's schema:
+ * heap, toast table, and all its indexes, empty and unbuilt.  Commit before
+ * loading, so that a crash leaves something that can be found and dropped.
+ * The target need not be locked by this process, but by the leader.
+ */
+extern Oid	staging_create(Relation target, int64 run_id);
+
+/* Builds the indexes over what the staging heap holds now. */
+extern void staging_build_indexes(Relation target, Oid staging);
+
+/* The index of the staging heap that stands for the target's; InvalidOid if none. */
+extern Oid	staging_index(Oid staging, Oid target_index);
+
+/* "schema"."name" of a staging heap, quoted. */
+extern char *staging_name(Oid staging);
+
+/* Drops one staging heap with its storage; the caller holds AccessExclusiveLock. */
+extern void staging_drop(Oid staging);
+
+/*
+ * Drops what crashed runs left behind.  Staging heaps whose target is
+ * locked by a live run are left alone.  Returns how many were dropped.
+ */
+extern int	staging_drop_leftovers(void);
+
+/* Drops all that one run has staged: its own clean-up, after its loaders have ended. */
+extern void staging_drop_of_run(int64 run_id);
+
+#endif							/* STAGING_H */

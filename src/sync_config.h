@@ -1,0 +1,61 @@
+/*-------------------------------------------------------------------------
+ *
+ * sync_config.h
+ *	  .pgsync.yml, as pgsync users keep it.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef SYNC_CONFIG_H
+#define SYNC_CONFIG_H
+
+#include "nodes/pg_list.h"
+
+/* One table of a group; clause is NULL where the group just lists the table. */
+typedef struct SyncGroupEntry
+{
+	char	   *table;
+	char	   *clause;
+	int			line;
+} SyncGroupEntry;
+
+typedef struct SyncGroup
+{
+	char	   *name;
+	List	   *entries;		/* of SyncGroupEntry * */
+	int			line;
+} SyncGroup;
+
+/* A data rule: pattern as written ("email", "users.email", "encrypted_*"). */
+typedef struct SyncRule
+{
+	char	   *pattern;
+	char	   *kind;			/* "unique_email", … or "value", "statement" */
+	char	   *argument;		/* of value: and statement:, else NULL */
+	int			line;
+} SyncRule;
+
+typedef struct SyncConfig
+{
+	char	   *path;			/* absolute; NULL when the setting is empty */
+	List	   *schemas;		/* of char *; NIL when not given */
+	List	   *exclude;		/* of char * */
+	List	   *groups;			/* of SyncGroup * */
+	List	   *data_rules;		/* of SyncRule *, in the file's order */
+} SyncConfig;
+
+/*
+ * Reads the file with libyaml.  path as for env_file_read(); "" gives an
+ * empty configuration.  All lives in the current memory context.
+ *
+ * Raises UNDEFINED_FILE when it is missing (its excludes and masks would be
+ * silently lost), CONFIG_FILE_ERROR with file and line when it is malformed
+ * or a key has a wrong kind of value.  Unknown keys: a WARNING with file and
+ * line; "from" and "to": a NOTICE (they are never used, a $(command) in them
+ * never run).
+ */
+extern SyncConfig *sync_config_read(const char *path);
+
+/* The group of that name, or NULL. */
+extern SyncGroup *sync_config_group(const SyncConfig *config, const char *name);
+
+#endif							/* SYNC_CONFIG_H */

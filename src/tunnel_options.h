@@ -1,0 +1,32 @@
+/*-------------------------------------------------------------------------
+ *
+ * tunnel_options.h
+ *	  What the tunnel worker is told, and how it travels.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef TUNNEL_OPTIONS_H
+#define TUNNEL_OPTIONS_H
+
+#include "lib/stringinfo.h"
+#include "ssh_session.h"
+#include "tunnel.h"
+
+/* The worker's copy of TunnelOptions; palloc'd. */
+typedef struct TunnelOrders
+{
+	SshRoute   *route;
+	SshSecrets	secrets;
+	int			local_port;
+	char	   *remote_host;
+	int			remote_port;
+	int			sessions;
+	int			connect_timeout;	/* ms */
+	int			connect_attempts;
+	int			connect_retry_delay;	/* ms */
+} TunnelOrders;
+
+extern void tunnel_options_pack(StringInfo buf, const TunnelOptions *options);
+extern TunnelOrders *tunnel_options_unpack(StringInfo buf);
+
+#endif							/* TUNNEL_OPTIONS_H */

@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# Builds, installs and tests pgtunsync; ends with prove's closing lines.
+#
+#   test/check.sh [TEST…]      all tests, or the named ones (test/t/040_cancel.pl)
+#
+# PG_CONFIG  the server to test with (default: the one in PATH)
+# JOBS       how many compilers and tests run side by side (default 2)
+#
+# Runs as root (the servers then run as user "postgres") or as an ordinary user
+# with sudo.  Everything it starts is private and gone at the end; after a
+# failure the logs are kept in tmp_check/.
+
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/prepare.sh"
+
+with_cron=yes
+install_missing perl libipc-run-perl
+make_work
+build_and_install
+
+cd "$work/tree"
+tests=("$@")
+[ ${#tests[@]} -gt 0 ] || tests=(test/t/*.pl)
+say "running ${#tests[@]} test files"
+status=0
+export -f as_user
+export work test_user
+run_child bash -c 'as_user "$@"' bash \
+	PATH="$bindir:$PATH" PG_CONFIG="$PG_CONFIG" PG_REGRESS="$pgxs_dir/src/test/regress/pg_regress" \
+	TESTDIR="$work" PG_TEST_TIMEOUT_DEFAULT="${PG_TEST_TIMEOUT_DEFAULT:-120}" \
+	prove -j"$jobs" -I test/lib -I "$pgxs_dir/src/test/perl" "${tests[@]}" || status=$?
+
+if [ "$status" != 0 ]; then
+	rm -rf "$repo/tmp_check"
+	mkdir -p "$repo/tmp_check"
+	cp -r "$work/tmp_check/log" "$repo/tmp_check/" 2>/dev/null || true
+	say "failed; the logs are in $repo/tmp_check/log"
+fi
+exit "$status"

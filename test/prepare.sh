@@ -1,0 +1,149 @@
+# Sourced by check.sh and demo.sh: what is missing is installed, the extension
+# is built from a copy and installed, and the rest runs as an ordinary user.
+#
+# Afterwards: $work (a directory of that user's, removed at the end with every
+# server in it), $bindir, $pgxs_dir, and as_user COMMAND…
+
+repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+jobs=${JOBS:-2}
+work=
+child=
+
+say() { printf '==> %s\n' "$*"; }
+die() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; exit 1; }
+
+as_root() {
+	if [ "$(id -u)" = 0 ]; then
+		"$@"
+	elif command -v sudo >/dev/null; then
+		sudo "$@"
+	else
+		die "needs root or sudo for: $*"
+	fi
+}
+
+# PostgreSQL's servers refuse to run as root.
+if [ "$(id -u)" = 0 ]; then
+	test_user=${TEST_USER:-postgres}
+	as_user() { runuser -u "$test_user" -- env HOME="$work" TMPDIR="$work/tmp" "$@"; }
+else
+	test_user=$(id -un)
+	as_user() { env TMPDIR="$work/tmp" "$@"; }
+fi
+
+# ---- packages ----
+
+installed() { dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep -q 'ok installed'; }
+
+# The distribution's major version of PostgreSQL.
+default_major() {
+	apt-cache depends postgresql 2>/dev/null | sed -n 's/.*Depends: postgresql-\([0-9][0-9]*\)$/\1/p' | head -n 1
+}
+
+# A PG_CONFIG of one's own brings its own server; else the distribution's.
+server_packages() {
+	local major
+	[ -z "${PG_CONFIG:-}" ] || case $PG_CONFIG in
+		pg_config | /usr/bin/pg_config | /usr/lib/postgresql/*) ;;
+		*) return 0 ;;
+	esac
+	if command -v "${PG_CONFIG:-pg_config}" >/dev/null; then
+		major=$("${PG_CONFIG:-pg_config}" --version | sed 's/[^0-9]*\([0-9]*\).*/\1/')
+	else
+		major=$(default_major)
+		[ -n "$major" ] || { as_root apt-get update -q >&2; major=$(default_major); }
+	fi
+	echo "postgresql-$major postgresql-server-dev-$major${with_cron:+ postgresql-$major-cron}"
+}
+
+install_missing() {
+	local package missing=()
+	command -v dpkg-query >/dev/null || {
+		say 'not a Debian-like system: expecting a compiler, PostgreSQL with headers, libssh2, libyaml, sshd and IPC::Run'
+		return 0
+	}
+	for package in build-essential pkg-config libpq-dev libssh2-1-dev libyaml-dev \
+		openssh-client openssh-server procps $(server_packages) "$@"; do
+		installed "$package" || missing+=("$package")
+	done
+	[ ${#missing[@]} -gt 0 ] || return 0
+	say "installing ${missing[*]}"
+	# RUNLEVEL=1: the packages' services are not started
+	as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 sh -c '
+		apt-get install -y -q --no-install-recommends "$@" </dev/null >/dev/null 2>&1 ||
+		{ apt-get update -q >/dev/null && apt-get install -y -q --no-install-recommends "$@" </dev/null >/dev/null; }' sh "${missing[@]}"
+}
+
+# ---- the end, on every path ----
+
+# Stops every server and sshd that has its files under $work.
+stop_servers() {
+	local file pid
+	for file in $(find "$work" \( -name postmaster.pid -o -name '*.sshd.pid' \) 2>/dev/null); do
+		pid=$(head -n 1 "$file" 2>/dev/null || true)
+		[ -n "$pid" ] || continue
+		case $file in
+			*/postmaster.pid) as_user kill -QUIT "$pid" 2>/dev/null || true ;;
+			*) as_user kill "$pid" 2>/dev/null || true ;;
+		esac
+		for _ in $(seq 100); do
+			as_user kill -0 "$pid" 2>/dev/null || break
+			sleep 0.05
+		done
+	done
+}
+
+finish() {
+	local status=$?
+	trap - EXIT INT TERM HUP
+	if [ -n "$child" ] && kill -0 "$child" 2>/dev/null; then
+		kill -TERM -- "-$child" 2>/dev/null || true
+		for _ in $(seq 200); do
+			kill -0 -- "-$child" 2>/dev/null || break
+			sleep 0.05
+		done
+		kill -KILL -- "-$child" 2>/dev/null || true
+	fi
+	if [ -n "$work" ] && [ -d "$work" ]; then
+		stop_servers
+		rm -rf "$work"
+	fi
+	exit "$status"
+}
+
+# Runs a command in a process group of its own, so that the end can reach it.
+run_child() {
+	local status=0
+	setsid "$@" </dev/null &
+	child=$!
+	wait "$child" || status=$?
+	child=
+	return "$status"
+}
+
+# ---- build and install ----
+
+# Copies the tree: the ordinary user may not be able to read where it stands.
+make_work() {
+	trap finish EXIT
+	trap 'exit 130' INT
+	trap 'exit 143' TERM HUP
+	work=$(mktemp -d "${TMPDIR:-/tmp}/pgts.XXXXXX")
+	mkdir "$work/tmp" "$work/tree"
+	tar -C "$repo" -cf - --exclude=./.git --exclude=./tmp_check --exclude='*.o' --exclude='*.bc' --exclude='*.so' . |
+		tar -C "$work/tree" -xf - --no-same-owner
+	chmod 700 "$work"
+}
+
+# The copy is built with warnings as errors and installed into the server.
+build_and_install() {
+	PG_CONFIG=$(command -v "${PG_CONFIG:-pg_config}") || die "no ${PG_CONFIG:-pg_config}"
+	export PG_CONFIG
+	bindir=$("$PG_CONFIG" --bindir)
+	pgxs_dir=$(dirname "$("$PG_CONFIG" --pgxs)")/../..
+	pgxs_dir=$(cd "$pgxs_dir" && pwd)
+	say "building for $("$PG_CONFIG" --version)"
+	make -s -j"$jobs" -C "$work/tree" PG_CONFIG="$PG_CONFIG" WERROR=1 with_llvm=no all
+	as_root make -s -C "$work/tree" PG_CONFIG="$PG_CONFIG" WERROR=1 with_llvm=no install
+	[ "$(id -u)" != 0 ] || chown -R "$test_user" "$work"
+}

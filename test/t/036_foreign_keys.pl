@@ -1,0 +1,99 @@
+# After a run every foreign key holds, also those from and to tables that were
+# not pulled; no trigger, rule or cascade ever fires.
+
+use strict;
+use warnings;
+use PgTunsync;
+use Test::More;
+
+my $w = PgTunsync->new(users => 200, stale => 300);
+
+# ---- a key that would be violated ----
+
+# local orders of users 201…300 would be orphaned
+my $run = $w->refused("'users'", 'a parent alone, with local children that would lose it', sqlstate => '23503',
+	message => [ qr/orders_user_id_fkey|reviews_user_id_fkey/, qr/\b(20[1-9]|2[1-9]\d|300)\b/, qr/HINT:.*pull\(.*users.*(orders|reviews)|HINT:.*pull\(.*(orders|reviews).*users/ ]);
+like($run->{err}, qr/\d+ rows?|\d+ of/, 'the count of rows is told');
+
+# the call of the HINT works
+my ($call) = $run->{err} =~ /HINT:.*?(SELECT\s+pgtunsync\.pull\(.*?\))/;
+ok(defined $call, 'the HINT has a call') or diag($run->{err});
+$call = 'SELECT pgtunsync.pull()' unless defined $call;
+for (1 .. 5)
+{
+	my $hinted = $w->call("$call;")->finish;
+	last if $hinted->{rc} eq '0';
+	my ($next) = $hinted->{err} =~ /HINT:.*?(SELECT\s+pgtunsync\.pull\(.*?\))/ or last;
+	$call = $next;
+}
+is($w->last_run('status'), 'succeeded', 'which works');
+$w->both_equal('users');
+$w->healthy;
+
+# a child alone whose new rows need parents that are not here
+$w->source_sql("INSERT INTO users (email, name) VALUES ('late\@example.com', 'late');
+	INSERT INTO reviews (product_id, user_id, stars) SELECT 1, max(id), 5 FROM users");
+$w->pull('');
+$w->local_sql("DELETE FROM reviews WHERE user_id = (SELECT max(id) FROM users); DELETE FROM users WHERE id = (SELECT max(id) FROM users)");
+$w->refused("'reviews'", 'a child whose parent is not here', sqlstate => '23503', message => [ qr/reviews_user_id_fkey/, qr/users/ ]);
+$w->pulls("'users,reviews'", 'both together', [ 'users', 'reviews' ]);
+
+# composite keys and a chain
+$w->source_sql("DELETE FROM shipments; DELETE FROM order_items WHERE order_id % 10 = 0");
+$w->refused("'order_items'", 'a composite key', sqlstate => '23503', message => [qr/shipments_order_id_product_id_fkey/]);
+$w->pulls("'order_items,shipments'", 'with the child', [ 'order_items', 'shipments' ]);
+
+# ---- on_error => continue: a failed parent takes no child with it unseen ----
+
+$w->source_sql("INSERT INTO categories VALUES (900, 1, 'new'); INSERT INTO products (category_id, sku, price) VALUES (900, 'NEW-1', 5)");
+$w->local_sql("ALTER TABLE categories ADD CONSTRAINT small_ids CHECK (id < 500)");
+$w->refused("'categories,products'", 'a child of a table that failed', sqlstate => '23\w{3}', message => [ qr/products_category_id_fkey|small_ids/ ]);
+$w->local_sql("ALTER TABLE categories DROP CONSTRAINT small_ids");
+
+# ---- cycles, self references, deferrable keys ----
+
+$_->(q{
+	CREATE TABLE hen (id int PRIMARY KEY, egg_id int NOT NULL);
+	CREATE TABLE egg (id int PRIMARY KEY, hen_id int NOT NULL REFERENCES hen);
+	CREATE TABLE tree (id int PRIMARY KEY, parent int NOT NULL REFERENCES tree);
+	CREATE TABLE full_match (a int, b int, id int, FOREIGN KEY (a, b) REFERENCES shipments MATCH FULL);
+	CREATE TABLE unchecked (id int, user_id int);
+}) foreach sub { $w->source_sql(@_) }, sub { $w->local_sql(@_) };
+$w->source_sql(q{
+	INSERT INTO hen SELECT i, i % 50 + 1 FROM generate_series(1, 50) i; INSERT INTO egg SELECT i, 51 - i FROM generate_series(1, 50) i;
+	ALTER TABLE hen ADD FOREIGN KEY (egg_id) REFERENCES egg;
+	INSERT INTO tree SELECT i, 1 FROM generate_series(1, 50) i;
+	INSERT INTO full_match VALUES (NULL, NULL, 1);
+	INSERT INTO unchecked VALUES (1, 1), (2, 999999)});
+$w->local_sql("ALTER TABLE hen ADD FOREIGN KEY (egg_id) REFERENCES egg;
+	ALTER TABLE unchecked ADD CONSTRAINT not_checked FOREIGN KEY (user_id) REFERENCES users NOT VALID");
+my $before = $w->snapshot;
+$w->pulls("'hen,egg,tree,full_match,unchecked'", 'cycles, self references and keys that are not validated', [qw(hen egg tree full_match unchecked)]);
+$w->catalog_unchanged($before);
+
+# ---- nothing fires ----
+
+$w->local_sql(q{
+	CREATE TABLE fired (what text);
+	CREATE FUNCTION fire() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO fired VALUES (TG_NAME); RETURN NEW; END $$;
+	CREATE FUNCTION fire_event() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.fired VALUES (TG_TAG); END $$;
+	CREATE TRIGGER plain BEFORE INSERT OR UPDATE OR DELETE ON users FOR EACH ROW EXECUTE FUNCTION fire();
+	CREATE TRIGGER always AFTER INSERT OR UPDATE OR DELETE ON users FOR EACH ROW EXECUTE FUNCTION fire();
+	CREATE TRIGGER emptied AFTER TRUNCATE ON users FOR EACH STATEMENT EXECUTE FUNCTION fire();
+	CREATE TRIGGER off BEFORE INSERT ON users FOR EACH ROW EXECUTE FUNCTION fire();
+	CREATE CONSTRAINT TRIGGER late AFTER INSERT ON users DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION fire();
+	ALTER TABLE users ENABLE ALWAYS TRIGGER always; ALTER TABLE users DISABLE TRIGGER off; ALTER TABLE users ENABLE REPLICA TRIGGER plain;
+	CREATE RULE loud AS ON INSERT TO users DO ALSO INSERT INTO fired VALUES ('rule');
+	CREATE EVENT TRIGGER on_ddl ON ddl_command_end EXECUTE FUNCTION fire_event();
+	CREATE EVENT TRIGGER on_drop ON sql_drop EXECUTE FUNCTION fire_event();
+	DELETE FROM fired;
+});
+$w->source_sql("UPDATE users SET name = 'quiet' WHERE id < 50");
+my $children = $w->local_sql('SELECT count(*) FROM orders');
+$before = $w->snapshot;
+$w->pulls("'users'", 'a table with triggers of every kind', ['users']);
+is($w->local_sql("SELECT string_agg(what, ',') FROM fired WHERE what <> 'CREATE EXTENSION'"), '', 'none of them fires');
+is($w->local_sql('SELECT count(*) FROM orders'), $children, 'nothing cascades');
+$w->catalog_unchanged($before);
+
+done_testing();
