@@ -154,4 +154,26 @@ compat_index_attoptions(Relation index)
 #endif
 #endif
 
+/* 16 can insert into summarizing indexes only */
+#if PG_VERSION_NUM >= 160000
+#define compat_insert_index_tuples(result_rel, slot, estate) \
+	ExecInsertIndexTuples(result_rel, slot, estate, false, false, NULL, NIL, false)
+#else
+#define compat_insert_index_tuples(result_rel, slot, estate) \
+	ExecInsertIndexTuples(result_rel, slot, estate, false, false, NULL, NIL)
+#endif
+
+/* 15 gave publications a descriptor of more than the actions */
+#if PG_VERSION_NUM >= 150000
+#define compat_publication_actions(rel, actions) \
+	do { \
+		PublicationDesc desc_; \
+		RelationBuildPublicationDesc(rel, &desc_); \
+		*(actions) = desc_.pubactions; \
+	} while (0)
+#else
+#define compat_publication_actions(rel, actions) \
+	(*(actions) = *GetRelationPublicationActions(rel))
+#endif
+
 #endif							/* COMPAT_H */

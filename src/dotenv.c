@@ -247,6 +247,14 @@ variable_to_change(Parser *p, const char *name, int line)
 	return var;
 }
 
+void
+dotenv_count_work(Parser *p, size_t bytes)
+{
+	p->env->total += bytes;
+	if (p->env->total > TOTAL_LIMIT)
+		dotenv_refuse_size(p, "values too long, taken together");
+}
+
 DotenvVariable *
 dotenv_assign(Parser *p, const char *name, int start, int end, bool append, int line)
 {
@@ -258,9 +266,7 @@ dotenv_assign(Parser *p, const char *name, int start, int end, bool append, int 
 
 	if (size > VALUE_LIMIT)
 		dotenv_refuse_size(p, "value too long");
-	p->env->total += size;
-	if (p->env->total > TOTAL_LIMIT)
-		dotenv_refuse_size(p, "values too long, taken together");
+	dotenv_count_work(p, size);
 	var = variable_to_change(p, name, line);
 	value = palloc(size);
 	if (oldlen > 0)

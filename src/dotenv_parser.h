@@ -14,7 +14,7 @@
 
 #define NAME_LIMIT		128		/* bytes of a variable's name */
 #define VALUE_LIMIT		(64 * 1024) /* bytes of a value */
-#define TOTAL_LIMIT		(4 * 1024 * 1024)	/* bytes assigned, all in all */
+#define TOTAL_LIMIT		(4 * 1024 * 1024)	/* bytes expanded and assigned */
 #define VARIABLES_LIMIT 1024
 #define NESTING_LIMIT	16		/* of ${...} */
 
@@ -25,7 +25,7 @@ struct Dotenv
 	DotenvInherited inherited;
 	DotenvVariable variables[VARIABLES_LIMIT];
 	int			count;
-	size_t		total;			/* bytes assigned so far */
+	size_t		total;			/* bytes expanded and assigned so far */
 	char		buffer[VALUE_LIMIT + 1];	/* the value being read */
 };
 
@@ -67,6 +67,9 @@ extern void dotenv_parse_name(Parser *p, char *name);
 
 /* What ${name} stands for here, NULL when it is not set. */
 extern const char *dotenv_value_of(Parser *p, const char *name);
+
+/* Counts bytes moved towards TOTAL_LIMIT, so that every file is read quickly. */
+extern void dotenv_count_work(Parser *p, size_t bytes);
 
 /* Sets name to the buffer's bytes from start to end. */
 extern DotenvVariable *dotenv_assign(Parser *p, const char *name, int start, int end,

@@ -29,6 +29,7 @@ emit(Parser *p, int c)
 		return;
 	if (p->len >= VALUE_LIMIT)
 		dotenv_refuse_size(p, "value too long");
+	dotenv_count_work(p, 1);
 	p->env->buffer[p->len++] = c;
 }
 

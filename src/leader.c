@@ -43,7 +43,6 @@
 #include "libpq/pqformat.h"
 #include "miscadmin.h"
 #include "nodes/nodes.h"
-#include "nodes/makefuncs.h"
 #include "pgstat.h"
 #include "portability/instr_time.h"
 #include "postmaster/bgworker.h"
@@ -71,8 +70,10 @@
 #include "locking.h"
 #include "outcome.h"
 #include "pgtunsync.h"
+#include "plain.h"
 #include "plan.h"
 #include "pool.h"
+#include "published.h"
 #include "relay.h"
 #include "request.h"
 #include "sequence_state.h"
@@ -434,6 +435,11 @@ changed_since_plan(const TablePlan *table, Oid role, int *sqlerrcode)
 		*sqlerrcode = ERRCODE_FEATURE_NOT_SUPPORTED;
 		problem = "its table access method is not \"heap\"";
 	}
+	else if (published_has_slots() && published_lacks_identity(rel))
+	{
+		*sqlerrcode = ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE;
+		problem = "it is published with its deletes but has no replica identity";
+	}
 	relation_close(rel, NoLock);
 	return problem;
 }
@@ -519,7 +525,7 @@ partition_check(Oid relid)
 		List	   *qual = RelationGetPartitionQual(rel);
 
 		if (qual != NIL)
-			text = nodeToString(make_ands_explicit(qual));
+			text = nodeToString(qual);
 	}
 	relation_close(rel, NoLock);
 	return text;
@@ -731,6 +737,24 @@ check_and_lock(Run *run, List *staged, List *sequences)
 				  across.constraints ? check_across : NULL, &across);
 }
 
+/*
+ * Would a swap be missed by a logical replication slot?  Asked under the
+ * table's lock, so that no slot and no publication can come in between.
+ */
+static bool
+has_subscriber(Oid relid)
+{
+	Relation	rel;
+	bool		result;
+
+	if (!published_has_slots())
+		return false;
+	rel = table_open(relid, NoLock);
+	result = published_table(rel);
+	table_close(rel, NoLock);
+	return result;
+}
+
 static void
 swap_all(Run *run, const List *staged, const List *sequences)
 {
@@ -740,7 +764,10 @@ swap_all(Run *run, const List *staged, const List *sequences)
 	{
 		StagedTable *table = lfirst(lc);
 
-		swap_table(table->target, table->staging);
+		if (has_subscriber(table->target))
+			plain_replace(table->target, table->staging);
+		else
+			swap_table(table->target, table->staging);
 	}
 	foreach(lc, sequences)
 		sequence_restore(lfirst(lc));

@@ -137,7 +137,7 @@ prepare_executor(Load *load, const LoadJob *job)
 	InitResultRelInfo(load->result_rel, load->target, 1, NULL, 0);
 
 	if (job->partition_check != NULL)
-		load->partition_check = ExecPrepareCheck(stringToNode(job->partition_check),
+		load->partition_check = ExecPrepareCheck((List *) stringToNode(job->partition_check),
 												 load->estate);
 	foreach(lc, job->columns)
 		columns = lappend(columns, makeString(lfirst(lc)));

@@ -17,6 +17,7 @@
  */
 #include "postgres.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -117,23 +118,41 @@ inspect_openssh_blob(SshKeyFile *key, const unsigned char *blob, size_t blob_len
 	return true;
 }
 
+/* The lines of a PEM body as one; returns the length. */
+static int
+join_lines(char *joined, const char *body, const char *end)
+{
+	char	   *at = joined;
+
+	for (; body < end; body++)
+	{
+		if (!isspace((unsigned char) *body))
+			*at++ = *body;
+	}
+	return (int) (at - joined);
+}
+
 static bool
 inspect_openssh(SshKeyFile *key, const char *begin)
 {
 	const char *end = strstr(begin, OPENSSH_END);
 	const char *body = begin + strlen(OPENSSH_BEGIN);
+	char	   *joined;
+	unsigned char *blob;
 	int			size;
 	int			len;
-	unsigned char *blob;
 	bool		ok;
 
 	if (end == NULL)
 		return false;
-	size = pg_b64_dec_len((int) (end - body)) + 4;
+	size = (int) (end - body) + 4;
+	joined = palloc(size);
 	blob = palloc(size);
-	len = pg_b64_decode(body, (int) (end - body), (void *) blob, size);
+	len = pg_b64_decode(joined, join_lines(joined, body, end), (void *) blob, size);
 	ok = len > 0 && inspect_openssh_blob(key, blob, len);
+	explicit_bzero(joined, size);
 	explicit_bzero(blob, size);
+	pfree(joined);
 	pfree(blob);
 	return ok;
 }

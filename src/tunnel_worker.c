@@ -43,6 +43,7 @@
 #include "storage/pmsignal.h"
 #include "storage/proc.h"
 #include "utils/memutils.h"
+#include "utils/resowner.h"
 #include "utils/wait_event.h"
 
 #include "entrance.h"
@@ -693,6 +694,9 @@ pgtunsync_tunnel_main(Datum arg)
 	shm_mq_set_sender(tunnel_shared_queue(shared), MyProc);
 	relay_redirect(shm_mq_attach(tunnel_shared_queue(shared), segment, NULL));
 	before_shmem_exit(flush_at_exit, 0);
+
+	/* hashes of the server's own are accounted for by an owner (cryptohash_openssl.c) */
+	CurrentResourceOwner = ResourceOwnerCreate(NULL, "pgtunsync tunnel");
 
 	worker = palloc0(sizeof(TunnelWorker));
 	worker->shared = shared;

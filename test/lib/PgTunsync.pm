@@ -252,6 +252,19 @@ sub call
 		%params);
 }
 
+# Waits until the local server lets one in again.
+sub server_is_up
+{
+	my ($self) = @_;
+	PgTunsync::Process::wait_until(
+		'the local server',
+		sub {
+			my ($rc) = $self->{local}->psql('dev', 'SELECT 1', stderr => \my $err);
+			return defined $rc && $rc == 0;
+		});
+	return;
+}
+
 # ---- what a database looks like ----
 
 # All local facts as a list of lines: rows, catalog, sequences.
@@ -528,6 +541,7 @@ sub check_refused
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 
 	isnt($run->{rc}, 0, 'the call fails');
+	$self->server_is_up;
 	like($run->{sqlstate} || 'none', qr/^(?:$params{sqlstate})$/, 'with the SQLSTATE')
 	  or diag($run->{err})
 	  if defined $params{sqlstate};
@@ -549,6 +563,7 @@ sub pulls
 	subtest $title => sub {
 		$run = $self->pull($arguments, %params);
 		is($run->{rc}, 0, 'the call succeeds') or diag($run->{err});
+		$self->server_is_up;
 		like($run->{id}, qr/^\d+$/, 'and returns an id');
 		is($self->last_run('status'), 'succeeded', 'the audit has the outcome');
 		$self->both_equal(@$tables);

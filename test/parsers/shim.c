@@ -28,6 +28,7 @@
 sigjmp_buf *PG_exception_stack = NULL;
 ErrorContextCallback *error_context_stack = NULL;
 ShimReporter shim_reporter = NULL;
+const char *shim_secret = NULL;
 
 /*
  * Memory
@@ -61,6 +62,8 @@ take_chunk(void *pointer)
 {
 	Chunk	   *chunk = (Chunk *) pointer - 1;
 
+	if (shim_secret && memmem(pointer, chunk->size, shim_secret, strlen(shim_secret)))
+		abort();
 	chunk->previous->next = chunk->next;
 	chunk->next->previous = chunk->previous;
 	return chunk;

@@ -14,6 +14,9 @@ typedef void (*ShimReporter) (int elevel, const char *sqlstate, const char *mess
 
 extern ShimReporter shim_reporter;
 
+/* Memory that still holds this when it is freed makes the program abort. */
+extern const char *shim_secret;
+
 /* With shim_text.c: what every file holds. */
 extern const char *shim_text;
 extern size_t shim_text_len;

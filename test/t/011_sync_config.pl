@@ -32,7 +32,7 @@ sub run
 	print $fh $text;
 	close $fh;
 	my $shown = `./driver config c.yml 2>messages`;
-	die "driver died of $? on: $text" if $? & 127;
+	die "driver died of $? on: $text" if ($? & 127) || ($? >> 8) > 127;
 	return ($shown, read_file('messages'), $?);
 }
 

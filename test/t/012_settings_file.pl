@@ -30,12 +30,15 @@ sub write_file
 	return;
 }
 
+# Did the last command die of a signal?  (A shell may stand in between.)
+sub died { return ($? & 127) || ($? >> 8) > 127; }
+
 # What the driver shows and says.
 sub run
 {
 	my @arguments = @_;
 	my $shown = `./driver @arguments 2>messages`;
-	die "driver died of $?" if $? & 127;
+	die "driver died of $?" if died();
 	return ($shown, scalar(`cat messages`));
 }
 
@@ -66,6 +69,32 @@ foreach my $name (qw(BIG MINUS SPACE HUSH))
 	my (undef, $messages) = run('get', 'good.env', $name);
 	like($messages, qr/^ERROR F0000: $name must be a whole number between 1 and 9\nDETAIL: It is set in environment file "\Q$tmp\E\/good.env", line \d\.\n/, "$name is no number in the range");
 	unlike($messages, qr/hush|10\b/, "$name: its value is not shown");
+}
+
+# --- nothing is left behind: the driver aborts when it frees a secret
+
+{
+	local $ENV{SHIM_SECRET} = 'hush';
+	my %files = (
+		'a value' => 'X=hush',
+		'a quoted value' => qq{export X="a hush"},
+		'an expanded value' => "Y=hush; X=\${NO:-\$Y}",
+		'an overwritten value' => "X=hush\nX=1",
+		'an appended value' => "X=hu\nX+=sh",
+		'an unset value' => "X=hush\nunset X",
+		'a comment' => '# hush',
+		'an error' => "X=hush\nY='hush",
+		'an error in a value' => 'export X=hush Y=hush&hush',
+		'a refused command' => "X=hush\nhush hush");
+	foreach my $what (sort keys %files)
+	{
+		write_file('secret.env', "$files{$what}\n");
+		system('./driver get secret.env X >/dev/null 2>&1');
+		ok(!died(), "$what is wiped");
+	}
+	write_file('secret.yml', "exclude: [hush]\n");
+	system('./driver config secret.yml >/dev/null 2>&1');
+	ok(died(), 'what is not secret is not wiped: the check works');
 }
 
 # --- where the file is

@@ -22,15 +22,6 @@ sub stalled_call
 	return $call;
 }
 
-sub server_is_up
-{
-	PgTunsync::Process::wait_until('the server', sub {
-		my ($rc) = $w->local_node->psql('dev', 'SELECT 1', stderr => \my $err);
-		return defined $rc && $rc == 0;
-	});
-	return;
-}
-
 # ---- gently: only the run fails ----
 
 foreach my $kind (qw(leader loader tunnel))
@@ -69,7 +60,7 @@ foreach my $kind (qw(leader loader tunnel))
 		isnt($call->{rc}, 0, 'the call fails');
 		$relay->set;
 		sleep 0.2;
-		server_is_up();
+		$w->server_is_up;
 		$w->unchanged($before, 'every local table is as it was');
 
 		# the next run, whatever it is, tells of the dead one and cleans up

@@ -111,7 +111,7 @@ foreach my $round (1 .. $rounds)
 	if ($hard)
 	{
 		sleep 0.3;
-		PgTunsync::Process::wait_until('the server', sub { ($w->local_node->psql('dev', 'SELECT 1', stderr => \my $err))[0] == 0 });
+		$w->server_is_up;
 	}
 	readers_are_content("round $round: readers saw whole generations only");
 	my $now = local_generation();

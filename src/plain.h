@@ -1,0 +1,18 @@
+/*-------------------------------------------------------------------------
+ *
+ * plain.h
+ *	  Replacing a table's rows the ordinary way.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PLAIN_H
+#define PLAIN_H
+
+/*
+ * Deletes all rows of the target and inserts those of the staging heap, row by
+ * row and logged as such, without any trigger or rule; then drops the staging
+ * heap.  The caller holds AccessExclusiveLock on both.  Uses the active snapshot.
+ */
+extern void plain_replace(Oid target, Oid staging);
+
+#endif							/* PLAIN_H */

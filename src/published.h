@@ -1,0 +1,22 @@
+/*-------------------------------------------------------------------------
+ *
+ * published.h
+ *	  Is anybody subscribed to a table?
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PUBLISHED_H
+#define PUBLISHED_H
+
+#include "utils/relcache.h"
+
+/* Is there a logical replication slot in this database? */
+extern bool published_has_slots(void);
+
+/* Does a publication send any change of the table? */
+extern bool published_table(Relation rel);
+
+/* Does one send deletes that a subscriber could not match to rows? */
+extern bool published_lacks_identity(Relation rel);
+
+#endif							/* PUBLISHED_H */
