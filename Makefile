@@ -14,9 +14,9 @@ REGRESS = $(patsubst sql/test_%.sql,test_%,$(wildcard sql/test_*.sql))
 REGRESS_OPTS = --inputdir=. --load-extension=$(EXTENSION)
 
 PG_CONFIG ?= pg_config
-PG_CPPFLAGS = -I$(libpq_srcdir) $(shell pkg-config --cflags libssh2 yaml-0.1)
+PG_CPPFLAGS = -I$(libpq_srcdir) $(shell pkg-config --cflags libssh2 yaml-0.1 2>/dev/null)
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers $(if $(WERROR),-Werror)
-SHLIB_LINK = $(libpq) $(shell pkg-config --libs libssh2 yaml-0.1)
+SHLIB_LINK = $(libpq) $(shell pkg-config --libs libssh2 yaml-0.1 2>/dev/null || echo -lssh2 -lyaml)
 
 EXTRA_CLEAN = sql/$(EXTENSION)--$(EXTVERSION).sql
 

@@ -52,6 +52,7 @@ CREATE TABLE pgtunsync.run_tables (
     sqlstate text,
     PRIMARY KEY (run_id, table_name)
 );
+COMMENT ON COLUMN pgtunsync.run_tables.table_name IS 'quoted as in SQL, with its schema unless that is public';
 COMMENT ON TABLE pgtunsync.run_tables IS 'tables of the runs of pgtunsync.pull()';
 COMMENT ON COLUMN pgtunsync.run_tables.status IS 'succeeded: replaced; failed: left as it was; skipped: loaded, but the run changed nothing';
 COMMENT ON COLUMN pgtunsync.run_tables.columns_missing IS 'columns of the source that the local table has not';
@@ -80,11 +81,12 @@ CREATE FUNCTION pgtunsync.pull(
     grp text DEFAULT NULL,
     jobs integer DEFAULT NULL,
     on_error text DEFAULT 'continue',
-    wait boolean DEFAULT true
+    wait boolean DEFAULT true,
+    refresh boolean DEFAULT false
 ) RETURNS bigint
 AS 'MODULE_PATHNAME', 'pgtunsync_pull_array'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION pgtunsync.pull(text[], text, integer, text, boolean)
+COMMENT ON FUNCTION pgtunsync.pull(text[], text, integer, text, boolean, boolean)
     IS 'replace tables by those of the source, through an SSH tunnel, in one commit; returns the id of the run';
 
 CREATE FUNCTION pgtunsync.pull(
@@ -92,11 +94,12 @@ CREATE FUNCTION pgtunsync.pull(
     grp text DEFAULT NULL,
     jobs integer DEFAULT NULL,
     on_error text DEFAULT 'continue',
-    wait boolean DEFAULT true
+    wait boolean DEFAULT true,
+    refresh boolean DEFAULT false
 ) RETURNS bigint
 AS 'MODULE_PATHNAME', 'pgtunsync_pull_text'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION pgtunsync.pull(text, text, integer, text, boolean)
+COMMENT ON FUNCTION pgtunsync.pull(text, text, integer, text, boolean, boolean)
     IS 'the same with the tables as text: names, globs and group:name, separated by commas';
 
 CREATE FUNCTION pgtunsync.wait(run_id bigint) RETURNS bigint
@@ -112,7 +115,7 @@ COMMENT ON FUNCTION pgtunsync.cancel(bigint)
     IS 'cancel a run; false when it has ended already';
 
 -- a pull replaces tables and uses the credentials of the server: only who is granted it may call it
-REVOKE EXECUTE ON FUNCTION pgtunsync.pull(text[], text, integer, text, boolean) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION pgtunsync.pull(text, text, integer, text, boolean) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION pgtunsync.pull(text[], text, integer, text, boolean, boolean) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION pgtunsync.pull(text, text, integer, text, boolean, boolean) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION pgtunsync.wait(bigint) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION pgtunsync.cancel(bigint) FROM PUBLIC;

@@ -166,13 +166,25 @@ audit_route(int64 run_id, const char *source, const char *ssh_host, const char *
 			&args, NULL);
 }
 
+/*
+ * A table's name in the audit does not depend on anybody's search_path: with its
+ * schema, unless that is public.
+ */
+static char *
+audit_name(const TablePlan *plan)
+{
+	if (strcmp(plan->schema, "public") == 0)
+		return pstrdup(quote_identifier(plan->name));
+	return quote_qualified_identifier(plan->schema, plan->name);
+}
+
 void
 audit_table(int64 run_id, const AuditTable *table)
 {
 	Args		args = {0};
 
 	add_int8(&args, run_id, false);
-	add_text(&args, table->plan->display);
+	add_text(&args, audit_name(table->plan));
 	add_text(&args, table->status);
 	add_int8(&args, table->rows, table->rows < 0);
 	add_int8(&args, table->bytes, table->rows < 0);

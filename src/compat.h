@@ -15,6 +15,11 @@
 #error "pgtunsync supports PostgreSQL 14 to 18"
 #endif
 
+/* 18 has a keyword for the front of a declaration instead */
+#ifndef pg_attribute_noreturn
+#define pg_attribute_noreturn() __attribute__((noreturn))
+#endif
+
 /* 15 added force_flush */
 #if PG_VERSION_NUM >= 150000
 #define compat_shm_mq_send(queue, len, data, nowait, force) \
@@ -174,6 +179,13 @@ compat_index_attoptions(Relation index)
 #else
 #define compat_publication_actions(rel, actions) \
 	(*(actions) = *GetRelationPublicationActions(rel))
+#endif
+
+/* 16 has one function for the ownership of all kinds of objects */
+#if PG_VERSION_NUM >= 160000
+#define compat_owns_relation(relid, role) object_ownercheck(RelationRelationId, relid, role)
+#else
+#define compat_owns_relation(relid, role) pg_class_ownercheck(relid, role)
 #endif
 
 #endif							/* COMPAT_H */

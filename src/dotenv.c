@@ -218,7 +218,7 @@ dotenv_value_of(Parser *p, const char *name)
 	if (belongs_to_shell(name) || set_by_shell(name) ||
 		(value == NULL && set_by_shell_if_missing(name)))
 		dotenv_refuse(p, p->line, "reference to a variable that a shell sets by itself, such as $RANDOM or $PWD",
-			   HINT_DOLLAR);
+					  HINT_DOLLAR);
 	return value;
 }
 
@@ -345,7 +345,7 @@ parse_assignments(Parser *p, char *name, bool append)
 			return;
 	} while (parse_target(p, name, &append));
 	dotenv_refuse(p, p->line, "unquoted space, after which a shell sees a command",
-		   p->len == 0 ? "Write NAME=value without spaces around \"=\"." : HINT_QUOTE);
+				  p->len == 0 ? "Write NAME=value without spaces around \"=\"." : HINT_QUOTE);
 }
 
 /* The options of declare: only those that change nothing, and -r. */
@@ -363,7 +363,7 @@ parse_declare_options(Parser *p, Declaration *declaration)
 				declaration->readonly = true;
 			else if (peek(p) != 'x')
 				dotenv_refuse(p, p->line, psprintf("option of \"%s\" other than -x and -r",
-											declaration->command), HINT_ASSIGN);
+												   declaration->command), HINT_ASSIGN);
 			advance(p);
 		}
 		skip_blanks(p);
@@ -383,14 +383,14 @@ parse_bare_name(Parser *p, const Declaration *declaration, const char *name, boo
 
 	if (!ends_word(peek(p)))
 		dotenv_refuse(p, p->line, psprintf("argument of \"%s\" that is not NAME=value",
-									declaration->command), HINT_ASSIGN);
+										   declaration->command), HINT_ASSIGN);
 	dotenv_check_value_end(p);
 	if (after_value && !known)
 		dotenv_refuse(p, p->line, "unquoted space, after which a shell sees another variable",
-			   HINT_QUOTE);
+					  HINT_QUOTE);
 	if (declaration->readonly && !known)
 		dotenv_refuse(p, p->line, psprintf("\"%s\" without a value", declaration->command),
-			   HINT_ASSIGN);
+					  HINT_ASSIGN);
 	if (declaration->readonly)
 		var->readonly = true;
 }
@@ -401,7 +401,7 @@ parse_argument(Parser *p, const Declaration *declaration, Pending *pending, bool
 {
 	if (!is_name_start(peek(p)))
 		dotenv_refuse(p, p->line, psprintf("argument of \"%s\" that is not NAME=value",
-									declaration->command), HINT_ASSIGN);
+										   declaration->command), HINT_ASSIGN);
 	pending->line = p->line;
 	dotenv_parse_name(p, pending->name);
 	if (ends_word(peek(p)) || !parse_equals(p, &pending->append))
@@ -438,7 +438,7 @@ parse_declaration(Parser *p, Declaration *declaration)
 	p->variable = NULL;
 	if (count == 0)
 		dotenv_refuse(p, p->line, psprintf("\"%s\" without arguments", declaration->command),
-			   HINT_ASSIGN);
+					  HINT_ASSIGN);
 	for (int i = 0; i < count; i++)
 	{
 		DotenvVariable *var;
@@ -446,7 +446,7 @@ parse_declaration(Parser *p, Declaration *declaration)
 		if (pending[i].start < 0)
 			continue;
 		var = dotenv_assign(p, pending[i].name, pending[i].start, pending[i].end,
-					 pending[i].append, pending[i].line);
+							pending[i].append, pending[i].line);
 		var->readonly = declaration->readonly;
 	}
 	pfree(pending);
@@ -651,14 +651,14 @@ check_text(Parser *p)
 
 	if (p->end - p->next >= 3 && memcmp(p->next, mark, 3) == 0)
 		dotenv_refuse(p, 1, "byte order mark, which a shell would take as part of a command",
-			   "Save the file as UTF-8 without a byte order mark.");
+					  "Save the file as UTF-8 without a byte order mark.");
 	for (const char *c = p->next; c < p->end; c++)
 	{
 		if (*c == '\0')
 			dotenv_refuse(p, p->line, "zero byte", NULL);
 		if (*c == '\r')
 			dotenv_refuse(p, p->line, "carriage return, which a shell would take as part of the value",
-				   "Save the file with Unix line ends.");
+						  "Save the file with Unix line ends.");
 		if (*c == '\n')
 			p->line++;
 	}

@@ -72,7 +72,7 @@ static void
 refuse_backquote(Parser *p)
 {
 	dotenv_refuse(p, p->line, "command substitution with backquotes, which needs a shell to run",
-		   HINT_DOLLAR);
+				  HINT_DOLLAR);
 }
 
 static void
@@ -169,7 +169,7 @@ parse_ansi_escape(Parser *p)
 	}
 	else
 		dotenv_refuse(p, p->line, "escape within $'...' that is not supported",
-			   "Supported are \\a \\b \\e \\f \\n \\r \\t \\v \\\\ \\' \\\" \\? \\nnn and \\xHH.");
+					  "Supported are \\a \\b \\e \\f \\n \\r \\t \\v \\\\ \\' \\\" \\? \\nnn and \\xHH.");
 }
 
 static void
@@ -233,7 +233,7 @@ parse_quoted_alternative(Parser *p, int line)
 		if (c == '"' || c == '\'' ||
 			(c == '\\' && !(escaped == '$' || escaped == '`' || escaped == '"' || escaped == '\\')))
 			dotenv_refuse(p, p->line, "quote or backslash within \"${...}\"",
-				   "Assign the alternative to a variable of its own first.");
+						  "Assign the alternative to a variable of its own first.");
 		if (c == '$')
 			parse_dollar(p, true);
 		else if (c == '\\')
@@ -318,7 +318,7 @@ parse_operator(Parser *p, const char *name, bool quoted, int line)
 	}
 	if (op != '-' && op != '=' && op != '?' && op != '+')
 		dotenv_refuse(p, p->line, "operator within ${...} that is not supported",
-			   "Supported are - = ? + with or without a colon. " HINT_DOLLAR);
+					  "Supported are - = ? + with or without a colon. " HINT_DOLLAR);
 	advance(p);
 	if (p->unused == 0)
 	{
@@ -385,7 +385,7 @@ parse_dollar(Parser *p, bool quoted)
 		parse_braces(p, quoted);
 	else if (c == '(' || c == '[')
 		dotenv_refuse(p, p->line, "command or arithmetic substitution $(...), which needs a shell to run",
-			   HINT_DOLLAR);
+					  HINT_DOLLAR);
 	else if (c == '\'' && !quoted)
 		parse_ansi_quotes(p);
 	else if (c == '"' && !quoted)
@@ -436,7 +436,7 @@ dotenv_check_value_end(Parser *p)
 
 	if (c == '&' && !at_and(p))
 		dotenv_refuse(p, p->line, "unquoted \"&\", which a shell takes as the end of a command",
-			   HINT_QUOTE);
+					  HINT_QUOTE);
 	if (c == '|' || c == '<' || c == '>' || c == '(' || c == ')')
 		dotenv_refuse(p, p->line, psprintf("unquoted \"%c\"", c), HINT_QUOTE);
 }

@@ -39,7 +39,6 @@
 #include "catalog/pg_am_d.h"
 #include "catalog/pg_class.h"
 #include "commands/dbcommands.h"
-#include "executor/spi.h"
 #include "libpq/pqformat.h"
 #include "miscadmin.h"
 #include "nodes/nodes.h"
@@ -62,6 +61,7 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
+#include "aftermath.h"
 #include "audit.h"
 #include "compat.h"
 #include "destination.h"
@@ -70,18 +70,16 @@
 #include "locking.h"
 #include "outcome.h"
 #include "pgtunsync.h"
-#include "plain.h"
 #include "plan.h"
 #include "pool.h"
 #include "published.h"
 #include "relay.h"
+#include "replace.h"
 #include "request.h"
-#include "sequence_state.h"
 #include "session.h"
 #include "source.h"
 #include "ssh_config.h"
 #include "staging.h"
-#include "swap.h"
 #include "sync_config.h"
 #include "tunnel.h"
 
@@ -444,6 +442,19 @@ changed_since_plan(const TablePlan *table, Oid role, int *sqlerrcode)
 	return problem;
 }
 
+/* How many relations the swap of a table locks: heaps, indexes, toast, twice. */
+static int
+swap_locks(Oid relid)
+{
+	Relation	rel = relation_open(relid, NoLock);
+	int			locks = 1 + list_length(RelationGetIndexList(rel));
+
+	if (OidIsValid(rel->rd_rel->reltoastrelid))
+		locks += 2;
+	relation_close(rel, NoLock);
+	return 2 * locks;
+}
+
 static List *
 planned_oids(Run *run)
 {
@@ -471,6 +482,7 @@ static void
 run_lock_targets(Run *run)
 {
 	List	   *oids = planned_oids(run);
+	int64		locks = 0;
 	ListCell   *lc;
 
 	report_phase(run, "SYNCING, locking the tables against other pulls");
@@ -486,10 +498,14 @@ run_lock_targets(Run *run)
 			continue;
 		problem = changed_since_plan(table, run->request->role, &code);
 		if (problem == NULL)
+		{
+			locks += swap_locks(table->relid) + list_length(table->sequences);
 			continue;
+		}
 		table->sqlerrcode = code;
 		table->message = psprintf("table \"%s\" cannot be pulled: %s", table->display, problem);
 	}
+	lock_check_capacity(locks);
 }
 
 /* Tables that the plan itself refuses: told now, and the end of it for 'abort'. */
@@ -640,54 +656,6 @@ run_close_source(Run *run)
 
 /* ---- DONE ---- */
 
-typedef struct AcrossCheck
-{
-	const List *staged;
-	List	   *constraints;
-} AcrossCheck;
-
-/* Keys that lead out of the run, while nobody writes: see locking.c. */
-static void
-check_across(void *arg)
-{
-	AcrossCheck *across = arg;
-
-	PushActiveSnapshot(GetTransactionSnapshot());
-	integrity_check(across->staged, across->constraints);
-	PopActiveSnapshot();
-}
-
-/*
- * Our loaders are gone; only a superuser who looks into a staging heap could be in the
- * way.  Its toast table too: autovacuum may be at it.
- */
-static void
-lock_staging(const List *staged)
-{
-	ListCell   *lc;
-
-	foreach(lc, staged)
-	{
-		Oid			staging = ((StagedTable *) lfirst(lc))->staging;
-		Relation	rel = table_open(staging, AccessExclusiveLock);
-
-		if (OidIsValid(rel->rd_rel->reltoastrelid))
-			LockRelationOid(rel->rd_rel->reltoastrelid, AccessExclusiveLock);
-		table_close(rel, NoLock);
-	}
-}
-
-static List *
-target_oids(const List *staged)
-{
-	List	   *oids = NIL;
-	ListCell   *lc;
-
-	foreach(lc, staged)
-		oids = lappend_oid(oids, ((StagedTable *) lfirst(lc))->target);
-	return oids;
-}
-
 /* The sequences of the tables that were loaded. */
 static List *
 loaded_sequences(Run *run)
@@ -705,74 +673,6 @@ loaded_sequences(Run *run)
 	return sequences;
 }
 
-static List *
-sequence_oids(const List *sequences)
-{
-	List	   *oids = NIL;
-	ListCell   *lc;
-
-	foreach(lc, sequences)
-		oids = list_append_unique_oid(oids, ((SequencePlan *) lfirst(lc))->relid);
-	return oids;
-}
-
-static void
-check_and_lock(Run *run, List *staged, List *sequences)
-{
-	AcrossCheck across = {.staged = staged};
-	List	   *inside;
-
-	report_phase(run, "SYNCING, checking foreign keys");
-	session_set_int("lock_timeout", run->request->lock_timeout);
-	lock_staging(staged);
-	session_set_int("lock_timeout", 0);
-	PushActiveSnapshot(GetTransactionSnapshot());
-	integrity_find(staged, &inside, &across.constraints);
-	integrity_check(staged, inside);
-	PopActiveSnapshot();
-
-	report_phase(run, "SYNCING, waiting for locks");
-	lock_for_swap(target_oids(staged), sequence_oids(sequences),
-				  run->request->lock_timeout, awaiting_caller(run),
-				  across.constraints ? check_across : NULL, &across);
-}
-
-/*
- * Would a swap be missed by a logical replication slot?  Asked under the
- * table's lock, so that no slot and no publication can come in between.
- */
-static bool
-has_subscriber(Oid relid)
-{
-	Relation	rel;
-	bool		result;
-
-	if (!published_has_slots())
-		return false;
-	rel = table_open(relid, NoLock);
-	result = published_table(rel);
-	table_close(rel, NoLock);
-	return result;
-}
-
-static void
-swap_all(Run *run, const List *staged, const List *sequences)
-{
-	ListCell   *lc;
-
-	foreach(lc, staged)
-	{
-		StagedTable *table = lfirst(lc);
-
-		if (has_subscriber(table->target))
-			plain_replace(table->target, table->staging);
-		else
-			swap_table(table->target, table->staging);
-	}
-	foreach(lc, sequences)
-		sequence_restore(lfirst(lc));
-}
-
 /* The one commit. */
 static void
 run_commit(Run *run)
@@ -783,11 +683,8 @@ run_commit(Run *run)
 
 	if (staged == NIL)
 		return;
-	check_and_lock(run, staged, sequences);
-	report_phase(run, "SYNCING, swapping");
-	PushActiveSnapshot(GetTransactionSnapshot());
-	swap_all(run, staged, sequences);
-	PopActiveSnapshot();
+	report_phase(run, "SYNCING, checking and swapping");
+	replace_tables(staged, sequences, run->request->lock_timeout, awaiting_caller(run));
 	outcomes_write(run->outcomes, run->id, true);
 	audit_finish(run->id, error ? "partial" : "succeeded",
 				 outcomes_totals(run->outcomes), error, outcomes_sqlerrcode(run->outcomes));
@@ -797,49 +694,20 @@ run_commit(Run *run)
 	RESUME_INTERRUPTS();
 }
 
-/* ANALYZE for what statistics objects cover: a staging heap has none. */
-static void
-analyze_extended(Run *run, const List *targets)
-{
-	ListCell   *lc;
-
-	foreach(lc, targets)
-	{
-		Oid			relid = lfirst_oid(lc);
-		Relation	rel;
-		bool		wanted;
-
-		begin_transaction(run);
-		PushActiveSnapshot(GetTransactionSnapshot());
-		rel = try_relation_open(relid, AccessShareLock);
-		wanted = rel != NULL && RelationGetStatExtList(rel) != NIL;
-		if (wanted)
-		{
-			char	   *sql = psprintf("ANALYZE %s",
-									   quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
-																  RelationGetRelationName(rel)));
-
-			SPI_connect();
-			SPI_execute(sql, false, 0);
-			SPI_finish();
-		}
-		if (rel != NULL)
-			relation_close(rel, AccessShareLock);
-		PopActiveSnapshot();
-		commit_transaction(run);
-	}
-}
-
 /* What comes after the commit: none of it can undo the run any more. */
 static void
 run_after_commit(Run *run)
 {
 	const AuditTotals *totals = outcomes_totals(run->outcomes);
+	List	   *targets = staged_targets(outcomes_staged(run->outcomes));
 	instr_time	end;
 
 	INSTR_TIME_SET_CURRENT(end);
 	INSTR_TIME_SUBTRACT(end, run->start);
-	analyze_extended(run, target_oids(outcomes_staged(run->outcomes)));
+	report_phase(run, "DONE, statistics and materialized views");
+	aftermath_analyze(targets);
+	aftermath_matviews(targets, run->request->refresh, run->request->role);
+	MemoryContextSwitchTo(run->context);
 	ereport(NOTICE,
 			(errmsg("run " INT64_FORMAT ": %d %s replaced, " INT64_FORMAT " rows, %s in %.1f s",
 					run->id, totals->tables, totals->tables == 1 ? "table" : "tables",

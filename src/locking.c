@@ -24,6 +24,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/twophase.h"
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/pg_class.h"
@@ -137,6 +138,22 @@ lock_targets(const List *targets, int timeout_ms)
 	foreach(lc, sorted(targets))
 		lock_one_target(lfirst_oid(lc), timeout_ms);
 	session_set_int("lock_timeout", 0);
+}
+
+void
+lock_check_capacity(int64 relations)
+{
+	int64		backends = MaxBackends + max_prepared_xacts;
+	int64		capacity = max_locks_per_xact * backends;
+
+	if (relations > capacity)
+		ereport(ERROR,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("the lock table is too small to swap all tables in one transaction"),
+				 errdetail("The tables, their indexes and toast tables need about " INT64_FORMAT " locks; there is room for " INT64_FORMAT ".",
+						   relations, capacity),
+				 errhint("Set \"max_locks_per_transaction\" to at least %d and restart the server, or pull fewer tables at a time.",
+						 (int) (relations / backends * 5 / 4) + 1)));
 }
 
 /* Is the caller's backend among those that keep us from the table? */

@@ -182,6 +182,7 @@ pull_with(FunctionCallInfo fcinfo, List *tables)
 	request.jobs = parse_jobs(fcinfo, 2);
 	request.on_error = parse_on_error(fcinfo, 3);
 	request.wait = PG_ARGISNULL(4) || PG_GETARG_BOOL(4);
+	request.refresh = !PG_ARGISNULL(5) && PG_GETARG_BOOL(5);
 	request.env_file = pgtunsync_env_file;
 	request.config_file = pgtunsync_config_file;
 	request.connect_timeout = pgtunsync_connect_timeout;

@@ -32,6 +32,7 @@ request_pack(StringInfo buf, const RunRequest *request)
 	pack_int(buf, request->on_error);
 	pack_int(buf, request->jobs);
 	pack_int(buf, request->wait);
+	pack_int(buf, request->refresh);
 	pack_string(buf, request->env_file);
 	pack_string(buf, request->config_file);
 	pack_int(buf, request->connect_timeout);
@@ -63,6 +64,7 @@ request_unpack(const char *data)
 	request->on_error = unpack_int(&buf);
 	request->jobs = unpack_int(&buf);
 	request->wait = unpack_int(&buf);
+	request->refresh = unpack_int(&buf);
 	request->env_file = unpack_string(&buf);
 	request->config_file = unpack_string(&buf);
 	request->connect_timeout = unpack_int(&buf);
@@ -80,10 +82,11 @@ request_options_json(const RunRequest *request)
 	StringInfoData buf;
 
 	initStringInfo(&buf);
-	appendStringInfo(&buf, "{\"jobs\": %d, \"on_error\": \"%s\", \"wait\": %s, \"env_file\": ",
+	appendStringInfo(&buf, "{\"jobs\": %d, \"on_error\": \"%s\", \"wait\": %s, \"refresh\": %s, \"env_file\": ",
 					 request->jobs,
 					 request->on_error == ON_ERROR_ABORT ? "abort" : "continue",
-					 request->wait ? "true" : "false");
+					 request->wait ? "true" : "false",
+					 request->refresh ? "true" : "false");
 	escape_json(&buf, request->env_file);
 	appendStringInfoString(&buf, ", \"config_file\": ");
 	escape_json(&buf, request->config_file);

@@ -39,6 +39,7 @@ typedef struct RunRequest
 	OnError		on_error;
 	int			jobs;
 	bool		wait;
+	bool		refresh;		/* materialized views over the tables, too */
 
 	/* settings in force for the caller */
 	char	   *env_file;

@@ -8,6 +8,7 @@
 #ifndef SOURCE_H
 #define SOURCE_H
 
+#include "compat.h"
 #include "libpq-fe.h"
 #include "env_file.h"
 #include "nodes/pg_list.h"

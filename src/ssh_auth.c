@@ -50,6 +50,7 @@ struct SshAuth
 	List	   *attempts;		/* of Attempt * */
 	int			current;
 	List	   *keys;			/* of SshKeyFile * */
+	List	   *missing;		/* of char *: key files that are not there */
 	LIBSSH2_AGENT *agent;
 	bool		agent_connected;
 	bool		answered;		/* the password was given to a prompt */
@@ -133,6 +134,8 @@ open_agent(SshNode *node)
 
 	if (path == NULL)
 	{
+		if (node->hop->identities_only)
+			return false;		/* a key file was asked for: nobody misses an agent */
 		tried(auth, "no agent (SSH_AUTH_SOCK is not set for the server, IdentityAgent not given)");
 		return false;
 	}
@@ -217,7 +220,9 @@ add_key_file(SshNode *node, SshKeyFile *key)
 
 	if (agent_has(auth, key))
 		return;
-	if (key->problem != NULL)
+	if (key->missing)
+		auth->missing = lappend(auth->missing, key->path);
+	else if (key->problem != NULL)
 		tried(auth, "key %s: %s", key->path, key->problem);
 	else if (key->encrypted && node->link->secrets->passphrase == NULL)
 	{
@@ -227,6 +232,23 @@ add_key_file(SshNode *node, SshKeyFile *key)
 	else
 		add_attempt(auth, ATTEMPT_KEY, NULL, key,
 					psprintf("key %s (%s)", key->path, key->type ? key->type : "type unknown"));
+}
+
+/* Most of the default files never exist: one word for all of them. */
+static void
+note_missing_keys(SshAuth *auth)
+{
+	StringInfoData names;
+	ListCell   *lc;
+
+	if (auth->missing == NIL)
+		return;
+	initStringInfo(&names);
+	foreach(lc, auth->missing)
+		appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "", (char *) lfirst(lc));
+	tried(auth, "no such key file: %s", names.data);
+	if (auth->attempts == NIL)
+		suggest(auth, "Name a key file that the server's operating system user can read with PGSYNC_SSH_KEY or IdentityFile, or let it reach an agent.");
 }
 
 static void
@@ -244,6 +266,7 @@ add_publickeys(SshNode *node)
 		add_agent_keys(node, false);
 	foreach(lc, auth->keys)
 		add_key_file(node, lfirst(lc));
+	note_missing_keys(auth);
 	foreach(lc, node->hop->certificates)
 		tried(auth, "certificate %s: not supported by libssh2, the plain key is used", (char *) lfirst(lc));
 }
@@ -353,24 +376,31 @@ attempt_key_type(const Attempt *attempt)
 	return "";
 }
 
+static bool
+is_connection_loss(SshNode *node, int rc)
+{
+	return node->ended || node->io_errno != 0 || rc == LIBSSH2_ERROR_SOCKET_DISCONNECT ||
+		rc == LIBSSH2_ERROR_SOCKET_RECV || rc == LIBSSH2_ERROR_SOCKET_SEND;
+}
+
 /* Why an attempt failed, in words that lead somewhere. */
 static void
 note_refusal(SshNode *node, const Attempt *attempt, int rc)
 {
 	SshAuth    *auth = node->auth;
 
-	if (attempt->kind == ATTEMPT_KEY && rc == LIBSSH2_ERROR_FILE)
-	{
-		if (attempt->key->encrypted)
-		{
-			tried(auth, "%s: PGSYNC_SSH_KEY_PASSPHRASE does not open it", attempt->label);
-			suggest(auth, "Check the passphrase with \"ssh-keygen -y -f\" and the key's path.");
-		}
-		else
-			tried(auth, "%s: libssh2 %s cannot read this key", attempt->label, libssh2_version(0));
-	}
-	else if (rc == LIBSSH2_ERROR_AUTHENTICATION_FAILED || rc == LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED)
+	if (rc == LIBSSH2_ERROR_AUTHENTICATION_FAILED || rc == LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED)
 		tried(auth, "%s: refused", attempt->label);
+	else if (is_connection_loss(node, rc))
+		tried(auth, "%s: the server closed the connection", attempt->label);
+	else if (attempt->kind == ATTEMPT_KEY && attempt->key->encrypted)
+	{
+		tried(auth, "%s: PGSYNC_SSH_KEY_PASSPHRASE does not open it", attempt->label);
+		suggest(auth, "Check the passphrase with \"ssh-keygen -y -f\" and the key's path.");
+	}
+	else if (attempt->kind == ATTEMPT_KEY)
+		tried(auth, "%s: libssh2 %s cannot use this key: %s", attempt->label,
+			  libssh2_version(0), ssh_node_error(node));
 	else
 		tried(auth, "%s: %s", attempt->label, ssh_node_error(node));
 
@@ -407,13 +437,6 @@ logged_in(SshNode *node, const char *by)
 	return PROGRESS_DONE;
 }
 
-static bool
-is_connection_loss(SshNode *node, int rc)
-{
-	return node->ended || node->io_errno != 0 || rc == LIBSSH2_ERROR_SOCKET_DISCONNECT ||
-		rc == LIBSSH2_ERROR_SOCKET_RECV || rc == LIBSSH2_ERROR_SOCKET_SEND;
-}
-
 /* Asks what the server would take. */
 static Progress
 ask_methods(SshNode *node)
@@ -427,6 +450,8 @@ ask_methods(SshNode *node)
 		node->auth->methods = pstrdup(methods);
 		node->answer_ms = (int) (clock_ms() - node->question_sent);
 		ssh_trace(node, "the server takes %s for user %s", methods, user);
+		if (node->auth->planned != NULL && strcmp(node->auth->planned, methods) != 0)
+			tried(node->auth, "one of these was accepted, and the server then asked for %s", methods);
 		plan_attempts(node);
 		return PROGRESS_DONE;
 	}

@@ -47,13 +47,12 @@ is_yes(const char *value)
 }
 
 static void
-refuse(const Parse *parse, const char *option, const char *value, const char *detail,
-	   const char *hint)
+refuse(const Parse *parse, const char *option, const char *detail, const char *hint)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_CONFIG_FILE_ERROR),
-			 errmsg("SSH host \"%s\" uses %s %s, which the tunnel does not support",
-					parse->hop->alias, option, value),
+			 errmsg("SSH host \"%s\" uses %s, which the tunnel does not support",
+					parse->hop->alias, option),
 			 errdetail_internal("%s", detail),
 			 errhint("%s", hint)));
 }
@@ -149,9 +148,9 @@ take_strict(Parse *parse, char *value)
 		parse->hop->accept_new = true;
 	else if (strcmp(value, "no") == 0 || strcmp(value, "off") == 0 ||
 			 strcmp(value, "false") == 0)
-		refuse(parse, "StrictHostKeyChecking", "no",
+		refuse(parse, "StrictHostKeyChecking no",
 			   "Without a host key that is checked, anybody on the way could read and change the data.",
-			   "Set it to \"accept-new\" or \"yes\" for this host in ssh_config, or pin the key with PGSYNC_SSH_HOST_KEY.");
+			   "Set it to \"accept-new\" or \"yes\" for this host in ssh_config.");
 }
 
 static void
@@ -165,7 +164,7 @@ static void
 take_proxy_command(Parse *parse, char *value)
 {
 	if (strcmp(value, "none") != 0)
-		refuse(parse, "ProxyCommand", value,
+		refuse(parse, "ProxyCommand",
 			   "The tunnel runs no program beside the server.",
 			   "Use ProxyJump, or set PGSYNC_SSH_HOST to a host that can be reached directly.");
 }

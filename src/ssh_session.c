@@ -269,7 +269,7 @@ stage_connect(SshLink *link, SshNode *node)
 		ssh_link_fail(link, ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION, transient,
 					  psprintf("could not connect to SSH server \"%s\"%s%s: %s", node->name,
 							   address[0] ? " at " : "", address, problem),
-					  strcmp(hop->alias, hop->host) == 0 ? NULL :
+					  strstr(hop->alias, hop->host) != NULL ? NULL :
 					  psprintf("The host \"%s\" resolves to \"%s\".", hop->alias, hop->host),
 					  address[0] ? NULL :
 					  psprintf("Is \"%s\" an alias in the ssh_config of the server's operating system user, or a host name? See PGSYNC_SSH_HOST.",

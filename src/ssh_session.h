@@ -15,6 +15,7 @@
 
 #include <libssh2.h>
 
+#include "compat.h"
 #include "env_file.h"
 #include "ssh_config.h"
 #include "tcp_connect.h"

@@ -204,8 +204,14 @@ set_preferences(SshNode *node)
 	for (int i = 0; i < lengthof(preferences); i++)
 		(void) libssh2_session_method_pref(node->session, preferences[i].method,
 										   preferences[i].names);
-	(void) libssh2_session_method_pref(node->session, LIBSSH2_METHOD_HOSTKEY,
-									   ssh_verify_preference(node));
+	if (libssh2_session_method_pref(node->session, LIBSSH2_METHOD_HOSTKEY,
+									ssh_verify_preference(node)) != 0)
+	{
+		/* known are only types that this libssh2 cannot do: see what comes */
+		node->link->any_type = true;
+		(void) libssh2_session_method_pref(node->session, LIBSSH2_METHOD_HOSTKEY,
+										   ssh_verify_preference(node));
+	}
 	if (node->hop->compression)
 	{
 		libssh2_session_flag(node->session, LIBSSH2_FLAG_COMPRESS, 1);

@@ -142,8 +142,22 @@ accept(SshNode *node, const char *type, const char *fingerprint, const char *bec
 }
 
 static bool
-verify_pinned(SshNode *node, const char *type, const char *fingerprint)
+reject_revoked(SshNode *node, const KnownHostVerdict *verdict, const char *type,
+			   const char *fingerprint)
 {
+	return reject(node, "its key is revoked",
+				  psprintf("The server shows the %s key %s, marked @revoked in %s line %d.",
+						   type, fingerprint, verdict->file, verdict->line),
+				  NULL);
+}
+
+/* A pin stands for known_hosts, but not against a revocation. */
+static bool
+verify_pinned(SshNode *node, const KnownHostVerdict *verdict, const char *type,
+			  const char *fingerprint)
+{
+	if (verdict->result == KNOWN_HOST_REVOKED)
+		return reject_revoked(node, verdict, type, fingerprint);
 	if (strcmp(node->hop->pinned_key, fingerprint) == 0)
 		return accept(node, type, fingerprint, "pinned by PGSYNC_SSH_HOST_KEY");
 	return reject(node, "it is not the pinned key",
@@ -188,41 +202,51 @@ unknown_detail(SshNode *node, const KnownHostVerdict *verdict, const char *type,
 	return buf.data;
 }
 
-static bool
-verify_known(SshNode *node, const unsigned char *key, size_t len, const char *type,
-			 const char *fingerprint)
+/* Could it be that the known key was never asked for? */
+static char *
+other_type_reason(const List *types)
 {
-	KnownHostVerdict verdict;
-	char	   *entry;
+	const ListCell *lc;
 
-	known_hosts_check(node->hop->known_hosts, ssh_hop_known_name(node->hop), key, len, &verdict);
-	entry = verdict.file ? psprintf("%s line %d", verdict.file, verdict.line) : "";
-	switch (verdict.result)
+	foreach(lc, types)
+	{
+		if (strcmp(lfirst(lc), "ssh-rsa") == 0 && libssh2_version(0x010b00) == NULL)
+			return psprintf(" libssh2 %s knows RSA host keys by SHA-1 only, which OpenSSH 8.8 and later do not offer.",
+							libssh2_version(0));
+	}
+	return "";
+}
+
+static bool
+verify_known(SshNode *node, const KnownHostVerdict *verdict, const unsigned char *key,
+			 size_t len, const char *type, const char *fingerprint)
+{
+	char	   *entry = verdict->file ? psprintf("%s line %d", verdict->file, verdict->line) : "";
+
+	switch (verdict->result)
 	{
 		case KNOWN_HOST_MATCH:
 			return accept(node, type, fingerprint, psprintf("known: %s", entry));
 		case KNOWN_HOST_UNKNOWN:
-			if (node->hop->accept_new && verdict.unreadable == NIL)
+			if (node->hop->accept_new && verdict->unreadable == NIL)
 				return learn(node, key, len, type, fingerprint);
 			return reject(node, "it is not known",
-						  unknown_detail(node, &verdict, type, fingerprint),
+						  unknown_detail(node, verdict, type, fingerprint),
 						  keyscan_hint(node, type));
 		case KNOWN_HOST_CHANGED:
 			return reject(node, "its key has changed",
 						  psprintf("The server shows the %s key %s; %s has another one. Somebody may be reading along, or the host was set up anew.",
 								   type, fingerprint, entry),
 						  psprintf("Ask the host's administrator. If the change is legitimate: ssh-keygen -f %s -R '%s', then add the new key.",
-								   verdict.file, ssh_hop_known_name(node->hop)));
+								   verdict->file, ssh_hop_known_name(node->hop)));
 		case KNOWN_HOST_OTHER_TYPE:
 			return reject(node, "its key is of another type than the known one",
-						  psprintf("The server shows the %s key %s; known for this host: %s (%s).",
-								   type, fingerprint, join(verdict.types), entry),
+						  psprintf("The server shows the %s key %s; known for this host: %s (%s).%s",
+								   type, fingerprint, join(verdict->types), entry,
+								   other_type_reason(verdict->types)),
 						  keyscan_hint(node, type));
 		case KNOWN_HOST_REVOKED:
-			return reject(node, "its key is revoked",
-						  psprintf("The server shows the %s key %s, marked @revoked in %s.",
-								   type, fingerprint, entry),
-						  NULL);
+			return reject_revoked(node, verdict, type, fingerprint);
 	}
 	return false;
 }
@@ -236,12 +260,14 @@ ssh_verify_host(SshNode *node)
 	const unsigned char *key = (const unsigned char *) raw;
 	char	   *type;
 	char	   *fingerprint;
+	KnownHostVerdict verdict;
 
 	if (key == NULL || len == 0)
 		return reject(node, "the server showed none", NULL, NULL);
 	type = ssh_key_type(key, len);
 	fingerprint = ssh_key_fingerprint(key, len);
+	known_hosts_check(node->hop->known_hosts, ssh_hop_known_name(node->hop), key, len, &verdict);
 	if (node->hop->pinned_key != NULL)
-		return verify_pinned(node, type, fingerprint);
-	return verify_known(node, key, len, type, fingerprint);
+		return verify_pinned(node, &verdict, type, fingerprint);
+	return verify_known(node, &verdict, key, len, type, fingerprint);
 }

@@ -192,7 +192,12 @@ give_up_slot(TunnelWorker *worker, Slot *slot)
 	const SshFailure *failure = ssh_link_failure(slot->link);
 
 	if (is_first(worker, slot))
+	{
+		if (slot->attempt > 1)
+			ereport(NOTICE,
+					(errmsg("opening the tunnel: giving up after %d attempts", slot->attempt)));
 		ssh_link_raise(failure);
+	}
 	slot->state = SLOT_GIVEN_UP;
 	ereport(NOTICE,
 			(errmsg("going on with fewer SSH sessions than the %d wanted", worker->slot_count),
@@ -574,7 +579,11 @@ watch_everything(TunnelWorker *worker)
 		long		wait = 1000;
 
 		if (slot->state == SLOT_CONNECTING || slot->state == SLOT_UP)
-			watch(worker, ssh_link_poll(slot->link, &events, &wait), events);
+		{
+			int			fd = ssh_link_poll(slot->link, &events, &wait);
+
+			watch(worker, fd, events);
+		}
 		else if (slot->state == SLOT_WAITING)
 			wait = Max(0, slot->retry_at - clock_ms());
 		if (slot->state == SLOT_CONNECTING && ssh_link_more(slot->link))

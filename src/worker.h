@@ -8,6 +8,7 @@
 #ifndef WORKER_H
 #define WORKER_H
 
+#include "compat.h"
 #include "storage/dsm.h"
 
 typedef struct Worker Worker;

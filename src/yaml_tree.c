@@ -4,8 +4,9 @@
  *	  A YAML document as a tree that remembers its lines.
  *
  * Built from libyaml's events rather than its documents, because those forbid
- * an anchor to be defined anew and leave merge keys to the caller.  The yardstick is
- * Ruby's Psych, with which pgsync reads the same file:
+ * an anchor to be defined anew and leave merge keys to the caller.  The
+ * yardstick is Ruby's Psych, with which pgsync reads the same file (where Ruby
+ * is at hand, test/t/011_sync_config.pl compares the two):
  *
  *	- "<<: *base" acts where it stands: it overrides what stands above it,
  *	  and what stands below overrides it; an overridden key keeps its place

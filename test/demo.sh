@@ -37,7 +37,7 @@ free_port() {
 psql_in() {
 	local side=$1 database=$2
 	shift 2
-	as_user "$bindir/psql" -X -q -v ON_ERROR_STOP=1 -h "$work/$side" -p "$port" -d "$database" "$@"
+	as_user "$bindir/psql" -X -q -v ON_ERROR_STOP=1 -U demo -h "$work/$side" -p "$port" -d "$database" "$@"
 }
 
 # A cluster of its own: start_cluster source|local SETTING…
@@ -49,7 +49,8 @@ start_cluster() {
 	for setting in "unix_socket_directories = '$work/$side'" "port = $port" 'fsync = off' "$@"; do
 		echo "$setting" | as_user tee -a "$work/$side/data/postgresql.conf" >/dev/null
 	done
-	echo 'host all all 127.0.0.1/32 scram-sha-256' | as_user tee -a "$work/$side/data/pg_hba.conf" >/dev/null
+	printf '%s\n' 'local all all trust' 'host all all 127.0.0.1/32 scram-sha-256' |
+		as_user tee "$work/$side/data/pg_hba.conf" >/dev/null
 	as_user "$bindir/pg_ctl" -s -w -D "$work/$side/data" -l "$work/$side/log" start </dev/null
 }
 

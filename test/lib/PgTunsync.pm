@@ -75,8 +75,9 @@ sub _start_source
 	$node->init;
 	$node->append_conf('postgresql.conf',
 		"listen_addresses = '127.0.0.1'\n" . ($params{source_conf} || ''));
+	unlink $node->data_dir . '/pg_hba.conf';
 	$node->append_conf('pg_hba.conf',
-		'host all all 127.0.0.1/32 scram-sha-256');
+		"local all all trust\nhost all all 127.0.0.1/32 scram-sha-256");
 	$node->start;
 	$node->safe_psql('postgres',
 		"SET password_encryption = 'scram-sha-256';"
@@ -326,10 +327,10 @@ sub both_equal
 sub _shared_columns
 {
 	my ($self, $table) = @_;
-	my $sql = "SELECT quote_ident(attname) FROM pg_attribute WHERE attrelid = '$table'::regclass
-		AND attnum > 0 AND NOT attisdropped ORDER BY attname";
-	my %there = map { $_ => 1 } split /\n/, $self->source_sql($sql);
-	return join(', ', grep { $there{$_} } split /\n/, $self->local_sql($sql));
+	my $sql = "SELECT string_agg(quote_ident(attname), chr(1) ORDER BY attname) FROM pg_attribute
+		WHERE attrelid = '$table'::regclass AND attnum > 0 AND NOT attisdropped";
+	my %there = map { $_ => 1 } split /\x01/, $self->source_sql($sql);
+	return join(', ', grep { $there{$_} } split /\x01/, $self->local_sql($sql));
 }
 
 sub _rows

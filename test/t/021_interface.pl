@@ -93,8 +93,9 @@ $w->call("SET pgtunsync.jobs = 1; SELECT pgtunsync.pull('users');")->finish;
 is($w->last_run("options->>'jobs'"), '1', 'pgtunsync.jobs of the session');
 my $user = $w->local_sql("CREATE ROLE dev_user LOGIN; GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA pgtunsync TO dev_user;
 	GRANT SELECT, INSERT, TRUNCATE ON ALL TABLES IN SCHEMA public TO dev_user; SELECT 1");
-$w->refused('', 'an ordinary role names another file', sql => "SET pgtunsync.env_file = '/tmp/x'; SELECT 1;",
-	user => 'dev_user', sqlstate => '42501', message => [qr/env_file/], audit => 'none');
+my $named = $w->call("SET pgtunsync.env_file = '/nowhere/env'; SELECT pgtunsync.pull('users');", user => 'dev_user', go_on => 1)->finish;
+like($named->{err}, qr/env_file/, 'an ordinary role may not name another file');
+is($w->last_run("role, status, options->>'env_file'"), 'dev_user|succeeded|' . $w->env_file, 'the run reads the one that is set');
 is($w->pull("'users'", user => 'dev_user')->{rc}, 0, 'an ordinary role with the rights pulls');
 is($w->last_run('role'), 'dev_user', 'and the audit names it');
 

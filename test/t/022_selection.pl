@@ -24,9 +24,8 @@ $w->local_sql($tables);
 $w->source_sql("CREATE TABLE only_there (id int)");
 $w->local_sql("CREATE TABLE only_here (id int); CREATE VIEW a_view AS SELECT 1 AS x; CREATE MATERIALIZED VIEW a_matview AS SELECT 1 AS x");
 $w->source_sql("CREATE VIEW a_view AS SELECT 1 AS x; CREATE MATERIALIZED VIEW a_matview AS SELECT 1 AS x");
-foreach my $table (qw(users parts pages audit_log sales.users sales.plans sales.people "Odd.Name"."My\ Table" "star*" starfish))
+foreach my $table (qw(users parts pages audit_log sales.users sales.plans sales.people "star*" starfish), q{"Odd.Name"."My Table"})
 {
-	$table =~ s/\\//;
 	$w->source_sql(qq{INSERT INTO $table SELECT i, 'source ' || i FROM generate_series(1, 5) i});
 	$w->local_sql(qq{INSERT INTO $table VALUES (99, 'local')});
 }
@@ -106,7 +105,7 @@ foreach my $group ("  product:\n    users: \"where id = {1}\"\n", "  product:\n 
 	$w->write_config("groups:\n$group");
 	$w->refused("grp => 'product'", 'a group with a clause', sqlstate => '0A000', message => [qr/product|users|line/]);
 }
-$w->write_config("data_rules:\n  email: unique_email\n");
+$w->write_config("data_rules:\n  t: unique_email\n");
 $w->refused("'users'", 'data rules', sqlstate => '0A000', message => [qr/data_rules|email|line/]);
 
 done_testing();

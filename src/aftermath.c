@@ -1,0 +1,85 @@
+/*-------------------------------------------------------------------------
+ *
+ * aftermath.c
+ *	  What is left to do when the new rows are in place.
+ *
+ * The run is committed: nothing in here can undo it, and readers already see
+ * the new rows.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "access/xact.h"
+#include "executor/spi.h"
+#include "storage/lock.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/relcache.h"
+#include "utils/snapmgr.h"
+
+#include "aftermath.h"
+#include "matview.h"
+
+/* ANALYZE for what statistics objects cover: a staging heap has none. */
+void
+aftermath_analyze(const List *targets)
+{
+	ListCell   *lc;
+
+	foreach(lc, targets)
+	{
+		Oid			relid = lfirst_oid(lc);
+		Relation	rel;
+		bool		wanted;
+
+		StartTransactionCommand();
+		PushActiveSnapshot(GetTransactionSnapshot());
+		rel = try_relation_open(relid, AccessShareLock);
+		wanted = rel != NULL && RelationGetStatExtList(rel) != NIL;
+		if (wanted)
+		{
+			char	   *sql = psprintf("ANALYZE %s",
+									   quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
+																  RelationGetRelationName(rel)));
+
+			SPI_connect();
+			SPI_execute(sql, false, 0);
+			SPI_finish();
+		}
+		if (rel != NULL)
+			relation_close(rel, AccessShareLock);
+		PopActiveSnapshot();
+		CommitTransactionCommand();
+	}
+}
+
+/* Materialized views over the new rows: told, or refreshed. */
+void
+aftermath_matviews(const List *targets, bool refresh, Oid role)
+{
+	MemoryContext oldcontext = CurrentMemoryContext;
+	List	   *matviews;
+	ListCell   *lc;
+
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	MemoryContextSwitchTo(oldcontext);	/* the list outlives the transaction */
+	matviews = matviews_over(targets);
+	if (!refresh)
+		matviews_tell(matviews);
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	if (!refresh)
+		return;
+	foreach(lc, matviews)
+	{
+		StartTransactionCommand();
+		PushActiveSnapshot(GetTransactionSnapshot());
+		matview_refresh(lfirst_oid(lc), role);
+		PopActiveSnapshot();
+		CommitTransactionCommand();
+	}
+}

@@ -1,0 +1,30 @@
+/*-------------------------------------------------------------------------
+ *
+ * replace.h
+ *	  The moment that changes anything: checks, locks, swap.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef REPLACE_H
+#define REPLACE_H
+
+#include "nodes/pg_list.h"
+#include "storage/lock.h"
+
+/*
+ * Replaces the rows of all targets by those of their staging heaps (a List of
+ * StagedTable *), and brings the sequences (SequencePlan *) to the source's
+ * state, in the current transaction, which the caller commits at once: it holds
+ * AccessExclusiveLock when this returns.  The waiting caller's transaction, or
+ * NULL, is looked for among those that are in the way.
+ *
+ * Raises FOREIGN_KEY_VIOLATION, LOCK_NOT_AVAILABLE after lock_timeout ms,
+ * OBJECT_IN_USE.
+ */
+extern void replace_tables(List *staged, List *sequences, int lock_timeout,
+						   const VirtualTransactionId *caller);
+
+/* The targets' OIDs. */
+extern List *staged_targets(const List *staged);
+
+#endif							/* REPLACE_H */
