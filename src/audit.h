@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef AUDIT_H
-#define AUDIT_H
+#ifndef PGTUNSYNC_AUDIT_H
+#define PGTUNSYNC_AUDIT_H
 
 #include "datatype/timestamp.h"
 #include "plan.h"
@@ -58,4 +58,4 @@ extern bool audit_leader_alive(int pid, TimestampTz started_at);
  */
 extern void audit_check_may_cancel(int64 run_id);
 
-#endif							/* AUDIT_H */
+#endif							/* PGTUNSYNC_AUDIT_H */

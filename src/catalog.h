@@ -6,8 +6,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef CATALOG_H
-#define CATALOG_H
+#ifndef PGTUNSYNC_CATALOG_H
+#define PGTUNSYNC_CATALOG_H
 
 #include "access/attnum.h"
 #include "nodes/pg_list.h"
@@ -90,4 +90,4 @@ extern CatalogRelation *catalog_find_oid(const Catalog *catalog, Oid oid);
 extern char *catalog_sql_name(const char *schema, const char *name);
 extern char *catalog_sql_identifier(const char *name);
 
-#endif							/* CATALOG_H */
+#endif							/* PGTUNSYNC_CATALOG_H */

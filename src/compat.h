@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef COMPAT_H
-#define COMPAT_H
+#ifndef PGTUNSYNC_COMPAT_H
+#define PGTUNSYNC_COMPAT_H
 
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -188,4 +188,4 @@ compat_index_attoptions(Relation index)
 #define compat_owns_relation(relid, role) pg_class_ownercheck(relid, role)
 #endif
 
-#endif							/* COMPAT_H */
+#endif							/* PGTUNSYNC_COMPAT_H */

@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef COPY_FORMAT_H
-#define COPY_FORMAT_H
+#ifndef PGTUNSYNC_COPY_FORMAT_H
+#define PGTUNSYNC_COPY_FORMAT_H
 
 #include "catalog.h"
 
@@ -20,4 +20,4 @@ extern bool copy_column_binary(const CatalogColumn *source, const CatalogColumn 
 /* COPY … TO STDOUT of these columns (CatalogColumn * of the source, in order). */
 extern char *copy_statement(const CatalogRelation *source, List *columns, bool binary);
 
-#endif							/* COPY_FORMAT_H */
+#endif							/* PGTUNSYNC_COPY_FORMAT_H */

@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef DESTINATION_H
-#define DESTINATION_H
+#ifndef PGTUNSYNC_DESTINATION_H
+#define PGTUNSYNC_DESTINATION_H
 
 #include "env_file.h"
 
@@ -16,4 +16,4 @@
  */
 extern void destination_check(const EnvFile *env, const char *database);
 
-#endif							/* DESTINATION_H */
+#endif							/* PGTUNSYNC_DESTINATION_H */

@@ -8,8 +8,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef DOTENV_H
-#define DOTENV_H
+#ifndef PGTUNSYNC_DOTENV_H
+#define PGTUNSYNC_DOTENV_H
 
 typedef struct Dotenv Dotenv;
 
@@ -47,4 +47,4 @@ extern const DotenvVariable *dotenv_variable(const Dotenv *env, int i);
 /* Overwrites every value; the set is empty afterwards. */
 extern void dotenv_wipe(Dotenv *env);
 
-#endif							/* DOTENV_H */
+#endif							/* PGTUNSYNC_DOTENV_H */

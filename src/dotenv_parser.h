@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef DOTENV_PARSER_H
-#define DOTENV_PARSER_H
+#ifndef PGTUNSYNC_DOTENV_PARSER_H
+#define PGTUNSYNC_DOTENV_PARSER_H
 
 #include "dotenv.h"
 
@@ -134,4 +134,4 @@ ends_word(int c)
 	return c == END_OF_FILE || is_blank(c) || strchr("\n;&|<>()", c) != NULL;
 }
 
-#endif							/* DOTENV_PARSER_H */
+#endif							/* PGTUNSYNC_DOTENV_PARSER_H */

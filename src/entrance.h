@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef ENTRANCE_H
-#define ENTRANCE_H
+#ifndef PGTUNSYNC_ENTRANCE_H
+#define PGTUNSYNC_ENTRANCE_H
 
 #include <sys/types.h>
 
@@ -37,4 +37,4 @@ extern int	entrance_port(const Entrance *entrance);
 /* The next one who waits; false: nobody. */
 extern bool entrance_accept(Entrance *entrance, Visitor *visitor);
 
-#endif							/* ENTRANCE_H */
+#endif							/* PGTUNSYNC_ENTRANCE_H */

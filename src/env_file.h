@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef ENV_FILE_H
-#define ENV_FILE_H
+#ifndef PGTUNSYNC_ENV_FILE_H
+#define PGTUNSYNC_ENV_FILE_H
 
 typedef struct EnvFile EnvFile;
 
@@ -44,4 +44,4 @@ extern int	env_file_get_int(const EnvFile *env, const char *name, int fallback,
 /* The line that set the variable, 0 when the file does not. */
 extern int	env_file_line(const EnvFile *env, const char *name);
 
-#endif							/* ENV_FILE_H */
+#endif							/* PGTUNSYNC_ENV_FILE_H */

@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef FORWARD_H
-#define FORWARD_H
+#ifndef PGTUNSYNC_FORWARD_H
+#define PGTUNSYNC_FORWARD_H
 
 #include "ssh_session.h"
 
@@ -44,4 +44,4 @@ extern bool forward_ended(const Forward *forward, const SshFailure **failure);
 /* Closes the socket; the channel must be closed, or its link lost. */
 extern void forward_free(Forward *forward);
 
-#endif							/* FORWARD_H */
+#endif							/* PGTUNSYNC_FORWARD_H */

@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef INTEGRITY_H
-#define INTEGRITY_H
+#ifndef PGTUNSYNC_INTEGRITY_H
+#define PGTUNSYNC_INTEGRITY_H
 
 #include "nodes/pg_list.h"
 
@@ -31,4 +31,4 @@ extern void integrity_find(const List *staged, List **inside, List **across);
  */
 extern void integrity_check(const List *staged, const List *constraints);
 
-#endif							/* INTEGRITY_H */
+#endif							/* PGTUNSYNC_INTEGRITY_H */

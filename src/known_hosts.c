@@ -428,7 +428,7 @@ lacks_newline(int fd)
 char *
 known_hosts_append(const char *file, const char *line)
 {
-	char	   *slash = strrchr(file, '/');
+	const char *slash = strrchr(file, '/');
 	char	   *text;
 	int			fd;
 	ssize_t		written;

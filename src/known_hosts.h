@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef KNOWN_HOSTS_H
-#define KNOWN_HOSTS_H
+#ifndef PGTUNSYNC_KNOWN_HOSTS_H
+#define PGTUNSYNC_KNOWN_HOSTS_H
 
 #include "nodes/pg_list.h"
 
@@ -59,4 +59,4 @@ extern char *known_hosts_append(const char *file, const char *line);
 extern char *ssh_key_type(const unsigned char *key, size_t key_len);
 extern char *ssh_key_fingerprint(const unsigned char *key, size_t key_len);
 
-#endif							/* KNOWN_HOSTS_H */
+#endif							/* PGTUNSYNC_KNOWN_HOSTS_H */

@@ -423,7 +423,7 @@ changed_since_plan(const TablePlan *table, Oid role, int *sqlerrcode)
 		return "it was dropped meanwhile";
 	if (rel->rd_rel->relkind != RELKIND_RELATION || !columns_unchanged(rel, table))
 		problem = "it was altered meanwhile";
-	else if (!has_rights(table->relid, role))
+	else if (!has_rights(table->grants, role))
 	{
 		*sqlerrcode = ERRCODE_INSUFFICIENT_PRIVILEGE;
 		problem = "TRUNCATE and INSERT on it are needed";
@@ -508,7 +508,10 @@ run_lock_targets(Run *run)
 	lock_check_capacity(locks);
 }
 
-/* Tables that the plan itself refuses: told now, and the end of it for 'abort'. */
+/*
+ * Tables that the plan refuses, before the load or after it: told at once, and
+ * the end of the run for on_error = abort.
+ */
 static void
 run_report_refused(Run *run)
 {
@@ -518,9 +521,8 @@ run_report_refused(Run *run)
 	{
 		TablePlan  *table = lfirst(lc);
 
-		if (table->message == NULL)
+		if (table->message == NULL || !outcome_refused(run->outcomes, table))
 			continue;
-		outcome_refused(run->outcomes, table);
 		ereport(run->request->on_error == ON_ERROR_ABORT ? ERROR : WARNING,
 				(errcode(table->sqlerrcode),
 				 errmsg("%s", table->message),
@@ -639,6 +641,8 @@ run_load(Run *run)
 		relay_flush();
 		tunnel_check(run->tunnel);
 	}
+	plan_check_rewritten(run->plan, run->control);
+	run_report_refused(run);
 }
 
 /* ---- TEARDOWN ---- */

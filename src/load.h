@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef LOAD_H
-#define LOAD_H
+#ifndef PGTUNSYNC_LOAD_H
+#define PGTUNSYNC_LOAD_H
 
 #include "load_messages.h"
 #include "source.h"
@@ -22,4 +22,4 @@
 extern void load_rows(Relation target, Oid staging, const LoadJob *job,
 					  Source *source, LoaderShared *shared);
 
-#endif							/* LOAD_H */
+#endif							/* PGTUNSYNC_LOAD_H */

@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef LOAD_MESSAGES_H
-#define LOAD_MESSAGES_H
+#ifndef PGTUNSYNC_LOAD_MESSAGES_H
+#define PGTUNSYNC_LOAD_MESSAGES_H
 
 #include "lib/stringinfo.h"
 #include "nodes/pg_list.h"
@@ -73,4 +73,4 @@ extern LoadJob *load_job_unpack(StringInfo buf);
 extern void load_result_pack(StringInfo buf, const LoadResult *result);
 extern LoadResult load_result_unpack(StringInfo buf);
 
-#endif							/* LOAD_MESSAGES_H */
+#endif							/* PGTUNSYNC_LOAD_MESSAGES_H */

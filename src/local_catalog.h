@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef LOCAL_CATALOG_H
-#define LOCAL_CATALOG_H
+#ifndef PGTUNSYNC_LOCAL_CATALOG_H
+#define PGTUNSYNC_LOCAL_CATALOG_H
 
 #include "catalog.h"
 
@@ -16,4 +16,4 @@ extern Catalog *local_catalog_read(List *schemas);
 /* Reads columns and owned sequences of these relations. */
 extern void local_catalog_details(List *relations);
 
-#endif							/* LOCAL_CATALOG_H */
+#endif							/* PGTUNSYNC_LOCAL_CATALOG_H */

@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef LOCKING_H
-#define LOCKING_H
+#ifndef PGTUNSYNC_LOCKING_H
+#define PGTUNSYNC_LOCKING_H
 
 #include "nodes/pg_list.h"
 #include "run.h"
@@ -44,4 +44,4 @@ extern void lock_for_swap(const List *targets, const List *sequences, int timeou
 						  const VirtualTransactionId *caller,
 						  void (*check) (void *arg), void *arg);
 
-#endif							/* LOCKING_H */
+#endif							/* PGTUNSYNC_LOCKING_H */

@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef MATVIEW_H
-#define MATVIEW_H
+#ifndef PGTUNSYNC_MATVIEW_H
+#define PGTUNSYNC_MATVIEW_H
 
 #include "nodes/pg_list.h"
 
@@ -26,4 +26,4 @@ extern void matviews_tell(const List *matviews);
  */
 extern void matview_refresh(Oid matview, Oid role);
 
-#endif							/* MATVIEW_H */
+#endif							/* PGTUNSYNC_MATVIEW_H */

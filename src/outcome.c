@@ -98,11 +98,17 @@ outcome_failed(Outcomes *outcomes, int index, const ErrorData *error)
 	outcomes->tables[index].sqlerrcode = error->sqlerrcode;
 }
 
-void
+bool
 outcome_refused(Outcomes *outcomes, const TablePlan *table)
 {
-	outcomes->tables[table->index].error = table->message;
-	outcomes->tables[table->index].sqlerrcode = table->sqlerrcode;
+	Outcome    *outcome = &outcomes->tables[table->index];
+
+	if (outcome->error != NULL)
+		return false;
+	outcome->loaded = false;
+	outcome->error = table->message;
+	outcome->sqlerrcode = table->sqlerrcode;
+	return true;
 }
 
 Oid

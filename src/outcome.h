@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef OUTCOME_H
-#define OUTCOME_H
+#ifndef PGTUNSYNC_OUTCOME_H
+#define PGTUNSYNC_OUTCOME_H
 
 #include "audit.h"
 #include "load_messages.h"
@@ -21,7 +21,9 @@ extern void outcome_loaded(Outcomes *outcomes, const LoadResult *result);
 
 /* A table failed; the error's texts must live as long as the run. */
 extern void outcome_failed(Outcomes *outcomes, int index, const ErrorData *error);
-extern void outcome_refused(Outcomes *outcomes, const TablePlan *table);
+
+/* A table that its plan refuses; true when that is news. */
+extern bool outcome_refused(Outcomes *outcomes, const TablePlan *table);
 
 /* Its staging heap, or InvalidOid. */
 extern Oid	outcome_staging(const Outcomes *outcomes, int index);
@@ -45,4 +47,4 @@ extern void outcomes_raise(const Outcomes *outcomes, int64 run_id);
 /* "12 MB" */
 extern char *outcome_size_text(int64 bytes);
 
-#endif							/* OUTCOME_H */
+#endif							/* PGTUNSYNC_OUTCOME_H */

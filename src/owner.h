@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef OWNER_H
-#define OWNER_H
+#ifndef PGTUNSYNC_OWNER_H
+#define PGTUNSYNC_OWNER_H
 
 typedef struct OwnerContext
 {
@@ -23,4 +23,4 @@ typedef struct OwnerContext
 extern void owner_enter(OwnerContext *context, Oid owner);
 extern void owner_leave(const OwnerContext *context);
 
-#endif							/* OWNER_H */
+#endif							/* PGTUNSYNC_OWNER_H */

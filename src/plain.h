@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef PLAIN_H
-#define PLAIN_H
+#ifndef PGTUNSYNC_PLAIN_H
+#define PGTUNSYNC_PLAIN_H
 
 /*
  * Deletes all rows of the target and inserts those of the staging heap, row by
@@ -15,4 +15,4 @@
  */
 extern void plain_replace(Oid target, Oid staging);
 
-#endif							/* PLAIN_H */
+#endif							/* PGTUNSYNC_PLAIN_H */

@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef PLAN_H
-#define PLAN_H
+#ifndef PGTUNSYNC_PLAN_H
+#define PGTUNSYNC_PLAN_H
 
 #include "access/attnum.h"
 #include "nodes/pg_list.h"
@@ -111,4 +111,4 @@ extern List *plan_split_spec(const char *spec);
  */
 extern void plan_check_request(const PlanRequest *request);
 
-#endif							/* PLAN_H */
+#endif							/* PGTUNSYNC_PLAN_H */

@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef POOL_H
-#define POOL_H
+#ifndef PGTUNSYNC_POOL_H
+#define PGTUNSYNC_POOL_H
 
 #include "load_messages.h"
 #include "run.h"
@@ -56,4 +56,4 @@ extern void pool_stop(Pool *pool, bool now);
 /* From an exit callback: signals them and waits briefly. */
 extern void pool_kill(Pool *pool);
 
-#endif							/* POOL_H */
+#endif							/* PGTUNSYNC_POOL_H */

@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef PUBLISHED_H
-#define PUBLISHED_H
+#ifndef PGTUNSYNC_PUBLISHED_H
+#define PGTUNSYNC_PUBLISHED_H
 
 #include "utils/relcache.h"
 
@@ -19,4 +19,4 @@ extern bool published_table(Relation rel);
 /* Does one send deletes that a subscriber could not match to rows? */
 extern bool published_lacks_identity(Relation rel);
 
-#endif							/* PUBLISHED_H */
+#endif							/* PGTUNSYNC_PUBLISHED_H */

@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef PULL_H
-#define PULL_H
+#ifndef PGTUNSYNC_PULL_H
+#define PGTUNSYNC_PULL_H
 
 #include "run.h"
 
@@ -29,4 +29,4 @@ extern bool pull_cancel(int64 run_id);
 /* The search path's existing schemas by name, without pg_catalog and pg_temp. */
 extern List *pull_search_path(void);
 
-#endif							/* PULL_H */
+#endif							/* PGTUNSYNC_PULL_H */

@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef RELAY_H
-#define RELAY_H
+#ifndef PGTUNSYNC_RELAY_H
+#define PGTUNSYNC_RELAY_H
 
 #include "lib/stringinfo.h"
 #include "storage/dsm.h"
@@ -61,4 +61,4 @@ extern void relay_parse_report(StringInfo body, ErrorData *edata);
 /* Raises an 'E' or 'N' message here: a NOTICE returns, an ERROR does not. */
 extern void relay_throw_report(StringInfo body);
 
-#endif							/* RELAY_H */
+#endif							/* PGTUNSYNC_RELAY_H */

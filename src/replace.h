@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef REPLACE_H
-#define REPLACE_H
+#ifndef PGTUNSYNC_REPLACE_H
+#define PGTUNSYNC_REPLACE_H
 
 #include "nodes/pg_list.h"
 #include "storage/lock.h"
@@ -27,4 +27,4 @@ extern void replace_tables(List *staged, List *sequences, int lock_timeout,
 /* The targets' OIDs. */
 extern List *staged_targets(const List *staged);
 
-#endif							/* REPLACE_H */
+#endif							/* PGTUNSYNC_REPLACE_H */

@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef REQUEST_H
-#define REQUEST_H
+#ifndef PGTUNSYNC_REQUEST_H
+#define PGTUNSYNC_REQUEST_H
 
 #include "lib/stringinfo.h"
 #include "run.h"
@@ -17,4 +17,4 @@ extern RunRequest *request_unpack(const char *data);
 /* The options as JSON text for the audit. */
 extern char *request_options_json(const RunRequest *request);
 
-#endif							/* REQUEST_H */
+#endif							/* PGTUNSYNC_REQUEST_H */

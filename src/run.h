@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef RUN_H
-#define RUN_H
+#ifndef PGTUNSYNC_RUN_H
+#define PGTUNSYNC_RUN_H
 
 #include "nodes/pg_list.h"
 #include "port/atomics.h"
@@ -63,4 +63,4 @@ typedef struct RunShared
 #define RUN_MSG_ID			'I'	/* the run has an audit row: int64 */
 #define RUN_MSG_DONE		'D' /* committed, all well */
 
-#endif							/* RUN_H */
+#endif							/* PGTUNSYNC_RUN_H */

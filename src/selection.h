@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef SELECTION_H
-#define SELECTION_H
+#ifndef PGTUNSYNC_SELECTION_H
+#define PGTUNSYNC_SELECTION_H
 
 #include "catalog.h"
 #include "plan.h"
@@ -46,4 +46,4 @@ extern char *selection_display(const PlanRequest *request, const Catalog *local,
  */
 extern bool selection_glob(const char *pattern, const char *text, bool dots);
 
-#endif							/* SELECTION_H */
+#endif							/* PGTUNSYNC_SELECTION_H */

@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef SEQUENCE_STATE_H
-#define SEQUENCE_STATE_H
+#ifndef PGTUNSYNC_SEQUENCE_STATE_H
+#define PGTUNSYNC_SEQUENCE_STATE_H
 
 #include "plan.h"
 
@@ -17,4 +17,4 @@
  */
 extern void sequence_restore(const SequencePlan *sequence);
 
-#endif							/* SEQUENCE_STATE_H */
+#endif							/* PGTUNSYNC_SEQUENCE_STATE_H */

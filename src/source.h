@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef SOURCE_H
-#define SOURCE_H
+#ifndef PGTUNSYNC_SOURCE_H
+#define PGTUNSYNC_SOURCE_H
 
 #include "compat.h"
 #include "libpq-fe.h"
@@ -125,4 +125,4 @@ extern void source_raise(Source *source, PGresult *result, const char *sql) pg_a
  */
 extern char *source_text(const char *text);
 
-#endif							/* SOURCE_H */
+#endif							/* PGTUNSYNC_SOURCE_H */

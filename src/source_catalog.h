@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef SOURCE_CATALOG_H
-#define SOURCE_CATALOG_H
+#ifndef PGTUNSYNC_SOURCE_CATALOG_H
+#define PGTUNSYNC_SOURCE_CATALOG_H
 
 #include "catalog.h"
 #include "source.h"
@@ -49,4 +49,4 @@ extern SequenceState *source_catalog_sequence_states(Source *source, List *seque
  */
 extern List *source_catalog_rewritten(Source *source, List *oids);
 
-#endif							/* SOURCE_CATALOG_H */
+#endif							/* PGTUNSYNC_SOURCE_CATALOG_H */

@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef SSH_CONFIG_H
-#define SSH_CONFIG_H
+#ifndef PGTUNSYNC_SSH_CONFIG_H
+#define PGTUNSYNC_SSH_CONFIG_H
 
 #include "env_file.h"
 #include "lib/stringinfo.h"
@@ -75,4 +75,4 @@ extern char *ssh_hop_known_name(const SshHop *hop);
 extern void ssh_route_pack(StringInfo buf, const SshRoute *route);
 extern SshRoute *ssh_route_unpack(StringInfo buf);
 
-#endif							/* SSH_CONFIG_H */
+#endif							/* PGTUNSYNC_SSH_CONFIG_H */

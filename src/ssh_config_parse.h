@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef SSH_CONFIG_PARSE_H
-#define SSH_CONFIG_PARSE_H
+#ifndef PGTUNSYNC_SSH_CONFIG_PARSE_H
+#define PGTUNSYNC_SSH_CONFIG_PARSE_H
 
 #include "ssh_config.h"
 
@@ -19,4 +19,4 @@
 extern void ssh_config_parse(char *output, const char *home, SshHop *hop,
 							 char **jumps);
 
-#endif							/* SSH_CONFIG_PARSE_H */
+#endif							/* PGTUNSYNC_SSH_CONFIG_PARSE_H */

@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef SSH_KEY_H
-#define SSH_KEY_H
+#ifndef PGTUNSYNC_SSH_KEY_H
+#define PGTUNSYNC_SSH_KEY_H
 
 typedef struct SshKeyFile
 {
@@ -33,4 +33,4 @@ extern void ssh_key_wipe(SshKeyFile *key);
  */
 extern bool ssh_key_inspect(SshKeyFile *key);
 
-#endif							/* SSH_KEY_H */
+#endif							/* PGTUNSYNC_SSH_KEY_H */

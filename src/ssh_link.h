@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef SSH_LINK_H
-#define SSH_LINK_H
+#ifndef PGTUNSYNC_SSH_LINK_H
+#define PGTUNSYNC_SSH_LINK_H
 
 #include "ssh_clock.h"
 #include "ssh_session.h"
@@ -102,4 +102,4 @@ extern void ssh_link_fail(SshLink *link, int sqlerrcode, bool transient, char *m
 						  char *detail, char *hint);
 extern void ssh_link_note(SshNode *node, const char *name, char *detail);
 
-#endif							/* SSH_LINK_H */
+#endif							/* PGTUNSYNC_SSH_LINK_H */

@@ -10,8 +10,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef SSH_SESSION_H
-#define SSH_SESSION_H
+#ifndef PGTUNSYNC_SSH_SESSION_H
+#define PGTUNSYNC_SSH_SESSION_H
 
 #include <libssh2.h>
 
@@ -121,4 +121,4 @@ extern bool ssh_link_pump(SshLink *link, LIBSSH2_CHANNEL *channel);
  */
 extern bool ssh_link_check_alive(SshLink *link);
 
-#endif							/* SSH_SESSION_H */
+#endif							/* PGTUNSYNC_SSH_SESSION_H */

@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef STAGING_H
-#define STAGING_H
+#ifndef PGTUNSYNC_STAGING_H
+#define PGTUNSYNC_STAGING_H
 
 #include "nodes/pg_list.h"
 #include "utils/relcache.h"
@@ -40,4 +40,4 @@ extern int	staging_drop_leftovers(void);
 /* Drops all that one run has staged: its own clean-up, after its loaders have ended. */
 extern void staging_drop_of_run(int64 run_id);
 
-#endif							/* STAGING_H */
+#endif							/* PGTUNSYNC_STAGING_H */

@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef SUBPROCESS_H
-#define SUBPROCESS_H
+#ifndef PGTUNSYNC_SUBPROCESS_H
+#define PGTUNSYNC_SUBPROCESS_H
 
 #include <sys/types.h>
 
@@ -38,4 +38,4 @@ extern int	subprocess_end(Subprocess *child);
 extern int	subprocess_capture(char *const argv[], int timeout_ms,
 							   char **output, char **errors);
 
-#endif							/* SUBPROCESS_H */
+#endif							/* PGTUNSYNC_SUBPROCESS_H */

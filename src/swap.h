@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef SWAP_H
-#define SWAP_H
+#ifndef PGTUNSYNC_SWAP_H
+#define PGTUNSYNC_SWAP_H
 
 /*
  * Gives the target the storage of the staging heap, with toast table, indexes
@@ -17,4 +17,4 @@
  */
 extern void swap_table(Oid target, Oid staging);
 
-#endif							/* SWAP_H */
+#endif							/* PGTUNSYNC_SWAP_H */

@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef SYNC_CONFIG_H
-#define SYNC_CONFIG_H
+#ifndef PGTUNSYNC_SYNC_CONFIG_H
+#define PGTUNSYNC_SYNC_CONFIG_H
 
 #include "nodes/pg_list.h"
 
@@ -58,4 +58,4 @@ extern SyncConfig *sync_config_read(const char *path);
 /* The group of that name, or NULL. */
 extern SyncGroup *sync_config_group(const SyncConfig *config, const char *name);
 
-#endif							/* SYNC_CONFIG_H */
+#endif							/* PGTUNSYNC_SYNC_CONFIG_H */

@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef TCP_CONNECT_H
-#define TCP_CONNECT_H
+#ifndef PGTUNSYNC_TCP_CONNECT_H
+#define PGTUNSYNC_TCP_CONNECT_H
 
 /* How far something is that is done step by step. */
 typedef enum Progress
@@ -42,4 +42,4 @@ extern const char *tcp_connect_problem(const TcpConnect *conn, bool *transient);
 
 extern void tcp_connect_free(TcpConnect *conn);
 
-#endif							/* TCP_CONNECT_H */
+#endif							/* PGTUNSYNC_TCP_CONNECT_H */

@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef TUNNEL_H
-#define TUNNEL_H
+#ifndef PGTUNSYNC_TUNNEL_H
+#define PGTUNSYNC_TUNNEL_H
 
 #include "env_file.h"
 #include "ssh_config.h"
@@ -83,4 +83,4 @@ extern TunnelGate *tunnel_gate(Tunnel *tunnel);
  */
 extern void tunnel_announce(int sock, void *gate);
 
-#endif							/* TUNNEL_H */
+#endif							/* PGTUNSYNC_TUNNEL_H */

@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef TUNNEL_GATE_H
-#define TUNNEL_GATE_H
+#ifndef PGTUNSYNC_TUNNEL_GATE_H
+#define PGTUNSYNC_TUNNEL_GATE_H
 
 #include "storage/shm_mq.h"
 #include "storage/spin.h"
@@ -53,4 +53,4 @@ extern void tunnel_gate_init(TunnelGate *gate);
  */
 extern bool tunnel_gate_admit(TunnelGate *gate, pid_t pid, int port);
 
-#endif							/* TUNNEL_GATE_H */
+#endif							/* PGTUNSYNC_TUNNEL_GATE_H */

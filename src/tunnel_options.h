@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef TUNNEL_OPTIONS_H
-#define TUNNEL_OPTIONS_H
+#ifndef PGTUNSYNC_TUNNEL_OPTIONS_H
+#define PGTUNSYNC_TUNNEL_OPTIONS_H
 
 #include "lib/stringinfo.h"
 #include "ssh_session.h"
@@ -29,4 +29,4 @@ typedef struct TunnelOrders
 extern void tunnel_options_pack(StringInfo buf, const TunnelOptions *options);
 extern TunnelOrders *tunnel_options_unpack(StringInfo buf);
 
-#endif							/* TUNNEL_OPTIONS_H */
+#endif							/* PGTUNSYNC_TUNNEL_OPTIONS_H */

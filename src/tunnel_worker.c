@@ -106,6 +106,7 @@ typedef struct TunnelWorker
 	struct pollfd *pollfds;
 	int			poll_size;
 	int			poll_count;
+	bool		visitors_wait;	/* poll() said so */
 } TunnelWorker;
 
 PGDLLEXPORT void pgtunsync_tunnel_main(Datum arg);
@@ -351,7 +352,7 @@ receive_visitors(TunnelWorker *worker)
 {
 	Visitor		visitor;
 
-	while (list_length(worker->arrivals) < MAX_VISITORS &&
+	while (worker->visitors_wait && list_length(worker->arrivals) < MAX_VISITORS &&
 		   entrance_accept(worker->entrance, &visitor))
 	{
 		Arrival    *arrival = palloc0(sizeof(Arrival));
@@ -569,8 +570,8 @@ watch_everything(TunnelWorker *worker)
 	ListCell   *lc;
 
 	worker->poll_count = 0;
-	watch(worker, wake_pipe[0], POLLIN);
-	watch(worker, postmaster_alive_fds[POSTMASTER_FD_WATCH], POLLIN);
+	watch(worker, wake_pipe[0], POLLIN);	/* these two come first, for */
+	watch(worker, postmaster_alive_fds[POSTMASTER_FD_WATCH], POLLIN);	/* react() */
 	if (worker->entrance != NULL && list_length(worker->arrivals) < MAX_VISITORS)
 		watch(worker, entrance_socket(worker->entrance), POLLIN);
 	for (int i = 0; i < worker->slot_count; i++)
@@ -599,11 +600,25 @@ watch_everything(TunnelWorker *worker)
 	return timeout;
 }
 
+/* What poll() has to say beside the sessions and connections. */
+static void
+react(TunnelWorker *worker)
+{
+	const struct pollfd *pollfds = worker->pollfds;
+	char		drained[16];
+
+	if (pollfds[0].revents != 0 && read(wake_pipe[0], drained, sizeof(drained)) > 0)
+		ResetLatch(MyLatch);
+	if (pollfds[1].revents != 0 && !PostmasterIsAlive())
+		proc_exit(1);
+	worker->visitors_wait = worker->entrance != NULL && worker->poll_count > 2 &&
+		pollfds[2].fd == entrance_socket(worker->entrance) && pollfds[2].revents != 0;
+}
+
 static void
 wait_for_something(TunnelWorker *worker, bool busy, bool visitors)
 {
 	long		timeout = watch_everything(worker);
-	char		drained[16];
 
 	if (visitors)
 		timeout = Min(timeout, 5);
@@ -612,10 +627,7 @@ wait_for_something(TunnelWorker *worker, bool busy, bool visitors)
 	pgstat_report_wait_start(PG_WAIT_EXTENSION);
 	(void) poll(worker->pollfds, worker->poll_count, (int) timeout);
 	pgstat_report_wait_end();
-	if (read(wake_pipe[0], drained, sizeof(drained)) > 0)
-		ResetLatch(MyLatch);
-	if (worker->pollfds[1].revents != 0 && !PostmasterIsAlive())
-		proc_exit(1);
+	react(worker);
 }
 
 /* Does any session have more to give, with somebody to take it? */

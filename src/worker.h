@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef WORKER_H
-#define WORKER_H
+#ifndef PGTUNSYNC_WORKER_H
+#define PGTUNSYNC_WORKER_H
 
 #include "compat.h"
 #include "storage/dsm.h"
@@ -44,4 +44,4 @@ extern void worker_free(Worker *worker);
 /* The message to raise when worker_launch() returned NULL. */
 extern void worker_no_slot(const char *what) pg_attribute_noreturn();
 
-#endif							/* WORKER_H */
+#endif							/* PGTUNSYNC_WORKER_H */

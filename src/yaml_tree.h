@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef YAML_TREE_H
-#define YAML_TREE_H
+#ifndef PGTUNSYNC_YAML_TREE_H
+#define PGTUNSYNC_YAML_TREE_H
 
 typedef enum TreeKind
 {
@@ -49,4 +49,4 @@ extern TreeNode *yaml_tree_parse(const char *path, const char *text, size_t len)
 /* Is the node what YAML calls null?  (Quoted, it is a string.) */
 extern bool tree_is_null(const TreeNode *node);
 
-#endif							/* YAML_TREE_H */
+#endif							/* PGTUNSYNC_YAML_TREE_H */

@@ -149,6 +149,27 @@ sub all_equal
 	return !@differs;
 }
 
+# PgTunsync::snapshot() for databases whose names have newlines: a fact is what
+# goes up to the beginning of the next one.
+sub facts
+{
+	my ($w, $side) = @_;
+	my $kinds = 'rows|class|column|index|constraint|trigger|internal triggers|policy|rule|statistics|publication|inherits|sequence';
+	return [ split /\n(?=(?:$kinds) )/, $w->sql_file($side, "$PgTunsync::fixtures/snapshot.sql") ];
+}
+
+# A test: two lists of facts are the same; catalog_only: rows and sequences may
+# differ.
+sub same_facts
+{
+	my ($now, $before, $title, %params) = @_;
+	my @lists = map {
+		[ $params{catalog_only} ? grep { !/^(rows|sequence) / } @$_ : @$_ ]
+	} $now, $before;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	return PgTunsync::_same_lines(@lists, $title);
+}
+
 # A subtest: the call succeeds, and everything holds that must hold after a
 # run: rows, catalog, foreign keys, indexes, nothing left, source unchanged.  except:
 # tables that are not compared; unhealthy: the cluster is sick by intent.
@@ -156,8 +177,8 @@ sub pulls_everything
 {
 	my ($w, $arguments, $title, %params) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	my $before = $w->snapshot;
-	my $source = $w->snapshot('source');
+	my $before = facts($w, 'local');
+	my $source = facts($w, 'source');
 	my $run;
 
 	subtest $title => sub {
@@ -166,8 +187,8 @@ sub pulls_everything
 		$w->server_is_up;
 		is($w->last_run('status'), 'succeeded', 'and so says the audit');
 		all_equal($w, %params);
-		$w->catalog_unchanged($before);
-		PgTunsync::_same_lines($w->snapshot('source'), $source, 'the source is as it was');
+		same_facts(facts($w, 'local'), $before, 'the catalog is as it was', catalog_only => 1);
+		same_facts(facts($w, 'source'), $source, 'the source is as it was');
 		$w->healthy unless $params{unhealthy};
 		$w->nothing_left;
 	};
