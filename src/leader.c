@@ -596,25 +596,42 @@ submit_jobs(Run *run)
 	}
 }
 
+/*
+ * Raises or tells an error of one table, with the table's name in front.  The
+ * context (which line, which column) goes into the DETAIL: psql hides that of a WARNING.
+ */
+static void
+report_table_error(int elevel, const TablePlan *table, const ErrorData *error)
+{
+	StringInfoData detail;
+
+	initStringInfo(&detail);
+	if (error->detail != NULL)
+		appendStringInfoString(&detail, error->detail);
+	if (error->context != NULL)
+		appendStringInfo(&detail, "%s%s", detail.len ? "\n" : "", error->context);
+	ereport(elevel,
+			(errcode(error->sqlerrcode),
+			 errmsg("table \"%s\" could not be pulled: %s", table->display, error->message),
+			 detail.len ? errdetail_internal("%s", detail.data) : 0,
+			 error->hint ? errhint("%s", error->hint) : 0));
+}
+
 /* A table did not make it; the run may go on without it. */
 static void
 handle_failure(Run *run, PoolEvent *event)
 {
 	TablePlan  *table = list_nth(run->plan->tables, event->index);
+	bool		abort = run->request->on_error == ON_ERROR_ABORT;
 
-	if (event->source_gone || run->request->on_error == ON_ERROR_ABORT)
+	outcome_failed(run->outcomes, event->index, event->error);
+	if (event->source_gone)
 	{
-		outcome_failed(run->outcomes, event->index, event->error);
+		/* not the table's fault */
 		event->error->elevel = ERROR;
 		ThrowErrorData(event->error);
 	}
-	outcome_failed(run->outcomes, event->index, event->error);
-	ereport(WARNING,
-			(errcode(event->error->sqlerrcode),
-			 errmsg("table \"%s\" could not be pulled: %s", table->display, event->error->message),
-			 event->error->detail ? errdetail_internal("%s", event->error->detail) : 0,
-			 event->error->hint ? errhint("%s", event->error->hint) : 0,
-			 event->error->context ? errcontext("%s", event->error->context) : 0));
+	report_table_error(abort ? ERROR : WARNING, table, event->error);
 }
 
 static void

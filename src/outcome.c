@@ -91,10 +91,28 @@ outcome_loaded(Outcomes *outcomes, const LoadResult *result)
 	relay_flush();
 }
 
+/*
+ * The message with the place that COPY gives ("COPY t, line 7, column c"), but
+ * not the value that stands behind it: the audit is read by others.
+ */
+static char *
+message_with_place(const ErrorData *error)
+{
+	int			len;
+
+	if (error->context == NULL || strncmp(error->context, "COPY ", 5) != 0)
+		return pstrdup(error->message);
+	len = strcspn(error->context, "\n");
+	for (int i = 0; i + 2 < len; i++)
+		if (strncmp(error->context + i, ": \"", 3) == 0)
+			len = i;
+	return psprintf("%s (%.*s)", error->message, len, error->context);
+}
+
 void
 outcome_failed(Outcomes *outcomes, int index, const ErrorData *error)
 {
-	outcomes->tables[index].error = pstrdup(error->message);
+	outcomes->tables[index].error = message_with_place(error);
 	outcomes->tables[index].sqlerrcode = error->sqlerrcode;
 }
 

@@ -317,7 +317,7 @@ fail_handshake(SshLink *link, SshNode *node, int rc)
 							   node->name, node->index + 1),
 					  psprintf("%s. libssh2 %s knows RSA host keys by SHA-1 only, which OpenSSH 8.8 and later do not use.",
 							   ssh_node_error(node), libssh2_version(0)),
-					  pstrdup("Give the SSH server an ed25519 host key, or use libssh2 1.11 or later."));
+					  pstrdup("If RSA is the only host key that the SSH server has, give it an ed25519 one, or use libssh2 1.11 or later."));
 	else
 		ssh_link_fail(link, no_common ? ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION : ERRCODE_PROTOCOL_VIOLATION,
 					  false,

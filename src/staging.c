@@ -43,6 +43,7 @@
 #include "commands/cluster.h"
 #include "commands/extension.h"
 #include "commands/tablecmds.h"
+#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "storage/lmgr.h"
@@ -271,6 +272,60 @@ staging_create(Relation target, int64 run_id)
 	return staging;
 }
 
+/* Every occurrence of one name in an error's text by another. */
+static char *
+rename_in(char *text, const char *from, const char *to)
+{
+	StringInfoData result;
+	char	   *found;
+
+	if (text == NULL || strstr(text, from) == NULL)
+		return text;
+	initStringInfo(&result);
+	while ((found = strstr(text, from)) != NULL)
+	{
+		appendBinaryStringInfo(&result, text, found - text);
+		appendStringInfoString(&result, to);
+		text = found + strlen(from);
+	}
+	appendStringInfoString(&result, text);
+	return result.data;
+}
+
+/*
+ * Builds one index.  What is wrong with the rows is told in terms of the target:
+ * nobody knows the staging index by its name.
+ */
+static void
+build_index(Relation staging, Relation index, Relation target, Relation target_index)
+{
+	MemoryContext oldcontext = CurrentMemoryContext;
+
+	PG_TRY();
+	{
+		index_build(staging, index, copy_index_info(target_index), false, true);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *edata;
+		const char *known = RelationGetRelationName(target_index);
+
+		MemoryContextSwitchTo(oldcontext);
+		edata = CopyErrorData();
+		FlushErrorState();
+		edata->message = rename_in(edata->message, RelationGetRelationName(index), known);
+		edata->detail = rename_in(edata->detail, RelationGetRelationName(index), known);
+		if (edata->constraint_name != NULL)
+		{
+			edata->constraint_name = pstrdup(known);
+			edata->table_name = pstrdup(RelationGetRelationName(target));
+			edata->schema_name = get_namespace_name(RelationGetNamespace(target));
+		}
+		ReThrowError(edata);
+	}
+	PG_END_TRY();
+}
+
 void
 staging_build_indexes(Relation target, Oid staging_oid)
 {
@@ -285,7 +340,7 @@ staging_build_indexes(Relation target, Oid staging_oid)
 		Relation	index = index_open(staging_index(staging_oid, lfirst_oid(lc)),
 									   AccessExclusiveLock);
 
-		index_build(staging, index, copy_index_info(target_index), false, true);
+		build_index(staging, index, target, target_index);
 		index_close(index, NoLock);
 		RelationClose(target_index);
 		CHECK_FOR_INTERRUPTS();
