@@ -114,8 +114,20 @@ LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
 COMMENT ON FUNCTION pgtunsync.cancel(bigint)
     IS 'cancel a run; false when it has ended already';
 
+CREATE FUNCTION pgtunsync.check(
+    OUT step text,
+    OUT ok boolean,
+    OUT detail text,
+    OUT hint text
+) RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'pgtunsync_check'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION pgtunsync.check()
+    IS 'go all the way a pull would go, up to the plan, changing nothing: a row for each step';
+
 -- a pull replaces tables and uses the credentials of the server: only who is granted it may call it
 REVOKE EXECUTE ON FUNCTION pgtunsync.pull(text[], text, integer, text, boolean, boolean) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION pgtunsync.pull(text, text, integer, text, boolean, boolean) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION pgtunsync.wait(bigint) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION pgtunsync.cancel(bigint) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION pgtunsync.check() FROM PUBLIC;

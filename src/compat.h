@@ -188,4 +188,28 @@ compat_index_attoptions(Relation index)
 #define compat_owns_relation(relid, role) pg_class_ownercheck(relid, role)
 #endif
 
+/* A set-returning function that fills a tuplestore; 15 has a helper, 16 named it so. */
+#if PG_VERSION_NUM >= 160000
+#define compat_init_materialized_srf(fcinfo) InitMaterializedSRF(fcinfo, 0)
+#else
+#define compat_init_materialized_srf(fcinfo) \
+	do { \
+		ReturnSetInfo *rsinfo_ = (ReturnSetInfo *) (fcinfo)->resultinfo; \
+		MemoryContext old_; \
+		TupleDesc	desc_; \
+		if (rsinfo_ == NULL || !IsA(rsinfo_, ReturnSetInfo) || \
+			!(rsinfo_->allowedModes & SFRM_Materialize)) \
+			ereport(ERROR, \
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED), \
+					 errmsg("set-valued function called in context that cannot accept a set"))); \
+		old_ = MemoryContextSwitchTo(rsinfo_->econtext->ecxt_per_query_memory); \
+		if (get_call_result_type(fcinfo, NULL, &desc_) != TYPEFUNC_COMPOSITE) \
+			elog(ERROR, "return type must be a row type"); \
+		rsinfo_->returnMode = SFRM_Materialize; \
+		rsinfo_->setResult = tuplestore_begin_heap(true, false, work_mem); \
+		rsinfo_->setDesc = CreateTupleDescCopy(desc_); \
+		MemoryContextSwitchTo(old_); \
+	} while (0)
+#endif
+
 #endif							/* PGTUNSYNC_COMPAT_H */

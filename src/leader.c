@@ -65,52 +65,20 @@
 #include "audit.h"
 #include "compat.h"
 #include "destination.h"
-#include "env_file.h"
-#include "integrity.h"
+#include "leader.h"
 #include "locking.h"
-#include "outcome.h"
 #include "pgtunsync.h"
-#include "plan.h"
-#include "pool.h"
 #include "published.h"
 #include "relay.h"
 #include "replace.h"
 #include "request.h"
 #include "session.h"
-#include "source.h"
-#include "ssh_config.h"
 #include "staging.h"
-#include "sync_config.h"
-#include "tunnel.h"
 
 /* how often the leader looks around while it waits for loaders, in ms */
 #define TICK	200
 /* how long it waits for the tunnel to say why a connection broke, in ms */
 #define TUNNEL_PATIENCE	1000
-
-typedef struct Run
-{
-	MemoryContext context;		/* the run's memory, source connection included */
-	RunShared  *shared;
-	RunRequest *request;
-	int64		id;				/* 0: no audit row yet */
-	instr_time	start;
-
-	EnvFile    *env;
-	SyncConfig *config;
-	SshRoute   *route;
-	int			local_port;
-	const char *remote_host;
-	int			remote_port;
-
-	Tunnel	   *tunnel;
-	Pool	   *pool;
-	SourceParams *params;
-	Source	   *control;
-	RunPlan    *plan;
-	Outcomes   *outcomes;
-	bool		committed;
-} Run;
 
 PGDLLEXPORT void pgtunsync_leader_main(Datum arg);
 
@@ -173,15 +141,15 @@ report_phase(Run *run, const char *phase)
 	relay_flush();
 }
 
-static void
-begin_transaction(Run *run)
+void
+run_begin_transaction(Run *run)
 {
 	StartTransactionCommand();
 	MemoryContextSwitchTo(run->context);
 }
 
-static void
-commit_transaction(Run *run)
+void
+run_commit_transaction(Run *run)
 {
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(run->context);
@@ -195,13 +163,13 @@ run_begin(Run *run)
 	StringInfoData buf;
 	int			leftovers;
 
-	begin_transaction(run);
+	run_begin_transaction(run);
 	PushActiveSnapshot(GetTransactionSnapshot());
 	leftovers = staging_drop_leftovers();
 	audit_mark_crashed();
 	PopActiveSnapshot();
 	run->id = audit_begin(run->request);
-	commit_transaction(run);
+	run_commit_transaction(run);
 	if (leftovers > 0)
 		ereport(LOG,
 				(errmsg("pgtunsync dropped %d staging heaps of a run that crashed", leftovers)));
@@ -213,29 +181,41 @@ run_begin(Run *run)
 
 /* ---- ENV-LOADED ---- */
 
-static void
-run_read_files(Run *run)
+void
+run_read_env(Run *run)
 {
 	const char *host;
 
-	report_phase(run, "READY, reading the files");
 	run->env = env_file_read(run->request->env_file);
 	run->local_port = env_file_get_int(run->env, "PGSYNC_LOCAL_PORT", 5433, 0, 65535);
 	run->remote_port = env_file_get_int(run->env, "PGSYNC_REMOTE_PORT", 5432, 1, 65535);
 	host = env_file_get(run->env, "PGSYNC_REMOTE_HOST");
 	run->remote_host = host ? host : "localhost";
 	source_check_url(run->env, run->local_port);
+}
 
-	begin_transaction(run);
+void
+run_check_destination(Run *run)
+{
+	run_begin_transaction(run);
 	destination_check(run->env, get_database_name(MyDatabaseId));
-	commit_transaction(run);
+	run_commit_transaction(run);
+}
 
+void
+run_read_config(Run *run)
+{
 	run->config = sync_config_read(run->request->config_file);
+}
+
+void
+run_resolve_route(Run *run)
+{
 	run->route = ssh_route_resolve(run->env);
 }
 
-static char *
-entrance_text(const Run *run)
+char *
+run_entrance_text(const Run *run)
 {
 	if (run->local_port == 0)
 		return pstrdup("a private Unix socket");
@@ -245,12 +225,12 @@ entrance_text(const Run *run)
 static void
 run_audit_route(Run *run)
 {
-	char	   *tunnel = psprintf("%s -> %s:%d", entrance_text(run),
+	char	   *tunnel = psprintf("%s -> %s:%d", run_entrance_text(run),
 								  run->remote_host, run->remote_port);
 
-	begin_transaction(run);
+	run_begin_transaction(run);
 	audit_route(run->id, source_display(run->env), ssh_route_target(run->route), tunnel);
-	commit_transaction(run);
+	run_commit_transaction(run);
 }
 
 /* ---- TUNNEL-OPEN ---- */
@@ -262,12 +242,12 @@ equivalent_command(const Run *run)
 	const char *alias = env_file_get(run->env, "PGSYNC_SSH_HOST");
 
 	return psprintf("ssh -N -o ExitOnForwardFailure=yes -L %s:%s:%d %s",
-					run->local_port == 0 ? "<private socket>" : entrance_text(run),
+					run->local_port == 0 ? "<private socket>" : run_entrance_text(run),
 					run->remote_host, run->remote_port, alias ? alias : "hatchbox");
 }
 
-static const char *
-jump_text(const Run *run)
+const char *
+run_jump_text(const Run *run)
 {
 	const char *via = ssh_route_via(run->route);
 
@@ -289,8 +269,8 @@ show_banner(const Run *run)
 					   "Why: the source is private, only the jump host can reach it\n"
 					   "As a command: %s\n"
 					   "Tunnel worker: pid %d",
-					   ssh_route_target(run->route), jump_text(run),
-					   entrance_text(run), run->remote_host, run->remote_port,
+					   ssh_route_target(run->route), run_jump_text(run),
+					   run_entrance_text(run), run->remote_host, run->remote_port,
 					   equivalent_command(run), (int) tunnel_pid(run->tunnel))));
 	relay_flush();
 }
@@ -313,25 +293,32 @@ wanted_loaders(const RunRequest *request)
 	return Min(request->jobs, list_length(request->tables));
 }
 
-static void
-run_open_tunnel(Run *run)
+void
+run_start_tunnel(Run *run, int sessions)
 {
-	int			loaders = wanted_loaders(run->request);
 	TunnelOptions options = {
 		.route = run->route,
 		.env = run->env,
 		.local_port = run->local_port,
 		.remote_host = run->remote_host,
 		.remote_port = run->remote_port,
-		.sessions = loaders + 1,
+		.sessions = sessions,
 		.connect_timeout = run->request->connect_timeout,
 		.connect_attempts = run->request->connect_attempts,
 		.connect_retry_delay = run->request->connect_retry_delay
 	};
 
+	run->tunnel = tunnel_start(&options);
+}
+
+static void
+run_open_tunnel(Run *run)
+{
+	int			loaders = wanted_loaders(run->request);
+
 	report_phase(run, "ENV-LOADED, opening the tunnel");
 	lock_entrance(run->local_port, run->request->lock_timeout);
-	run->tunnel = tunnel_start(&options);
+	run_start_tunnel(run, loaders + 1);
 	show_banner(run);
 	run->pool = pool_start(run->request, run->id, loaders);
 	tunnel_wait_open(run->tunnel);
@@ -340,7 +327,7 @@ run_open_tunnel(Run *run)
 /* ---- SYNCING ---- */
 
 /* Opens the control connection and lets the loaders connect meanwhile. */
-static void
+void
 run_connect(Run *run)
 {
 	LoaderConnect connect;
@@ -360,7 +347,46 @@ run_connect(Run *run)
 	run->control = source_connect(run->params);
 }
 
+/* Does a column of the table hold OIDs that may be those of large objects? */
+static bool
+may_refer_to_large_objects(const TablePlan *table)
+{
+	ListCell   *lc;
+
+	foreach(lc, table->columns)
+	{
+		const char *type = ((ColumnPlan *) lfirst(lc))->local_type;
+
+		if (strcmp(type, "oid") == 0 || strcmp(type, "lo") == 0 ||
+			(strlen(type) > 3 && strcmp(type + strlen(type) - 3, ".lo") == 0))
+			return true;
+	}
+	return false;
+}
+
+/* COPY takes the numbers of large objects, not the objects: said once. */
 static void
+tell_large_objects(const RunPlan *plan)
+{
+	StringInfoData names;
+	ListCell   *lc;
+
+	initStringInfo(&names);
+	foreach(lc, plan->tables)
+	{
+		TablePlan  *table = lfirst(lc);
+
+		if (table->message == NULL && may_refer_to_large_objects(table))
+			appendStringInfo(&names, "%s%s", names.len ? ", " : "", table->display);
+	}
+	if (names.len > 0)
+		ereport(NOTICE,
+				(errmsg("large objects are not pulled, only the OIDs that refer to them: %s",
+						names.data)));
+	pfree(names.data);
+}
+
+void
 run_make_plan(Run *run)
 {
 	PlanRequest wanted = {
@@ -375,6 +401,7 @@ run_make_plan(Run *run)
 	PushActiveSnapshot(GetTransactionSnapshot());
 	run->plan = plan_run(&wanted, run->config, run->control);
 	PopActiveSnapshot();
+	tell_large_objects(run->plan);
 	run->outcomes = outcomes_create(run->plan);
 }
 
@@ -710,7 +737,7 @@ run_commit(Run *run)
 	audit_finish(run->id, error ? "partial" : "succeeded",
 				 outcomes_totals(run->outcomes), error, outcomes_sqlerrcode(run->outcomes));
 	HOLD_INTERRUPTS();
-	commit_transaction(run);
+	run_commit_transaction(run);
 	run->committed = true;
 	RESUME_INTERRUPTS();
 }
@@ -741,10 +768,14 @@ static void
 run_steps(Run *run)
 {
 	run_begin(run);
-	run_read_files(run);
+	report_phase(run, "READY, reading the files");
+	run_read_env(run);
+	run_check_destination(run);
+	run_read_config(run);
+	run_resolve_route(run);
 	run_audit_route(run);
 
-	begin_transaction(run);		/* the main transaction */
+	run_begin_transaction(run);		/* the main transaction */
 	run_open_tunnel(run);
 	run_connect(run);
 	run_make_plan(run);
@@ -759,8 +790,8 @@ run_steps(Run *run)
 }
 
 /* Ends the children and closes the source; the transaction is over. */
-static void
-stop_children(Run *run)
+void
+run_stop_children(Run *run)
 {
 	if (run->pool != NULL)
 		pool_stop(run->pool, true);
@@ -778,7 +809,7 @@ write_failure(Run *run, const ErrorData *edata)
 	bool		cancelled = terminate_requested ||
 		edata->sqlerrcode == ERRCODE_QUERY_CANCELED;
 
-	begin_transaction(run);
+	run_begin_transaction(run);
 	PushActiveSnapshot(GetTransactionSnapshot());
 	staging_drop_of_run(run->id);
 	PopActiveSnapshot();
@@ -786,7 +817,7 @@ write_failure(Run *run, const ErrorData *edata)
 		outcomes_write(run->outcomes, run->id, false);
 	audit_finish(run->id, cancelled ? "cancelled" : "failed", &nothing,
 				 edata->message, edata->sqlerrcode);
-	commit_transaction(run);
+	run_commit_transaction(run);
 }
 
 /*
@@ -798,7 +829,7 @@ run_clean_up(Run *run, const ErrorData *edata)
 {
 	PG_TRY();
 	{
-		stop_children(run);
+		run_stop_children(run);
 		if (run->id != 0 && !run->committed)
 			write_failure(run, edata);
 	}
@@ -876,7 +907,10 @@ pgtunsync_leader_main(Datum arg)
 
 	PG_TRY();
 	{
-		run_steps(run);
+		if (run->request->check)
+			run_check(run);
+		else
+			run_steps(run);
 		relay_send(RUN_MSG_DONE, "", 0);
 	}
 	PG_CATCH();

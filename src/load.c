@@ -25,6 +25,7 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "catalog/pg_type.h"
 #include "commands/copy.h"
 #include "executor/executor.h"
 #include "executor/nodeModifyTable.h"
@@ -32,6 +33,9 @@
 #include "nodes/makefuncs.h"
 #include "parser/parse_node.h"
 #include "parser/parse_relation.h"
+#include "rewrite/rewriteHandler.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
@@ -64,6 +68,7 @@ typedef struct Load
 	EState	   *estate;
 	ResultRelInfo *result_rel;
 	ExprState  *partition_check;
+	List	   *null_domains;	/* OIDs: see check_null_domains() */
 	CopyFromState copy;
 	BulkInsertState bulk;
 	CommandId	cid;
@@ -123,6 +128,50 @@ init_range_table(EState *estate, ParseState *pstate, Relation target)
 	compat_init_range_table(estate, pstate, rte);
 }
 
+/* Does the column take part in the COPY, or have a value of its own? */
+static bool
+has_value(const Load *load, const LoadJob *job, Form_pg_attribute attr)
+{
+	ListCell   *lc;
+
+	if (attr->attisdropped || attr->attgenerated)
+		return true;
+	foreach(lc, job->columns)
+		if (strcmp(lfirst(lc), NameStr(attr->attname)) == 0)
+			return true;
+	return build_column_default(load->target, attr->attnum) != NULL;
+}
+
+/* The domains of columns that will be null in every row. */
+static List *
+find_null_domains(const Load *load, const LoadJob *job)
+{
+	TupleDesc	desc = RelationGetDescr(load->target);
+	List	   *domains = NIL;
+
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute attr = TupleDescAttr(desc, i);
+
+		if (!has_value(load, job, attr) && get_typtype(attr->atttypid) == TYPTYPE_DOMAIN)
+			domains = list_append_unique_oid(domains, attr->atttypid);
+	}
+	return domains;
+}
+
+/*
+ * COPY leaves a column that has neither data nor default null without asking
+ * its type.  A domain may not allow that; an INSERT would ask it.
+ */
+static void
+check_null_domains(Load *load)
+{
+	ListCell   *lc;
+
+	foreach(lc, load->null_domains)
+		domain_check((Datum) 0, true, lfirst_oid(lc), NULL, load->estate->es_query_cxt);
+}
+
 static void
 prepare_executor(Load *load, const LoadJob *job)
 {
@@ -145,6 +194,7 @@ prepare_executor(Load *load, const LoadJob *job)
 		options = list_make1(makeDefElem("format", (Node *) makeString("binary"), -1));
 	load->copy = BeginCopyFrom(pstate, load->target, NULL, NULL, false,
 							   read_copy_data, columns, options);
+	load->null_domains = find_null_domains(load, job);
 }
 
 static TupleTableSlot *
@@ -196,6 +246,8 @@ load_row(Load *load)
 	if (more)
 	{
 		ExecStoreVirtualTuple(slot);
+		if (load->rows == 0)
+			check_null_domains(load);
 		complete_row(load, slot);
 		load->nslots++;
 		load->rows++;

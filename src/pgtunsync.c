@@ -22,6 +22,7 @@
 
 #include "catalog/pg_type.h"
 #include "fmgr.h"
+#include "funcapi.h"
 #include "miscadmin.h"
 #include "optimizer/cost.h"
 #include "utils/array.h"
@@ -163,19 +164,34 @@ parse_jobs(FunctionCallInfo fcinfo, int arg)
 	return jobs;
 }
 
-/*
- * The part that both spellings of pull() share: the arguments after the
- * tables, and the settings as this session sees them.
- */
+/* A request of this session, with the settings as they are for it. */
+static void
+init_request(RunRequest *request)
+{
+	memset(request, 0, sizeof(RunRequest));
+	request->database = MyDatabaseId;
+	request->role = GetUserId();
+	request->caller_pid = MyProcPid;
+	request->search_path = pull_search_path();
+	request->jobs = pgtunsync_jobs;
+	request->wait = true;
+	request->env_file = pgtunsync_env_file;
+	request->config_file = pgtunsync_config_file;
+	request->connect_timeout = pgtunsync_connect_timeout;
+	request->connect_attempts = pgtunsync_connect_attempts;
+	request->connect_retry_delay = pgtunsync_connect_retry_delay;
+	request->lock_timeout = pgtunsync_lock_timeout;
+	request->maintenance_work_mem = maintenance_work_mem;
+	request->parallel_maintenance_workers = max_parallel_maintenance_workers;
+}
+
+/* The part that both spellings of pull() share: the arguments after the tables. */
 static Datum
 pull_with(FunctionCallInfo fcinfo, List *tables)
 {
-	RunRequest	request = {0};
+	RunRequest	request;
 
-	request.database = MyDatabaseId;
-	request.role = GetUserId();
-	request.caller_pid = MyProcPid;
-	request.search_path = pull_search_path();
+	init_request(&request);
 	request.tables = tables;
 	request.group = PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1));
 	request.everything = (tables == NIL && request.group == NULL);
@@ -183,14 +199,6 @@ pull_with(FunctionCallInfo fcinfo, List *tables)
 	request.on_error = parse_on_error(fcinfo, 3);
 	request.wait = PG_ARGISNULL(4) || PG_GETARG_BOOL(4);
 	request.refresh = !PG_ARGISNULL(5) && PG_GETARG_BOOL(5);
-	request.env_file = pgtunsync_env_file;
-	request.config_file = pgtunsync_config_file;
-	request.connect_timeout = pgtunsync_connect_timeout;
-	request.connect_attempts = pgtunsync_connect_attempts;
-	request.connect_retry_delay = pgtunsync_connect_retry_delay;
-	request.lock_timeout = pgtunsync_lock_timeout;
-	request.maintenance_work_mem = maintenance_work_mem;
-	request.parallel_maintenance_workers = max_parallel_maintenance_workers;
 	PG_RETURN_INT64(pull_run(&request));
 }
 
@@ -243,4 +251,39 @@ Datum
 pgtunsync_cancel(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_BOOL(pull_cancel(PG_GETARG_INT64(0)));
+}
+
+static Datum
+text_or_null(const char *value, bool *isnull)
+{
+	*isnull = value == NULL;
+	return value == NULL ? (Datum) 0 : CStringGetTextDatum(value);
+}
+
+/* check(): a row for each step. */
+PG_FUNCTION_INFO_V1(pgtunsync_check);
+Datum
+pgtunsync_check(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	RunRequest	request;
+	ListCell   *lc;
+
+	compat_init_materialized_srf(fcinfo);
+	init_request(&request);
+	request.everything = true;
+	request.check = true;
+	foreach(lc, pull_check(&request))
+	{
+		CheckStep  *step = lfirst(lc);
+		Datum		values[4];
+		bool		nulls[4] = {false};
+
+		values[0] = CStringGetTextDatum(step->step);
+		values[1] = BoolGetDatum(step->ok);
+		values[2] = text_or_null(step->detail, &nulls[2]);
+		values[3] = text_or_null(step->hint, &nulls[3]);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	}
+	return (Datum) 0;
 }

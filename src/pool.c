@@ -266,7 +266,7 @@ handle_report(Pool *pool, Member *member, char type, PoolEvent *event)
 	switch (type)
 	{
 		case 'N':
-			relay_throw_report(&pool->body);
+			relay_throw_report(&pool->body, DEBUG5);
 			return false;
 		case LOADER_REPORT_LOADED:
 			event->type = POOL_LOADED;
@@ -281,7 +281,7 @@ handle_report(Pool *pool, Member *member, char type, PoolEvent *event)
 		case 'E':
 			/* an error outside a job: the loader ends by it */
 			if (!member->failing)
-				relay_throw_report(&pool->body);
+				relay_throw_report(&pool->body, DEBUG5);
 			event->type = POOL_FAILED;
 			event->index = member->index;
 			event->source_gone = member->source_gone;

@@ -70,6 +70,8 @@ typedef struct Pull
 	shm_mq_handle *queue;
 	Worker	   *leader;
 	int64		run_id;			/* 0: not known yet */
+	bool		quiet;			/* no NOTICEs: the answer is a table */
+	List	   *steps;			/* of CheckStep *, for a check */
 	bool		done;
 	StringInfoData failure;		/* the body of an 'E' message */
 } Pull;
@@ -250,8 +252,11 @@ handle_message(Pull *pull, char type, StringInfo body)
 		case RUN_MSG_DONE:
 			pull->done = true;
 			break;
+		case RUN_MSG_STEP:
+			pull->steps = lappend(pull->steps, check_step_unpack(body));
+			break;
 		case 'N':
-			relay_throw_report(body);
+			relay_throw_report(body, pull->quiet ? WARNING : DEBUG5);
 			break;
 		case 'E':
 			pull->done = true;
@@ -350,17 +355,15 @@ start_leader(Pull *pull)
 				 errhint("See the server log.")));
 }
 
-int64
-pull_run(RunRequest *request)
+/* Hands the request to a leader of its own and follows it; raises its error. */
+static Pull *
+run_leader(const RunRequest *request)
 {
 	Pull	   *pull;
-	int64		run_id;
-
-	check_may_write();
-	check_request(request);
 
 	/* outlives the statement's contexts: the segment's callback needs it */
 	pull = MemoryContextAllocZero(TopTransactionContext, sizeof(Pull));
+	pull->quiet = request->check;
 	initStringInfo(&pull->failure);
 	create_segment(pull, request);
 	on_dsm_detach(pull->segment, on_segment_detach, PointerGetDatum(pull));
@@ -377,11 +380,27 @@ pull_run(RunRequest *request)
 	PG_END_TRY();
 
 	pull->done = true;			/* nothing to abandon any more */
-	run_id = pull->run_id;
 	dsm_detach(pull->segment);
 	if (pull->failure.len > 0)
-		relay_throw_report(&pull->failure);
-	return run_id;
+		relay_throw_report(&pull->failure, DEBUG5);
+	return pull;
+}
+
+int64
+pull_run(RunRequest *request)
+{
+	check_may_write();
+	check_request(request);
+	return run_leader(request)->run_id;
+}
+
+List *
+pull_check(RunRequest *request)
+{
+	/* it writes nothing, but needs a worker with a transaction */
+	PreventCommandIfParallelMode("pgtunsync.check()");
+	PreventCommandDuringRecovery("pgtunsync.check()");
+	return run_leader(request)->steps;
 }
 
 /* What the audit says of one run, to the current user. */

@@ -20,6 +20,12 @@
  */
 extern int64 pull_run(RunRequest *request);
 
+/*
+ * Goes all the way that a pull would go, up to the plan, changing nothing: a
+ * List of CheckStep *.
+ */
+extern List *pull_check(RunRequest *request);
+
 /* Waits for a run of the current user to end; raises its error if it failed. */
 extern void pull_wait(int64 run_id);
 

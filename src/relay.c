@@ -225,11 +225,13 @@ relay_parse_report(StringInfo body, ErrorData *edata)
 }
 
 void
-relay_throw_report(StringInfo body)
+relay_throw_report(StringInfo body, int min_elevel)
 {
 	ErrorData	edata;
 
 	relay_parse_report(body, &edata);
+	if (edata.elevel < min_elevel)
+		return;
 	/* what was FATAL to a child is an error here */
 	if (edata.elevel > ERROR)
 		edata.elevel = ERROR;

@@ -58,7 +58,10 @@ extern RelayResult relay_receive(shm_mq_handle *queue, char *type, StringInfo bo
 /* Unpacks an 'E' or 'N' message; strings are palloc'd. */
 extern void relay_parse_report(StringInfo body, ErrorData *edata);
 
-/* Raises an 'E' or 'N' message here: a NOTICE returns, an ERROR does not. */
-extern void relay_throw_report(StringInfo body);
+/*
+ * Raises an 'E' or 'N' message here, if it is of that level at least: a NOTICE
+ * returns, an ERROR does not.
+ */
+extern void relay_throw_report(StringInfo body, int min_elevel);
 
 #endif							/* PGTUNSYNC_RELAY_H */

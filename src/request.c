@@ -31,6 +31,7 @@ request_pack(StringInfo buf, const RunRequest *request)
 	pack_string(buf, request->group);
 	pack_int(buf, request->on_error);
 	pack_int(buf, request->jobs);
+	pack_int(buf, request->check);
 	pack_int(buf, request->wait);
 	pack_int(buf, request->refresh);
 	pack_string(buf, request->env_file);
@@ -63,6 +64,7 @@ request_unpack(const char *data)
 	request->group = unpack_string(&buf);
 	request->on_error = unpack_int(&buf);
 	request->jobs = unpack_int(&buf);
+	request->check = unpack_int(&buf);
 	request->wait = unpack_int(&buf);
 	request->refresh = unpack_int(&buf);
 	request->env_file = unpack_string(&buf);
@@ -92,4 +94,25 @@ request_options_json(const RunRequest *request)
 	escape_json(&buf, request->config_file);
 	appendStringInfoChar(&buf, '}');
 	return buf.data;
+}
+
+void
+check_step_pack(StringInfo buf, const CheckStep *step)
+{
+	pack_string(buf, step->step);
+	pack_int(buf, step->ok);
+	pack_string(buf, step->detail);
+	pack_string(buf, step->hint);
+}
+
+CheckStep *
+check_step_unpack(StringInfo buf)
+{
+	CheckStep  *step = palloc(sizeof(CheckStep));
+
+	step->step = unpack_string(buf);
+	step->ok = unpack_int(buf);
+	step->detail = unpack_string(buf);
+	step->hint = unpack_string(buf);
+	return step;
 }

@@ -14,6 +14,9 @@
 extern void request_pack(StringInfo buf, const RunRequest *request);
 extern RunRequest *request_unpack(const char *data);
 
+extern void check_step_pack(StringInfo buf, const CheckStep *step);
+extern CheckStep *check_step_unpack(StringInfo buf);
+
 /* The options as JSON text for the audit. */
 extern char *request_options_json(const RunRequest *request);
 

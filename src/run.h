@@ -38,6 +38,7 @@ typedef struct RunRequest
 	char	   *group;
 	OnError		on_error;
 	int			jobs;
+	bool		check;			/* only look whether a pull would work */
 	bool		wait;
 	bool		refresh;		/* materialized views over the tables, too */
 
@@ -61,6 +62,16 @@ typedef struct RunShared
 
 /* Messages from the leader to the caller, beside 'E' and 'N' (relay.h). */
 #define RUN_MSG_ID			'I'	/* the run has an audit row: int64 */
+#define RUN_MSG_STEP		'S' /* one step of check(): CheckStep */
 #define RUN_MSG_DONE		'D' /* committed, all well */
+
+/* One row of pgtunsync.check(). */
+typedef struct CheckStep
+{
+	char	   *step;
+	bool		ok;
+	char	   *detail;
+	char	   *hint;
+} CheckStep;
 
 #endif							/* PGTUNSYNC_RUN_H */

@@ -260,6 +260,7 @@ add_publickeys(SshNode *node)
 
 	read_key_files(node);
 	agent = open_agent(node);
+	ssh_link_extend(node->link);	/* an agent's slowness is not the server's */
 	if (agent)
 		add_agent_keys(node, true);
 	if (agent && !node->hop->identities_only)

@@ -100,6 +100,7 @@ extern void ssh_auth_end(SshNode *node);
 /* ssh_session.c */
 extern void ssh_link_fail(SshLink *link, int sqlerrcode, bool transient, char *message,
 						  char *detail, char *hint);
+extern void ssh_link_extend(SshLink *link); /* the stage's deadline begins anew */
 extern void ssh_link_note(SshNode *node, const char *name, char *detail);
 
 #endif							/* PGTUNSYNC_SSH_LINK_H */

@@ -210,11 +210,17 @@ timeout_of(const SshLink *link, const SshNode *node)
 	return node->hop->connect_timeout > 0 ? node->hop->connect_timeout : link->connect_timeout;
 }
 
+void
+ssh_link_extend(SshLink *link)
+{
+	link->deadline = clock_ms() + timeout_of(link, &link->nodes[link->current]);
+}
+
 static void
 enter(SshLink *link, LinkStage stage)
 {
 	link->stage = stage;
-	link->deadline = clock_ms() + timeout_of(link, &link->nodes[link->current]);
+	ssh_link_extend(link);
 }
 
 /* Lost packets must not go unnoticed for the kernel's quarter of an hour. */

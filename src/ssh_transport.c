@@ -185,38 +185,62 @@ ssh_node_flush(SshNode *node)
 	return node->io_errno == 0;
 }
 
-/* Algorithms by preference; names this libssh2 does not know are left out. */
+/*
+ * Sets a preference, leaving out names that this libssh2 does not know; false
+ * when none is left.  libssh2 would leave them out itself, but does it with a
+ * memcpy() that overlaps (1.10).
+ */
+static bool
+prefer(SshNode *node, int method, const char *names)
+{
+	const char **supported = NULL;
+	int			count = libssh2_session_supported_algs(node->session, method, &supported);
+	char	   *wanted = pstrdup(names);
+	char	   *save = NULL;
+	StringInfoData list;
+
+	initStringInfo(&list);
+	for (char *name = strtok_r(wanted, ",", &save); name != NULL; name = strtok_r(NULL, ",", &save))
+	{
+		for (int i = 0; i < count; i++)
+		{
+			if (strcmp(name, supported[i]) == 0)
+			{
+				appendStringInfo(&list, "%s%s", list.len > 0 ? "," : "", name);
+				break;
+			}
+		}
+	}
+	if (supported != NULL)
+		libssh2_free(node->session, supported);
+	return list.len > 0 && libssh2_session_method_pref(node->session, method, list.data) == 0;
+}
+
+/* Cheap ciphers first: the library decrypts in small pieces. */
 static void
 set_preferences(SshNode *node)
 {
-	static const struct
-	{
-		int			method;
-		const char *names;
-	}			preferences[] = {
-		{LIBSSH2_METHOD_CRYPT_CS, "aes128-gcm@openssh.com,aes256-gcm@openssh.com,aes128-ctr,aes192-ctr,aes256-ctr,chacha20-poly1305@openssh.com"},
-		{LIBSSH2_METHOD_CRYPT_SC, "aes128-gcm@openssh.com,aes256-gcm@openssh.com,aes128-ctr,aes192-ctr,aes256-ctr,chacha20-poly1305@openssh.com"},
-		{LIBSSH2_METHOD_MAC_CS, "hmac-sha2-256,hmac-sha2-256-etm@openssh.com,hmac-sha2-512,hmac-sha2-512-etm@openssh.com"},
-		{LIBSSH2_METHOD_MAC_SC, "hmac-sha2-256,hmac-sha2-256-etm@openssh.com,hmac-sha2-512,hmac-sha2-512-etm@openssh.com"},
-	};
-	static const char *const compressed = "zlib@openssh.com,zlib,none";
+	static const char *const ciphers = "aes128-gcm@openssh.com,aes256-gcm@openssh.com,"
+		"aes128-ctr,aes192-ctr,aes256-ctr,chacha20-poly1305@openssh.com";
+	static const char *const macs = "hmac-sha2-256,hmac-sha2-256-etm@openssh.com,"
+		"hmac-sha2-512,hmac-sha2-512-etm@openssh.com";
+	static const char *const compressions = "zlib@openssh.com,zlib,none";
 
-	for (int i = 0; i < lengthof(preferences); i++)
-		(void) libssh2_session_method_pref(node->session, preferences[i].method,
-										   preferences[i].names);
-	if (libssh2_session_method_pref(node->session, LIBSSH2_METHOD_HOSTKEY,
-									ssh_verify_preference(node)) != 0)
+	(void) prefer(node, LIBSSH2_METHOD_CRYPT_CS, ciphers);
+	(void) prefer(node, LIBSSH2_METHOD_CRYPT_SC, ciphers);
+	(void) prefer(node, LIBSSH2_METHOD_MAC_CS, macs);
+	(void) prefer(node, LIBSSH2_METHOD_MAC_SC, macs);
+	if (!prefer(node, LIBSSH2_METHOD_HOSTKEY, ssh_verify_preference(node)))
 	{
 		/* known are only types that this libssh2 cannot do: see what comes */
 		node->link->any_type = true;
-		(void) libssh2_session_method_pref(node->session, LIBSSH2_METHOD_HOSTKEY,
-										   ssh_verify_preference(node));
+		(void) prefer(node, LIBSSH2_METHOD_HOSTKEY, ssh_verify_preference(node));
 	}
 	if (node->hop->compression)
 	{
 		libssh2_session_flag(node->session, LIBSSH2_FLAG_COMPRESS, 1);
-		(void) libssh2_session_method_pref(node->session, LIBSSH2_METHOD_COMP_CS, compressed);
-		(void) libssh2_session_method_pref(node->session, LIBSSH2_METHOD_COMP_SC, compressed);
+		(void) prefer(node, LIBSSH2_METHOD_COMP_CS, compressions);
+		(void) prefer(node, LIBSSH2_METHOD_COMP_SC, compressions);
 	}
 }
 

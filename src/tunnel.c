@@ -42,6 +42,7 @@ struct Tunnel
 	bool		closed;			/* the worker has ended */
 	char	   *host;
 	int			port;
+	List	   *steps;			/* of TunnelStep * */
 	ErrorData  *error;
 };
 
@@ -120,6 +121,17 @@ take_open(Tunnel *tunnel)
 	tunnel->open = true;
 }
 
+/* 'S': a step on the way. */
+static void
+take_step(Tunnel *tunnel)
+{
+	TunnelStep *step = palloc(sizeof(TunnelStep));
+
+	step->name = unpack_string(&tunnel->message);
+	step->detail = unpack_string(&tunnel->message);
+	tunnel->steps = lappend(tunnel->steps, step);
+}
+
 static void
 keep_error(Tunnel *tunnel)
 {
@@ -150,10 +162,12 @@ drain(Tunnel *tunnel)
 	{
 		if (type == 'O')
 			take_open(tunnel);
+		else if (type == 'S')
+			take_step(tunnel);
 		else if (type == 'E')
 			keep_error(tunnel);
 		else if (type == 'N')
-			relay_throw_report(&tunnel->message);
+			relay_throw_report(&tunnel->message, DEBUG5);
 	}
 	MemoryContextSwitchTo(oldcontext);
 	return result != RELAY_CLOSED;
@@ -263,4 +277,10 @@ TunnelGate *
 tunnel_gate(Tunnel *tunnel)
 {
 	return &tunnel->shared->gate;
+}
+
+List *
+tunnel_steps(Tunnel *tunnel)
+{
+	return tunnel->steps;
 }

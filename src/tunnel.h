@@ -45,6 +45,16 @@ extern pid_t tunnel_pid(Tunnel *tunnel);
  */
 extern void tunnel_wait_open(Tunnel *tunnel);
 
+/* A step on the way that has worked: "hop 1: host key", and what was seen. */
+typedef struct TunnelStep
+{
+	char	   *name;
+	char	   *detail;
+} TunnelStep;
+
+/* The steps of the first SSH session, once it is open or has failed; of TunnelStep *. */
+extern List *tunnel_steps(Tunnel *tunnel);
+
 /* What libpq connects to: "127.0.0.1" or the socket's directory, and the port. */
 extern const char *tunnel_host(Tunnel *tunnel);
 extern int	tunnel_port(Tunnel *tunnel);

@@ -97,6 +97,8 @@ typedef struct TunnelWorker
 	TunnelOrders *orders;
 	Slot	   *slots;
 	int			slot_count;
+	bool		settled;		/* every slot is up or given up */
+	char	   *shortage;		/* why one was given up, or NULL */
 	Entrance   *entrance;		/* NULL: not open yet */
 	LIBSSH2_CHANNEL *spare;		/* the proven channel, of the first slot */
 	int64		spare_since;
@@ -186,6 +188,25 @@ slots_pending(const TunnelWorker *worker)
 	return false;
 }
 
+/* What the first session has done so far, for tunnel_steps(). */
+static void
+tell_steps(const SshLink *link)
+{
+	ListCell   *lc;
+
+	foreach(lc, ssh_link_steps(link))
+	{
+		SshStep    *step = lfirst(lc);
+		StringInfoData buf;
+
+		initStringInfo(&buf);
+		pack_string(&buf, psprintf("hop %d: %s", step->hop, step->name));
+		pack_string(&buf, step->detail);
+		relay_send('S', buf.data, buf.len);
+		pfree(buf.data);
+	}
+}
+
 /* The first session's failure is the run's, any other's only makes it slower. */
 static void
 give_up_slot(TunnelWorker *worker, Slot *slot)
@@ -197,14 +218,27 @@ give_up_slot(TunnelWorker *worker, Slot *slot)
 		if (slot->attempt > 1)
 			ereport(NOTICE,
 					(errmsg("opening the tunnel: giving up after %d attempts", slot->attempt)));
+		tell_steps(slot->link);
 		ssh_link_raise(failure);
 	}
 	slot->state = SLOT_GIVEN_UP;
-	ereport(NOTICE,
-			(errmsg("going on with fewer SSH sessions than the %d wanted", worker->slot_count),
-			 errdetail_internal("%s", failure->message)));
+	if (worker->shortage == NULL)
+		worker->shortage = pstrdup(failure->message);
 	ssh_link_free(slot->link);
 	slot->link = NULL;
+}
+
+/* All that could be connected are: what that means for the run. */
+static void
+settle_slots(TunnelWorker *worker)
+{
+	worker->settled = true;
+	ssh_secrets_wipe(&worker->orders->secrets);
+	if (worker->shortage != NULL)
+		ereport(NOTICE,
+				(errmsg("the tunnel goes on with %d of %d SSH sessions",
+						slots_up(worker), worker->slot_count),
+				 errdetail_internal("%s", worker->shortage)));
 }
 
 static void
@@ -262,8 +296,8 @@ step_slots(TunnelWorker *worker)
 		if (slot->state == SLOT_CONNECTING)
 			step_connecting(worker, slot);
 	}
-	if (!slots_pending(worker))
-		ssh_secrets_wipe(&worker->orders->secrets);
+	if (!worker->settled && !slots_pending(worker))
+		settle_slots(worker);
 }
 
 /* A session that carried something takes the run with it. */
@@ -312,9 +346,11 @@ prove_forward(TunnelWorker *worker)
 		case PROGRESS_AGAIN:
 			break;
 		case PROGRESS_FAILED:
+			tell_steps(slot->link);
 			ssh_link_raise(failure);
 			break;
 		case PROGRESS_DONE:
+			tell_steps(slot->link);
 			worker->spare_since = clock_ms();
 			worker->entrance = entrance_open(orders->local_port);
 			announce_open(worker);

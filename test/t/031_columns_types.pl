@@ -98,7 +98,7 @@ is(column_of('local', $_, "encode(${_}send(v), 'hex')"), column_of('source', $_,
 is(column_of('local', 'numeric', 'scale(v)'), column_of('source', 'numeric', 'scale(v)'), 'the scale of numeric');
 is(column_of('local', 'json', 'md5(v::text)'), column_of('source', 'json', 'md5(v::text)'), 'json to the byte');
 is(column_of('local', 'int4[]', 'array_dims(v)'), column_of('source', 'int4[]', 'array_dims(v)'), 'bounds of arrays');
-$w->local_sql('DROP SCHEMA public CASCADE; CREATE SCHEMA public') if 0;
+
 foreach my $side ('source', 'local')
 {
 	PgTunsync::Compare::script($w, $side, join '', map { "DROP TABLE public.b_$_, public.x_$_;\n" } 0 .. $#types);
@@ -181,7 +181,7 @@ my @readable = (
 	$contrib{citext} ? ([ 'text', 'citext', "'MiX'" ], [ 'citext', 'text', "'MiX'" ], [ 'varchar(30)', 'citext', "'MiX'" ]) : ());
 $w->source_sql(join '', map { "CREATE TABLE conv_$_ (v $readable[$_][0]); INSERT INTO conv_$_ VALUES ($readable[$_][2]), (NULL);" } 0 .. $#readable);
 $w->local_sql(join '', map { "CREATE TABLE conv_$_ (v $readable[$_][1]);" } 0 .. $#readable);
-$run = PgTunsync::Compare::pulls_everything($w, "'conv*'", 'types that differ but can be read');
+$run = PgTunsync::Compare::pulls_everything($w, "'conv*'", 'types that differ but can be read', tables => [ map { "public.conv_$_" } 0 .. $#readable ]);
 $w->source_sql("CREATE TABLE zones (v timestamp, w timestamptz); INSERT INTO zones VALUES ('2024-07-01 12:00', '2024-07-01 12:00+00')");
 $w->local_sql('CREATE TABLE zones (v timestamptz, w timestamp)');
 is($w->pull("'zones'")->{rc}, 0, 'timestamp with and without time zone');
@@ -198,7 +198,7 @@ my $before = $w->snapshot;
 $run = $w->pull("'bad*'");
 isnt($run->{rc}, 0, 'values that cannot be read make the call fail');
 is($w->last_run('status'), 'partial', 'after the tables that can');
-is($w->local_sql("SELECT table_name, sqlstate, status FROM pgtunsync.run_tables WHERE run_id = $run->{id} AND table_name LIKE 'bad%' ORDER BY 1") , '', 'no id') if 0;
+
 foreach my $i (0 .. $#unreadable)
 {
 	like($w->local_sql("SELECT sqlstate, status FROM pgtunsync.run_tables WHERE run_id = (SELECT max(id) FROM pgtunsync.runs) AND table_name ~ 'bad_$i\$'"), qr/^$unreadable[$i][3]\|failed$/, "$unreadable[$i][2] as $unreadable[$i][1]");

@@ -68,7 +68,7 @@ sub readers_are_content
 	{
 		my $text = PostgreSQL::Test::Utils::slurp_file($w->dir . "/$name.sql.log");
 		push @seen, "$name: $text" if $text =~ /division by zero|does not exist|could not (open|read)|invalid page/;
-		push @seen, "$name ended: $text" if $reader{$name}->ended && $text !~ /terminat|shutting down|closed the connection|crash|recovery/;
+		push @seen, "$name ended: $text" if $reader{$name}->ended && $text !~ /terminat|shutting down|closed the connection|backend died|crash|recovery/;
 	}
 	ok(!@seen, $title) or diag(join("\n", @seen));
 	return;

@@ -1,0 +1,70 @@
+/*-------------------------------------------------------------------------
+ *
+ * leader.h
+ *	  A run in the leader's hands: for leader.c, and for check.c, which goes
+ *	  the same way without the end.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGTUNSYNC_LEADER_H
+#define PGTUNSYNC_LEADER_H
+
+#include "env_file.h"
+#include "outcome.h"
+#include "plan.h"
+#include "pool.h"
+#include "portability/instr_time.h"
+#include "run.h"
+#include "source.h"
+#include "ssh_config.h"
+#include "sync_config.h"
+#include "tunnel.h"
+
+typedef struct Run
+{
+	MemoryContext context;		/* the run's memory, source connection included */
+	RunShared  *shared;
+	RunRequest *request;
+	int64		id;				/* 0: no audit row yet */
+	instr_time	start;
+
+	EnvFile    *env;
+	SyncConfig *config;
+	SshRoute   *route;
+	int			local_port;
+	const char *remote_host;
+	int			remote_port;
+
+	Tunnel	   *tunnel;
+	Pool	   *pool;
+	SourceParams *params;
+	Source	   *control;
+	RunPlan    *plan;
+	Outcomes   *outcomes;
+	bool		committed;
+} Run;
+
+/* Transactions that leave the run's memory context in force. */
+extern void run_begin_transaction(Run *run);
+extern void run_commit_transaction(Run *run);
+
+/* The steps up to the plan, in this order; each raises what is wrong. */
+extern void run_read_env(Run *run);
+extern void run_check_destination(Run *run);
+extern void run_read_config(Run *run);
+extern void run_resolve_route(Run *run);
+extern void run_start_tunnel(Run *run, int sessions);
+extern void run_connect(Run *run);
+extern void run_make_plan(Run *run);
+
+/* Ends loaders, source and tunnel; the transaction is over. */
+extern void run_stop_children(Run *run);
+
+/* Texts for messages. */
+extern char *run_entrance_text(const Run *run);
+extern const char *run_jump_text(const Run *run);
+
+/* check.c: all steps, a report for each. */
+extern void run_check(Run *run);
+
+#endif							/* PGTUNSYNC_LEADER_H */
