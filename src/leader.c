@@ -731,6 +731,13 @@ run_commit(Run *run)
 
 	if (staged == NIL)
 		return;
+	if (error != NULL)
+	{
+		/* what the failed tables have left */
+		PushActiveSnapshot(GetTransactionSnapshot());
+		staging_drop_of_run(run->id, staged_heaps(staged));
+		PopActiveSnapshot();
+	}
 	report_phase(run, "SYNCING, checking and swapping");
 	replace_tables(staged, sequences, run->request->lock_timeout, awaiting_caller(run));
 	outcomes_write(run->outcomes, run->id, true);
@@ -811,7 +818,7 @@ write_failure(Run *run, const ErrorData *edata)
 
 	run_begin_transaction(run);
 	PushActiveSnapshot(GetTransactionSnapshot());
-	staging_drop_of_run(run->id);
+	staging_drop_of_run(run->id, NIL);
 	PopActiveSnapshot();
 	if (run->outcomes != NULL)
 		outcomes_write(run->outcomes, run->id, false);

@@ -77,6 +77,17 @@ staged_targets(const List *staged)
 	return oids;
 }
 
+List *
+staged_heaps(const List *staged)
+{
+	List	   *oids = NIL;
+	ListCell   *lc;
+
+	foreach(lc, staged)
+		oids = lappend_oid(oids, ((StagedTable *) lfirst(lc))->staging);
+	return oids;
+}
+
 static List *
 sequence_oids(const List *sequences)
 {

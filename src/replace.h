@@ -24,7 +24,8 @@
 extern void replace_tables(List *staged, List *sequences, int lock_timeout,
 						   const VirtualTransactionId *caller);
 
-/* The targets' OIDs. */
+/* The OIDs of the targets, and of their staging heaps. */
 extern List *staged_targets(const List *staged);
+extern List *staged_heaps(const List *staged);
 
 #endif							/* PGTUNSYNC_REPLACE_H */

@@ -431,7 +431,7 @@ staging_drop_leftovers(void)
 }
 
 void
-staging_drop_of_run(int64 run_id)
+staging_drop_of_run(int64 run_id, const List *keep)
 {
 	char		prefix[NAMEDATALEN];
 	ListCell   *lc;
@@ -441,7 +441,8 @@ staging_drop_of_run(int64 run_id)
 	{
 		Leftover   *leftover = lfirst(lc);
 
-		if (strncmp(NameStr(leftover->name), prefix, strlen(prefix)) != 0)
+		if (strncmp(NameStr(leftover->name), prefix, strlen(prefix)) != 0 ||
+			list_member_oid(keep, leftover->staging))
 			continue;
 		LockRelationOid(leftover->staging, AccessExclusiveLock);
 		drop_locked(leftover->staging);

@@ -37,7 +37,10 @@ extern void staging_drop(Oid staging);
  */
 extern int	staging_drop_leftovers(void);
 
-/* Drops all that one run has staged: its own clean-up, after its loaders have ended. */
-extern void staging_drop_of_run(int64 run_id);
+/*
+ * Drops all that one run has staged, but for the heaps in "keep": its own
+ * clean-up, after its loaders have ended.
+ */
+extern void staging_drop_of_run(int64 run_id, const List *keep);
 
 #endif							/* PGTUNSYNC_STAGING_H */

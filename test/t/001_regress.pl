@@ -23,7 +23,7 @@ foreach my $test (@tests)
 {
 	my $passed = system_log($ENV{PG_REGRESS}, '--inputdir', $top, '--outputdir', $output,
 		'--bindir', $node->config_data('--bindir'), '--host', $node->host,
-		'--port', $node->port, '--dbname', $test, '--load-extension', 'pgtunsync', $test) == 0;
+		'--port', $node->port, '--dbname', $test, $test) == 0;
 	ok($passed, $test);
 	diag(slurp_file("$output/regression.diffs"))
 	  if !$passed && -e "$output/regression.diffs";

@@ -75,7 +75,7 @@ sub right_or_refused
 		}
 		else
 		{
-			$w->check_refused($call, $before, message => [qr/\b$table\b/]);
+			$w->check_refused($call, $before, message => [qr/\b$table/]);
 		}
 	};
 	note(($call->{rc} eq '0' ? 'done: ' : 'refused: ') . ($call->{message} || ''));

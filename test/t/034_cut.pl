@@ -43,7 +43,7 @@ broken('the source terminates our sessions',
 	sub { $w->source_sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'pgtunsync/%'") });
 broken('the source cancels our statements',
 	sub { $w->source_sql("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'pgtunsync/%' AND state = 'active'"); $relay->set; },
-	sqlstate => '57014');
+	arguments => "on_error => 'abort'", sqlstate => '57014');
 broken('the source is restarted at once', sub { $w->source->stop('immediate'); $w->source->start });
 broken('the source is shut down', sub { $w->source->stop('fast') }, repair => sub { $w->source->start });
 broken('a relay on the way is killed', sub { $w->{relay}->stop; },
