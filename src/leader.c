@@ -619,7 +619,7 @@ submit_jobs(Run *run)
 		job.binary = table->binary;
 		job.columns = column_names(table);
 		job.partition_check = partition_check(table->relid);
-		pool_submit(run->pool, &job);
+		pool_submit(run->pool, &job, table->source_bytes);
 	}
 }
 

@@ -42,7 +42,7 @@ load_job_pack(StringInfo buf, const LoadJob *job)
 	pack_string(buf, job->partition_check);
 }
 
-LoadJob *
+static LoadJob *
 load_job_unpack(StringInfo buf)
 {
 	LoadJob    *job = palloc0(sizeof(LoadJob));
@@ -54,6 +54,33 @@ load_job_unpack(StringInfo buf)
 	job->columns = unpack_strings(buf);
 	job->partition_check = unpack_string(buf);
 	return job;
+}
+
+List *
+load_jobs_unpack(StringInfo buf)
+{
+	List	   *jobs = NIL;
+
+	while (buf->cursor < buf->len)
+		jobs = lappend(jobs, load_job_unpack(buf));
+	return jobs;
+}
+
+void
+load_failure_pack(StringInfo buf, const LoadFailure *failure)
+{
+	pack_int(buf, failure->index);
+	pack_int(buf, failure->source_gone);
+}
+
+LoadFailure
+load_failure_unpack(StringInfo buf)
+{
+	LoadFailure failure;
+
+	failure.index = unpack_int(buf);
+	failure.source_gone = unpack_int(buf);
+	return failure;
 }
 
 void

@@ -33,11 +33,11 @@ typedef struct LoaderShared
 /* Orders, leader to loader. */
 #define LOADER_ORDER_CONNECT	'C' /* LoaderConnect */
 #define LOADER_ORDER_SNAPSHOT	'S' /* string or NULL */
-#define LOADER_ORDER_LOAD		'L' /* LoadJob */
+#define LOADER_ORDER_LOAD		'L' /* List of LoadJob *: small tables come in batches */
 
 /* Reports, loader to leader, beside 'N'. */
 #define LOADER_REPORT_LOADED	'L' /* LoadResult */
-#define LOADER_REPORT_FAILED	'F' /* int: is the source connection gone?; an 'E' follows */
+#define LOADER_REPORT_FAILED	'F' /* LoadFailure; an 'E' follows */
 
 typedef struct LoaderConnect
 {
@@ -66,10 +66,18 @@ typedef struct LoadResult
 	double		seconds;
 } LoadResult;
 
+typedef struct LoadFailure
+{
+	int			index;
+	bool		source_gone;	/* the end of the run, not just of the table */
+} LoadFailure;
+
 extern void loader_connect_pack(StringInfo buf, const LoaderConnect *connect);
 extern LoaderConnect *loader_connect_unpack(StringInfo buf);
 extern void load_job_pack(StringInfo buf, const LoadJob *job);
-extern LoadJob *load_job_unpack(StringInfo buf);
+extern List *load_jobs_unpack(StringInfo buf);	/* to the end of the buffer */
+extern void load_failure_pack(StringInfo buf, const LoadFailure *failure);
+extern LoadFailure load_failure_unpack(StringInfo buf);
 extern void load_result_pack(StringInfo buf, const LoadResult *result);
 extern LoadResult load_result_unpack(StringInfo buf);
 

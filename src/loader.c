@@ -9,10 +9,13 @@
  *	  transaction 1		staging heap with toast table and empty indexes
  *	  transaction 2		COPY into it, build the indexes, ANALYZE
  *
- * and reports rows and bytes, or why it failed.  A failed table leaves its
- * staging heap to the leader and costs the connection to the source, whose
- * transaction is of no use in the middle of a COPY; the next table gets a new
- * one with the same snapshot.
+ * and reports rows and bytes, or why it failed.  Small tables come in batches:
+ * their COPYs travel to the source in one message, and their staging heaps share
+ * transaction 1.
+ *
+ * A failed table leaves its staging heap to the leader and costs the
+ * connection to the source, whose transaction is of no use in the middle of a
+ * COPY; the next table gets a new one with the same snapshot.
  *
  * The target itself is opened without a lock of our own.  The leader holds
  * ShareUpdateExclusiveLock on it, which keeps its definition as it is.  If we
@@ -35,11 +38,13 @@
 #include "postmaster/bgworker.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
+#include "storage/lmgr.h"
 #include "storage/proc.h"
 #include "storage/procsignal.h"
 #include "storage/shm_toc.h"
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -65,8 +70,14 @@ typedef struct Loader
 	MemoryContext source_context;	/* the connection */
 	SourceParams params;
 	char	   *snapshot;
-	bool		has_snapshot;	/* was the order given? */
 	Source	   *source;
+
+	/* the batch in hand */
+	int			njobs;
+	LoadJob   **jobs;
+	Oid		   *stagings;		/* InvalidOid: not created yet */
+	Oid			spoilt;			/* a staging heap of a failed attempt */
+	int			next;			/* the job at work */
 } Loader;
 
 PGDLLEXPORT void pgtunsync_loader_main(Datum arg);
@@ -152,20 +163,42 @@ open_target(Oid relid)
 	return target;
 }
 
-static Oid
-create_staging(Loader *loader, Oid relid)
+/*
+ * Frozen rows are seen even when their transaction is not: a staging heap that
+ * an attempt has begun to fill must not be filled again.
+ */
+static void
+drop_spoilt(Loader *loader)
 {
-	Relation	target;
-	Oid			staging;
-
+	if (!OidIsValid(loader->spoilt))
+		return;
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	target = open_target(relid);
-	staging = staging_create(target, loader->shared->run_id);
-	RelationClose(target);
+	LockRelationOid(loader->spoilt, AccessExclusiveLock);
+	staging_drop(loader->spoilt);
 	PopActiveSnapshot();
 	CommitTransactionCommand();
-	return staging;
+	loader->spoilt = InvalidOid;
+}
+
+/* Transaction 1, for jobs up to "last". */
+static void
+create_stagings(Loader *loader, int last)
+{
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	for (int i = loader->next; i < last; i++)
+	{
+		Relation	target;
+
+		if (OidIsValid(loader->stagings[i]))
+			continue;
+		target = open_target(loader->jobs[i]->relid);
+		loader->stagings[i] = staging_create(target, loader->shared->run_id);
+		RelationClose(target);
+	}
+	PopActiveSnapshot();
+	CommitTransactionCommand();
 }
 
 /* ANALYZE switches to the table's owner by itself. */
@@ -181,12 +214,18 @@ analyze_staging(Oid staging)
 	pfree(sql);
 }
 
+/*
+ * Transaction 2.  Its commit need not wait for the disk: the leader's last commit
+ * is written after it.
+ */
 static void
 fill_staging(Loader *loader, const LoadJob *job, Oid staging)
 {
 	Relation	target;
 
 	StartTransactionCommand();
+	(void) set_config_option("synchronous_commit", "off", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_LOCAL, true, 0, false);
 	PushActiveSnapshot(GetTransactionSnapshot());
 	target = open_target(job->relid);
 	load_rows(target, staging, job, loader->source, loader->shared);
@@ -198,9 +237,9 @@ fill_staging(Loader *loader, const LoadJob *job, Oid staging)
 }
 
 static void
-load_table(Loader *loader, const LoadJob *job)
+load_table(Loader *loader, const LoadJob *job, Oid staging)
 {
-	LoadResult	result = {.index = job->index};
+	LoadResult	result = {.index = job->index, .staging = staging};
 	StringInfoData buf;
 	instr_time	start;
 	instr_time	end;
@@ -208,10 +247,7 @@ load_table(Loader *loader, const LoadJob *job)
 	INSTR_TIME_SET_CURRENT(start);
 	pg_atomic_write_u64(&loader->shared->rows, 0);
 	pg_atomic_write_u64(&loader->shared->bytes, 0);
-	ready_source(loader);
-	source_copy_start(loader->source, job->copy_sql);
-	result.staging = create_staging(loader, job->relid);
-	fill_staging(loader, job, result.staging);
+	fill_staging(loader, job, staging);
 	INSTR_TIME_SET_CURRENT(end);
 	INSTR_TIME_SUBTRACT(end, start);
 
@@ -222,6 +258,38 @@ load_table(Loader *loader, const LoadJob *job)
 	initStringInfo(&buf);
 	load_result_pack(&buf, &result);
 	relay_send(LOADER_REPORT_LOADED, buf.data, buf.len);
+}
+
+/* The COPYs of some jobs as one message. */
+static char *
+joined_copies(const Loader *loader, int last)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	for (int i = loader->next; i < last; i++)
+		appendStringInfo(&sql, "%s%s", sql.len > 0 ? "; " : "", loader->jobs[i]->copy_sql);
+	return sql.data;
+}
+
+/* Loads up to "count" jobs from the next one on. */
+static void
+load_some(Loader *loader, int count)
+{
+	int			last = Min(loader->next + count, loader->njobs);
+	bool		several = last - loader->next > 1;
+
+	drop_spoilt(loader);
+	ready_source(loader);
+	source_copy_start(loader->source, joined_copies(loader, last));
+	create_stagings(loader, last);
+	while (loader->next < last)
+	{
+		load_table(loader, loader->jobs[loader->next], loader->stagings[loader->next]);
+		loader->next++;
+		if (several)
+			(void) source_copy_next(loader->source);
+	}
 }
 
 /* Is this the kind of error that ends the run, not just the table? */
@@ -235,32 +303,90 @@ source_is_gone(Loader *loader, const ErrorData *edata)
 		edata->sqlerrcode == ERRCODE_CRASH_SHUTDOWN ||
 		edata->sqlerrcode == ERRCODE_CANNOT_CONNECT_NOW)
 		return true;
-	/* without a snapshot to import, another transaction sees other rows */
-	if (loader->has_snapshot && loader->snapshot == NULL)
-		return true;
 	return loader->source == NULL ||
 		PQstatus(source_conn(loader->source)) != CONNECTION_OK;
 }
 
-/* Reports the error in hand; the loader lives on. */
-static void
-report_failure(Loader *loader)
+/* Leaves the error behind: transaction and connection are of no use any more. */
+static ErrorData *
+recover(Loader *loader, bool *source_gone)
 {
 	ErrorData  *edata;
-	StringInfoData buf;
 
-	HOLD_INTERRUPTS();
 	MemoryContextSwitchTo(loader->job_context);
 	edata = CopyErrorData();
 	FlushErrorState();
-	initStringInfo(&buf);
-	pq_sendbyte(&buf, source_is_gone(loader, edata));
+	*source_gone = source_is_gone(loader, edata);
 	AbortOutOfAnyTransaction();
 	MemoryContextSwitchTo(loader->job_context);
 	disconnect(loader);
+	return edata;
+}
+
+static void
+report_failure(Loader *loader, const ErrorData *edata, bool source_gone)
+{
+	LoadFailure failure = {
+		.index = loader->jobs[loader->next]->index,
+		.source_gone = source_gone
+	};
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	load_failure_pack(&buf, &failure);
 	relay_send(LOADER_REPORT_FAILED, buf.data, buf.len);
-	relay_send_error(edata);
-	RESUME_INTERRUPTS();
+	relay_send_error(unconstify(ErrorData *, edata));
+}
+
+/*
+ * Loads a batch.  A table that fails is reported, and the rest of the batch is
+ * tried one by one from there: that also tells which table it was when their
+ * common first steps failed.
+ */
+static void
+load_batch(Loader *loader, List *jobs)
+{
+	volatile int count = list_length(jobs);
+	volatile bool source_gone = false;
+	ListCell   *lc;
+
+	loader->njobs = 0;
+	loader->next = 0;
+	loader->jobs = palloc(sizeof(LoadJob *) * list_length(jobs));
+	loader->stagings = palloc0(sizeof(Oid) * list_length(jobs));
+	foreach(lc, jobs)
+		loader->jobs[loader->njobs++] = lfirst(lc);
+
+	loader->spoilt = InvalidOid;
+	while (loader->next < loader->njobs && !source_gone)
+	{
+		PG_TRY();
+		{
+			load_some(loader, count);
+		}
+		PG_CATCH();
+		{
+			bool		gone;
+			ErrorData  *edata;
+
+			HOLD_INTERRUPTS();
+			edata = recover(loader, &gone);
+			if (count == 1 || gone)
+			{
+				report_failure(loader, edata, gone);
+				loader->next++;
+			}
+			else
+			{
+				loader->spoilt = loader->stagings[loader->next];
+				loader->stagings[loader->next] = InvalidOid;
+			}
+			count = 1;
+			source_gone = gone;
+			RESUME_INTERRUPTS();
+		}
+		PG_END_TRY();
+	}
 }
 
 /* ---- orders ---- */
@@ -290,7 +416,6 @@ take_snapshot_order(Loader *loader, StringInfo body)
 	MemoryContext oldcontext = MemoryContextSwitchTo(loader->context);
 
 	loader->snapshot = unpack_string(body);
-	loader->has_snapshot = true;
 	MemoryContextSwitchTo(oldcontext);
 	if (loader->source != NULL)
 		begin_on_source(loader);
@@ -308,7 +433,7 @@ take_order(Loader *loader, char type, StringInfo body)
 			take_snapshot_order(loader, body);
 			break;
 		case LOADER_ORDER_LOAD:
-			load_table(loader, load_job_unpack(body));
+			load_batch(loader, load_jobs_unpack(body));
 			break;
 		default:
 			elog(ERROR, "unknown order %d", type);
@@ -351,14 +476,9 @@ obey(Loader *loader)
 		}
 		PG_CATCH();
 		{
-			if (type == LOADER_ORDER_LOAD)
-				report_failure(loader);
-			else
-			{
-				MemoryContextSwitchTo(loader->job_context);
-				FlushErrorState();
-				disconnect(loader);
-			}
+			MemoryContextSwitchTo(loader->job_context);
+			FlushErrorState();
+			disconnect(loader);
 		}
 		PG_END_TRY();
 		relay_flush();

@@ -4,9 +4,10 @@
  *	  The run's loaders, as the leader sees them.
  *
  * Each loader has a segment with two queues: orders go one way, reports and
- * errors come back the other.  The leader keeps the jobs; a loader has
- * one at a time, plus nothing, so that the largest table that waits always goes to the
- * first loader that is free.
+ * errors come back the other.  The leader keeps the jobs, and a loader that is
+ * free gets the largest that waits.  Small tables go out in batches: the
+ * round trip to the source, which costs more than their rows, is then paid once
+ * for all of them.
  *
  * A loader that ends while it has a job (somebody terminated it) is an error
  * of the run: what became of its table cannot be known.
@@ -15,7 +16,6 @@
  */
 #include "postgres.h"
 
-#include "libpq/pqformat.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/latch.h"
@@ -38,10 +38,9 @@ typedef struct Member
 	LoaderShared *shared;
 	shm_mq_handle *orders;
 	shm_mq_handle *reports;
-	bool		busy;
-	int			index;			/* the table it has */
+	int			busy;			/* how many tables it has */
 	bool		failing;		/* 'F' was read, the 'E' is to come */
-	bool		source_gone;
+	LoadFailure failure;
 	List	   *unsent;			/* of StringInfo: orders that did not fit yet */
 } Member;
 
@@ -50,17 +49,21 @@ struct Pool
 	MemoryContext context;
 	int			size;
 	Member	   *members;
-	List	   *jobs;			/* of StringInfo, packed, in order */
+	List	   *jobs;			/* of WaitingJob *, in order */
 	StringInfoData body;
 	bool		stopped;
 };
 
-/* A packed job that waits; its index is needed beside. */
+/* A packed job that waits. */
 typedef struct WaitingJob
 {
-	int			index;
+	double		bytes;			/* expected */
 	StringInfoData packed;
 } WaitingJob;
+
+/* A batch has so many tables at most, of so many expected bytes together. */
+#define BATCH_TABLES	32
+#define BATCH_BYTES		(1024.0 * 1024.0)
 
 static shm_mq *
 create_queue(shm_toc *toc, uint64 key)
@@ -213,12 +216,12 @@ pool_snapshot(Pool *pool, const char *snapshot)
 }
 
 void
-pool_submit(Pool *pool, const LoadJob *job)
+pool_submit(Pool *pool, const LoadJob *job, double bytes)
 {
 	MemoryContext oldcontext = MemoryContextSwitchTo(pool->context);
 	WaitingJob *waiting = palloc(sizeof(WaitingJob));
 
-	waiting->index = job->index;
+	waiting->bytes = bytes;
 	initStringInfo(&waiting->packed);
 	load_job_pack(&waiting->packed, job);
 	pool->jobs = lappend(pool->jobs, waiting);
@@ -231,31 +234,55 @@ pool_busy(const Pool *pool)
 	if (pool->jobs != NIL)
 		return true;
 	for (int i = 0; i < pool->size; i++)
-		if (pool->members[i].busy)
+		if (pool->members[i].busy > 0)
 			return true;
 	return false;
 }
 
-/* Gives each loader that has nothing to do the next job. */
+/*
+ * Takes the next job off the queue, and those after it that fit into one batch with it:
+ * no more than this loader's share of what is left.
+ */
+static int
+take_batch(Pool *pool, StringInfo batch)
+{
+	int			share = list_length(pool->jobs) / pool->size;
+	int			limit = Max(1, Min(share, BATCH_TABLES));
+	double		bytes = 0;
+	int			taken = 0;
+
+	while (pool->jobs != NIL && taken < limit)
+	{
+		WaitingJob *next = linitial(pool->jobs);
+
+		if (taken > 0 && bytes + next->bytes > BATCH_BYTES)
+			break;
+		bytes += next->bytes;
+		appendBinaryStringInfo(batch, next->packed.data, next->packed.len);
+		pool->jobs = list_delete_first(pool->jobs);
+		pfree(next->packed.data);
+		pfree(next);
+		taken++;
+	}
+	return taken;
+}
+
+/* Gives each loader that has nothing to do its next jobs. */
 static void
 dispatch(Pool *pool)
 {
 	for (int i = 0; i < pool->size; i++)
 	{
 		Member	   *member = &pool->members[i];
+		StringInfoData batch;
 
 		send_orders(member);
-		if (!member->busy && pool->jobs != NIL)
-		{
-			WaitingJob *next = linitial(pool->jobs);
-
-			order(pool, member, LOADER_ORDER_LOAD, next->packed.data, next->packed.len);
-			member->busy = true;
-			member->index = next->index;
-			pool->jobs = list_delete_first(pool->jobs);
-			pfree(next->packed.data);
-			pfree(next);
-		}
+		if (member->busy > 0 || pool->jobs == NIL)
+			continue;
+		initStringInfo(&batch);
+		member->busy = take_batch(pool, &batch);
+		order(pool, member, LOADER_ORDER_LOAD, batch.data, batch.len);
+		pfree(batch.data);
 	}
 }
 
@@ -272,23 +299,23 @@ handle_report(Pool *pool, Member *member, char type, PoolEvent *event)
 			event->type = POOL_LOADED;
 			event->result = load_result_unpack(&pool->body);
 			event->index = event->result.index;
-			member->busy = false;
+			member->busy--;
 			return true;
 		case LOADER_REPORT_FAILED:
 			member->failing = true;
-			member->source_gone = pq_getmsgbyte(&pool->body);
+			member->failure = load_failure_unpack(&pool->body);
 			return false;
 		case 'E':
 			/* an error outside a job: the loader ends by it */
 			if (!member->failing)
 				relay_throw_report(&pool->body, DEBUG5);
 			event->type = POOL_FAILED;
-			event->index = member->index;
-			event->source_gone = member->source_gone;
+			event->index = member->failure.index;
+			event->source_gone = member->failure.source_gone;
 			event->error = palloc0(sizeof(ErrorData));
 			relay_parse_report(&pool->body, event->error);
 			member->failing = false;
-			member->busy = false;
+			member->busy--;
 			return true;
 		default:
 			elog(ERROR, "unexpected message type %d from a loader", type);
@@ -310,7 +337,7 @@ poll_members(Pool *pool, PoolEvent *event)
 		while ((result = relay_receive(member->reports, &type, &pool->body)) == RELAY_MESSAGE)
 			if (handle_report(pool, member, type, event))
 				return true;
-		if (member->busy && (result == RELAY_CLOSED || !alive))
+		if (member->busy > 0 && (result == RELAY_CLOSED || !alive))
 			ereport(ERROR,
 					(errcode(ERRCODE_ADMIN_SHUTDOWN),
 					 errmsg("a loader ended unexpectedly"),

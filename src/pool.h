@@ -41,8 +41,11 @@ extern int	pool_size(const Pool *pool);
 extern void pool_connect(Pool *pool, const LoaderConnect *connect);
 extern void pool_snapshot(Pool *pool, const char *snapshot);
 
-/* Puts a job into the queue; it goes to the first loader that is free. */
-extern void pool_submit(Pool *pool, const LoadJob *job);
+/*
+ * Puts a job into the queue; it goes to the first loader that is free.  Jobs
+ * of few expected bytes travel together.
+ */
+extern void pool_submit(Pool *pool, const LoadJob *job, double bytes);
 
 /* Are there jobs that wait or run? */
 extern bool pool_busy(const Pool *pool);

@@ -55,7 +55,7 @@ both(q{CREATE EXTENSION citext; CREATE EXTENSION btree_gist; CREATE TABLE ci (k 
 	CREATE TABLE booked (room int, during int4range, EXCLUDE USING gist (room WITH =, during WITH &&))}) if $contrib;
 both('SET max_stack_depth = 100; CREATE TABLE chain_1 (id int PRIMARY KEY, v text);' . join '', map { "CREATE TABLE chain_$_ (id int PRIMARY KEY REFERENCES chain_" . ($_ - 1) . ', v text);' } 2 .. 120);
 both(q{CREATE TABLE late_unique (id int PRIMARY KEY DEFERRABLE INITIALLY DEFERRED, u int UNIQUE DEFERRABLE); CREATE TABLE excluded (a int, EXCLUDE USING btree (a WITH =)); CREATE TABLE checks (a int CHECK (a > 0), b int, CONSTRAINT ab CHECK (a < b) NO INHERIT)});
-$w->local_sql('ALTER TABLE not_valid ADD CONSTRAINT later FOREIGN KEY (id) REFERENCES bigs NOT VALID; ALTER TABLE checks ADD CONSTRAINT unchecked CHECK (b <> 7) NOT VALID');
+$w->local_sql('ALTER TABLE not_valid ADD CONSTRAINT later FOREIGN KEY (id) REFERENCES bigs NOT VALID; ALTER TABLE checks ADD CONSTRAINT unchecked CHECK (b <> 7000) NOT VALID');
 
 # rows with ids FROM … TO
 sub fill
@@ -117,24 +117,19 @@ my @orphans = (
 	[ 'quoted_refs', '"Other Schema"."Targets of ""keys"""', 'INSERT INTO quoted_refs VALUES (300)', 'Fk %s' ],
 	[ 'to_parted', 'parted', 'DELETE FROM parted WHERE id = 70', 'to_parted_id_fkey|parted_refs_p_fkey' ], [ 'parted_refs', 'parted', 'INSERT INTO parted_refs VALUES (1, 300, 1)', 'parted_refs_p_fkey' ], [ 'parted_self', 'parted_self', 'UPDATE parted_self SET up = 999 WHERE id = 80', 'parted_self_up_fkey' ], [ 'to_leaf', 'parted_1', 'INSERT INTO to_leaf VALUES (55)', 'to_leaf_id_fkey' ],
 	$contrib ? [ 'ci_refs', 'ci', "INSERT INTO ci_refs VALUES ('key 1')", 'ci_refs_k_fkey' ] : ());
-# one call for each would be slow: the source gets all orphans, each local key in turn is the only one left
-my $all = join('; ', map { $_->[2] } @orphans);
-$w->source_sql("SET session_replication_role = replica; BEGIN; $all; COMMIT");
+$w->source_sql('SET session_replication_role = replica; BEGIN; ' . join('; ', map { $_->[2] } @orphans) . '; COMMIT');
 my $before = $w->snapshot;
-my $run = $w->pull('', options => $path);
-isnt($run->{rc}, 0, 'orphans of every kind at once');
-is($run->{sqlstate}, '23503', 'are violations of foreign keys');
-like($run->{err}, qr/And \d+ more|${\$orphans[0][3]}/, 'which are told');
-$w->unchanged($before);
-$w->nothing_left;
-foreach my $orphan (@orphans)
+
+# an error names ten keys, so some are asked for at a time
+while (my @some = splice(@orphans, 0, 7))
 {
-	my ($child, $parent, undef, $key) = @$orphan;
-	my $call = $w->pull("'{" . join(',', map { s/"/\\"/gr } $child, $child eq $parent ? () : $parent) . "}'");
-	isnt($call->{rc}, 0, "$child and $parent");
-	like($call->{err}, qr/\b(?:$key)/, 'fail by the name of the key') or diag($call->{err});
+	my %tables = map { ($_->[0] => 1, $_->[1] => 1) } @some;
+	my $call = $w->pull('ARRAY[' . join(', ', map { "'$_'" } sort keys %tables) . ']');
+	is($call->{sqlstate}, '23503', 'orphans of ' . join(', ', sort keys %tables)) or diag($call->{err});
+	like($call->{err}, qr/"(?:$_->[3])"/, "key $_->[3] is named") foreach @some;
 }
 $w->unchanged($before);
+$w->nothing_left;
 $w->source_sql('SET session_replication_role = replica; TRUNCATE ' . join(', ', grep { !/^chain/ } split /\n/, $w->source_sql(q{SELECT format('%I.%I', n.nspname, relname) FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
 	WHERE relkind IN ('r', 'p') AND NOT relispartition AND nspname IN ('public', 'Other Schema') AND relname !~ '^chain'})) . ', chain_1 CASCADE; RESET session_replication_role; ' . fill(1, 90));
 
@@ -174,7 +169,7 @@ $w->refused("'secret_kinds'", 'orphans that row security hides from their owner'
 
 $w->source_sql('ALTER TABLE checks DROP CONSTRAINT checks_a_check; INSERT INTO checks VALUES (-1, 0)');
 $w->refused("'checks'", 'a CHECK', sqlstate => '23514', message => [qr/checks_a_check/]);
-$w->source_sql('DELETE FROM checks WHERE a < 0; INSERT INTO checks VALUES (1, 7)');
+$w->source_sql('DELETE FROM checks WHERE a < 0; INSERT INTO checks VALUES (1, 7000)');
 $w->refused("'checks'", 'a CHECK that is NOT VALID, for new rows', sqlstate => '23514', message => [qr/unchecked/]);
 $w->source_sql('ALTER TABLE late_unique DROP CONSTRAINT late_unique_u_key; INSERT INTO late_unique VALUES (1000, 5)');
 $w->refused("'late_unique'", 'a deferrable unique constraint', sqlstate => '23505', message => [ qr/late_unique_u_key|u\)=\(5/, qr/late_unique/ ]);
