@@ -11,7 +11,7 @@ DATA = $(filter-out sql/$(EXTENSION)--$(EXTVERSION).sql, $(wildcard sql/$(EXTENS
 DATA_built = sql/$(EXTENSION)--$(EXTVERSION).sql
 
 REGRESS = $(patsubst sql/test_%.sql,test_%,$(wildcard sql/test_*.sql))
-REGRESS_OPTS = --inputdir=. --load-extension=$(EXTENSION)
+REGRESS_OPTS = --inputdir=.
 
 PG_CONFIG ?= pg_config
 PG_CPPFLAGS = -I$(libpq_srcdir) $(shell pkg-config --cflags libssh2 yaml-0.1 2>/dev/null)

@@ -3,7 +3,11 @@
 
 -- a member of the extension, so that it goes with it; fails if anybody else has one by that name
 CREATE SCHEMA pgtunsync;
-COMMENT ON SCHEMA pgtunsync IS 'pgtunsync: functions, audit, and staging heaps while a pull runs';
+COMMENT ON SCHEMA pgtunsync IS 'pgtunsync: functions and audit';
+
+-- no grants: staging heaps belong to the owners of the tables, who must not reach them
+CREATE SCHEMA pgtunsync_staging;
+COMMENT ON SCHEMA pgtunsync_staging IS 'staging heaps of pgtunsync while a pull runs; empty at all other times';
 
 -- the audit: one row per run, one per table of a run
 

@@ -124,6 +124,21 @@ catalog_find_leaves(Catalog *catalog)
 	}
 }
 
+CatalogColumn *
+catalog_find_column(const CatalogRelation *relation, const char *name)
+{
+	ListCell   *lc;
+
+	foreach(lc, relation->columns)
+	{
+		CatalogColumn *column = lfirst(lc);
+
+		if (strcmp(column->name, name) == 0)
+			return column;
+	}
+	return NULL;
+}
+
 char *
 catalog_sql_identifier(const char *name)
 {

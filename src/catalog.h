@@ -42,6 +42,7 @@ typedef struct CatalogRelation
 	char		kind;			/* pg_class.relkind */
 	char		persistence;	/* pg_class.relpersistence */
 	bool		is_partition;
+	char	   *bound;			/* of a partition: "FOR VALUES …", as pg_get_expr() gives it */
 	struct CatalogRelation *parent; /* of a partition, if it was read */
 	List	   *leaves;			/* of a partitioned table: its lowest partitions */
 	bool		extension_member;	/* local: an extension made it */
@@ -82,6 +83,9 @@ extern void catalog_find_leaves(Catalog *catalog);
 extern CatalogRelation *catalog_find(const Catalog *catalog, const char *schema,
 									 const char *name);
 extern CatalogRelation *catalog_find_oid(const Catalog *catalog, Oid oid);
+
+/* The column of that name, or NULL. */
+extern CatalogColumn *catalog_find_column(const CatalogRelation *relation, const char *name);
 
 /*
  * Names for SQL that the source runs: always quoted, since its keywords need

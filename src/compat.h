@@ -212,4 +212,18 @@ compat_index_attoptions(Relation index)
 	} while (0)
 #endif
 
+/* 15 renamed it */
+#if PG_VERSION_NUM >= 150000
+#define compat_parse_analyze(stmt, sql) parse_analyze_fixedparams(stmt, sql, NULL, 0, NULL)
+#else
+#define compat_parse_analyze(stmt, sql) parse_analyze(stmt, sql, NULL, 0, NULL)
+#endif
+
+/* 18 no longer asks whether a plan runs once */
+#if PG_VERSION_NUM >= 180000
+#define compat_executor_run(desc, count) ExecutorRun(desc, ForwardScanDirection, count)
+#else
+#define compat_executor_run(desc, count) ExecutorRun(desc, ForwardScanDirection, count, true)
+#endif
+
 #endif							/* PGTUNSYNC_COMPAT_H */

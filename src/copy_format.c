@@ -121,39 +121,73 @@ copy_column_binary(const CatalogColumn *source, const CatalogColumn *local,
 	return is_stable_type(typid) && !differs_in_meaning(typid, source_version);
 }
 
+/* Is a plain COPY of the table the same? */
+static bool
+is_plain(const CopyQuery *query)
+{
+	ListCell   *lc;
+
+	foreach(lc, query->columns)
+	{
+		if (((CatalogColumn *) lfirst(lc))->generated)
+			return false;
+	}
+	return query->source->kind == RELKIND_RELATION && query->columns != NIL &&
+		query->condition == NULL;
+}
+
+static void
+append_columns(StringInfo buf, const CopyQuery *query)
+{
+	const char *separator = "";
+	ListCell   *lc;
+
+	foreach(lc, query->columns)
+	{
+		CatalogColumn *column = lfirst(lc);
+
+		appendStringInfo(buf, "%s%s", separator, catalog_sql_identifier(column->name));
+		separator = ", ";
+	}
+}
+
+/* Without its children, unless these are its partitions. */
+static void
+append_select(StringInfo buf, const CopyQuery *query, const char *table)
+{
+	appendStringInfoString(buf, "SELECT ");
+	append_columns(buf, query);
+	appendStringInfo(buf, " FROM %s%s",
+					 query->source->kind == RELKIND_PARTITIONED_TABLE ? "" : "ONLY ", table);
+	if (query->condition != NULL)
+		appendStringInfo(buf, " WHERE %s", query->condition);
+}
+
 /*
  * A plain COPY of the table is the fastest on the source and never includes
  * children, but it names no generated column and not "no column at all".  A
  * partitioned table has its rows in its partitions.
  */
 char *
-copy_statement(const CatalogRelation *source, List *columns, bool binary)
+copy_statement(const CopyQuery *query)
 {
-	char	   *table = catalog_sql_name(source->schema, source->name);
-	bool		plain = source->kind == RELKIND_RELATION && columns != NIL;
-	StringInfoData names;
+	char	   *table = catalog_sql_name(query->source->schema, query->source->name);
 	StringInfoData sql;
-	ListCell   *lc;
-
-	initStringInfo(&names);
-	foreach(lc, columns)
-	{
-		CatalogColumn *column = lfirst(lc);
-
-		if (column->generated)
-			plain = false;
-		appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "",
-						 catalog_sql_identifier(column->name));
-	}
 
 	initStringInfo(&sql);
-	if (plain)
-		appendStringInfo(&sql, "COPY %s (%s) TO STDOUT", table, names.data);
+	appendStringInfoString(&sql, "COPY ");
+	if (is_plain(query))
+	{
+		appendStringInfo(&sql, "%s (", table);
+		append_columns(&sql, query);
+	}
 	else
-		appendStringInfo(&sql, "COPY (SELECT %s%sFROM %s%s) TO STDOUT",
-						 names.data, columns != NIL ? " " : "",
-						 source->kind == RELKIND_PARTITIONED_TABLE ? "" : "ONLY ", table);
-	if (binary)
+	{
+		appendStringInfoChar(&sql, '(');
+		append_select(&sql, query, table);
+	}
+	appendStringInfoString(&sql, ") TO STDOUT");
+	if (query->binary)
 		appendStringInfoString(&sql, " (FORMAT binary)");
 	return sql.data;
 }

@@ -17,7 +17,16 @@
 extern bool copy_column_binary(const CatalogColumn *source, const CatalogColumn *local,
 							   int source_version);
 
-/* COPY … TO STDOUT of these columns (CatalogColumn * of the source, in order). */
-extern char *copy_statement(const CatalogRelation *source, List *columns, bool binary);
+/* What the source is asked for. */
+typedef struct CopyQuery
+{
+	const CatalogRelation *source;
+	List	   *columns;		/* of CatalogColumn * of the source, in order */
+	const char *condition;		/* SQL over its rows, or NULL */
+	bool		binary;
+} CopyQuery;
+
+/* COPY … TO STDOUT */
+extern char *copy_statement(const CopyQuery *query);
 
 #endif							/* PGTUNSYNC_COPY_FORMAT_H */

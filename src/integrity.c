@@ -17,9 +17,8 @@
  * where it is checked; a partitioned table that is referenced is read as
  * all of its leaves.
  *
- * Comparing keys can run code of users: a cast that one of them made for a
- * type of theirs.  Built-in types cannot; for all else the query runs as the
- * referencing table's owner (see check_as()).
+ * The queries run as superuser over tables of others; guarded_query.c sees to it
+ * that nothing of theirs runs along.
  *
  *-------------------------------------------------------------------------
  */
@@ -28,14 +27,12 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
-#include "access/transam.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
@@ -47,8 +44,8 @@
 #include "utils/syscache.h"
 
 #include "compat.h"
+#include "guarded_query.h"
 #include "integrity.h"
-#include "owner.h"
 #include "pgtunsync.h"
 
 /* how many keys an error shows */
@@ -74,7 +71,7 @@ typedef struct ForeignKey
 typedef struct Violation
 {
 	ForeignKey *key;
-	uint64		count;
+	char	   *count;
 	char	   *samples;
 } Violation;
 
@@ -238,6 +235,7 @@ static void
 append_referenced(StringInfo sql, HTAB *staged, const ForeignKey *key)
 {
 	ListCell   *lc;
+	List	   *leaves;
 	const char *separator = "";
 
 	if (get_rel_relkind(key->pk_relid) != RELKIND_PARTITIONED_TABLE)
@@ -245,8 +243,11 @@ append_referenced(StringInfo sql, HTAB *staged, const ForeignKey *key)
 		appendStringInfo(sql, "ONLY %s pk", qualified_name(future_rows(staged, key->pk_relid)));
 		return;
 	}
+	leaves = leaves_of(key->pk_relid);
+	if (leaves == NIL)
+		leaves = list_make1_oid(key->pk_relid); /* reads no row */
 	appendStringInfoChar(sql, '(');
-	foreach(lc, leaves_of(key->pk_relid))
+	foreach(lc, leaves)
 	{
 		appendStringInfo(sql, "%sSELECT ", separator);
 		for (int i = 0; i < key->nkeys; i++)
@@ -318,13 +319,16 @@ append_comparison(StringInfo sql, const ForeignKey *key, int i)
 	ReleaseSysCache(tuple);
 }
 
-/* MATCH SIMPLE: all columns set; MATCH FULL: any (a mixed key is never found). */
+/*
+ * MATCH SIMPLE: all columns set; MATCH FULL: any (a mixed key is never found).
+ * Not IS NOT NULL, which looks into composite values.
+ */
 static void
 append_is_reference(StringInfo sql, const ForeignKey *key)
 {
 	appendStringInfoChar(sql, '(');
 	for (int i = 0; i < key->nkeys; i++)
-		appendStringInfo(sql, "%sfk.%s IS NOT NULL",
+		appendStringInfo(sql, "%sfk.%s IS DISTINCT FROM NULL",
 						 i == 0 ? "" : key->match_full ? " OR " : " AND ",
 						 column_name(key->fk_relid, key->fk_attnums[i]));
 	appendStringInfoChar(sql, ')');
@@ -353,9 +357,9 @@ orphans_clause(HTAB *staged, const ForeignKey *key)
 	return sql.data;
 }
 
-/* (a, b) = (1, 2), (3, 4): as RI errors show keys. */
+/* (a, b)=(1, 2), (3, 4): as RI errors show keys. */
 static char *
-describe_samples(const ForeignKey *key)
+describe_samples(const ForeignKey *key, const GuardedRows *rows)
 {
 	StringInfoData text;
 
@@ -365,15 +369,12 @@ describe_samples(const ForeignKey *key)
 		appendStringInfo(&text, "%s%s", i ? ", " : "",
 						 get_attname(key->fk_relid, key->fk_attnums[i], false));
 	appendStringInfoString(&text, ")=");
-	for (uint64 row = 0; row < SPI_processed; row++)
+	for (int row = 0; row < rows->nrows; row++)
 	{
 		appendStringInfoString(&text, row ? ", (" : "(");
 		for (int i = 0; i < key->nkeys; i++)
-		{
-			char	   *value = SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, i + 1);
-
-			appendStringInfo(&text, "%s%s", i ? ", " : "", value ? value : "null");
-		}
+			appendStringInfo(&text, "%s%s", i ? ", " : "",
+							 rows->values[row][i] ? rows->values[row][i] : "null");
 		appendStringInfoChar(&text, ')');
 	}
 	return text.data;
@@ -381,29 +382,13 @@ describe_samples(const ForeignKey *key)
 
 /* ---- running it ---- */
 
-static bool
-has_user_type(Oid relid, const AttrNumber *attnums, int n)
-{
-	for (int i = 0; i < n; i++)
-		if (getBaseType(get_atttype(relid, attnums[i])) >= FirstNormalObjectId)
-			return true;
-	return false;
-}
-
-/*
- * As whom to compare the keys: as superuser when all types are built in, so
- * that nothing of a user's can run; else as the owner of the referencing table.
- */
+/* The referencing table's owner. */
 static Oid
-check_as(const ForeignKey *key)
+key_owner(const ForeignKey *key)
 {
-	HeapTuple	tuple;
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(key->fk_relid));
 	Oid			owner;
 
-	if (!has_user_type(key->fk_relid, key->fk_attnums, key->nkeys) &&
-		!has_user_type(key->pk_relid, key->pk_attnums, key->nkeys))
-		return InvalidOid;
-	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(key->fk_relid));
 	if (!HeapTupleIsValid(tuple))
 		elog(ERROR, "cache lookup failed for relation %u", key->fk_relid);
 	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
@@ -411,15 +396,19 @@ check_as(const ForeignKey *key)
 	return owner;
 }
 
-/*
- * Executes a query in SPI.  The planner must expect all rows, not the first
- * few, so there is no LIMIT: SPI stops after max_rows by itself.
- */
-static void
-query(const char *sql, uint64 max_rows)
+/* The relations that the query reads. */
+static List *
+key_relations(HTAB *staged, const ForeignKey *key)
 {
-	if (SPI_execute(sql, true, max_rows) != SPI_OK_SELECT)
-		elog(ERROR, "foreign key check failed");
+	List	   *relids = list_make1_oid(future_rows(staged, key->fk_relid));
+	List	   *leaves = leaves_of(key->pk_relid);
+	ListCell   *lc;
+
+	if (leaves == NIL)
+		relids = lappend_oid(relids, key->pk_relid);
+	foreach(lc, leaves)
+		relids = lappend_oid(relids, future_rows(staged, lfirst_oid(lc)));
+	return relids;
 }
 
 /* The key's columns of the referencing side. */
@@ -435,44 +424,29 @@ key_columns(const ForeignKey *key)
 	return text.data;
 }
 
-/* Looks for orphans of one key; NULL if there are none. */
-static Violation *
-find_violation(HTAB *staged, ForeignKey *key)
-{
-	MemoryContext result_context = CurrentMemoryContext;
-	char	   *orphans = orphans_clause(staged, key);
-	Violation  *violation = NULL;
-
-	SPI_connect();
-	query(psprintf("SELECT%s", orphans), 1);
-	if (SPI_processed > 0)
-	{
-		bool		isnull;
-
-		query(psprintf("SELECT DISTINCT %s%s", key_columns(key), orphans), SAMPLE_KEYS);
-		violation = MemoryContextAllocZero(result_context, sizeof(Violation));
-		violation->key = key;
-		violation->samples = MemoryContextStrdup(result_context, describe_samples(key));
-		query(psprintf("SELECT pg_catalog.count(*)%s", orphans), 0);
-		violation->count = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0],
-													   SPI_tuptable->tupdesc, 1, &isnull));
-	}
-	SPI_finish();
-	return violation;
-}
-
+/*
+ * Looks for orphans of one key; NULL if there are none.  The planner must
+ * expect all rows, not the first few, so there is no LIMIT: the executor stops
+ * by itself.
+ */
 static Violation *
 check_key(HTAB *staged, ForeignKey *key)
 {
-	Oid			owner = check_as(key);
-	OwnerContext context;
+	char	   *orphans = orphans_clause(staged, key);
+	List	   *relids = key_relations(staged, key);
+	Oid			owner = key_owner(key);
 	Violation  *violation;
+	GuardedRows *rows;
 
-	if (!OidIsValid(owner))
-		return find_violation(staged, key);
-	owner_enter(&context, owner);
-	violation = find_violation(staged, key);
-	owner_leave(&context);
+	if (guarded_query(psprintf("SELECT 1%s", orphans), relids, owner, 1)->nrows == 0)
+		return NULL;
+	violation = palloc0(sizeof(Violation));
+	violation->key = key;
+	rows = guarded_query(psprintf("SELECT DISTINCT %s%s", key_columns(key), orphans),
+						 relids, owner, SAMPLE_KEYS);
+	violation->samples = describe_samples(key, rows);
+	rows = guarded_query(psprintf("SELECT pg_catalog.count(*)%s", orphans), relids, owner, 0);
+	violation->count = rows->values[0][0];
 	return violation;
 }
 
@@ -483,9 +457,9 @@ append_violation(StringInfo detail, const Violation *violation)
 {
 	const ForeignKey *key = violation->key;
 
-	appendStringInfo(detail, "%sKey \"%s\": " UINT64_FORMAT " %s of \"%s\" without a match in \"%s\", such as %s.",
+	appendStringInfo(detail, "%sKey \"%s\": %s %s of \"%s\" without a match in \"%s\", such as %s.",
 					 detail->len > 0 ? "\n" : "",
-					 key->name, violation->count, violation->count == 1 ? "row" : "rows",
+					 key->name, violation->count, strcmp(violation->count, "1") == 0 ? "row" : "rows",
 					 get_rel_name(key->fk_relid), get_rel_name(key->pk_relid),
 					 violation->samples);
 }

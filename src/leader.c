@@ -66,6 +66,7 @@
 #include "compat.h"
 #include "destination.h"
 #include "leader.h"
+#include "local_catalog.h"
 #include "locking.h"
 #include "pgtunsync.h"
 #include "published.h"
@@ -429,7 +430,8 @@ columns_unchanged(Relation rel, const TablePlan *table)
 			return false;
 		attr = TupleDescAttr(desc, column->attnum - 1);
 		if (attr->attisdropped || attr->attgenerated ||
-			strcmp(NameStr(attr->attname), column->name) != 0)
+			strcmp(NameStr(attr->attname), column->name) != 0 ||
+			strcmp(local_type_text(attr->atttypid, attr->atttypmod), column->local_type) != 0)
 			return false;
 	}
 	return true;
@@ -687,6 +689,7 @@ run_load(Run *run)
 	}
 	plan_check_rewritten(run->plan, run->control);
 	run_report_refused(run);
+	outcomes_fail_wholes(run->outcomes);
 }
 
 /* ---- TEARDOWN ---- */
@@ -749,24 +752,52 @@ run_commit(Run *run)
 	RESUME_INTERRUPTS();
 }
 
-/* What comes after the commit: none of it can undo the run any more. */
 static void
-run_after_commit(Run *run)
+tell_totals(Run *run)
 {
 	const AuditTotals *totals = outcomes_totals(run->outcomes);
-	List	   *targets = staged_targets(outcomes_staged(run->outcomes));
 	instr_time	end;
 
 	INSTR_TIME_SET_CURRENT(end);
 	INSTR_TIME_SUBTRACT(end, run->start);
-	report_phase(run, "DONE, statistics and materialized views");
-	aftermath_analyze(targets);
-	aftermath_matviews(targets, run->request->refresh, run->request->role);
-	MemoryContextSwitchTo(run->context);
 	ereport(NOTICE,
 			(errmsg("run " INT64_FORMAT ": %d %s replaced, " INT64_FORMAT " rows, %s in %.1f s",
 					run->id, totals->tables, totals->tables == 1 ? "table" : "tables",
 					totals->rows, outcome_size_text(totals->bytes), INSTR_TIME_GET_DOUBLE(end))));
+	relay_flush();
+}
+
+/*
+ * What comes after the commit: none of it can undo the run any more, so that an
+ * error is only worth a WARNING.
+ */
+static void
+run_after_commit(Run *run)
+{
+	List	   *targets = staged_targets(outcomes_staged(run->outcomes));
+
+	tell_totals(run);
+	report_phase(run, "DONE, statistics and materialized views");
+	PG_TRY();
+	{
+		aftermath_analyze(targets);
+		aftermath_matviews(targets, run->request->refresh, run->request->role);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *edata;
+
+		MemoryContextSwitchTo(run->context);
+		edata = CopyErrorData();
+		FlushErrorState();
+		AbortOutOfAnyTransaction();
+		ereport(WARNING,
+				(errcode(edata->sqlerrcode),
+				 errmsg("the tables were replaced, but not all that should follow was done: %s",
+						edata->message)));
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(run->context);
 }
 
 /* ---- the run ---- */

@@ -23,6 +23,7 @@
 #include "catalog/pg_namespace.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
@@ -69,6 +70,19 @@ is_wanted(Form_pg_class form, List *namespaces)
 	}
 }
 
+/* "FOR VALUES …"; there are no columns in it, so no relation is opened for it. */
+static char *
+partition_bound(HeapTuple tuple)
+{
+	bool		isnull;
+	Datum		bound = SysCacheGetAttr(RELOID, tuple, Anum_pg_class_relpartbound, &isnull);
+
+	if (isnull)
+		return NULL;
+	return TextDatumGetCString(DirectFunctionCall2(pg_get_expr, bound,
+												   ObjectIdGetDatum(InvalidOid)));
+}
+
 static void
 read_relations(Catalog *catalog, List *schemas)
 {
@@ -93,6 +107,8 @@ read_relations(Catalog *catalog, List *schemas)
 		relation->kind = form->relkind;
 		relation->persistence = form->relpersistence;
 		relation->is_partition = form->relispartition;
+		if (form->relispartition)
+			relation->bound = partition_bound(tuple);
 		(void) catalog_add(catalog, relation);
 	}
 	systable_endscan(scan);
@@ -158,8 +174,8 @@ local_catalog_read(List *schemas)
 /* ---- columns and sequences ---- */
 
 /* As format_type() gives it with search_path = pg_catalog. */
-static char *
-type_text(Oid typid, int32 typmod)
+char *
+local_type_text(Oid typid, int32 typmod)
 {
 	char	   *text = format_type_extended(typid, typmod,
 											FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY);
@@ -197,7 +213,7 @@ read_columns(Relation pg_attribute, CatalogRelation *relation)
 		column = palloc0(sizeof(CatalogColumn));
 		column->name = pstrdup(NameStr(att->attname));
 		column->attnum = att->attnum;
-		column->type = type_text(att->atttypid, att->atttypmod);
+		column->type = local_type_text(att->atttypid, att->atttypmod);
 		column->typid = att->atttypid;
 		column->base_typid = getBaseType(att->atttypid);
 		column->generated = att->attgenerated != '\0';

@@ -16,4 +16,7 @@ extern Catalog *local_catalog_read(List *schemas);
 /* Reads columns and owned sequences of these relations. */
 extern void local_catalog_details(List *relations);
 
+/* A type as CatalogColumn.type has it. */
+extern char *local_type_text(Oid typid, int32 typmod);
+
 #endif							/* PGTUNSYNC_LOCAL_CATALOG_H */

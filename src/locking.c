@@ -222,7 +222,7 @@ lock_all(const List *relids, LOCKMODE mode, instr_time since, double budget_ms)
 /* One attempt, inside its subtransaction. */
 static void
 attempt(const List *targets, const List *sequences,
-		void (*check) (void *arg), void *arg)
+		void (*check) (void *arg), void (*swap) (void *arg), void *arg)
 {
 	instr_time	start;
 	double		budget = ATTEMPT_BUDGET + 0.1 * list_length(targets);
@@ -232,18 +232,35 @@ attempt(const List *targets, const List *sequences,
 		/* only writers wait here */
 		INSTR_TIME_SET_CURRENT(start);
 		lock_all(targets, ExclusiveLock, start, 10 * budget);
-		session_set_int("lock_timeout", 0);
 		check(arg);
 	}
 	INSTR_TIME_SET_CURRENT(start);
 	lock_all(sequences, ShareRowExclusiveLock, start, budget);
 	lock_all(targets, AccessExclusiveLock, start, budget);
+
+	/*
+	 * A catalog row may still be in the hands of another transaction, that of a
+	 * GRANT for example, which locks no table: not waited for with everything
+	 * locked.
+	 */
+	session_set_int("lock_timeout", ATTEMPT_BUDGET);
+	swap(arg);
+}
+
+/* Was somebody in the way who will be gone? */
+static bool
+is_passing(const ErrorData *edata)
+{
+	return edata->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ||
+		edata->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED ||
+		(edata->sqlerrcode == ERRCODE_INTERNAL_ERROR && edata->message != NULL &&
+		 strcmp(edata->message, "tuple concurrently updated") == 0);
 }
 
 /* True if the attempt got everything; its locks then belong to the transaction. */
 static bool
 try_attempt(const List *targets, const List *sequences,
-			void (*check) (void *arg), void *arg)
+			void (*check) (void *arg), void (*swap) (void *arg), void *arg)
 {
 	MemoryContext oldcontext = CurrentMemoryContext;
 	ResourceOwner oldowner = CurrentResourceOwner;
@@ -253,17 +270,19 @@ try_attempt(const List *targets, const List *sequences,
 	MemoryContextSwitchTo(oldcontext);
 	PG_TRY();
 	{
-		attempt(targets, sequences, check, arg);
+		attempt(targets, sequences, check, swap, arg);
 		ReleaseCurrentSubTransaction();
 		got = true;
 	}
 	PG_CATCH();
 	{
-		int			code = geterrcode();
+		ErrorData  *edata;
 
-		if (code != ERRCODE_LOCK_NOT_AVAILABLE && code != ERRCODE_T_R_DEADLOCK_DETECTED)
-			PG_RE_THROW();
 		MemoryContextSwitchTo(oldcontext);
+		edata = CopyErrorData();
+		if (!is_passing(edata))
+			PG_RE_THROW();
+		FreeErrorData(edata);
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
 	}
@@ -285,15 +304,15 @@ pause_ms(long ms)
 }
 
 void
-lock_for_swap(const List *targets, const List *sequences, int timeout_ms,
+lock_and_swap(const List *targets, const List *sequences, int timeout_ms,
 			  const VirtualTransactionId *caller,
-			  void (*check) (void *arg), void *arg)
+			  void (*check) (void *arg), void (*swap) (void *arg), void *arg)
 {
 	List	   *in_order = sorted(targets);
 	instr_time	start;
 
 	INSTR_TIME_SET_CURRENT(start);
-	for (int tries = 1; !try_attempt(in_order, sequences, check, arg); tries++)
+	for (int tries = 1; !try_attempt(in_order, sequences, check, swap, arg); tries++)
 	{
 		lock_check_caller(targets, caller);
 		if (elapsed_ms(start) > timeout_ms)

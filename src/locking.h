@@ -36,12 +36,14 @@ extern void lock_check_caller(const List *targets, const VirtualTransactionId *c
 
 /*
  * Runs check(arg) while nobody can write to the targets, then gets
- * AccessExclusiveLock on targets and sequences (ShareRowExclusiveLock) in short attempts, so
- * that readers never queue for long.  check may be NULL.  LOCK_NOT_AVAILABLE
+ * AccessExclusiveLock on targets and ShareRowExclusiveLock on sequences, and
+ * runs swap(arg) with them: all in short attempts, so that readers never queue
+ * for long.  An attempt that would have to wait is undone as a whole and made
+ * again; check (may be NULL) and swap must stand that.  LOCK_NOT_AVAILABLE
  * after timeout_ms.
  */
-extern void lock_for_swap(const List *targets, const List *sequences, int timeout_ms,
+extern void lock_and_swap(const List *targets, const List *sequences, int timeout_ms,
 						  const VirtualTransactionId *caller,
-						  void (*check) (void *arg), void *arg);
+						  void (*check) (void *arg), void (*swap) (void *arg), void *arg);
 
 #endif							/* PGTUNSYNC_LOCKING_H */

@@ -129,6 +129,34 @@ outcome_refused(Outcomes *outcomes, const TablePlan *table)
 	return true;
 }
 
+/* Fails all parts of the table that this one is a part of. */
+static void
+fail_parts(Outcomes *outcomes, const Outcome *failed)
+{
+	for (int i = 0; i < outcomes->n; i++)
+	{
+		Outcome    *part = &outcomes->tables[i];
+
+		if (part->plan->whole != failed->plan->whole || part->error != NULL)
+			continue;
+		part->loaded = false;
+		part->sqlerrcode = failed->sqlerrcode;
+		part->error = psprintf("table %s is left as it is, as another partition of the same table failed: %s",
+							   part->plan->display, failed->plan->display);
+		ereport(WARNING, (errcode(part->sqlerrcode), errmsg("%s", part->error)));
+	}
+}
+
+void
+outcomes_fail_wholes(Outcomes *outcomes)
+{
+	for (int i = 0; i < outcomes->n; i++)
+	{
+		if (outcomes->tables[i].error != NULL && OidIsValid(outcomes->tables[i].plan->whole))
+			fail_parts(outcomes, &outcomes->tables[i]);
+	}
+}
+
 Oid
 outcome_staging(const Outcomes *outcomes, int index)
 {

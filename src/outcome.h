@@ -25,6 +25,12 @@ extern void outcome_failed(Outcomes *outcomes, int index, const ErrorData *error
 /* A table that its plan refuses; true when that is news. */
 extern bool outcome_refused(Outcomes *outcomes, const TablePlan *table);
 
+/*
+ * After the load: partitions that stand or fall together fail when one of them
+ * has.  Tells the caller by a WARNING for each table.
+ */
+extern void outcomes_fail_wholes(Outcomes *outcomes);
+
 /* Its staging heap, or InvalidOid. */
 extern Oid	outcome_staging(const Outcomes *outcomes, int index);
 

@@ -10,6 +10,7 @@
 #define PGTUNSYNC_H
 
 #define PGTUNSYNC_SCHEMA	"pgtunsync"
+#define PGTUNSYNC_STAGING	"pgtunsync_staging"	/* schema: nobody may look into it */
 #define PGTUNSYNC_LIBRARY	"pgtunsync"
 
 /* settings (pgtunsync.c); times in milliseconds */

@@ -521,6 +521,8 @@ begin_table(const Planner *planner, const Choice *choice, int index)
 	table->source_rows = -1;
 	if (choice->local != NULL)
 		table->relid = table->grants = choice->local->oid;
+	if (choice->root != NULL)
+		table->whole = choice->root->oid;
 	if (choice->source != NULL)
 		estimate(table, choice->source);
 	if (choice->message != NULL)
@@ -534,20 +536,127 @@ begin_table(const Planner *planner, const Choice *choice, int index)
 	return table;
 }
 
+/* The condition for the rows of a partition, whose columns the source must have. */
+static char *
+map_condition(TablePlan *table, const Choice *choice)
+{
+	PartitionCondition *condition = partition_map_find(choice->map, choice->local);
+	List	   *lacking = NIL;
+	ListCell   *lc;
+
+	foreach(lc, condition->columns)
+	{
+		CatalogColumn *column = catalog_find_column(choice->source, lfirst(lc));
+
+		if (column == NULL || !(column->readable || choice->source->readable))
+			lacking = lappend(lacking, lfirst(lc));
+	}
+	if (lacking != NIL && table->message == NULL)
+		fail(table, ERRCODE_UNDEFINED_COLUMN,
+			 psprintf("cannot pull %s: the source has no column for its partition key, or it may not be read",
+					  table->display),
+			 psprintf("Its rows are chosen by: %s.", condition->sql), NULL);
+	return condition->sql;
+}
+
 /* The rest, once the columns are known. */
 static void
 finish_table(Planner *planner, TablePlan *table, const Choice *choice)
 {
 	List	   *travel = match_columns(table, choice, source_version(planner->control));
+	CopyQuery	query = {choice->source, travel};
 
+	if (choice->map != NULL)
+		query.condition = map_condition(table, choice);
 	if (table->message == NULL)
 		check_column_rights(table, choice->source, travel);
 	if (table->message != NULL)
 		return;
 	refuse_masked(planner->config, table);
-	table->copy_sql = copy_statement(choice->source, travel, table->binary);
+	query.binary = table->binary;
+	table->copy_sql = copy_statement(&query);
 	match_sequences(planner, table, choice, travel);
 	tell_differences(table);
+}
+
+/* ---- partitions ---- */
+
+/* All tables that are parts of one fail when one of them does. */
+static void
+fail_wholes(List *tables)
+{
+	ListCell   *lc;
+	ListCell   *lc_part;
+
+	foreach(lc, tables)
+	{
+		TablePlan  *table = lfirst(lc);
+
+		if (table->message == NULL || !OidIsValid(table->whole))
+			continue;
+		foreach(lc_part, tables)
+		{
+			TablePlan  *part = lfirst(lc_part);
+
+			if (part->whole == table->whole && part->message == NULL)
+				fail(part, table->sqlerrcode,
+					 psprintf("table %s is left as it is, as another partition of the same table fails: %s",
+							  part->display, table->display), NULL, NULL);
+		}
+	}
+}
+
+/* Fails all partitions of a map if there are rows that none of them takes. */
+static void
+check_rest(Planner *planner, const PartitionMap *map, List *tables)
+{
+	char	   *rest = partition_map_rest(map);
+	char	   *display = selection_display(planner->request, planner->local, planner->source,
+											map->local->schema, map->local->name);
+	ErrorData  *error = NULL;
+	double		count = 0;
+	ListCell   *lc;
+
+	if (rest != NULL)
+		error = source_catalog_count(planner->control, map->source, rest, &count);
+	if (count == 0 && error == NULL)
+		return;
+	foreach(lc, tables)
+	{
+		TablePlan  *table = lfirst(lc);
+
+		if (table->whole != map->local->oid || table->message != NULL)
+			continue;
+		if (error != NULL)
+			fail(table, error->sqlerrcode,
+				 psprintf("cannot pull %s: the source cannot tell which rows belong into the partitions of %s",
+						  table->display, display), error->message, error->hint);
+		else
+			fail(table, ERRCODE_CHECK_VIOLATION,
+				 psprintf("cannot pull %s: no partition of %s takes %.0f of its rows on the source",
+						  table->display, display, count),
+				 NULL, psprintf("Create the partitions that are missing, or a default partition of %s.", display));
+	}
+}
+
+/* Each map once. */
+static void
+check_maps(Planner *planner, List *tables, List *choices)
+{
+	List	   *checked = NIL;
+	ListCell   *lc_table;
+	ListCell   *lc_choice;
+
+	forboth(lc_table, tables, lc_choice, choices)
+	{
+		const PartitionMap *map = ((Choice *) lfirst(lc_choice))->map;
+
+		if (map == NULL || ((TablePlan *) lfirst(lc_table))->message != NULL ||
+			list_member_ptr(checked, map))
+			continue;
+		checked = lappend(checked, (void *) map);
+		check_rest(planner, map, tables);
+	}
 }
 
 /* Columns and sequences of both sides for the tables that are fine so far. */
@@ -566,7 +675,7 @@ read_details(Planner *planner, List *tables, List *choices)
 		if (((TablePlan *) lfirst(lc_table))->message != NULL)
 			continue;
 		local = lappend(local, choice->local);
-		source = lappend(source, choice->source);
+		source = list_append_unique_ptr(source, choice->source);
 	}
 	source_catalog_details(planner->control, planner->source, source);
 	local_catalog_details(local);
@@ -588,6 +697,8 @@ plan_tables(Planner *planner, List *choices)
 		if (((TablePlan *) lfirst(lc_table))->message == NULL)
 			finish_table(planner, lfirst(lc_table), lfirst(lc_choice));
 	}
+	fail_wholes(tables);
+	check_maps(planner, tables, choices);
 	read_sequences(planner);
 	return tables;
 }

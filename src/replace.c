@@ -16,6 +16,7 @@
 #include "access/table.h"
 #include "plan.h"
 #include "storage/lmgr.h"
+#include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
@@ -29,20 +30,23 @@
 #include "session.h"
 #include "swap.h"
 
-typedef struct AcrossCheck
+/* All that an attempt works on. */
+typedef struct Replacement
 {
-	const List *staged;
-	List	   *constraints;
-} AcrossCheck;
+	List	   *staged;			/* of StagedTable * */
+	List	   *sequences;		/* of SequencePlan * */
+	List	   *across;			/* foreign keys that lead out of the run */
+	List	   *by_row;			/* targets replaced row by row */
+} Replacement;
 
 /* Keys that lead out of the run, while nobody writes: see locking.c. */
 static void
 check_across(void *arg)
 {
-	AcrossCheck *across = arg;
+	Replacement *all = arg;
 
 	PushActiveSnapshot(GetTransactionSnapshot());
-	integrity_check(across->staged, across->constraints);
+	integrity_check(all->staged, all->across);
 	PopActiveSnapshot();
 }
 
@@ -99,25 +103,6 @@ sequence_oids(const List *sequences)
 	return oids;
 }
 
-static void
-check_and_lock(List *staged, List *sequences, int lock_timeout,
-			   const VirtualTransactionId *caller)
-{
-	AcrossCheck across = {.staged = staged};
-	List	   *inside;
-
-	session_set_int("lock_timeout", lock_timeout);
-	lock_staging(staged);
-	session_set_int("lock_timeout", 0);
-	PushActiveSnapshot(GetTransactionSnapshot());
-	integrity_find(staged, &inside, &across.constraints);
-	integrity_check(staged, inside);
-	PopActiveSnapshot();
-
-	lock_for_swap(staged_targets(staged), sequence_oids(sequences), lock_timeout, caller,
-				  across.constraints ? check_across : NULL, &across);
-}
-
 /*
  * Would a swap be missed by a logical replication slot?  Asked under the
  * table's lock, so that no slot and no publication can come in between.
@@ -132,38 +117,62 @@ has_subscriber(Oid relid)
 		return false;
 	rel = table_open(relid, NoLock);
 	result = published_table(rel);
-	if (result)
-		ereport(NOTICE,
-				(errmsg("table \"%s\" is replaced row by row", RelationGetRelationName(rel)),
-				 errdetail("It is published and this database has a logical replication slot, which a swap would not reach.")));
 	table_close(rel, NoLock);
 	return result;
 }
 
+/* Everything is locked. */
 static void
-swap_all(const List *staged, const List *sequences)
+swap_all(void *arg)
 {
+	Replacement *all = arg;
 	ListCell   *lc;
 
-	foreach(lc, staged)
+	all->by_row = NIL;
+	PushActiveSnapshot(GetTransactionSnapshot());
+	foreach(lc, all->staged)
 	{
 		StagedTable *table = lfirst(lc);
 
 		if (has_subscriber(table->target))
+		{
 			plain_replace(table->target, table->staging);
+			all->by_row = lappend_oid(all->by_row, table->target);
+		}
 		else
 			swap_table(table->target, table->staging);
 	}
-	foreach(lc, sequences)
+	foreach(lc, all->sequences)
 		sequence_restore(lfirst(lc));
+	PopActiveSnapshot();
+}
+
+static void
+tell_by_row(const List *targets)
+{
+	ListCell   *lc;
+
+	foreach(lc, targets)
+		ereport(NOTICE,
+				(errmsg("table \"%s\" was replaced row by row", get_rel_name(lfirst_oid(lc))),
+				 errdetail("It is published and this database has a logical replication slot, which a swap would not reach.")));
 }
 
 void
 replace_tables(List *staged, List *sequences, int lock_timeout,
 			   const VirtualTransactionId *caller)
 {
-	check_and_lock(staged, sequences, lock_timeout, caller);
+	Replacement all = {.staged = staged, .sequences = sequences};
+	List	   *inside;
+
+	session_set_int("lock_timeout", lock_timeout);
+	lock_staging(staged);
 	PushActiveSnapshot(GetTransactionSnapshot());
-	swap_all(staged, sequences);
+	integrity_find(staged, &inside, &all.across);
+	integrity_check(staged, inside);
 	PopActiveSnapshot();
+
+	lock_and_swap(staged_targets(staged), sequence_oids(sequences), lock_timeout, caller,
+				  all.across ? check_across : NULL, swap_all, &all);
+	tell_by_row(all.by_row);
 }

@@ -17,8 +17,9 @@
  * What a name finds but cannot be pulled stays in the list with its reason; a
  * glob, and a call that names nothing, pass it over in silence.
  *
- * A partitioned table stands for its leaves, which both sides must have by the
- * same names.  Excludes are looked at last, and therefore win over everything;
+ * A partitioned table stands for its leaves.  Those that both sides have are
+ * copied one from another, else by what belongs into them (partition_map.c).
+ * Excludes are looked at last, and therefore win over everything;
  * one for a partitioned table holds for its partitions.
  *
  *-------------------------------------------------------------------------
@@ -623,12 +624,6 @@ check_choice(Choice *choice)
 		fail(choice, ERRCODE_WRONG_OBJECT_TYPE,
 			 psprintf("cannot pull %s: it belongs to pgtunsync itself", choice->display),
 			 NULL, NULL);
-	else if (choice->message == NULL &&
-			 choice->local->kind == RELKIND_PARTITIONED_TABLE &&
-			 choice->source->kind != RELKIND_PARTITIONED_TABLE)
-		fail(choice, ERRCODE_FEATURE_NOT_SUPPORTED,
-			 psprintf("cannot pull %s: it is partitioned here, but not on the source", choice->display),
-			 NULL, NULL);
 }
 
 /* ---- choosing ---- */
@@ -669,77 +664,56 @@ already_chosen(Selection *selection, const CatalogRelation *relation)
 	return found;
 }
 
-/* The names of those of leaves that the other catalog's table lacks. */
-static char *
-lacking_leaves(List *leaves, const Catalog *other, const CatalogRelation *other_root)
+/*
+ * Partitions that differ: the source is asked for each local one's rows.  Fails
+ * the choice when it could not answer.
+ */
+static PartitionMap *
+map_partitions(Choice *choice)
 {
-	StringInfoData buf;
-	int			lacking = 0;
-	ListCell   *lc;
+	char	   *reason = "The local table has no partitions.";
+	PartitionMap *map = NULL;
 
-	initStringInfo(&buf);
-	foreach(lc, leaves)
-	{
-		CatalogRelation *leaf = lfirst(lc);
-		CatalogRelation *above = catalog_find(other, leaf->schema, leaf->name);
-
-		while (above != NULL && above != other_root)
-			above = above->parent;
-		if (above == NULL && lacking++ < 5)
-			appendStringInfo(&buf, "%s%s", buf.len > 0 ? ", " : "",
-							 quote_qualified_identifier(leaf->schema, leaf->name));
-	}
-	if (lacking > 5)
-		appendStringInfo(&buf, " and %d more", lacking - 5);
-	return lacking > 0 ? buf.data : NULL;
-}
-
-/* Fails a partitioned table whose leaves differ; true when they do. */
-static bool
-leaves_differ(const Selection *selection, Choice *choice)
-{
-	char	   *missing = lacking_leaves(choice->source->leaves, selection->local, choice->local);
-	char	   *extra = lacking_leaves(choice->local->leaves, selection->source, choice->source);
-	StringInfoData detail;
-
-	if (missing == NULL && extra == NULL)
-		return false;
-	initStringInfo(&detail);
-	if (missing)
-		appendStringInfo(&detail, "Only the source has %s.", missing);
-	if (extra)
-		appendStringInfo(&detail, "%sOnly the local database has %s.", missing ? " " : "", extra);
-	fail(choice, ERRCODE_FEATURE_NOT_SUPPORTED,
-		 psprintf("cannot pull %s: its partitions differ between source and local database",
-				  choice->display),
-		 detail.data, "Make the partitions the same, or name those that both sides have.");
-	return true;
+	if (choice->local->leaves != NIL)
+		map = partition_map(choice->local, choice->source, &reason);
+	if (map == NULL)
+		fail(choice, ERRCODE_FEATURE_NOT_SUPPORTED,
+			 choice->source->kind == RELKIND_PARTITIONED_TABLE ?
+			 psprintf("cannot pull %s: its partitions differ between source and local database",
+					  choice->display) :
+			 psprintf("cannot pull %s: it is partitioned here, but not on the source",
+					  choice->display),
+			 reason, "Make the partitions the same.");
+	return map;
 }
 
 static void choose(Selection *selection, const char *schema, const char *name,
-				   CatalogRelation *root, bool named);
+				   CatalogRelation *root, const PartitionMap *map, bool named);
 
 /* A partitioned table stands for its leaves. */
 static void
-choose_leaves(Selection *selection, CatalogRelation *root, bool named)
+choose_leaves(Selection *selection, const Choice *root, const PartitionMap *map, bool named)
 {
 	ListCell   *lc;
 
-	foreach(lc, root->leaves)
+	foreach(lc, root->local->leaves)
 	{
 		CatalogRelation *leaf = lfirst(lc);
 
-		choose(selection, leaf->schema, leaf->name, root, named);
+		choose(selection, leaf->schema, leaf->name, root->local, map, named);
 	}
 }
 
-/* Takes one table into the list, unless it is there or excluded. */
+/*
+ * Takes one table into the list, unless it is there or excluded.  With a map,
+ * its rows are not those of its namesake on the source.
+ */
 static void
 choose(Selection *selection, const char *schema, const char *name,
-	   CatalogRelation *root, bool named)
+	   CatalogRelation *root, const PartitionMap *map, bool named)
 {
 	CatalogRelation *local = catalog_find(selection->local, schema, name);
-	CatalogRelation *source = catalog_find(selection->source, schema, name);
+	CatalogRelation *source = map ? map->source : catalog_find(selection->source, schema, name);
 	Choice	   *choice;
 
 	if (already_chosen(selection, local ? local : source))
@@ -758,12 +732,17 @@ choose(Selection *selection, const char *schema, const char *name,
 	choice->local = local;
 	choice->source = source;
 	choice->root = root;
+	choice->map = map;
 	check_choice(choice);
-	if (choice->message == NULL && local->kind == RELKIND_PARTITIONED_TABLE &&
-		!leaves_differ(selection, choice))
+	if (choice->message == NULL && local->kind == RELKIND_PARTITIONED_TABLE)
 	{
-		choose_leaves(selection, local, named);
-		return;
+		const PartitionMap *inner = partitions_same(local, source) ? NULL : map_partitions(choice);
+
+		if (choice->message == NULL)
+		{
+			choose_leaves(selection, choice, inner, named);
+			return;
+		}
 	}
 	selection->choices = lappend(selection->choices, choice);
 }
@@ -841,7 +820,7 @@ choose_tables(Selection *selection, List *tables, bool named)
 		while (above.relation != NULL && !hash_search(roots, &above, HASH_FIND, NULL))
 			above.relation = above.relation->parent;
 		if (above.relation == NULL)
-			choose(selection, relation->schema, relation->name, NULL, named);
+			choose(selection, relation->schema, relation->name, NULL, NULL, named);
 	}
 	hash_destroy(roots);
 }
@@ -862,7 +841,7 @@ choose_name(Selection *selection, const char *schema, const char *name)
 		{
 			if (catalog_find(catalogs[i], lfirst(lc), name) != NULL)
 			{
-				choose(selection, lfirst(lc), name, NULL, true);
+				choose(selection, lfirst(lc), name, NULL, NULL, true);
 				return true;
 			}
 		}

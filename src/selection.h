@@ -9,6 +9,7 @@
 #define PGTUNSYNC_SELECTION_H
 
 #include "catalog.h"
+#include "partition_map.h"
 #include "plan.h"
 
 /* A table that was chosen, or the reason why it cannot be pulled. */
@@ -18,8 +19,9 @@ typedef struct Choice
 	char	   *name;
 	char	   *display;
 	CatalogRelation *local;		/* NULL: only the source has it */
-	CatalogRelation *source;	/* NULL: only we have it */
+	CatalogRelation *source;	/* NULL: only we have it; with a map: of the whole table */
 	CatalogRelation *root;		/* local partitioned table that it stands for a part of */
+	const PartitionMap *map;	/* how to find its rows in source, or NULL */
 	int			sqlerrcode;
 	char	   *message;		/* NULL: fine so far */
 	char	   *detail;

@@ -11,6 +11,7 @@
  */
 #include "postgres.h"
 
+#include "mb/pg_wchar.h"
 #include "postmaster/bgworker.h"
 #include "utils/guc.h"
 
@@ -47,6 +48,11 @@ static const struct
 	{"enable_mergejoin", "on"},
 	{"enable_sort", "on"},
 	{"cursor_tuple_fraction", "1.0"},
+	{"array_nulls", "on"},
+	{"standard_conforming_strings", "on"},
+	{"backslash_quote", "safe_encoding"},
+	{"xmlbinary", "base64"},
+	{"constraint_exclusion", "off"},
 	{"zero_damaged_pages", "off"}
 };
 
@@ -77,4 +83,5 @@ session_start(Oid database)
 		if (now != NULL && strcmp(now, pinned[i].value) != 0)
 			session_set(pinned[i].name, pinned[i].value);
 	}
+	session_set("client_encoding", GetDatabaseEncodingName());
 }

@@ -16,6 +16,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_class.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
 
@@ -102,7 +103,7 @@ append_relations_query(StringInfo buf, List *schemas)
 						   " has_schema_privilege(n.oid, 'USAGE'),"
 						   " CASE WHEN c.relrowsecurity THEN row_security_active(c.oid) ELSE false END,"
 						   " (c.relpages::float8 + coalesce(t.relpages, 0)) * current_setting('block_size')::float8,"
-						   " c.reltuples"
+						   " c.reltuples, CASE WHEN c.relispartition THEN pg_get_expr(c.relpartbound, 0) END"
 						   " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
 						   " LEFT JOIN pg_class t ON t.oid = c.reltoastrelid"
 						   " LEFT JOIN pg_inherits i ON i.inhrelid = c.oid AND c.relispartition"
@@ -132,6 +133,7 @@ read_relations(PGresult *result, Catalog *catalog)
 		relation->row_security = get_bool(result, row, 9);
 		relation->bytes = strtod(PQgetvalue(result, row, 10), NULL);
 		relation->rows = strtod(PQgetvalue(result, row, 11), NULL);
+		relation->bound = get_text(result, row, 12);
 		if (relation->rows == 0 && relation->bytes == 0)
 			relation->rows = -1;	/* before 14: never counted */
 		(void) catalog_add(catalog, relation);
@@ -317,6 +319,72 @@ source_catalog_sequence_states(Source *source, List *sequences)
 		source_clear(source, result);
 	}
 	return states;
+}
+
+/* ---- what may fail ---- */
+
+/* All statements in front of the two that undo them; returns the last one's result. */
+static PGresult *
+last_but_two(Source *source, List *results)
+{
+	PGresult   *result = list_nth(results, list_length(results) - 3);
+	ListCell   *lc;
+
+	foreach(lc, results)
+	{
+		if (lfirst(lc) != result)
+			source_clear(source, lfirst(lc));
+	}
+	return result;
+}
+
+ErrorData *
+source_catalog_try(Source *source, const char *sql, PGresult **result)
+{
+	MemoryContext context = CurrentMemoryContext;
+	char	   *text = psprintf("SAVEPOINT pgtunsync; %s; ROLLBACK TO pgtunsync; RELEASE pgtunsync", sql);
+	PGresult   *volatile last = NULL;
+	ErrorData  *volatile error = NULL;
+
+	PG_TRY();
+	{
+		last = last_but_two(source, source_query_multi(source, text));
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		if (!source_usable(source) || error->sqlerrcode == ERRCODE_QUERY_CANCELED)
+			PG_RE_THROW();
+		FlushErrorState();
+	}
+	PG_END_TRY();
+
+	if (error != NULL)
+		source_clear(source, source_query(source, "ROLLBACK TO pgtunsync; RELEASE pgtunsync"));
+	else if (result == NULL)
+		source_clear(source, last);
+	else
+		*result = last;
+	return error;
+}
+
+ErrorData *
+source_catalog_count(Source *source, const CatalogRelation *relation, const char *condition,
+					 double *count)
+{
+	char	   *sql = psprintf("SELECT count(*) FROM %s%s WHERE %s",
+							   relation->kind == RELKIND_PARTITIONED_TABLE ? "" : "ONLY ",
+							   catalog_sql_name(relation->schema, relation->name), condition);
+	PGresult   *result = NULL;
+	ErrorData  *error = source_catalog_try(source, sql, &result);
+
+	pfree(sql);
+	if (error != NULL)
+		return error;
+	*count = strtod(PQgetvalue(result, 0, 0), NULL);
+	source_clear(source, result);
+	return NULL;
 }
 
 /* ---- what happened since ---- */

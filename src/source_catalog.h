@@ -43,6 +43,18 @@ typedef struct SequenceState
 extern SequenceState *source_catalog_sequence_states(Source *source, List *sequences);
 
 /*
+ * Runs statements that may fail, in a savepoint that is rolled back; returns
+ * the source's error, or NULL.  result: the last statement's, to be cleared, or
+ * NULL if it is of no interest.  One round trip, two after an error.  Raises
+ * only what ends the connection, or a cancel.
+ */
+extern ErrorData *source_catalog_try(Source *source, const char *sql, PGresult **result);
+
+/* How many rows of the relation meet a condition; returns the error if the source cannot tell. */
+extern ErrorData *source_catalog_count(Source *source, const CatalogRelation *relation,
+									   const char *condition, double *count);
+
+/*
  * Which of these relations (a list of OIDs) got another file since the run's snapshot was
  * taken, by TRUNCATE or a rewrite: a COPY that came later has not read what
  * the snapshot shows.  Returns their OIDs; one round trip.

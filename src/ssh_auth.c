@@ -329,8 +329,11 @@ answer_prompts(const char *name, int name_len, const char *instruction,
 		/* the password is a secret: only to a prompt that hides it, and once */
 		if (prompts[i].echo || node->auth->answered || password == NULL)
 			continue;
-		responses[i].text = strdup(password);
-		responses[i].length = responses[i].text ? (unsigned) strlen(password) : 0;
+		responses[i].text = ssh_alloc(strlen(password) + 1, abstract);
+		if (responses[i].text == NULL)
+			continue;
+		strcpy(responses[i].text, password);
+		responses[i].length = (unsigned) strlen(password);
 		node->auth->answered = true;
 	}
 }

@@ -232,6 +232,23 @@ ask_ssh(const EnvFile *env, const char *alias, const Destination *dest)
 	return output;
 }
 
+/* IdentityAgent: a path, a variable that holds it, or nothing. */
+static char *
+resolve_agent(const EnvFile *env, const char *agent)
+{
+	const char *variable = "SSH_AUTH_SOCK";
+	const char *path;
+
+	if (agent != NULL && strcmp(agent, "none") == 0)
+		return NULL;
+	if (agent != NULL && agent[0] == '$')
+		variable = agent + 1;
+	else if (agent != NULL && strcmp(agent, variable) != 0)
+		return pstrdup(agent);
+	path = env_file_get(env, variable);
+	return path ? pstrdup(path) : NULL;
+}
+
 /* One hop of the way; *jumps: its ProxyJump, or NULL. */
 static SshHop *
 resolve_hop(const EnvFile *env, const char *alias, const Destination *dest,
@@ -246,14 +263,7 @@ resolve_hop(const EnvFile *env, const char *alias, const Destination *dest,
 		default_files(hop);
 	else
 		ssh_config_parse(answer, server_user()->pw_dir, hop, jumps);
-	if (hop->identity_agent != NULL && strcmp(hop->identity_agent, "none") == 0)
-		hop->identity_agent = NULL;
-	else if (hop->identity_agent == NULL || strcmp(hop->identity_agent, "SSH_AUTH_SOCK") == 0)
-	{
-		const char *agent = env_file_get(env, "SSH_AUTH_SOCK");
-
-		hop->identity_agent = agent ? pstrdup(agent) : NULL;
-	}
+	hop->identity_agent = resolve_agent(env, hop->identity_agent);
 	return hop;
 }
 

@@ -87,6 +87,7 @@ struct SshLink
 extern bool ssh_node_begin(SshNode *node);
 extern void ssh_node_end(SshNode *node);
 extern bool ssh_node_flush(SshNode *node);
+extern void *ssh_alloc(size_t size, void **abstract);	/* as libssh2 will free it */
 extern char *ssh_node_error(SshNode *node); /* libssh2's words, palloc'd */
 
 /* ssh_verify.c */

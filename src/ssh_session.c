@@ -517,26 +517,32 @@ ssh_link_poll(const SshLink *link, short *events, long *timeout)
 	return link->sock;
 }
 
+/* Waits for what the link waits for. */
+static void
+wait_once(SshLink *link)
+{
+	short		events;
+	long		timeout;
+	int			fd = ssh_link_poll(link, &events, &timeout);
+	int			wake = WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH;
+
+	CHECK_FOR_INTERRUPTS();
+	if (ssh_link_more(link))
+		return;
+	if (fd >= 0)
+		wake |= (events & POLLIN ? WL_SOCKET_READABLE : 0) | (events & POLLOUT ? WL_SOCKET_WRITEABLE : 0);
+	(void) WaitLatchOrSocket(MyLatch, wake, fd, timeout, PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+}
+
 Progress
 ssh_link_wait(SshLink *link)
 {
 	Progress	progress;
 
 	while ((progress = ssh_link_step(link)) == PROGRESS_AGAIN)
-	{
-		short		events;
-		long		timeout;
-		int			fd = ssh_link_poll(link, &events, &timeout);
-		int			wake = WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH;
-
-		if (ssh_link_more(link))
-			continue;
-		if (fd >= 0)
-			wake |= (events & POLLIN ? WL_SOCKET_READABLE : 0) | (events & POLLOUT ? WL_SOCKET_WRITEABLE : 0);
-		(void) WaitLatchOrSocket(MyLatch, wake, fd, timeout, PG_WAIT_EXTENSION);
-		ResetLatch(MyLatch);
-		CHECK_FOR_INTERRUPTS();
-	}
+		wait_once(link);
 	return progress;
 }
 
@@ -699,6 +705,30 @@ ssh_link_open(SshLink *link, const char *host, int port, LIBSSH2_CHANNEL **chann
 		*failure = link->failure;
 	}
 	return PROGRESS_FAILED;
+}
+
+Progress
+ssh_link_prove(SshLink *link, const char *host, int port, SshFailure **failure)
+{
+	LIBSSH2_CHANNEL *channel;
+	MemoryContext oldcontext;
+	Progress	progress;
+
+	while ((progress = ssh_link_open(link, host, port, &channel, failure)) == PROGRESS_AGAIN)
+	{
+		(void) ssh_link_flush(link);
+		(void) ssh_link_check_alive(link);
+		wait_once(link);
+	}
+	if (progress != PROGRESS_DONE)
+		return progress;
+	oldcontext = MemoryContextSwitchTo(link->context);
+	ssh_link_note(last_node(link), "forward", psprintf("to %s:%d", host, port));
+	MemoryContextSwitchTo(oldcontext);
+	while (ssh_link_close_channel(link, channel) == LIBSSH2_ERROR_EAGAIN &&
+		   ssh_link_flush(link) && ssh_link_check_alive(link))
+		wait_once(link);
+	return PROGRESS_DONE;
 }
 
 ssize_t

@@ -42,7 +42,7 @@ typedef struct SshFailure
 typedef struct SshStep
 {
 	int			hop;			/* from 1 */
-	const char *name;			/* "connect", "host key", "login", "jump" */
+	const char *name;			/* "connect", "host key", "login", "jump", "forward" */
 	char	   *detail;
 } SshStep;
 
@@ -98,6 +98,13 @@ extern const char *ssh_link_name(const SshLink *link);
  */
 extern Progress ssh_link_open(SshLink *link, const char *host, int port,
 							  LIBSSH2_CHANNEL **channel, SshFailure **failure);
+
+/*
+ * Opens such a channel and closes it again, waiting interruptibly: can the
+ * remote port be reached?  Adds the step "forward".
+ */
+extern Progress ssh_link_prove(SshLink *link, const char *host, int port,
+							   SshFailure **failure);
 
 /* As the functions of libssh2, with the receive budget of one round. */
 extern ssize_t ssh_link_read(SshLink *link, LIBSSH2_CHANNEL *channel, char *buf, size_t len);

@@ -30,6 +30,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stddef.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -38,6 +39,53 @@
 
 #include "ssh_link.h"
 #include "compat.h"
+
+/*
+ * Memory for libssh2.  It frees packets with passwords and decrypted keys in
+ * them as they are; so until the login is done, we wipe what it frees.
+ */
+typedef union Block
+{
+	size_t		size;
+	max_align_t align;
+} Block;
+
+void *
+ssh_alloc(size_t size, void **abstract)
+{
+	Block	   *block = malloc(sizeof(Block) + size);
+
+	if (block == NULL)
+		return NULL;
+	block->size = size;
+	return block + 1;
+}
+
+static void
+ssh_free(void *data, void **abstract)
+{
+	const SshNode *node = *abstract;
+	Block	   *block = (Block *) data - 1;
+
+	if (data == NULL)
+		return;
+	if (node->link->stage != STAGE_UP)
+		explicit_bzero(data, block->size);
+	free(block);
+}
+
+static void *
+ssh_realloc(void *data, size_t size, void **abstract)
+{
+	void	   *moved = ssh_alloc(size, abstract);
+
+	if (moved != NULL && data != NULL)
+	{
+		memcpy(moved, data, Min(size, ((Block *) data - 1)->size));
+		ssh_free(data, abstract);
+	}
+	return moved;
+}
 
 /* Reads from the socket or the carrier: bytes, 0 at the end, or -errno. */
 static ssize_t
@@ -248,7 +296,7 @@ set_preferences(SshNode *node)
 bool
 ssh_node_begin(SshNode *node)
 {
-	node->session = libssh2_session_init_ex(NULL, NULL, NULL, node);
+	node->session = libssh2_session_init_ex(ssh_alloc, ssh_free, ssh_realloc, node);
 	if (node->session == NULL)
 		return false;
 	if (node->in == NULL)

@@ -134,7 +134,7 @@ reject(SshNode *node, const char *what, char *detail, char *hint)
 }
 
 static bool
-accept(SshNode *node, const char *type, const char *fingerprint, const char *because)
+approve(SshNode *node, const char *type, const char *fingerprint, const char *because)
 {
 	ssh_trace(node, "host key %s %s: %s", type, fingerprint, because);
 	ssh_link_note(node, "host key", psprintf("%s %s (%s)", type, fingerprint, because));
@@ -159,7 +159,7 @@ verify_pinned(SshNode *node, const KnownHostVerdict *verdict, const char *type,
 	if (verdict->result == KNOWN_HOST_REVOKED)
 		return reject_revoked(node, verdict, type, fingerprint);
 	if (strcmp(node->hop->pinned_key, fingerprint) == 0)
-		return accept(node, type, fingerprint, "pinned by PGSYNC_SSH_HOST_KEY");
+		return approve(node, type, fingerprint, "pinned by PGSYNC_SSH_HOST_KEY");
 	return reject(node, "it is not the pinned key",
 				  psprintf("The server shows the %s key %s; PGSYNC_SSH_HOST_KEY is %s.",
 						   type, fingerprint, node->hop->pinned_key),
@@ -182,7 +182,7 @@ learn(SshNode *node, const unsigned char *key, size_t len, const char *type,
 			(errmsg("the host key of \"%s\" was new and is now known", node->name),
 			 errdetail("%s %s was added to \"%s\" (StrictHostKeyChecking accept-new).",
 					   type, fingerprint, hop->add_to)));
-	return accept(node, type, fingerprint, "new, added to known_hosts");
+	return approve(node, type, fingerprint, "new, added to known_hosts");
 }
 
 static char *
@@ -226,7 +226,7 @@ verify_known(SshNode *node, const KnownHostVerdict *verdict, const unsigned char
 	switch (verdict->result)
 	{
 		case KNOWN_HOST_MATCH:
-			return accept(node, type, fingerprint, psprintf("known: %s", entry));
+			return approve(node, type, fingerprint, psprintf("known: %s", entry));
 		case KNOWN_HOST_UNKNOWN:
 			if (node->hop->accept_new && verdict->unreadable == NIL)
 				return learn(node, key, len, type, fingerprint);

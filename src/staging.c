@@ -10,8 +10,10 @@
  * defaults, no constraints, no triggers.  make_new_heap() in PostgreSQL's
  * cluster.c and index_concurrently_create_copy() in index.c are the models.
  *
- * It lives in the extension's schema and
- *	- is owned by the target's owner, as whom index expressions run;
+ * It lives in a schema of the extension's and
+ *	- is owned by the target's owner, as whom index_build() and ANALYZE run index
+ *	  expressions; but that schema grants USAGE to nobody, so no name leads
+ *	  the owner to it, and it cannot be altered while the run relies on it;
  *	- has pg_class.relrewrite = target: logical decoding leaves it alone, and
  *	  that is how a leftover is recognised;
  *	- is a member of the extension: pg_dump leaves it out, and DROP EXTENSION
@@ -64,7 +66,7 @@
 static Oid
 staging_namespace(void)
 {
-	return get_namespace_oid(PGTUNSYNC_SCHEMA, false);
+	return get_namespace_oid(PGTUNSYNC_STAGING, false);
 }
 
 /* pg_class.reloptions of a relation, 0 if none. */
@@ -165,7 +167,7 @@ staging_index(Oid staging, Oid target_index)
 char *
 staging_name(Oid staging)
 {
-	return quote_qualified_identifier(PGTUNSYNC_SCHEMA, get_rel_name(staging));
+	return quote_qualified_identifier(PGTUNSYNC_STAGING, get_rel_name(staging));
 }
 
 /*
@@ -356,8 +358,11 @@ staging_drop(Oid staging)
 	ObjectAddress heap;
 
 	ObjectAddressSet(heap, RelationRelationId, staging);
-	/* it is a member of the extension, which must not be dropped with it */
-	performDeletion(&heap, DROP_RESTRICT,
+	/*
+	 * It is a member of the extension, which must not be dropped with it; what a
+	 * superuser may have hung on it goes.
+	 */
+	performDeletion(&heap, DROP_CASCADE,
 					PERFORM_DELETION_INTERNAL | PERFORM_DELETION_SKIP_EXTENSIONS);
 	CommandCounterIncrement();
 }

@@ -681,7 +681,7 @@ more_to_read(const TunnelWorker *worker)
 static void
 run(TunnelWorker *worker)
 {
-	while (!ShutdownRequestPending && !worker->shared->leader_gone)
+	while (!ShutdownRequestPending && !worker->shared->leader_gone && !relay_receiver_gone())
 	{
 		bool		busy = false;
 		bool		visitors = false;

@@ -51,11 +51,11 @@ $w->local_sql(sprintf($fill_parts, 290, 310));
 my $run = PgTunsync::Compare::pulls_everything($w, '', 'partitioned tables');
 is($w->local_sql('SELECT count(*), count(DISTINCT tableoid) FROM by_range'), '300|4', 'rows lie in their partitions');
 $w->source_sql("UPDATE by_hash SET v = 'root'");
-PgTunsync::Compare::pulls_everything($w, "'by_hash'", 'a root by its name');
+PgTunsync::Compare::pulls_everything($w, "'by_hash'", 'a root by its name', quick => 1);
 $w->source_sql("UPDATE parts.by_range_2024 SET v = 'c'");
-PgTunsync::Compare::pulls_everything($w, "'parts.by_range_2024'", 'a root that is a partition itself');
+PgTunsync::Compare::pulls_everything($w, "'parts.by_range_2024'", 'a root that is a partition itself', quick => 1);
 $w->source_sql("UPDATE by_range_2023 SET v = 'leaf'");
-PgTunsync::Compare::pulls_everything($w, "'by_range_2023'", 'a leaf by its name');
+PgTunsync::Compare::pulls_everything($w, "'by_range_2023'", 'a leaf by its name', quick => 1);
 
 # ---- partitions that differ: refused by name, or right ----
 
@@ -204,7 +204,7 @@ SKIP:
 	$w->source_sql('CREATE TABLE half (id int, v int); INSERT INTO half SELECT i, i % 10 FROM generate_series(10, 100) i');
 	$w->local_sql('CREATE INDEX only_root ON ONLY by_hash (v)');
 
-	PgTunsync::Compare::pulls_everything($w, "'indexed,half,by_hash'", 'indexes of every kind', unhealthy => 1);
+	PgTunsync::Compare::pulls_everything($w, "'indexed,half,by_hash'", 'indexes of every kind', quick => 1);
 	my $health = $w->sql_file('local', "$PgTunsync::fixtures/health.sql");
 	is(join(' ', sort grep { /\S/ } split /\n/, $health), 'index half_failing is not usable index half_unique is not usable index only_root is not usable', 'invalid ones stay so, all others are sound');
 

@@ -83,7 +83,7 @@ $w->source_sql(fill(1, 90));
 $w->local_sql('ALTER TABLE not_valid DROP CONSTRAINT later; ' . fill(60, 99) . 'ALTER TABLE not_valid ADD CONSTRAINT later FOREIGN KEY (id) REFERENCES bigs NOT VALID');
 my $path = '-c search_path=public,"Other\\ Schema"';
 PgTunsync::Compare::pulls_everything($w, '', 'keys of every shape', options => $path);
-PgTunsync::Compare::pulls_everything($w, '', 'and once more, onto themselves', options => $path);
+PgTunsync::Compare::pulls_everything($w, '', 'and once more, onto themselves', options => $path, quick => 1);
 is($w->local_sql('SELECT count(*) FROM not_valid WHERE id > 90'), 5, 'a key that is NOT VALID is left alone');
 
 # the internal triggers still do their work
@@ -142,24 +142,24 @@ $w->refused("'owner_of'", 'ON DELETE CASCADE from a table that is not pulled', s
 $w->local_sql('DELETE FROM outside_cascade WHERE id = 15; INSERT INTO outside_null VALUES (16), (16), (17)');
 $w->refused("'owner_of'", 'ON DELETE SET NULL', sqlstate => '23503', message => [ qr/outside_null_id_fkey/, qr/\b3 rows/, qr/\(16\)/, qr/\(17\)/ ]);
 $w->local_sql('DELETE FROM outside_null WHERE id > 10');
-PgTunsync::Compare::pulls_everything($w, "'owner_of'", 'all references are satisfied', tables => ['public.owner_of']);
+PgTunsync::Compare::pulls_everything($w, "'owner_of'", 'all references are satisfied', tables => ['public.owner_of'], quick => 1);
 is($w->local_sql('SELECT (SELECT sum(id) FROM outside_cascade), (SELECT sum(id) FROM outside_null), (SELECT sum(id) FROM outside_default)'), '3|4|5', 'the rows outside are untouched');
 $w->source_sql("INSERT INTO outside_cascade VALUES (9)");
-PgTunsync::Compare::pulls_everything($w, "'outside_cascade'", 'a child alone whose parents are here', tables => ['public.outside_cascade']);
+PgTunsync::Compare::pulls_everything($w, "'outside_cascade'", 'a child alone whose parents are here', tables => ['public.outside_cascade'], quick => 1);
 # NOT VALID, and keys to a partition outside
 $w->local_sql('ALTER TABLE outside_cascade DROP CONSTRAINT outside_cascade_id_fkey, ADD CONSTRAINT later FOREIGN KEY (id) REFERENCES owner_of NOT VALID');
 $w->source_sql('DELETE FROM outside_cascade; DELETE FROM owner_of WHERE id = 9');
-PgTunsync::Compare::pulls_everything($w, "'owner_of'", 'a key that is NOT VALID stops nothing', tables => ['public.owner_of']);
+PgTunsync::Compare::pulls_everything($w, "'owner_of'", 'a key that is NOT VALID stops nothing', tables => ['public.owner_of'], quick => 1);
 is($w->local_sql('SELECT count(*) FROM outside_cascade WHERE id = 9'), 1, 'and loses nothing');
 
 # the owner of the referencing table may be unable to read the other one: no matter
 both(q{CREATE TYPE kind AS ENUM ('a', 'b', 'c'); CREATE TABLE secret_kinds (k kind PRIMARY KEY); CREATE TABLE kind_refs (k kind REFERENCES secret_kinds)});
 $w->local_sql(q{CREATE ROLE poor; CREATE ROLE rich; GRANT poor, rich TO CURRENT_USER; GRANT CREATE ON SCHEMA public TO poor, rich; ALTER TABLE secret_kinds OWNER TO rich; GRANT REFERENCES ON secret_kinds TO poor; ALTER TABLE kind_refs OWNER TO poor});
 $w->source_sql(q{INSERT INTO secret_kinds VALUES ('a'), ('b'); INSERT INTO kind_refs VALUES ('a')});
-PgTunsync::Compare::pulls_everything($w, "'secret_kinds,kind_refs'", 'a key between tables of different owners, of a type of a user', tables => [ 'public.secret_kinds', 'public.kind_refs' ]);
+PgTunsync::Compare::pulls_everything($w, "'secret_kinds,kind_refs'", 'a key between tables of different owners, of a type of a user', tables => [ 'public.secret_kinds', 'public.kind_refs' ], quick => 1);
 $w->source_sql("INSERT INTO kind_refs VALUES ('b')");
-PgTunsync::Compare::pulls_everything($w, "'kind_refs'", 'the child alone', tables => ['public.kind_refs']);
-PgTunsync::Compare::pulls_everything($w, "'secret_kinds'", 'the parent alone', tables => ['public.secret_kinds']);
+PgTunsync::Compare::pulls_everything($w, "'kind_refs'", 'the child alone', tables => ['public.kind_refs'], quick => 1);
+PgTunsync::Compare::pulls_everything($w, "'secret_kinds'", 'the parent alone', tables => ['public.secret_kinds'], quick => 1);
 # row security of the referencing table hides rows from its owner, not from the check
 $w->local_sql(q{ALTER TABLE kind_refs ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY; CREATE POLICY none ON kind_refs USING (false)});
 $w->source_sql(q{DELETE FROM kind_refs; DELETE FROM secret_kinds WHERE k = 'b'});

@@ -24,11 +24,11 @@ sub broken
 		$relay->wait_stalled;
 		cmp_ok(scalar($w->worker_pids('loader')), '>=', 1, 'loaders are at work');
 		$break->();
+		$relay->set;			# the end of a connection gets through
 		$call->finish;
-		$relay->set;
 		$params{repair}->() if $params{repair};
 		$w->check_refused($call, $before, sqlstate => $params{sqlstate} || '08\w{3}|57P0\w', message => $params{message});
-		is($w->last_run('status'), 'failed', 'the audit has it');
+		like($w->last_run('status'), qr/^(failed|cancelled)$/, 'the audit has it');
 		is($w->last_run('sqlstate'), $call->{sqlstate}, 'with the SQLSTATE');
 		is($w->local_sql("SELECT count(*) FROM pgtunsync.run_tables WHERE status = 'succeeded' AND run_id = (SELECT max(id) FROM pgtunsync.runs)"),
 			0, 'no table is said to have been replaced');
@@ -42,12 +42,11 @@ broken('sshd is stopped', sub { $w->jump->stop }, repair => sub { $w->jump->star
 broken('the source terminates our sessions',
 	sub { $w->source_sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'pgtunsync/%'") });
 broken('the source cancels our statements',
-	sub { $w->source_sql("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'pgtunsync/%' AND state = 'active'"); $relay->set; },
+	sub { $w->source_sql("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'pgtunsync/%' AND state = 'active'"); },
 	arguments => "on_error => 'abort'", sqlstate => '57014');
 broken('the source is restarted at once', sub { $w->source->stop('immediate'); $w->source->start });
 broken('the source is shut down', sub { $w->source->stop('fast') }, repair => sub { $w->source->start });
-broken('a relay on the way is killed', sub { $w->{relay}->stop; },
-	repair => sub { delete $w->{relay}; $relay = $w->relay; });
+broken('a relay on the way is killed', sub { $relay->stop; delete $w->{relay}; $relay = $w->relay; });
 
 # cut by bytes: at the very start, in the handshake, in the catalog queries, in the data
 foreach my $bytes (1, 100, 400, 3000, 30_000, 100_000, 1_000_000, 5_000_000)
