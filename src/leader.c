@@ -83,17 +83,17 @@
 
 PGDLLEXPORT void pgtunsync_leader_main(Datum arg);
 
-static volatile sig_atomic_t terminate_requested = false;
+static volatile sig_atomic_t cancel_requested = false;
 
 /* ---- the process ---- */
 
-/* SIGTERM: end the run as a cancel would, with all its clean-up. */
+/* SIGINT, and SIGTERM too: end the run by an ERROR, with all its clean-up. */
 static void
-on_sigterm(SIGNAL_ARGS)
+on_cancel(SIGNAL_ARGS)
 {
 	int			save_errno = errno;
 
-	terminate_requested = true;
+	cancel_requested = true;
 	InterruptPending = true;
 	QueryCancelPending = true;
 	SetLatch(MyLatch);
@@ -663,6 +663,32 @@ handle_failure(Run *run, PoolEvent *event)
 	report_table_error(abort ? ERROR : WARNING, table, event->error);
 }
 
+/* Parts of one partitioned table that stand or fall together: has one fallen? */
+static void
+refuse_incomplete(Run *run)
+{
+	List	   *fallen = NIL;
+	ListCell   *lc;
+
+	foreach(lc, run->plan->tables)
+	{
+		TablePlan  *table = lfirst(lc);
+
+		if (OidIsValid(table->whole) && !outcome_is_well(run->outcomes, table))
+			fallen = list_append_unique_oid(fallen, table->whole);
+	}
+	foreach(lc, run->plan->tables)
+	{
+		TablePlan  *table = lfirst(lc);
+
+		if (!list_member_oid(fallen, table->whole) || !outcome_is_well(run->outcomes, table))
+			continue;
+		table->sqlerrcode = ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE;
+		table->message = psprintf("partition \"%s\" is left as it was, because another one of \"%s\" failed",
+								  table->display, get_rel_name(table->whole));
+	}
+}
+
 static void
 run_load(Run *run)
 {
@@ -686,8 +712,10 @@ run_load(Run *run)
 		}
 		relay_flush();
 		tunnel_check(run->tunnel);
+		source_check_idle(run->control);
 	}
 	plan_check_rewritten(run->plan, run->control);
+	refuse_incomplete(run);
 	run_report_refused(run);
 	outcomes_fail_wholes(run->outcomes);
 }
@@ -844,8 +872,7 @@ static void
 write_failure(Run *run, const ErrorData *edata)
 {
 	AuditTotals nothing = {0};
-	bool		cancelled = terminate_requested ||
-		edata->sqlerrcode == ERRCODE_QUERY_CANCELED;
+	bool		cancelled = cancel_requested;	/* here, not on the source */
 
 	run_begin_transaction(run);
 	PushActiveSnapshot(GetTransactionSnapshot());
@@ -930,8 +957,8 @@ pgtunsync_leader_main(Datum arg)
 {
 	Run		   *run;
 
-	pqsignal(SIGTERM, on_sigterm);
-	pqsignal(SIGINT, StatementCancelHandler);
+	pqsignal(SIGTERM, on_cancel);
+	pqsignal(SIGINT, on_cancel);
 	BackgroundWorkerUnblockSignals();
 
 	run = MemoryContextAllocZero(TopMemoryContext, sizeof(Run));

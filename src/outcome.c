@@ -157,6 +157,12 @@ outcomes_fail_wholes(Outcomes *outcomes)
 	}
 }
 
+bool
+outcome_is_well(const Outcomes *outcomes, const TablePlan *table)
+{
+	return table->message == NULL && outcomes->tables[table->index].error == NULL;
+}
+
 Oid
 outcome_staging(const Outcomes *outcomes, int index)
 {

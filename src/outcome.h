@@ -31,6 +31,9 @@ extern bool outcome_refused(Outcomes *outcomes, const TablePlan *table);
  */
 extern void outcomes_fail_wholes(Outcomes *outcomes);
 
+/* Has nothing failed about it so far, in plan or load? */
+extern bool outcome_is_well(const Outcomes *outcomes, const TablePlan *table);
+
 /* Its staging heap, or InvalidOid. */
 extern Oid	outcome_staging(const Outcomes *outcomes, int index);
 

@@ -29,6 +29,8 @@
  */
 #include "postgres.h"
 
+#include <poll.h>
+
 #include <sys/stat.h>
 
 #include "lib/stringinfo.h"
@@ -603,6 +605,15 @@ source_query(Source *source, const char *sql)
 	}
 	list_free(results);
 	return last;
+}
+
+void
+source_check_idle(Source *source)
+{
+	struct pollfd fd = {.fd = PQsocket(source->conn), .events = POLLIN};
+
+	if (poll(&fd, 1, 0) > 0 && !PQconsumeInput(source->conn))
+		raise_lost(source, NULL);
 }
 
 PGconn *

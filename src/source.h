@@ -95,6 +95,12 @@ extern void source_clear(Source *source, PGresult *result);
 extern bool source_usable(Source *source);
 
 /*
+ * For wait loops: raises the loss of a connection that has nothing under way.
+ * Cheap, does not wait.
+ */
+extern void source_check_idle(Source *source);
+
+/*
  * Starts a COPY … TO STDOUT; rows are then read by source_copy_data().  sql
  * may begin with statements that return nothing or one row (their results are
  * dropped) and may hold several COPYs, which source_copy_next() steps through.
