@@ -43,13 +43,6 @@
 #define compat_lock_held_by_me(tag, mode) LockHeldByMe(tag, mode)
 #endif
 
-/* 17 moved the virtual transaction id's parts */
-#if PG_VERSION_NUM >= 170000
-#define compat_vxid_same_backend(a, b) ((a).procNumber == (b).procNumber)
-#else
-#define compat_vxid_same_backend(a, b) ((a).backendId == (b).backendId)
-#endif
-
 
 /* 17 added opclass options and statistics targets to index_create() */
 #if PG_VERSION_NUM >= 170000

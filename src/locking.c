@@ -168,7 +168,7 @@ caller_holds(Oid relid, const VirtualTransactionId *caller)
 	SET_LOCKTAG_RELATION(tag, MyDatabaseId, relid);
 	holders = GetLockConflicts(&tag, AccessExclusiveLock, &n);
 	for (int i = 0; i < n; i++)
-		found |= compat_vxid_same_backend(holders[i], *caller);
+		found |= VirtualTransactionIdEquals(holders[i], *caller);
 	pfree(holders);
 	return found;
 }

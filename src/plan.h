@@ -19,6 +19,11 @@ typedef struct PlanRequest
 	List	   *tables;			/* of char *: names, globs, "group:x"; NIL with everything = false: none */
 	bool		everything;		/* no table and no group was named */
 	char	   *group;			/* or NULL */
+	char	   *filter;			/* clause for every table that is named, or NULL */
+	char	   *mode;			/* "replace", or NULL: not said */
+	List	   *variables;		/* of char *: name, value, name, value, … */
+	List	   *schemas;		/* of char *: instead of the configuration's; "*": all */
+	List	   *exclude;		/* of char *: beside the configuration's */
 	List	   *search_path;	/* of char *: schemas of the caller's search path */
 	Oid			role;			/* the caller */
 } PlanRequest;
@@ -44,6 +49,8 @@ typedef struct TablePlan
 	List	   *columns;		/* of ColumnPlan * */
 	List	   *missing_columns;	/* of char *: the source has them, local has not */
 	List	   *extra_columns;	/* of char *: the reverse; they take their defaults */
+	char	   *filter;			/* the clause in force, as written, or NULL */
+	bool		user_sql;		/* people's SQL goes into copy_sql */
 	List	   *type_changes;	/* of char *: "name: source type → local type" */
 	bool		binary;			/* COPY format */
 	char	   *copy_sql;		/* COPY … TO STDOUT … */
@@ -84,8 +91,8 @@ typedef struct RunPlan
  *
  * NOTICEs: excluded tables that were named, missing and extra columns, types
  * that differ.  Raises UNDEFINED_TABLE for a name that neither side knows,
- * UNDEFINED_OBJECT for an unknown group, FEATURE_NOT_SUPPORTED for clauses and
- * variables, INVALID_PARAMETER_VALUE for malformed names.  Tables that fail by themselves (only on one
+ * UNDEFINED_OBJECT for an unknown group, what clause_parse() raises for clauses,
+ * INVALID_PARAMETER_VALUE for malformed names.  Tables that fail by themselves (only on one
  * side, no right, no column in common, a kind that cannot be replaced) are in
  * the plan with their message.
  */

@@ -47,19 +47,29 @@ typedef struct Item
 	bool		name_quoted;
 	const SyncGroup *group;		/* where it came from, or NULL */
 	int			line;
+	char	   *clause;			/* of the group, or NULL */
+	List	   *args;			/* of char *: the group's values */
 } Item;
 
-typedef struct Exclude
+/* A name or glob of the configuration that stands for tables. */
+typedef struct Pattern
 {
 	char	   *text;
 	Item	   *item;
 	bool		folded;			/* nothing is called so literally */
-} Exclude;
+	const SyncFilter *filter;	/* what goes with it, or NULL */
+} Pattern;
 
 typedef struct ChosenKey
 {
 	const CatalogRelation *relation;
 } ChosenKey;
+
+typedef struct Chosen
+{
+	ChosenKey	key;
+	const Item *item;			/* that named it, or NULL */
+} Chosen;
 
 typedef struct Selection
 {
@@ -69,7 +79,9 @@ typedef struct Selection
 	const Catalog *source;
 	List	   *name_schemas;	/* where unqualified names are looked up */
 	List	   *glob_schemas;	/* where unqualified globs and "everything" look */
-	List	   *excludes;		/* of Exclude * */
+	List	   *excludes;		/* of Pattern * */
+	List	   *emptied;		/* of Pattern * */
+	List	   *filters;		/* of Pattern * */
 	List	   *excluded;		/* of char *: to be told */
 	List	   *choices;		/* of Choice * */
 	HTAB	   *chosen;			/* by ChosenKey */
@@ -250,6 +262,8 @@ plan_split_spec(const char *spec)
 	return lappend(items, finish_spec_item(&buf));
 }
 
+static void check_mode(const PlanRequest *request, const char *what);
+
 void
 plan_check_request(const PlanRequest *request)
 {
@@ -268,6 +282,14 @@ plan_check_request(const PlanRequest *request)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("the group's name is empty")));
+	if (request->filter == NULL)
+		return;
+	if (request->everything)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a filter needs tables that it is for"),
+				 errhint("Name the tables or a group.")));
+	check_mode(request, "a filter");
 }
 
 /* ---- groups ---- */
@@ -287,22 +309,11 @@ group_names(const SyncConfig *config)
 	return buf.data;
 }
 
-/* The group of that name; variables behind it are refused. */
-static SyncGroup *
-find_group(const SyncConfig *config, const char *name)
+static void pg_attribute_noreturn()
+unknown_group(const SyncConfig *config, const char *name)
 {
-	SyncGroup  *group = sync_config_group(config, name);
-	const char *colon = strchr(name, ':');
 	char	   *names = group_names(config);
 
-	if (group != NULL)
-		return group;
-	if (colon != NULL && sync_config_group(config, pnstrdup(name, colon - name)) != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("variables of a group are not supported yet"),
-				 errdetail("\"%s\" gives group \"%s\" a value.", name,
-						   pnstrdup(name, colon - name))));
 	if (config->path == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
@@ -316,28 +327,86 @@ find_group(const SyncConfig *config, const char *name)
 			 errhint("This file has no groups.")));
 }
 
+/* Splits "123:eu" into values; one with a colon in it stands in double quotes. */
+static List *
+split_values(const char *text)
+{
+	List	   *values = NIL;
+	StringInfoData buf;
+	bool		quoted = false;
+
+	initStringInfo(&buf);
+	for (const char *p = text;; p++)
+	{
+		if (*p == '"' && quoted && p[1] == '"')
+			appendStringInfoChar(&buf, *p++);
+		else if (*p == '"' && (quoted || buf.len == 0))
+			quoted = !quoted;
+		else if (*p == '\0' || (*p == ':' && !quoted))
+		{
+			values = lappend(values, pstrdup(buf.data));
+			resetStringInfo(&buf);
+			if (*p == '\0')
+				break;
+		}
+		else
+			appendStringInfoChar(&buf, *p);
+	}
+	if (quoted)
+		malformed(text, "A double quote is not closed.");
+	return values;
+}
+
+/* The group of that name, and the values behind it. */
+static SyncGroup *
+find_group(const SyncConfig *config, const char *text, List **values)
+{
+	SyncGroup  *group = sync_config_group(config, text);
+	const char *colon = strchr(text, ':');
+
+	*values = NIL;
+	if (group != NULL)
+		return group;
+	if (colon == NULL)
+		unknown_group(config, text);
+	group = sync_config_group(config, pnstrdup(text, colon - text));
+	if (group == NULL)
+		unknown_group(config, pnstrdup(text, colon - text));
+	*values = split_values(colon + 1);
+	return group;
+}
+
+/* Until there are other modes: a part of the rows replaces all of them, if told so. */
+static void
+check_mode(const PlanRequest *request, const char *what)
+{
+	if (request->mode == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("%s needs mode => 'replace'", what),
+				 errdetail("The tables' rows become those that the clause chooses. To keep others, as pgsync does, is not supported yet.")));
+}
+
 /* The tables of a group. */
 static List *
-group_items(const SyncConfig *config, const char *name)
+group_items(const PlanRequest *request, const SyncConfig *config, const char *text)
 {
-	SyncGroup  *group = find_group(config, name);
+	List	   *values;
+	SyncGroup  *group = find_group(config, text, &values);
 	List	   *items = NIL;
 	ListCell   *lc;
 
 	foreach(lc, group->entries)
 	{
 		SyncGroupEntry *entry = lfirst(lc);
-		Item	   *item;
+		Item	   *item = parse_item(entry->table);
 
 		if (entry->clause != NULL)
-			ereport(ERROR,
-					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					 errmsg("clauses in a group are not supported yet"),
-					 errdetail("Group \"%s\" has one for table \"%s\" in line %d of file \"%s\".",
-							   group->name, entry->table, entry->line, config->path)));
-		item = parse_item(entry->table);
+			check_mode(request, psprintf("the clause for \"%s\" in group \"%s\"", entry->table, group->name));
 		item->group = group;
 		item->line = entry->line;
+		item->clause = entry->clause;
+		item->args = values;
 		items = lappend(items, item);
 	}
 	return items;
@@ -355,13 +424,13 @@ request_items(const PlanRequest *request, const SyncConfig *config)
 		const char *text = trim(lfirst(lc), strlen(lfirst(lc)));
 
 		if (is_group(text))
-			items = list_concat(items, group_items(config, text + strlen(GROUP_PREFIX)));
+			items = list_concat(items, group_items(request, config, text + strlen(GROUP_PREFIX)));
 		else
 			items = lappend(items, parse_item(text));
 	}
 	if (request->group != NULL)
 		items = list_concat(items,
-							group_items(config, is_group(request->group) ?
+							group_items(request, config, is_group(request->group) ?
 										request->group + strlen(GROUP_PREFIX) : request->group));
 	return items;
 }
@@ -406,11 +475,45 @@ has_schema(List *schemas, const char *schema)
 	return false;
 }
 
+/* The schemas that the call or the configuration lists; "*" stands for all that we have. */
+static List *
+listed_schemas(const PlanRequest *request, const SyncConfig *config)
+{
+	List	   *listed = request->schemas ? request->schemas : config->schemas;
+	List	   *schemas = NIL;
+	ListCell   *lc;
+
+	foreach(lc, listed)
+	{
+		if (strcmp(lfirst(lc), "*") == 0)
+			schemas = add_schemas(schemas, local_catalog_schemas());
+		else
+			schemas = add_schema(schemas, lfirst(lc));
+	}
+	return schemas;
+}
+
+/* Adds the schemas that items of the configuration name. */
+static List *
+add_pattern_schemas(List *schemas, List *texts)
+{
+	ListCell   *lc;
+
+	foreach(lc, texts)
+		schemas = add_schema(schemas, parse_item(lfirst(lc))->schema);
+	return schemas;
+}
+
 List *
 selection_schemas(const PlanRequest *request, const SyncConfig *config)
 {
-	List	   *schemas = add_schemas(list_copy(request->search_path), config->schemas);
+	List	   *schemas = add_schemas(list_copy(request->search_path),
+									  listed_schemas(request, config));
 	ListCell   *lc;
+
+	schemas = add_pattern_schemas(schemas, config->empty);
+	foreach(lc, config->filters)
+		schemas = add_pattern_schemas(schemas, list_make1(((SyncFilter *) lfirst(lc))->table));
 
 	foreach(lc, request_items(request, config))
 	{
@@ -459,7 +562,7 @@ selection_glob(const char *pattern, const char *text, bool dots)
 
 /* Does the entry mean this relation, read literally or folded? */
 static bool
-exclude_matches_as(const Exclude *exclude, const CatalogRelation *relation, bool fold)
+pattern_matches_as(const Pattern *pattern, const CatalogRelation *relation, bool fold)
 {
 	Item	   *item = exclude->item;
 	char	   *schema = fold ? folded(item->schema, item->schema_quoted) : item->schema;
@@ -474,9 +577,9 @@ exclude_matches_as(const Exclude *exclude, const CatalogRelation *relation, bool
 }
 
 static bool
-exclude_matches(const Exclude *exclude, const CatalogRelation *relation)
+pattern_matches(const Exclude *exclude, const CatalogRelation *relation)
 {
-	return exclude_matches_as(exclude, relation, exclude->folded) ||
+	return pattern_matches_as(exclude, relation, exclude->folded) ||
 		strcmp(exclude->text, relation->name) == 0;
 }
 
@@ -488,7 +591,7 @@ must_fold(const Exclude *exclude, const Catalog *catalog)
 
 	foreach(lc, catalog->relations)
 	{
-		if (exclude_matches_as(exclude, lfirst(lc), false))
+		if (pattern_matches_as(exclude, lfirst(lc), false))
 			return false;
 	}
 	return true;
@@ -523,7 +626,7 @@ is_excluded(const Selection *selection, const CatalogRelation *relation)
 	{
 		foreach(lc, selection->excludes)
 		{
-			if (exclude_matches(lfirst(lc), relation))
+			if (pattern_matches(lfirst(lc), relation))
 				return true;
 		}
 	}

@@ -15,6 +15,12 @@
  *		  email: unique_email		phone: null
  *		  users.token: {value: secret}		age: {statement: "random() * 9"}
  *
+ * and some more:
+ *
+ *		filters: {events: "created_at > now() - interval '90 days'"}
+ *		filters: {events: {column: created_at, last: 6 months}}
+ *		empty: [sessions]		as exclude
+ *
  * Scalars are taken as written: a table named 1_000 or on is not a number or
  * a truth value.  What would silently change which rows arrive, or let an
  * unmasked value through, is an error: an unknown rule, and the keys that a
@@ -182,6 +188,65 @@ read_schemas(Reader *r, TreeNode *value)
 	r->config->schemas = read_names(r, value, "schemas");
 	if (r->config->schemas == NIL && !tree_is_null(value))
 		refuse(r, value->line, "\"schemas\" is empty, so that no table could be pulled");
+}
+
+static void
+read_empty(Reader *r, TreeNode *value)
+{
+	r->config->empty = read_names(r, value, "empty");
+}
+
+/*
+ * filters
+ */
+
+/* {column: created_at, last: 6 months} */
+static void
+read_last_filter(Reader *r, SyncFilter *filter, TreeNode *map)
+{
+	for (int i = 0; i < map->count; i++)
+	{
+		TreeNode   *key = map->pairs[i].key;
+		TreeNode   *value = map->pairs[i].value;
+
+		count_entry(r, key->line);
+		if (strcmp(key->text, "column") == 0)
+			filter->column = string_of(r, value, "a column");
+		else if (strcmp(key->text, "last") == 0)
+			filter->last = string_of(r, value, "an interval");
+		else
+			refuse(r, key->line, psprintf("unknown key \"%s\" in the filter of \"%s\"",
+										  key->text, filter->table));
+	}
+	if (filter->column == NULL || filter->last == NULL)
+		refuse(r, map->line, psprintf("the filter of \"%s\" needs both column and last",
+									  filter->table));
+}
+
+static SyncFilter *
+read_filter(Reader *r, TreePair *pair)
+{
+	SyncFilter *filter = palloc0(sizeof(SyncFilter));
+
+	count_entry(r, pair->key->line);
+	filter->table = string_of(r, pair->key, "a table in \"filters\"");
+	filter->line = pair->key->line;
+	if (pair->value->kind == TREE_MAP)
+		read_last_filter(r, filter, pair->value);
+	else
+		filter->clause = string_of(r, pair->value, psprintf("the filter of \"%s\"", filter->table));
+	return filter;
+}
+
+static void
+read_filters(Reader *r, TreeNode *value)
+{
+	if (tree_is_null(value))
+		return;
+	if (value->kind != TREE_MAP)
+		refuse(r, value->line, "\"filters\" must be a map of tables");
+	for (int i = 0; i < value->count; i++)
+		r->config->filters = lappend(r->config->filters, read_filter(r, &value->pairs[i]));
 }
 
 /*
@@ -386,8 +451,8 @@ read_key(Reader *r, TreePair *pair)
 		{"schemas", read_schemas},
 		{"groups", read_groups},
 		{"data_rules", read_data_rules},
-		{"filters", NULL, true},
-		{"empty", NULL, true},
+		{"filters", read_filters},
+		{"empty", read_empty},
 		{"keep", NULL, true},
 		{"rewrite", NULL, true},
 		{"from", NULL},
@@ -411,7 +476,8 @@ read_key(Reader *r, TreePair *pair)
 			appendStringInfo(&r->ignored, "%s\"%s\"", r->ignored.len ? ", " : "", name);
 		return;
 	}
-	warn_unknown(r, pair->key, "\"exclude\", \"schemas\", \"groups\" and \"data_rules\"");
+	warn_unknown(r, pair->key,
+				 "\"exclude\", \"schemas\", \"groups\", \"filters\", \"empty\" and \"data_rules\"");
 }
 
 static void

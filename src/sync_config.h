@@ -25,6 +25,16 @@ typedef struct SyncGroup
 	int			line;
 } SyncGroup;
 
+/* Which rows of a table come: a clause, or the last part by a column. */
+typedef struct SyncFilter
+{
+	char	   *table;			/* name or glob */
+	char	   *clause;			/* NULL: by column */
+	char	   *column;			/* newer than now() - last */
+	char	   *last;
+	int			line;
+} SyncFilter;
+
 /* A data rule: pattern as written ("email", "users.email", "encrypted_*"). */
 typedef struct SyncRule
 {
@@ -40,6 +50,8 @@ typedef struct SyncConfig
 	List	   *schemas;		/* of char *; NIL when not given */
 	List	   *exclude;		/* of char * */
 	List	   *groups;			/* of SyncGroup * */
+	List	   *filters;		/* of SyncFilter *, in the file's order */
+	List	   *empty;			/* of char *: tables that end up without rows */
 	List	   *data_rules;		/* of SyncRule *, in the file's order */
 } SyncConfig;
 

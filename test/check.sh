@@ -18,6 +18,11 @@ install_missing perl libipc-run-perl
 make_work
 build_and_install
 
+# a server built without --enable-tap-tests: another one's test modules do
+perl_dir=$pgxs_dir/src/test/perl
+[ -d "$perl_dir/PostgreSQL" ] || perl_dir=$(ls -d /usr/lib/postgresql/*/lib/pgxs/src/test/perl 2>/dev/null | tail -n 1)
+[ -n "$perl_dir" ] || die "no PostgreSQL::Test modules beside $("$PG_CONFIG" --pgxs)"
+
 cd "$work/tree"
 tests=("$@")
 [ ${#tests[@]} -gt 0 ] || tests=(test/t/*.pl)
@@ -28,7 +33,7 @@ export work test_user
 run_child bash -c 'as_user "$@"' bash \
 	PATH="$bindir:$PATH" PG_CONFIG="$PG_CONFIG" PG_REGRESS="$pgxs_dir/src/test/regress/pg_regress" \
 	TESTDIR="$work" PG_TEST_TIMEOUT_DEFAULT="${PG_TEST_TIMEOUT_DEFAULT:-120}" \
-	prove -j"$jobs" -I test/lib -I "$pgxs_dir/src/test/perl" "${tests[@]}" || status=$?
+	prove -j"$jobs" -I test/lib -I "$perl_dir" "${tests[@]}" || status=$?
 
 if [ "$status" != 0 ]; then
 	rm -rf "$repo/tmp_check"

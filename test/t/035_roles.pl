@@ -71,9 +71,9 @@ PgTunsync::Compare::pulls_everything($w, "'guarded,of_alice'", 'nor to a superus
 
 # ---- a source role that may read only some tables ----
 
-$w->source->safe_psql('production', "SET password_encryption = 'scram-sha-256'; CREATE ROLE partial LOGIN PASSWORD '$PgTunsync::password'; GRANT SELECT ON of_alice, of_ghost TO partial; GRANT SELECT (a) ON column_grants TO partial; CREATE SCHEMA hidden; CREATE TABLE hidden.secret (a int); GRANT SELECT ON hidden.secret TO partial");
+$w->source->safe_psql('production', "SET password_encryption = 'scram-sha-256'; CREATE ROLE partial LOGIN PASSWORD 'another one'; GRANT SELECT ON of_alice, of_ghost TO partial; GRANT SELECT (a) ON column_grants TO partial; CREATE SCHEMA hidden; CREATE TABLE hidden.secret (a int); GRANT SELECT ON hidden.secret TO partial");
 $w->local_sql('CREATE SCHEMA hidden; CREATE TABLE hidden.secret (a int)');
-$w->write_env(PGSYNC_FROM_URL => $w->source_url(user => 'partial'));
+$w->write_env(PGSYNC_FROM_URL => $w->source_url(user => 'partial', password => 'another%20one'));
 $w->source_sql("UPDATE of_ghost SET v = 'for all'; UPDATE of_postgres SET v = 'secret'");
 $before = $w->snapshot;
 $run = $w->pull('ARRAY[$$of_ghost$$, $$of_postgres$$, $$column_grants$$, $$hidden.secret$$]');
@@ -103,7 +103,7 @@ $w->local_sql(qq{
 		INSERT INTO evil.log VALUES ('deferred trigger', current_user, session_user, current_setting('is_superuser'), current_setting('search_path'), 'fired');
 		EXECUTE 'ALTER ROLE mallory SUPERUSER'; RETURN NULL; EXCEPTION WHEN OTHERS THEN RETURN NULL; END \$\$;
 	CREATE CONSTRAINT TRIGGER spring AFTER INSERT ON evil.trap DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION evil.spring();
-	CREATE FUNCTION evil.attack(place text) RETURNS int VOLATILE LANGUAGE plpgsql AS \$\$
+	CREATE FUNCTION evil.attack(place text) RETURNS int VOLATILE LANGUAGE plpgsql SET lock_timeout = '20ms' AS \$\$
 	DECLARE
 		deeds text[] := ARRAY['ALTER ROLE mallory SUPERUSER', 'RESET SESSION AUTHORIZATION; ALTER ROLE mallory SUPERUSER', 'SET SESSION AUTHORIZATION DEFAULT', 'SET ROLE postgres', 'RESET ROLE', 'SET ROLE NONE', 'SET LOCAL ROLE postgres',
 			'SELECT pg_read_file(\$f\$$env\$f\$)', 'COPY evil.log (done) FROM \$f\$$env\$f\$', 'COPY (SELECT 1) TO PROGRAM \$f\$touch $env.hacked\$f\$', 'INSERT INTO public.treasure VALUES (\$f\$stolen\$f\$)', 'SELECT v FROM public.treasure',
@@ -145,7 +145,7 @@ $w->call(q{
 	-- names that a careless query would find first
 	CREATE FUNCTION public.count() RETURNS bigint LANGUAGE plpgsql AS $$ BEGIN PERFORM evil.attack('count'); RETURN 0; END $$;
 	CREATE FUNCTION evil.same(int, int) RETURNS bool IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN PERFORM evil.attack('operator'); RETURN $1 OPERATOR(pg_catalog.=) $2; END $$;
-	CREATE OPERATOR public.= (LEFTARG = int, RIGHTARG = int, FUNCTION = evil.same); CREATE OPERATOR public.= (LEFTARG = evil.wrapped, RIGHTARG = int, FUNCTION = evil.same);
+	CREATE OPERATOR public.= (LEFTARG = int, RIGHTARG = int, FUNCTION = evil.same);
 }, user => 'mallory')->finish->{rc} eq '0' or diag('the hostile objects are not all there');
 $w->source_sql(q{
 	CREATE SCHEMA evil; CREATE TYPE evil.float_range AS RANGE (subtype = float8); CREATE TYPE evil.wrapped AS ENUM ('1', '2', '3');

@@ -104,7 +104,10 @@ sub _as_local
 {
 	my ($column, $source_type, $local_type) = @_;
 	return $column if defined $source_type && $source_type eq $local_type;
-	return "CASE WHEN $column IS NOT NULL THEN format('%s', $column)::$local_type END";
+
+	# a type of the local database's own: by its text
+	my $cast = $local_type =~ /\./ ? '' : "::$local_type";
+	return "CASE WHEN $column IS NOT NULL THEN format('%s', $column)$cast END";
 }
 
 sub query
