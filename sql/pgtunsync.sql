@@ -52,6 +52,8 @@ CREATE TABLE pgtunsync.run_tables (
     columns_missing text[],
     columns_extra text[],
     columns_retyped text[],
+    filter text,
+    columns_masked text[],
     error text,
     sqlstate text,
     PRIMARY KEY (run_id, table_name)
@@ -61,6 +63,8 @@ COMMENT ON TABLE pgtunsync.run_tables IS 'tables of the runs of pgtunsync.pull()
 COMMENT ON COLUMN pgtunsync.run_tables.status IS 'succeeded: replaced; failed: left as it was; skipped: loaded, but the run changed nothing';
 COMMENT ON COLUMN pgtunsync.run_tables.columns_missing IS 'columns of the source that the local table has not';
 COMMENT ON COLUMN pgtunsync.run_tables.columns_extra IS 'columns of the local table that the source has not: they took their defaults';
+COMMENT ON COLUMN pgtunsync.run_tables.filter IS 'the clause that chose the rows, as written; null: all rows';
+COMMENT ON COLUMN pgtunsync.run_tables.columns_masked IS 'columns that were masked on the source, each with its rule';
 COMMENT ON COLUMN pgtunsync.run_tables.columns_retyped IS 'columns whose type is another one on the source';
 
 SELECT pg_catalog.pg_extension_config_dump('pgtunsync.runs', '');
@@ -86,11 +90,17 @@ CREATE FUNCTION pgtunsync.pull(
     jobs integer DEFAULT NULL,
     on_error text DEFAULT 'continue',
     wait boolean DEFAULT true,
-    refresh boolean DEFAULT false
+    refresh boolean DEFAULT false,
+    filter text DEFAULT NULL,
+    mode text DEFAULT NULL,
+    variables jsonb DEFAULT NULL,
+    schemas text[] DEFAULT NULL,
+    exclude text[] DEFAULT NULL,
+    rules boolean DEFAULT true
 ) RETURNS bigint
 AS 'MODULE_PATHNAME', 'pgtunsync_pull_array'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION pgtunsync.pull(text[], text, integer, text, boolean, boolean)
+COMMENT ON FUNCTION pgtunsync.pull(text[], text, integer, text, boolean, boolean, text, text, jsonb, text[], text[], boolean)
     IS 'replace tables by those of the source, through an SSH tunnel, in one commit; returns the id of the run';
 
 CREATE FUNCTION pgtunsync.pull(
@@ -99,11 +109,17 @@ CREATE FUNCTION pgtunsync.pull(
     jobs integer DEFAULT NULL,
     on_error text DEFAULT 'continue',
     wait boolean DEFAULT true,
-    refresh boolean DEFAULT false
+    refresh boolean DEFAULT false,
+    filter text DEFAULT NULL,
+    mode text DEFAULT NULL,
+    variables jsonb DEFAULT NULL,
+    schemas text[] DEFAULT NULL,
+    exclude text[] DEFAULT NULL,
+    rules boolean DEFAULT true
 ) RETURNS bigint
 AS 'MODULE_PATHNAME', 'pgtunsync_pull_text'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION pgtunsync.pull(text, text, integer, text, boolean, boolean)
+COMMENT ON FUNCTION pgtunsync.pull(text, text, integer, text, boolean, boolean, text, text, jsonb, text[], text[], boolean)
     IS 'the same with the tables as text: names, globs and group:name, separated by commas';
 
 CREATE FUNCTION pgtunsync.wait(run_id bigint) RETURNS bigint
@@ -130,8 +146,8 @@ COMMENT ON FUNCTION pgtunsync.check()
     IS 'go all the way a pull would go, up to the plan, changing nothing: a row for each step';
 
 -- a pull replaces tables and uses the credentials of the server: only who is granted it may call it
-REVOKE EXECUTE ON FUNCTION pgtunsync.pull(text[], text, integer, text, boolean, boolean) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION pgtunsync.pull(text, text, integer, text, boolean, boolean) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION pgtunsync.pull(text[], text, integer, text, boolean, boolean, text, text, jsonb, text[], text[], boolean) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION pgtunsync.pull(text, text, integer, text, boolean, boolean, text, text, jsonb, text[], text[], boolean) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION pgtunsync.wait(bigint) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION pgtunsync.cancel(bigint) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION pgtunsync.check() FROM PUBLIC;

@@ -21,9 +21,31 @@
 #include "utils/snapmgr.h"
 
 #include "aftermath.h"
+#include "compat.h"
 #include "matview.h"
 
-/* ANALYZE for what statistics objects cover: a staging heap has none. */
+/* Do columns have statistics settings that a staging heap did not take over? */
+static bool
+has_statistics_settings(Relation rel)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+
+	for (int i = 1; i <= desc->natts; i++)
+		if (!TupleDescAttr(desc, i - 1)->attisdropped &&
+			(get_attoptions(RelationGetRelid(rel), i) != (Datum) 0 ||
+			 compat_has_statistics_target(rel, i)))
+			return true;
+	return false;
+}
+
+/* Is there more to know of the table than ANALYZE of its staging heap told? */
+static bool
+needs_analyze(Relation rel)
+{
+	return RelationGetStatExtList(rel) != NIL || rel->rd_rel->relhassubclass ||
+		has_statistics_settings(rel);
+}
+
 void
 aftermath_analyze(const List *targets)
 {
@@ -38,7 +60,7 @@ aftermath_analyze(const List *targets)
 		StartTransactionCommand();
 		PushActiveSnapshot(GetTransactionSnapshot());
 		rel = try_relation_open(relid, AccessShareLock);
-		wanted = rel != NULL && RelationGetStatExtList(rel) != NIL;
+		wanted = rel != NULL && needs_analyze(rel);
 		if (wanted)
 		{
 			char	   *sql = psprintf("ANALYZE %s",

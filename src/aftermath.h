@@ -12,7 +12,7 @@
 
 /* Both use transactions of their own, one for each object; targets: OIDs. */
 
-/* ANALYZE for tables with statistics objects. */
+/* ANALYZE for tables with statistics objects, settings or children. */
 extern void aftermath_analyze(const List *targets);
 
 /* Refreshes the materialized views that the role owns, or says that they are stale. */

@@ -22,7 +22,6 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "pgstat.h"
-#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/elog.h"
@@ -116,19 +115,17 @@ execute(const char *sql, Args *args, uint64 *processed)
 	return result;
 }
 
-int
+void
 audit_mark_crashed(void)
 {
 	Args		args = {0};
-	uint64		marked;
 
 	execute("UPDATE " RUNS " r SET status = 'crashed', finished_at = clock_timestamp(),"
 			" error = 'the leader of the run vanished', sqlstate = 'XX000'"
 			" WHERE status = 'running' AND NOT EXISTS"
 			" (SELECT FROM pg_catalog.pg_stat_get_activity(r.leader_pid) a"
 			"  WHERE a.backend_start = r.leader_started_at)",
-			&args, &marked);
-	return (int) marked;
+			&args, NULL);
 }
 
 int64
@@ -192,11 +189,13 @@ audit_table(int64 run_id, const AuditTable *table)
 	add_texts(&args, table->plan->missing_columns);
 	add_texts(&args, table->plan->extra_columns);
 	add_texts(&args, table->plan->type_changes);
+	add_text(&args, table->plan->filter);
+	add_texts(&args, table->plan->masked_columns);
 	add_text(&args, table->error);
 	add_sqlstate(&args, table->sqlerrcode);
 	execute("INSERT INTO " RUN_TABLES " (run_id, table_name, status, rows, bytes, seconds,"
-			" columns_missing, columns_extra, columns_retyped, error, sqlstate)"
-			" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+			" columns_missing, columns_extra, columns_retyped, filter, columns_masked, error, sqlstate)"
+			" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
 			" ON CONFLICT (run_id, table_name) DO NOTHING",
 			&args, NULL);
 }
@@ -250,15 +249,17 @@ audit_check_may_cancel(int64 run_id)
 	Args		args = {0};
 	uint64		found;
 
-	if (superuser() || has_privs_of_role(GetUserId(), ROLE_PG_SIGNAL_BACKEND))
+	if (superuser())
 		return;
 	add_int8(&args, run_id, false);
-	execute("SELECT 1 FROM " RUNS " r WHERE r.id OPERATOR(pg_catalog.=) $1"
-			" AND pg_catalog.pg_has_role(CURRENT_USER, r.role, 'MEMBER')",
+	execute("SELECT 1 FROM " RUNS " r JOIN pg_catalog.pg_roles o ON o.rolname OPERATOR(pg_catalog.=) r.role"
+			" WHERE r.id OPERATOR(pg_catalog.=) $1 AND NOT o.rolsuper"
+			" AND (pg_catalog.pg_has_role(CURRENT_USER, o.oid, 'MEMBER')"
+			"  OR pg_catalog.pg_has_role(CURRENT_USER, 'pg_signal_backend', 'MEMBER'))",
 			&args, &found);
 	if (found == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied to cancel run " INT64_FORMAT, run_id),
-				 errhint("Only the role that started a run and members of pg_signal_backend may cancel it.")));
+				 errhint("Only the role that started a run and members of pg_signal_backend may cancel it; a superuser's only superusers.")));
 }

@@ -34,8 +34,8 @@ typedef struct AuditTotals
 
 /* All of these write in the current transaction, as superuser. */
 
-/* Marks runs whose leader vanished as crashed; returns how many. */
-extern int	audit_mark_crashed(void);
+/* Marks runs whose leader vanished as crashed. */
+extern void audit_mark_crashed(void);
 
 /* Inserts the row of a run that begins, with this process as its leader. */
 extern int64 audit_begin(const RunRequest *request);
@@ -54,7 +54,9 @@ extern void audit_finish(int64 run_id, const char *status, const AuditTotals *to
 extern bool audit_leader_alive(int pid, TimestampTz started_at);
 
 /*
- * Raises INSUFFICIENT_PRIVILEGE unless the current user is the run's role, a member of it, of pg_signal_backend, or superuser.
+ * Raises INSUFFICIENT_PRIVILEGE unless the current user is superuser, or the
+ * run is no superuser's and the current user is its role, a member of it or of
+ * pg_signal_backend.
  */
 extern void audit_check_may_cancel(int64 run_id);
 

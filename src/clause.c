@@ -39,6 +39,7 @@
 
 #include "catalog.h"
 #include "clause.h"
+#include "compat.h"
 
 /*
  * The scanner's tokens.  Their numbers are the same for every grammar that is

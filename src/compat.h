@@ -8,8 +8,10 @@
 #ifndef PGTUNSYNC_COMPAT_H
 #define PGTUNSYNC_COMPAT_H
 
+#include "nodes/parsenodes.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/syscache.h"
 
 #if PG_VERSION_NUM < 140000 || PG_VERSION_NUM >= 190000
 #error "pgtunsync supports PostgreSQL 14 to 18"
@@ -61,13 +63,13 @@ compat_index_attoptions(Relation index)
 	index_create(heap, name, InvalidOid, InvalidOid, InvalidOid, InvalidOid, info, columns, \
 				 (model)->rd_rel->relam, (model)->rd_rel->reltablespace, \
 				 (model)->rd_indcollation, classes, compat_opclass_options(model), options, \
-				 NULL, reloptions, flags, 0, true, true, NULL)
+				 NULL, reloptions, flags, compat_index_constraint_flags(info), true, true, NULL)
 #else
 #define compat_index_create(heap, name, info, columns, model, classes, options, reloptions, flags) \
 	index_create(heap, name, InvalidOid, InvalidOid, InvalidOid, InvalidOid, info, columns, \
 				 (model)->rd_rel->relam, (model)->rd_rel->reltablespace, \
 				 (model)->rd_indcollation, classes, options, \
-				 reloptions, flags, 0, true, true, NULL)
+				 reloptions, flags, compat_index_constraint_flags(info), true, true, NULL)
 #endif
 
 /*
@@ -125,7 +127,7 @@ compat_index_attoptions(Relation index)
 #define compat_report_analyze(rel, live) pgstat_report_analyze(rel, live, 0, true)
 #endif
 
-/* 15 and 18 added what a foreign key does on delete, and its PERIOD */
+/* 15 added what a foreign key does on delete */
 #if PG_VERSION_NUM >= 150000
 #define compat_deconstruct_fk(tuple, n, fk, pk, ops) \
 	DeconstructFkConstraintRow(tuple, n, fk, pk, ops, NULL, NULL, NULL, NULL)
@@ -217,6 +219,51 @@ compat_index_attoptions(Relation index)
 #define compat_executor_run(desc, count) ExecutorRun(desc, ForwardScanDirection, count)
 #else
 #define compat_executor_run(desc, count) ExecutorRun(desc, ForwardScanDirection, count, true)
+#endif
+
+/* 18 has foreign keys over periods, and constraints without overlaps */
+#if PG_VERSION_NUM >= 180000
+#define compat_constraint_period(con) ((con)->conperiod)
+#define compat_index_constraint_flags(info) \
+	((info)->ii_WithoutOverlaps ? INDEX_CONSTR_CREATE_WITHOUT_OVERLAPS : 0)
+#else
+#define compat_constraint_period(con) false
+#define compat_index_constraint_flags(info) 0
+#endif
+
+/* 16 moved it from the range table to the permission infos */
+static inline void
+compat_check_tables_as(Query *query, Oid role)
+{
+	ListCell   *lc;
+
+#if PG_VERSION_NUM >= 160000
+	foreach(lc, query->rteperminfos)
+		((RTEPermissionInfo *) lfirst(lc))->checkAsUser = role;
+#else
+	foreach(lc, query->rtable)
+		((RangeTblEntry *) lfirst(lc))->checkAsUser = role;
+#endif
+}
+
+/* up to 16 a copy of the descriptor keeps the columns' statistics targets */
+#if PG_VERSION_NUM >= 170000
+static inline bool
+compat_has_statistics_target(Relation rel, AttrNumber attnum)
+{
+	HeapTuple	tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(rel->rd_id),
+										Int16GetDatum(attnum));
+	bool		isnull = true;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		(void) SysCacheGetAttr(ATTNUM, tuple, Anum_pg_attribute_attstattarget, &isnull);
+		ReleaseSysCache(tuple);
+	}
+	return !isnull;
+}
+#else
+#define compat_has_statistics_target(rel, attnum) false
 #endif
 
 #endif							/* PGTUNSYNC_COMPAT_H */

@@ -133,7 +133,20 @@ is_plain(const CopyQuery *query)
 			return false;
 	}
 	return query->source->kind == RELKIND_RELATION && query->columns != NIL &&
-		query->condition == NULL;
+		query->condition == NULL && query->clause == NULL && !query->empty;
+}
+
+/* How a column is called: a clause may have brought other tables in. */
+static char *
+column_text(const CopyQuery *query, const CatalogColumn *column)
+{
+	char	   *name = catalog_sql_identifier(column->name);
+
+	if (query->clause == NULL)
+		return name;
+	return psprintf("%s.%s",
+					query->alias ? catalog_sql_identifier(query->alias) :
+					catalog_sql_name(query->source->schema, query->source->name), name);
 }
 
 static void
@@ -144,23 +157,44 @@ append_columns(StringInfo buf, const CopyQuery *query)
 
 	foreach(lc, query->columns)
 	{
-		CatalogColumn *column = lfirst(lc);
-
-		appendStringInfo(buf, "%s%s", separator, catalog_sql_identifier(column->name));
+		appendStringInfo(buf, "%s%s", separator,
+						 query->empty ? "NULL" : column_text(query, lfirst(lc)));
 		separator = ", ";
 	}
 }
 
-/* Without its children, unless these are its partitions. */
 static void
-append_select(StringInfo buf, const CopyQuery *query, const char *table)
+append_rows(StringInfo buf, const CopyQuery *query)
 {
-	appendStringInfoString(buf, "SELECT ");
-	append_columns(buf, query);
-	appendStringInfo(buf, " FROM %s%s",
-					 query->source->kind == RELKIND_PARTITIONED_TABLE ? "" : "ONLY ", table);
-	if (query->condition != NULL)
+	if (query->clause != NULL && query->condition != NULL)
+		appendStringInfo(buf, " WHERE (%s) AND (%s)", query->condition, query->clause->where);
+	else if (query->clause != NULL)
+		appendStringInfo(buf, " %s", query->clause->sql);
+	else if (query->condition != NULL)
 		appendStringInfo(buf, " WHERE %s", query->condition);
+}
+
+/* Without the table's children, unless these are its partitions. */
+char *
+copy_select(const CopyQuery *query)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	appendStringInfoString(&buf, "SELECT ");
+	append_columns(&buf, query);
+	if (query->empty)
+	{
+		appendStringInfoString(&buf, " WHERE false");
+		return buf.data;
+	}
+	appendStringInfo(&buf, " FROM %s%s",
+					 query->source->kind == RELKIND_PARTITIONED_TABLE ? "" : "ONLY ",
+					 catalog_sql_name(query->source->schema, query->source->name));
+	if (query->alias != NULL)
+		appendStringInfo(&buf, " AS %s", catalog_sql_identifier(query->alias));
+	append_rows(&buf, query);
+	return buf.data;
 }
 
 /*
@@ -171,21 +205,17 @@ append_select(StringInfo buf, const CopyQuery *query, const char *table)
 char *
 copy_statement(const CopyQuery *query)
 {
-	char	   *table = catalog_sql_name(query->source->schema, query->source->name);
 	StringInfoData sql;
 
 	initStringInfo(&sql);
-	appendStringInfoString(&sql, "COPY ");
 	if (is_plain(query))
 	{
-		appendStringInfo(&sql, "%s (", table);
+		appendStringInfo(&sql, "COPY %s (",
+						 catalog_sql_name(query->source->schema, query->source->name));
 		append_columns(&sql, query);
 	}
 	else
-	{
-		appendStringInfoChar(&sql, '(');
-		append_select(&sql, query, table);
-	}
+		appendStringInfo(&sql, "COPY (%s", copy_select(query));
 	appendStringInfoString(&sql, ") TO STDOUT");
 	if (query->binary)
 		appendStringInfoString(&sql, " (FORMAT binary)");

@@ -9,6 +9,7 @@
 #define PGTUNSYNC_COPY_FORMAT_H
 
 #include "catalog.h"
+#include "clause.h"
 
 /*
  * Does the binary form of the source's column mean the same to the local one?
@@ -23,8 +24,14 @@ typedef struct CopyQuery
 	const CatalogRelation *source;
 	List	   *columns;		/* of CatalogColumn * of the source, in order */
 	const char *condition;		/* SQL over its rows, or NULL */
+	const Clause *clause;		/* people's SQL behind the table, or NULL */
+	const char *alias;			/* for the clause, the table is called so; NULL: by its name */
+	bool		empty;			/* no rows, and the table is not even looked at */
 	bool		binary;
 } CopyQuery;
+
+/* SELECT … */
+extern char *copy_select(const CopyQuery *query);
 
 /* COPY … TO STDOUT */
 extern char *copy_statement(const CopyQuery *query);

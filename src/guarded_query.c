@@ -17,7 +17,8 @@
  *
  * unless the query needs a function in a user's language for itself, as a cast between
  * a user's types may be: then it is planned and executed as the owner it was
- * given, who could call the function anyway.
+ * given, who could call the function anyway; only reading the tables is still
+ * checked as superuser.
  *
  * Index expressions are made ready as their table's owner before the planner asks for
  * them, because they may need rights that the powerless role lacks.
@@ -237,6 +238,7 @@ guarded_query(const char *sql, const List *relids, Oid owner, uint64 max_rows)
 	if (!calls_user_code_walker((Node *) query, NULL))
 		return execute(plan(query, sql, relids), sql, max_rows);
 
+	compat_check_tables_as(query, BOOTSTRAP_SUPERUSERID);
 	owner_enter(&context, owner);
 	rows = execute(pg_plan_query(query, sql, 0, NULL), sql, max_rows);
 	owner_leave(&context);

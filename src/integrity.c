@@ -61,6 +61,7 @@ typedef struct ForeignKey
 	Oid			fk_relid;		/* the referencing table */
 	Oid			pk_relid;		/* the referenced one */
 	bool		match_full;
+	bool		period;			/* the last column is a range (18) */
 	int			nkeys;
 	AttrNumber	fk_attnums[INDEX_MAX_KEYS];
 	AttrNumber	pk_attnums[INDEX_MAX_KEYS];
@@ -209,6 +210,7 @@ read_foreign_key(Oid oid)
 	key->name = pstrdup(NameStr(con->conname));
 	key->fk_relid = con->conrelid;
 	key->pk_relid = con->confrelid;
+	key->period = compat_constraint_period(con);
 	key->match_full = con->confmatchtype == FKCONSTR_MATCH_FULL;
 	compat_deconstruct_fk(tuple, &key->nkeys, key->fk_attnums, key->pk_attnums, key->operators);
 	ReleaseSysCache(tuple);
@@ -334,25 +336,46 @@ append_is_reference(StringInfo sql, const ForeignKey *key)
 	appendStringInfoChar(sql, ')');
 }
 
-/* FROM and WHERE of the references that lead nowhere. */
+/* The comparisons of the key's columns, joined by AND. */
+static void
+append_comparisons(StringInfo sql, const ForeignKey *key)
+{
+	for (int i = 0; i < key->nkeys; i++)
+	{
+		if (i > 0)
+			appendStringInfoString(sql, " AND ");
+		append_comparison(sql, key, i);
+	}
+}
+
+/*
+ * FROM and WHERE of the references that lead nowhere.  With PERIOD, the last
+ * comparison is "overlaps", and all that it finds must cover the reference
+ * together (as RI_FKey_check() has it in 18).
+ */
 static char *
 orphans_clause(HTAB *staged, const ForeignKey *key)
 {
 	StringInfoData sql;
+	const char *fk_period = NULL;
 
 	initStringInfo(&sql);
 	appendStringInfo(&sql, " FROM ONLY %s fk WHERE ",
 					 qualified_name(future_rows(staged, key->fk_relid)));
 	append_is_reference(&sql, key);
 	appendStringInfoString(&sql, " AND NOT EXISTS (SELECT 1 FROM ");
+	if (key->period)
+	{
+		fk_period = column_name(key->fk_relid, key->fk_attnums[key->nkeys - 1]);
+		appendStringInfo(&sql, "(SELECT pk.%s AS period FROM ",
+						 column_name(key->pk_relid, key->pk_attnums[key->nkeys - 1]));
+	}
 	append_referenced(&sql, staged, key);
 	appendStringInfoString(&sql, " WHERE ");
-	for (int i = 0; i < key->nkeys; i++)
-	{
-		if (i > 0)
-			appendStringInfoString(&sql, " AND ");
-		append_comparison(&sql, key, i);
-	}
+	append_comparisons(&sql, key);
+	if (key->period)
+		appendStringInfo(&sql, ") covered HAVING fk.%s OPERATOR(pg_catalog.<@) pg_catalog.range_agg(covered.period)",
+						 fk_period);
 	appendStringInfoChar(&sql, ')');
 	return sql.data;
 }

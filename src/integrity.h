@@ -15,6 +15,7 @@ typedef struct StagedTable
 {
 	Oid			target;
 	Oid			staging;
+	int64		fingerprint;	/* staging_fingerprint() of what the loader made */
 } StagedTable;
 
 /*

@@ -66,10 +66,9 @@
 #include "compat.h"
 #include "destination.h"
 #include "leader.h"
-#include "local_catalog.h"
 #include "locking.h"
 #include "pgtunsync.h"
-#include "published.h"
+#include "recheck.h"
 #include "relay.h"
 #include "replace.h"
 #include "request.h"
@@ -131,6 +130,18 @@ attach(Run *run, dsm_handle handle)
 	relay_redirect(shm_mq_attach(mq, segment, NULL));
 }
 
+/* A caller that gave up before we could be interrupted has left this sign. */
+static void
+check_caller(Run *run)
+{
+	if (pg_atomic_read_u32(&run->shared->caller_gone) == 0)
+		return;
+	cancel_requested = true;
+	ereport(ERROR,
+			(errcode(ERRCODE_QUERY_CANCELED),
+			 errmsg("the caller of the pull is gone")));
+}
+
 /* Shown in pg_stat_activity. */
 static void
 report_phase(Run *run, const char *phase)
@@ -140,6 +151,7 @@ report_phase(Run *run, const char *phase)
 	pgstat_report_activity(STATE_RUNNING, text);
 	pfree(text);
 	relay_flush();
+	check_caller(run);
 }
 
 void
@@ -158,26 +170,50 @@ run_commit_transaction(Run *run)
 
 /* ---- READY ---- */
 
+/* What crashed runs have left; whatever is wrong with it is no reason not to run. */
+static void
+drop_leftovers(Run *run)
+{
+	PG_TRY();
+	{
+		int			dropped;
+
+		run_begin_transaction(run);
+		PushActiveSnapshot(GetTransactionSnapshot());
+		dropped = staging_drop_leftovers();
+		PopActiveSnapshot();
+		run_commit_transaction(run);
+		if (dropped > 0)
+			ereport(LOG,
+					(errmsg("pgtunsync dropped %d staging heaps of a run that crashed", dropped)));
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(run->context);
+		if (geterrcode() == ERRCODE_QUERY_CANCELED)
+			PG_RE_THROW();
+		EmitErrorReport();
+		FlushErrorState();
+		AbortOutOfAnyTransaction();
+		MemoryContextSwitchTo(run->context);
+	}
+	PG_END_TRY();
+}
+
 static void
 run_begin(Run *run)
 {
 	StringInfoData buf;
-	int			leftovers;
 
 	run_begin_transaction(run);
-	PushActiveSnapshot(GetTransactionSnapshot());
-	leftovers = staging_drop_leftovers();
 	audit_mark_crashed();
-	PopActiveSnapshot();
 	run->id = audit_begin(run->request);
 	run_commit_transaction(run);
-	if (leftovers > 0)
-		ereport(LOG,
-				(errmsg("pgtunsync dropped %d staging heaps of a run that crashed", leftovers)));
 
 	initStringInfo(&buf);
 	pq_sendint64(&buf, run->id);
 	relay_send(RUN_MSG_ID, buf.data, buf.len);
+	drop_leftovers(run);
 }
 
 /* ---- ENV-LOADED ---- */
@@ -394,6 +430,13 @@ run_make_plan(Run *run)
 		.tables = run->request->tables,
 		.everything = run->request->everything,
 		.group = run->request->group,
+		.filter = run->request->filter,
+		.mode = run->request->mode,
+		.variables = run->request->variables,
+		.schemas = run->request->schemas,
+		.exclude = run->request->exclude,
+		.rules = run->request->rules,
+		.require_rules = run->request->require_rules,
 		.search_path = run->request->search_path,
 		.role = run->request->role
 	};
@@ -404,71 +447,6 @@ run_make_plan(Run *run)
 	PopActiveSnapshot();
 	tell_large_objects(run->plan);
 	run->outcomes = outcomes_create(run->plan);
-}
-
-/* Does the caller have what replacing the table takes? */
-static bool
-has_rights(Oid relid, Oid role)
-{
-	return pg_class_aclcheck(relid, role, ACL_TRUNCATE) == ACLCHECK_OK &&
-		pg_class_aclcheck(relid, role, ACL_INSERT) == ACLCHECK_OK;
-}
-
-/* Are the planned columns still what they were? */
-static bool
-columns_unchanged(Relation rel, const TablePlan *table)
-{
-	TupleDesc	desc = RelationGetDescr(rel);
-	ListCell   *lc;
-
-	foreach(lc, table->columns)
-	{
-		ColumnPlan *column = lfirst(lc);
-		Form_pg_attribute attr;
-
-		if (column->attnum > desc->natts)
-			return false;
-		attr = TupleDescAttr(desc, column->attnum - 1);
-		if (attr->attisdropped || attr->attgenerated ||
-			strcmp(NameStr(attr->attname), column->name) != 0 ||
-			strcmp(local_type_text(attr->atttypid, attr->atttypmod), column->local_type) != 0)
-			return false;
-	}
-	return true;
-}
-
-/*
- * The plan was made before the locks: what it relied on is looked at once
- * more.  Returns an explanation of what is wrong now, or NULL.
- */
-static const char *
-changed_since_plan(const TablePlan *table, Oid role, int *sqlerrcode)
-{
-	Relation	rel = try_relation_open(table->relid, NoLock);
-	const char *problem = NULL;
-
-	*sqlerrcode = ERRCODE_OBJECT_IN_USE;
-	if (rel == NULL)
-		return "it was dropped meanwhile";
-	if (rel->rd_rel->relkind != RELKIND_RELATION || !columns_unchanged(rel, table))
-		problem = "it was altered meanwhile";
-	else if (!has_rights(table->grants, role))
-	{
-		*sqlerrcode = ERRCODE_INSUFFICIENT_PRIVILEGE;
-		problem = "TRUNCATE and INSERT on it are needed";
-	}
-	else if (rel->rd_rel->relam != HEAP_TABLE_AM_OID)
-	{
-		*sqlerrcode = ERRCODE_FEATURE_NOT_SUPPORTED;
-		problem = "its table access method is not \"heap\"";
-	}
-	else if (published_has_slots() && published_lacks_identity(rel))
-	{
-		*sqlerrcode = ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE;
-		problem = "it is published with its deletes but has no replica identity";
-	}
-	relation_close(rel, NoLock);
-	return problem;
 }
 
 /* How many relations the swap of a table locks: heaps, indexes, toast, twice. */
@@ -525,7 +503,7 @@ run_lock_targets(Run *run)
 
 		if (table->message != NULL)
 			continue;
-		problem = changed_since_plan(table, run->request->role, &code);
+		problem = recheck_table(table, run->request->role, &code);
 		if (problem == NULL)
 		{
 			locks += swap_locks(table->relid) + list_length(table->sequences);
@@ -558,24 +536,6 @@ run_report_refused(Run *run)
 				 table->detail ? errdetail("%s", table->detail) : 0,
 				 table->hint ? errhint("%s", table->hint) : 0));
 	}
-}
-
-/* The bounds of a partition, for a loader that cannot look at its parent. */
-static char *
-partition_check(Oid relid)
-{
-	Relation	rel = relation_open(relid, NoLock);
-	char	   *text = NULL;
-
-	if (rel->rd_rel->relispartition)
-	{
-		List	   *qual = RelationGetPartitionQual(rel);
-
-		if (qual != NIL)
-			text = nodeToString(qual);
-	}
-	relation_close(rel, NoLock);
-	return text;
 }
 
 static List *
@@ -620,7 +580,7 @@ submit_jobs(Run *run)
 		job.copy_sql = table->copy_sql;
 		job.binary = table->binary;
 		job.columns = column_names(table);
-		job.partition_check = partition_check(table->relid);
+		job.partition_check = table->partition_check;
 		pool_submit(run->pool, &job, table->source_bytes);
 	}
 }
@@ -711,6 +671,7 @@ run_load(Run *run)
 				break;
 		}
 		relay_flush();
+		check_caller(run);
 		tunnel_check(run->tunnel);
 		source_check_idle(run->control);
 	}
@@ -760,8 +721,8 @@ run_commit(Run *run)
 	List	   *sequences = loaded_sequences(run);
 	char	   *error = outcomes_error_text(run->outcomes);
 
-	if (staged == NIL)
-		return;
+	if (staged == NIL && error != NULL)
+		return;					/* all failed: outcomes_raise() says so */
 	if (error != NULL)
 	{
 		/* what the failed tables have left */
@@ -770,7 +731,8 @@ run_commit(Run *run)
 		PopActiveSnapshot();
 	}
 	report_phase(run, "SYNCING, checking and swapping");
-	replace_tables(staged, sequences, run->request->lock_timeout, awaiting_caller(run));
+	if (staged != NIL)
+		replace_tables(staged, sequences, run->request->lock_timeout, awaiting_caller(run));
 	outcomes_write(run->outcomes, run->id, true);
 	audit_finish(run->id, error ? "partial" : "succeeded",
 				 outcomes_totals(run->outcomes), error, outcomes_sqlerrcode(run->outcomes));
@@ -805,9 +767,10 @@ run_after_commit(Run *run)
 	List	   *targets = staged_targets(outcomes_staged(run->outcomes));
 
 	tell_totals(run);
-	report_phase(run, "DONE, statistics and materialized views");
 	PG_TRY();
 	{
+		report_phase(run, "DONE, statistics and materialized views");
+		session_set_int("lock_timeout", run->request->lock_timeout);
 		aftermath_analyze(targets);
 		aftermath_matviews(targets, run->request->refresh, run->request->role);
 	}
@@ -875,13 +838,21 @@ write_failure(Run *run, const ErrorData *edata)
 	bool		cancelled = cancel_requested;	/* here, not on the source */
 
 	run_begin_transaction(run);
-	PushActiveSnapshot(GetTransactionSnapshot());
-	staging_drop_of_run(run->id, NIL);
-	PopActiveSnapshot();
 	if (run->outcomes != NULL)
 		outcomes_write(run->outcomes, run->id, false);
 	audit_finish(run->id, cancelled ? "cancelled" : "failed", &nothing,
 				 edata->message, edata->sqlerrcode);
+	run_commit_transaction(run);
+}
+
+/* After the audit, which must not depend on it. */
+static void
+drop_staged(Run *run)
+{
+	run_begin_transaction(run);
+	PushActiveSnapshot(GetTransactionSnapshot());
+	staging_drop_of_run(run->id, NIL);
+	PopActiveSnapshot();
 	run_commit_transaction(run);
 }
 
@@ -894,9 +865,11 @@ run_clean_up(Run *run, const ErrorData *edata)
 {
 	PG_TRY();
 	{
-		run_stop_children(run);
 		if (run->id != 0 && !run->committed)
+		{
 			write_failure(run, edata);
+			drop_staged(run);
+		}
 	}
 	PG_CATCH();
 	{
@@ -942,6 +915,8 @@ run_fail(Run *run)
 	edata = CopyErrorData();
 	FlushErrorState();
 	edata = root_cause(run, edata);
+	/* in this order: the loaders work under our locks */
+	run_stop_children(run);
 	AbortOutOfAnyTransaction();
 	MemoryContextSwitchTo(run->context);
 	run_clean_up(run, edata);

@@ -42,6 +42,7 @@
 #include "compat.h"
 #include "load.h"
 #include "owner.h"
+#include "staging.h"
 
 /* a batch goes out when it has this many rows or bytes */
 #define BATCH_ROWS	1000
@@ -324,6 +325,7 @@ load_rows(Relation target, Oid staging, const LoadJob *job,
 
 	load->target = target;
 	load->staging = table_open(staging, RowExclusiveLock);
+	staging_check_columns(target, load->staging);
 	load->cid = GetCurrentCommandId(true);
 	load->options = TABLE_INSERT_SKIP_FSM | TABLE_INSERT_FROZEN;
 	load->bulk = GetBulkInsertState();

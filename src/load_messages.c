@@ -88,6 +88,7 @@ load_result_pack(StringInfo buf, const LoadResult *result)
 {
 	pack_int(buf, result->index);
 	pack_int(buf, result->staging);
+	pack_int(buf, result->fingerprint);
 	pack_int(buf, result->rows);
 	pack_int(buf, result->bytes);
 	pack_double(buf, result->seconds);
@@ -100,6 +101,7 @@ load_result_unpack(StringInfo buf)
 
 	result.index = unpack_int(buf);
 	result.staging = unpack_int(buf);
+	result.fingerprint = unpack_int(buf);
 	result.rows = unpack_int(buf);
 	result.bytes = unpack_int(buf);
 	result.seconds = unpack_double(buf);

@@ -61,6 +61,7 @@ typedef struct LoadResult
 {
 	int			index;
 	Oid			staging;
+	int64		fingerprint;	/* staging_fingerprint() when it was complete */
 	int64		rows;
 	int64		bytes;
 	double		seconds;

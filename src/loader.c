@@ -71,6 +71,7 @@ typedef struct Loader
 	SourceParams params;
 	char	   *snapshot;
 	Source	   *source;
+	bool		connecting;		/* source_connect() has not returned */
 
 	/* the batch in hand */
 	int			njobs;
@@ -111,6 +112,7 @@ static void
 disconnect(Loader *loader)
 {
 	loader->source = NULL;
+	loader->connecting = false;
 	MemoryContextReset(loader->source_context);
 }
 
@@ -134,7 +136,9 @@ connect_to_source(Loader *loader)
 {
 	MemoryContext oldcontext = MemoryContextSwitchTo(loader->source_context);
 
+	loader->connecting = true;
 	loader->source = source_connect(&loader->params);
+	loader->connecting = false;
 	MemoryContextSwitchTo(oldcontext);
 }
 
@@ -215,13 +219,14 @@ analyze_staging(Oid staging)
 }
 
 /*
- * Transaction 2.  Its commit need not wait for the disk: the leader's last commit
- * is written after it.
+ * Transaction 2; returns the staging heap's fingerprint.  Its commit need not wait
+ * for the disk: the leader's last commit is written after it.
  */
-static void
+static int64
 fill_staging(Loader *loader, const LoadJob *job, Oid staging)
 {
 	Relation	target;
+	int64		fingerprint;
 
 	StartTransactionCommand();
 	(void) set_config_option("synchronous_commit", "off", PGC_USERSET, PGC_S_SESSION,
@@ -232,8 +237,10 @@ fill_staging(Loader *loader, const LoadJob *job, Oid staging)
 	staging_build_indexes(target, staging);
 	RelationClose(target);
 	analyze_staging(staging);
+	fingerprint = staging_fingerprint(staging);
 	PopActiveSnapshot();
 	CommitTransactionCommand();
+	return fingerprint;
 }
 
 static void
@@ -247,7 +254,7 @@ load_table(Loader *loader, const LoadJob *job, Oid staging)
 	INSTR_TIME_SET_CURRENT(start);
 	pg_atomic_write_u64(&loader->shared->rows, 0);
 	pg_atomic_write_u64(&loader->shared->bytes, 0);
-	fill_staging(loader, job, staging);
+	result.fingerprint = fill_staging(loader, job, staging);
 	INSTR_TIME_SET_CURRENT(end);
 	INSTR_TIME_SUBTRACT(end, start);
 
@@ -292,21 +299,6 @@ load_some(Loader *loader, int count)
 	}
 }
 
-/* Is this the kind of error that ends the run, not just the table? */
-static bool
-source_is_gone(Loader *loader, const ErrorData *edata)
-{
-	int			category = ERRCODE_TO_CATEGORY(edata->sqlerrcode);
-
-	if (category == ERRCODE_CONNECTION_EXCEPTION ||
-		edata->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN ||
-		edata->sqlerrcode == ERRCODE_CRASH_SHUTDOWN ||
-		edata->sqlerrcode == ERRCODE_CANNOT_CONNECT_NOW)
-		return true;
-	return loader->source == NULL ||
-		PQstatus(source_conn(loader->source)) != CONNECTION_OK;
-}
-
 /* Leaves the error behind: transaction and connection are of no use any more. */
 static ErrorData *
 recover(Loader *loader, bool *source_gone)
@@ -316,7 +308,9 @@ recover(Loader *loader, bool *source_gone)
 	MemoryContextSwitchTo(loader->job_context);
 	edata = CopyErrorData();
 	FlushErrorState();
-	*source_gone = source_is_gone(loader, edata);
+	/* the SQLSTATE says nothing: a table's owner can raise any */
+	*source_gone = loader->connecting ||
+		(loader->source != NULL && source_is_lost(loader->source));
 	AbortOutOfAnyTransaction();
 	MemoryContextSwitchTo(loader->job_context);
 	disconnect(loader);

@@ -29,6 +29,30 @@
 
 #include "compat.h"
 #include "local_catalog.h"
+#include "pgtunsync.h"
+
+/* ---- schemas ---- */
+
+List *
+local_catalog_schemas(void)
+{
+	List	   *names = NIL;
+	Relation	pg_namespace = table_open(NamespaceRelationId, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(pg_namespace, InvalidOid, false, NULL, 0, NULL);
+	HeapTuple	tuple;
+
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		char	   *name = NameStr(((Form_pg_namespace) GETSTRUCT(tuple))->nspname);
+
+		if (strncmp(name, "pg_", 3) != 0 && strcmp(name, "information_schema") != 0 &&
+			strcmp(name, PGTUNSYNC_SCHEMA) != 0 && strcmp(name, PGTUNSYNC_STAGING) != 0)
+			names = lappend(names, pstrdup(name));
+	}
+	systable_endscan(scan);
+	table_close(pg_namespace, AccessShareLock);
+	return names;
+}
 
 /* ---- relations ---- */
 

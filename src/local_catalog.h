@@ -13,6 +13,9 @@
 /* Reads the relations of these schemas, and all partitions. */
 extern Catalog *local_catalog_read(List *schemas);
 
+/* The names of all schemas but the system's and our own. */
+extern List *local_catalog_schemas(void);
+
 /* Reads columns and owned sequences of these relations. */
 extern void local_catalog_details(List *relations);
 

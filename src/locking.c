@@ -15,9 +15,9 @@
  * behind it.  So it is never left waiting: an attempt gives up after some
  * tens of milliseconds, releases everything by rolling its subtransaction
  * back, and is made again after a pause.  A conditional request would be
- * no substitute, it never succeeds while anyone else is queued, and neither is trying to
- * keep the Exclusive lock between attempts: a reader that turns writer
- * would then wait for us, and we for it.
+ * no substitute: it never succeeds while anyone else is queued.  The Exclusive
+ * lock is kept over some such attempts only, because a reader that turns writer
+ * would wait for us, and we for it.
  *
  *-------------------------------------------------------------------------
  */
@@ -46,6 +46,8 @@
 
 /* a whole attempt at AccessExclusiveLock, beside what many tables need, in ms */
 #define ATTEMPT_BUDGET	40
+/* how often the last lock is tried before the writers are let in again */
+#define EXCLUSIVE_TRIES	4
 /* the longest pause between two attempts, in ms */
 #define LONGEST_PAUSE	500
 /* the class of our advisory locks ("tuns"); beyond what pg_advisory_lock() uses */
@@ -219,33 +221,16 @@ lock_all(const List *relids, LOCKMODE mode, instr_time since, double budget_ms)
 	}
 }
 
-/* One attempt, inside its subtransaction. */
-static void
-attempt(const List *targets, const List *sequences,
-		void (*check) (void *arg), void (*swap) (void *arg), void *arg)
+/* What an attempt works on. */
+typedef struct Attempt
 {
-	instr_time	start;
-	double		budget = ATTEMPT_BUDGET + 0.1 * list_length(targets);
-
-	if (check != NULL)
-	{
-		/* only writers wait here */
-		INSTR_TIME_SET_CURRENT(start);
-		lock_all(targets, ExclusiveLock, start, 10 * budget);
-		check(arg);
-	}
-	INSTR_TIME_SET_CURRENT(start);
-	lock_all(sequences, ShareRowExclusiveLock, start, budget);
-	lock_all(targets, AccessExclusiveLock, start, budget);
-
-	/*
-	 * A catalog row may still be in the hands of another transaction, that of a
-	 * GRANT for example, which locks no table: not waited for with everything
-	 * locked.
-	 */
-	session_set_int("lock_timeout", ATTEMPT_BUDGET);
-	swap(arg);
-}
+	const List *targets;
+	const List *sequences;
+	void		(*check) (void *arg);
+	void		(*swap) (void *arg);
+	void	   *arg;
+	double		check_ms;		/* spent on checks, which is not waiting */
+} Attempt;
 
 /* Was somebody in the way who will be gone? */
 static bool
@@ -257,10 +242,12 @@ is_passing(const ErrorData *edata)
 		 strcmp(edata->message, "tuple concurrently updated") == 0);
 }
 
-/* True if the attempt got everything; its locks then belong to the transaction. */
+/*
+ * Runs step in a subtransaction.  True if it got everything: its locks then
+ * belong to the transaction around it.
+ */
 static bool
-try_attempt(const List *targets, const List *sequences,
-			void (*check) (void *arg), void (*swap) (void *arg), void *arg)
+try_step(bool (*step) (Attempt *attempt), Attempt *attempt)
 {
 	MemoryContext oldcontext = CurrentMemoryContext;
 	ResourceOwner oldowner = CurrentResourceOwner;
@@ -270,9 +257,11 @@ try_attempt(const List *targets, const List *sequences,
 	MemoryContextSwitchTo(oldcontext);
 	PG_TRY();
 	{
-		attempt(targets, sequences, check, swap, arg);
-		ReleaseCurrentSubTransaction();
-		got = true;
+		got = step(attempt);
+		if (got)
+			ReleaseCurrentSubTransaction();
+		else
+			RollbackAndReleaseCurrentSubTransaction();
 	}
 	PG_CATCH();
 	{
@@ -289,8 +278,28 @@ try_attempt(const List *targets, const List *sequences,
 	PG_END_TRY();
 	MemoryContextSwitchTo(oldcontext);
 	CurrentResourceOwner = oldowner;
-	session_set_int("lock_timeout", 0);
 	return got;
+}
+
+/* AccessExclusiveLock and the swap: what readers wait for. */
+static bool
+exclusive_step(Attempt *attempt)
+{
+	double		budget = ATTEMPT_BUDGET + 0.1 * list_length(attempt->targets);
+	instr_time	start;
+
+	INSTR_TIME_SET_CURRENT(start);
+	lock_all(attempt->sequences, ShareRowExclusiveLock, start, budget);
+	lock_all(attempt->targets, AccessExclusiveLock, start, budget);
+
+	/*
+	 * A catalog row may still be in the hands of another transaction, that of a
+	 * GRANT for example, which locks no table: not waited for with everything
+	 * locked.
+	 */
+	session_set_int("lock_timeout", ATTEMPT_BUDGET);
+	attempt->swap(attempt->arg);
+	return true;
 }
 
 static void
@@ -303,19 +312,49 @@ pause_ms(long ms)
 	CHECK_FOR_INTERRUPTS();
 }
 
+/*
+ * Writers out, check, and then some attempts at the last lock: the check may
+ * have taken long, and is only good while the writers stay out.
+ */
+static bool
+writers_step(Attempt *attempt)
+{
+	double		budget = ATTEMPT_BUDGET + 0.1 * list_length(attempt->targets);
+	instr_time	start;
+
+	INSTR_TIME_SET_CURRENT(start);
+	lock_all(attempt->targets, ExclusiveLock, start, 10 * budget);
+	INSTR_TIME_SET_CURRENT(start);
+	attempt->check(attempt->arg);
+	attempt->check_ms += elapsed_ms(start);
+	for (int tries = 1; tries <= EXCLUSIVE_TRIES; tries++)
+	{
+		if (try_step(exclusive_step, attempt))
+			return true;
+		pause_ms(20L * tries);
+	}
+	return false;
+}
+
 void
 lock_and_swap(const List *targets, const List *sequences, int timeout_ms,
 			  const VirtualTransactionId *caller,
 			  void (*check) (void *arg), void (*swap) (void *arg), void *arg)
 {
-	List	   *in_order = sorted(targets);
+	Attempt		attempt = {
+		.targets = sorted(targets),
+		.sequences = sequences,
+		.check = check,
+		.swap = swap,
+		.arg = arg
+	};
 	instr_time	start;
 
 	INSTR_TIME_SET_CURRENT(start);
-	for (int tries = 1; !try_attempt(in_order, sequences, check, swap, arg); tries++)
+	for (int tries = 1; !try_step(writers_step, &attempt); tries++)
 	{
 		lock_check_caller(targets, caller);
-		if (elapsed_ms(start) > timeout_ms)
+		if (elapsed_ms(start) - attempt.check_ms > timeout_ms)
 			ereport(ERROR,
 					(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 					 errmsg("could not lock the pulled tables within %d ms", timeout_ms),
@@ -323,4 +362,5 @@ lock_and_swap(const List *targets, const List *sequences, int timeout_ms,
 					 errhint("End long transactions, or raise \"pgtunsync.lock_timeout\".")));
 		pause_ms(Min(20L * tries, LONGEST_PAUSE));
 	}
+	session_set_int("lock_timeout", timeout_ms);
 }

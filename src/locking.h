@@ -39,7 +39,7 @@ extern void lock_check_caller(const List *targets, const VirtualTransactionId *c
  * AccessExclusiveLock on targets and ShareRowExclusiveLock on sequences, and
  * runs swap(arg) with them: all in short attempts, so that readers never queue
  * for long.  An attempt that would have to wait is undone as a whole and made
- * again; check (may be NULL) and swap must stand that.  LOCK_NOT_AVAILABLE
+ * again; check and swap must stand that.  LOCK_NOT_AVAILABLE
  * after timeout_ms.
  */
 extern void lock_and_swap(const List *targets, const List *sequences, int timeout_ms,

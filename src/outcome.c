@@ -185,6 +185,7 @@ outcomes_staged(const Outcomes *outcomes)
 		table = palloc(sizeof(StagedTable));
 		table->target = outcomes->tables[i].plan->relid;
 		table->staging = outcomes->tables[i].result.staging;
+		table->fingerprint = outcomes->tables[i].result.fingerprint;
 		staged = lappend(staged, table);
 	}
 	return staged;
@@ -231,7 +232,7 @@ outcomes_error_text(const Outcomes *outcomes)
 		if (outcomes->tables[i].error == NULL)
 			continue;
 		if (named == NAMED_TABLES)
-			appendStringInfoString(&text, ", …");
+			appendStringInfoString(&text, ", ...");
 		else
 			appendStringInfo(&text, "%s%s", named ? ", " : "", outcomes->tables[i].plan->display);
 		named++;

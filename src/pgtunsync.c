@@ -33,6 +33,7 @@
 #include "pgtunsync.h"
 #include "plan.h"
 #include "pull.h"
+#include "variables.h"
 
 PG_MODULE_MAGIC;
 
@@ -43,6 +44,8 @@ int			pgtunsync_connect_timeout;
 int			pgtunsync_connect_attempts;
 int			pgtunsync_connect_retry_delay;
 int			pgtunsync_lock_timeout;
+bool		pgtunsync_require_rules;
+bool		pgtunsync_allow_unmasked;
 
 void		_PG_init(void);
 
@@ -72,6 +75,21 @@ define_file_settings(void)
 							   "A relative path is taken from the data directory; empty: none.",
 							   &pgtunsync_config_file, ".pgsync.yml",
 							   PGC_SUSET, 0, NULL, NULL, NULL);
+}
+
+/* Superuser-only: a caller must not get at what data rules are to hide. */
+static void
+define_mask_settings(void)
+{
+	DefineCustomBoolVariable("pgtunsync.require_rules",
+							 "Columns that look sensitive must have a data rule.",
+							 "The rule \"untouched\" counts as one.",
+							 &pgtunsync_require_rules, false,
+							 PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("pgtunsync.allow_unmasked",
+							 "Callers may turn the data rules off.",
+							 NULL, &pgtunsync_allow_unmasked, false,
+							 PGC_SUSET, 0, NULL, NULL, NULL);
 }
 
 static void
@@ -105,6 +123,7 @@ void
 _PG_init(void)
 {
 	define_file_settings();
+	define_mask_settings();
 	define_limit_settings();
 	compat_mark_guc_prefix_reserved("pgtunsync");
 }
@@ -181,8 +200,67 @@ init_request(RunRequest *request)
 	request->connect_attempts = pgtunsync_connect_attempts;
 	request->connect_retry_delay = pgtunsync_connect_retry_delay;
 	request->lock_timeout = pgtunsync_lock_timeout;
+	request->rules = true;
+	request->require_rules = pgtunsync_require_rules;
 	request->maintenance_work_mem = maintenance_work_mem;
 	request->parallel_maintenance_workers = max_parallel_maintenance_workers;
+}
+
+static char *
+text_argument(FunctionCallInfo fcinfo, int arg)
+{
+	return PG_ARGISNULL(arg) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(arg));
+}
+
+/* An array of names; without any schema there is nothing to look at. */
+static List *
+names_argument(FunctionCallInfo fcinfo, int arg, const char *name)
+{
+	List	   *names;
+
+	if (PG_ARGISNULL(arg))
+		return NIL;
+	names = array_to_names(PG_GETARG_ARRAYTYPE_P(arg));
+	if (names == NIL && strcmp(name, "schemas") == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the list of %s is empty", name)));
+	return names;
+}
+
+static char *
+parse_mode(FunctionCallInfo fcinfo, int arg)
+{
+	static const char *const later[] = {"overwrite", "preserve", "append"};
+	char	   *mode = text_argument(fcinfo, arg);
+
+	if (mode == NULL || strcmp(mode, "replace") == 0)
+		return mode;
+	for (int i = 0; i < lengthof(later); i++)
+	{
+		if (strcmp(mode, later[i]) == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("mode \"%s\" is not supported yet", mode)));
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("invalid value for \"mode\": \"%s\"", mode),
+			 errhint("Use \"replace\".")));
+}
+
+/* Data rules are only off for those whom a superuser lets. */
+static bool
+parse_rules(FunctionCallInfo fcinfo, int arg)
+{
+	if (PG_ARGISNULL(arg) || PG_GETARG_BOOL(arg))
+		return true;
+	if (!pgtunsync_allow_unmasked)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to pull without data rules"),
+				 errhint("A superuser can allow it by the setting \"pgtunsync.allow_unmasked\".")));
+	return false;
 }
 
 /* The part that both spellings of pull() share: the arguments after the tables. */
@@ -199,6 +277,12 @@ pull_with(FunctionCallInfo fcinfo, List *tables)
 	request.on_error = parse_on_error(fcinfo, 3);
 	request.wait = PG_ARGISNULL(4) || PG_GETARG_BOOL(4);
 	request.refresh = !PG_ARGISNULL(5) && PG_GETARG_BOOL(5);
+	request.filter = text_argument(fcinfo, 6);
+	request.mode = parse_mode(fcinfo, 7);
+	request.variables = PG_ARGISNULL(8) ? NIL : variables_from_jsonb(PG_GETARG_JSONB_P(8));
+	request.schemas = names_argument(fcinfo, 9, "schemas");
+	request.exclude = names_argument(fcinfo, 10, "exclude");
+	request.rules = parse_rules(fcinfo, 11);
 	PG_RETURN_INT64(pull_run(&request));
 }
 

@@ -28,11 +28,13 @@
 
 #include "access/xlog.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
 #include "datatype/timestamp.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/rls.h"
 #include "utils/timestamp.h"
 
@@ -530,7 +532,8 @@ begin_table(const Planner *planner, const Choice *choice, int index)
 		fail(table, choice->sqlerrcode, choice->message, choice->detail, choice->hint);
 		return table;
 	}
-	check_source_rights(table, choice->source);
+	if (!choice->empty)
+		check_source_rights(table, choice->source);
 	if (table->message == NULL)
 		check_local_rights(table, choice, planner->request->role);
 	return table;
@@ -559,6 +562,112 @@ map_condition(TablePlan *table, const Choice *choice)
 	return condition->sql;
 }
 
+/* Which rows the source is asked for. */
+static void
+set_rows(TablePlan *table, const Choice *choice, CopyQuery *query)
+{
+	query->empty = choice->empty;
+	query->clause = choice->clause;
+	table->filter = choice->empty ? "false" : choice->filter;
+	table->user_sql = choice->clause != NULL;
+	if (choice->map != NULL)
+		query->condition = map_condition(table, choice);
+	else if (choice->clause != NULL && choice->root != NULL)
+		query->alias = choice->root->name;
+}
+
+/*
+ * People's SQL sees the tables, functions and operators that the caller sees,
+ * and the built-in ones first.
+ */
+static char *
+user_path(const Planner *planner)
+{
+	StringInfoData buf;
+	ListCell   *lc;
+
+	initStringInfo(&buf);
+	appendStringInfoString(&buf, "pg_catalog");
+	foreach(lc, planner->request->search_path)
+		appendStringInfo(&buf, ", %s", catalog_sql_identifier(lfirst(lc)));
+	appendStringInfoString(&buf, ", pg_temp");
+	return buf.data;
+}
+
+/* Does the text of its values depend on the search_path? */
+static bool
+is_name_type(Oid typid)
+{
+	Oid			element = get_element_type(typid);
+
+	switch (OidIsValid(element) ? element : typid)
+	{
+		case REGCLASSOID:
+		case REGCOLLATIONOID:
+		case REGCONFIGOID:
+		case REGDICTIONARYOID:
+		case REGOPEROID:
+		case REGOPERATOROID:
+		case REGPROCOID:
+		case REGPROCEDUREOID:
+		case REGTYPEOID:
+			return true;
+		default:
+			return false;
+	}
+}
+
+/* Would the source run it?  Asked before the first row moves. */
+static void
+check_user_sql(Planner *planner, TablePlan *table, const CopyQuery *query)
+{
+	ErrorData  *error;
+	ListCell   *lc;
+
+	foreach(lc, query->columns)
+	{
+		CatalogColumn *column = lfirst(lc);
+
+		if (is_name_type(column->base_typid))
+			fail(table, ERRCODE_FEATURE_NOT_SUPPORTED,
+				 psprintf("cannot pull %s by a clause: column %s has type %s",
+						  table->display, quote_identifier(column->name), column->type),
+				 "Such values are names, which read differently while the clause is in force.", NULL);
+	}
+	if (table->message != NULL)
+		return;
+	error = source_catalog_try(planner->control,
+							   psprintf("SET LOCAL search_path = %s; EXPLAIN %s",
+										user_path(planner), copy_select(query)), NULL);
+	if (error != NULL)
+		fail(table, error->sqlerrcode,
+			 psprintf("cannot pull %s by its clause: %s", table->display, error->message),
+			 psprintf("The clause is: %s", table->filter), error->hint);
+}
+
+/* Every COPY says its search_path when one of them has another. */
+static void
+set_paths(Planner *planner, List *tables)
+{
+	char	   *path = user_path(planner);
+	bool		any = false;
+	ListCell   *lc;
+
+	foreach(lc, tables)
+		any |= ((TablePlan *) lfirst(lc))->user_sql;
+	if (!any)
+		return;
+	foreach(lc, tables)
+	{
+		TablePlan  *table = lfirst(lc);
+
+		if (table->copy_sql != NULL)
+			table->copy_sql = psprintf("SET LOCAL search_path = %s; %s",
+									   table->user_sql ? path : "pg_catalog, pg_temp",
+									   table->copy_sql);
+	}
+}
+
 /* The rest, once the columns are known. */
 static void
 finish_table(Planner *planner, TablePlan *table, const Choice *choice)
@@ -566,15 +675,18 @@ finish_table(Planner *planner, TablePlan *table, const Choice *choice)
 	List	   *travel = match_columns(table, choice, source_version(planner->control));
 	CopyQuery	query = {choice->source, travel};
 
-	if (choice->map != NULL)
-		query.condition = map_condition(table, choice);
-	if (table->message == NULL)
+	set_rows(table, choice, &query);
+	if (table->message == NULL && !choice->empty)
 		check_column_rights(table, choice->source, travel);
+	if (table->message == NULL && table->user_sql)
+		check_user_sql(planner, table, &query);
 	if (table->message != NULL)
 		return;
 	refuse_masked(planner->config, table);
 	query.binary = table->binary;
 	table->copy_sql = copy_statement(&query);
+	if (table->user_sql)
+		clause_verify_copy(table->copy_sql);
 	match_sequences(planner, table, choice, travel);
 	tell_differences(table);
 }
@@ -608,8 +720,9 @@ fail_wholes(List *tables)
 
 /* Fails all partitions of a map if there are rows that none of them takes. */
 static void
-check_rest(Planner *planner, const PartitionMap *map, List *tables)
+check_rest(Planner *planner, const Choice *choice, List *tables)
 {
+	const PartitionMap *map = choice->map;
 	char	   *rest = partition_map_rest(map);
 	char	   *display = selection_display(planner->request, planner->local, planner->source,
 											map->local->schema, map->local->name);
@@ -617,8 +730,12 @@ check_rest(Planner *planner, const PartitionMap *map, List *tables)
 	double		count = 0;
 	ListCell   *lc;
 
+	if (rest != NULL && choice->clause != NULL)
+		rest = psprintf("(%s) AND (%s)", rest, choice->clause->where);
 	if (rest != NULL)
-		error = source_catalog_count(planner->control, map->source, rest, &count);
+		error = source_catalog_count(planner->control, map->source, rest,
+									 choice->clause ? user_path(planner) : "pg_catalog, pg_temp",
+									 &count);
 	if (count == 0 && error == NULL)
 		return;
 	foreach(lc, tables)
@@ -649,13 +766,14 @@ check_maps(Planner *planner, List *tables, List *choices)
 
 	forboth(lc_table, tables, lc_choice, choices)
 	{
-		const PartitionMap *map = ((Choice *) lfirst(lc_choice))->map;
+		const Choice *choice = lfirst(lc_choice);
+		const PartitionMap *map = choice->map;
 
-		if (map == NULL || ((TablePlan *) lfirst(lc_table))->message != NULL ||
+		if (map == NULL || choice->empty || ((TablePlan *) lfirst(lc_table))->message != NULL ||
 			list_member_ptr(checked, map))
 			continue;
 		checked = lappend(checked, (void *) map);
-		check_rest(planner, map, tables);
+		check_rest(planner, choice, tables);
 	}
 }
 
@@ -699,6 +817,7 @@ plan_tables(Planner *planner, List *choices)
 	}
 	fail_wholes(tables);
 	check_maps(planner, tables, choices);
+	set_paths(planner, tables);
 	read_sequences(planner);
 	return tables;
 }

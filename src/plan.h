@@ -24,6 +24,8 @@ typedef struct PlanRequest
 	List	   *variables;		/* of char *: name, value, name, value, … */
 	List	   *schemas;		/* of char *: instead of the configuration's; "*": all */
 	List	   *exclude;		/* of char *: beside the configuration's */
+	bool		rules;			/* data rules apply */
+	bool		require_rules;	/* columns that look sensitive must have one */
 	List	   *search_path;	/* of char *: schemas of the caller's search path */
 	Oid			role;			/* the caller */
 } PlanRequest;
@@ -50,6 +52,7 @@ typedef struct TablePlan
 	List	   *missing_columns;	/* of char *: the source has them, local has not */
 	List	   *extra_columns;	/* of char *: the reverse; they take their defaults */
 	char	   *filter;			/* the clause in force, as written, or NULL */
+	List	   *masked_columns; /* of char *: "name: rule" */
 	bool		user_sql;		/* people's SQL goes into copy_sql */
 	List	   *type_changes;	/* of char *: "name: source type → local type" */
 	bool		binary;			/* COPY format */
@@ -58,6 +61,8 @@ typedef struct TablePlan
 	double		source_rows;	/* reltuples, -1 unknown */
 	List	   *source_oids;	/* of the relations whose files hold the rows there */
 	List	   *sequences;		/* of SequencePlan * */
+
+	char	   *partition_check;	/* its bounds as nodeToString(); set by recheck.c */
 
 	/* a table that cannot be pulled: why (message NULL otherwise) */
 	int			sqlerrcode;

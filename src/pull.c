@@ -147,6 +147,13 @@ check_request(const RunRequest *request)
 		.tables = request->tables,
 		.everything = request->everything,
 		.group = request->group,
+		.filter = request->filter,
+		.mode = request->mode,
+		.variables = request->variables,
+		.schemas = request->schemas,
+		.exclude = request->exclude,
+		.rules = request->rules,
+		.require_rules = request->require_rules,
 		.search_path = request->search_path,
 		.role = request->role
 	};
@@ -210,7 +217,7 @@ create_segment(Pull *pull, const RunRequest *request)
 	pull->queue = shm_mq_attach(mq, pull->segment, NULL);
 }
 
-/* Is the leader waiting for us, directly or through others? */
+/* Is the leader waiting for a lock of ours? */
 static bool
 leader_waits_for_us(pid_t leader_pid)
 {
@@ -329,6 +336,7 @@ abandon_leader(Pull *pull)
 
 	if (pull->leader == NULL || pull->done)
 		return;
+	/* one that has not started yet cannot be interrupted, and looks at this */
 	pg_atomic_write_u32(&pull->shared->caller_gone, 1);
 	worker_interrupt(pull->leader);
 	HOLD_INTERRUPTS();
@@ -381,6 +389,7 @@ run_leader(const RunRequest *request)
 
 	pull->done = true;			/* nothing to abandon any more */
 	dsm_detach(pull->segment);
+	worker_free(pull->leader);
 	if (pull->failure.len > 0)
 		relay_throw_report(&pull->failure, DEBUG5);
 	return pull;
@@ -469,30 +478,43 @@ raise_run_error(int64 run_id, const RunState *state)
 			 errhint("See table pgtunsync.run_tables for run_id " INT64_FORMAT ".", run_id)));
 }
 
+/* Has the run ended?  Raises its error if it failed. */
+static bool
+has_ended(int64 run_id)
+{
+	RunState   *state = read_run(run_id);
+
+	if (strcmp(state->status, "succeeded") == 0)
+		return true;
+	if (strcmp(state->status, "running") != 0)
+		raise_run_error(run_id, state);
+	if (audit_leader_alive(state->leader_pid, state->leader_started_at))
+		return false;
+
+	/* it may have ended between our two looks */
+	state = read_run(run_id);
+	if (strcmp(state->status, "running") == 0)
+	{
+		state->status = "crashed";
+		raise_run_error(run_id, state);
+	}
+	return has_ended(run_id);
+}
+
 void
 pull_wait(int64 run_id)
 {
-	for (;;)
-	{
-		RunState   *state = read_run(run_id);
+	MemoryContext look = AllocSetContextCreate(CurrentMemoryContext, "pgtunsync wait",
+											   ALLOCSET_SMALL_SIZES);
+	MemoryContext oldcontext = MemoryContextSwitchTo(look);
 
-		if (strcmp(state->status, "succeeded") == 0)
-			return;
-		if (strcmp(state->status, "running") != 0)
-			raise_run_error(run_id, state);
-		if (!audit_leader_alive(state->leader_pid, state->leader_started_at))
-		{
-			/* it may have ended between our two looks */
-			state = read_run(run_id);
-			if (strcmp(state->status, "running") == 0)
-			{
-				state->status = "crashed";
-				raise_run_error(run_id, state);
-			}
-			continue;
-		}
+	while (!has_ended(run_id))
+	{
+		MemoryContextReset(look);
 		wait_for_leader(100);
 	}
+	MemoryContextSwitchTo(oldcontext);
+	MemoryContextDelete(look);
 }
 
 bool

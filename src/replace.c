@@ -28,6 +28,7 @@
 #include "replace.h"
 #include "sequence_state.h"
 #include "session.h"
+#include "staging.h"
 #include "swap.h"
 
 /* All that an attempt works on. */
@@ -35,7 +36,6 @@ typedef struct Replacement
 {
 	List	   *staged;			/* of StagedTable * */
 	List	   *sequences;		/* of SequencePlan * */
-	List	   *across;			/* foreign keys that lead out of the run */
 	List	   *by_row;			/* targets replaced row by row */
 } Replacement;
 
@@ -44,15 +44,20 @@ static void
 check_across(void *arg)
 {
 	Replacement *all = arg;
+	List	   *inside;
+	List	   *across;
 
 	PushActiveSnapshot(GetTransactionSnapshot());
-	integrity_check(all->staged, all->across);
+	/* found only now: a VALIDATE CONSTRAINT may have added one until we had the locks */
+	integrity_find(all->staged, &inside, &across);
+	integrity_check(all->staged, across);
 	PopActiveSnapshot();
 }
 
 /*
- * Our loaders are gone; only a superuser who looks into a staging heap could be in the
- * way.  Its toast table too: autovacuum may be at it.
+ * Our loaders are gone; only somebody who looks into a staging heap could be in
+ * the way.  Its toast table too: autovacuum may be at it.  What was locked must still be
+ * what the loader made.
  */
 static void
 lock_staging(const List *staged)
@@ -61,11 +66,17 @@ lock_staging(const List *staged)
 
 	foreach(lc, staged)
 	{
-		Oid			staging = ((StagedTable *) lfirst(lc))->staging;
-		Relation	rel = table_open(staging, AccessExclusiveLock);
+		StagedTable *table = lfirst(lc);
+		Relation	rel = table_open(table->staging, AccessExclusiveLock);
 
 		if (OidIsValid(rel->rd_rel->reltoastrelid))
 			LockRelationOid(rel->rd_rel->reltoastrelid, AccessExclusiveLock);
+		if (staging_fingerprint(table->staging) != table->fingerprint)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_IN_USE),
+					 errmsg("the staging heap of table \"%s\" was altered by someone else",
+							get_rel_name(table->target)),
+					 errhint("Pull again.")));
 		table_close(rel, NoLock);
 	}
 }
@@ -164,15 +175,16 @@ replace_tables(List *staged, List *sequences, int lock_timeout,
 {
 	Replacement all = {.staged = staged, .sequences = sequences};
 	List	   *inside;
+	List	   *across;
 
 	session_set_int("lock_timeout", lock_timeout);
 	lock_staging(staged);
 	PushActiveSnapshot(GetTransactionSnapshot());
-	integrity_find(staged, &inside, &all.across);
+	integrity_find(staged, &inside, &across);
 	integrity_check(staged, inside);
 	PopActiveSnapshot();
 
 	lock_and_swap(staged_targets(staged), sequence_oids(sequences), lock_timeout, caller,
-				  all.across ? check_across : NULL, swap_all, &all);
+				  check_across, swap_all, &all);
 	tell_by_row(all.by_row);
 }

@@ -34,6 +34,13 @@ request_pack(StringInfo buf, const RunRequest *request)
 	pack_int(buf, request->check);
 	pack_int(buf, request->wait);
 	pack_int(buf, request->refresh);
+	pack_string(buf, request->filter);
+	pack_string(buf, request->mode);
+	pack_strings(buf, request->variables);
+	pack_strings(buf, request->schemas);
+	pack_strings(buf, request->exclude);
+	pack_int(buf, request->rules);
+	pack_int(buf, request->require_rules);
 	pack_string(buf, request->env_file);
 	pack_string(buf, request->config_file);
 	pack_int(buf, request->connect_timeout);
@@ -67,6 +74,13 @@ request_unpack(const char *data)
 	request->check = unpack_int(&buf);
 	request->wait = unpack_int(&buf);
 	request->refresh = unpack_int(&buf);
+	request->filter = unpack_string(&buf);
+	request->mode = unpack_string(&buf);
+	request->variables = unpack_strings(&buf);
+	request->schemas = unpack_strings(&buf);
+	request->exclude = unpack_strings(&buf);
+	request->rules = unpack_int(&buf);
+	request->require_rules = unpack_int(&buf);
 	request->env_file = unpack_string(&buf);
 	request->config_file = unpack_string(&buf);
 	request->connect_timeout = unpack_int(&buf);
@@ -76,6 +90,65 @@ request_unpack(const char *data)
 	request->maintenance_work_mem = unpack_int(&buf);
 	request->parallel_maintenance_workers = unpack_int(&buf);
 	return request;
+}
+
+/* , "name": "value" */
+static void
+append_string(StringInfo buf, const char *name, const char *value)
+{
+	if (value == NULL)
+		return;
+	appendStringInfo(buf, ", \"%s\": ", name);
+	escape_json(buf, value);
+}
+
+/* , "name": ["a", "b"] */
+static void
+append_strings(StringInfo buf, const char *name, const List *values)
+{
+	const char *separator = "";
+	ListCell   *lc;
+
+	if (values == NIL)
+		return;
+	appendStringInfo(buf, ", \"%s\": [", name);
+	foreach(lc, values)
+	{
+		appendStringInfoString(buf, separator);
+		escape_json(buf, lfirst(lc));
+		separator = ", ";
+	}
+	appendStringInfoChar(buf, ']');
+}
+
+/* , "variables": {"a": "b"} */
+static void
+append_variables(StringInfo buf, const List *variables)
+{
+	if (variables == NIL)
+		return;
+	appendStringInfoString(buf, ", \"variables\": {");
+	for (int i = 0; i + 1 < list_length(variables); i += 2)
+	{
+		appendStringInfoString(buf, i > 0 ? ", " : "");
+		escape_json(buf, list_nth(variables, i));
+		appendStringInfoString(buf, ": ");
+		escape_json(buf, list_nth(variables, i + 1));
+	}
+	appendStringInfoChar(buf, '}');
+}
+
+/* What chooses tables, rows and masks, as far as it was said. */
+static void
+append_selection(StringInfo buf, const RunRequest *request)
+{
+	append_string(buf, "filter", request->filter);
+	append_string(buf, "mode", request->mode);
+	append_variables(buf, request->variables);
+	append_strings(buf, "schemas", request->schemas);
+	append_strings(buf, "exclude", request->exclude);
+	if (!request->rules)
+		appendStringInfoString(buf, ", \"rules\": false");
 }
 
 char *
@@ -92,6 +165,7 @@ request_options_json(const RunRequest *request)
 	escape_json(&buf, request->env_file);
 	appendStringInfoString(&buf, ", \"config_file\": ");
 	escape_json(&buf, request->config_file);
+	append_selection(&buf, request);
 	appendStringInfoChar(&buf, '}');
 	return buf.data;
 }

@@ -41,6 +41,13 @@ typedef struct RunRequest
 	bool		check;			/* only look whether a pull would work */
 	bool		wait;
 	bool		refresh;		/* materialized views over the tables, too */
+	char	   *filter;			/* clause for the tables that are named, or NULL */
+	char	   *mode;			/* NULL: not said */
+	List	   *variables;		/* of char *: name, value, name, value, … */
+	List	   *schemas;		/* of char *: instead of the configuration's */
+	List	   *exclude;		/* of char *: beside the configuration's */
+	bool		rules;			/* data rules apply */
+	bool		require_rules;	/* columns that look sensitive must have one */
 
 	/* settings in force for the caller */
 	char	   *env_file;

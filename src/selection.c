@@ -19,6 +19,8 @@
  *
  * A partitioned table stands for its leaves.  Those that both sides have are
  * copied one from another, else by what belongs into them (partition_map.c).
+ * Which rows of a table come is said by the call's filter, else by the group
+ * that named it, else by the configuration; tables in "empty" come without rows.
  * Excludes are looked at last, and therefore win over everything;
  * one for a partitioned table holds for its partitions.
  *
@@ -33,6 +35,7 @@
 #include "utils/builtins.h"
 #include "utils/varlena.h"
 
+#include "local_catalog.h"
 #include "pgtunsync.h"
 #include "selection.h"
 
@@ -558,13 +561,13 @@ selection_glob(const char *pattern, const char *text, bool dots)
 	return *pattern == '\0';
 }
 
-/* ---- excludes ---- */
+/* ---- patterns: exclude, empty, filters ---- */
 
-/* Does the entry mean this relation, read literally or folded? */
+/* Does the pattern mean this relation, read literally or folded? */
 static bool
 pattern_matches_as(const Pattern *pattern, const CatalogRelation *relation, bool fold)
 {
-	Item	   *item = exclude->item;
+	Item	   *item = pattern->item;
 	char	   *schema = fold ? folded(item->schema, item->schema_quoted) : item->schema;
 	char	   *name = fold ? folded(item->name, item->name_quoted) : item->name;
 
@@ -577,60 +580,103 @@ pattern_matches_as(const Pattern *pattern, const CatalogRelation *relation, bool
 }
 
 static bool
-pattern_matches(const Exclude *exclude, const CatalogRelation *relation)
+pattern_matches(const Pattern *pattern, const CatalogRelation *relation)
 {
-	return pattern_matches_as(exclude, relation, exclude->folded) ||
-		strcmp(exclude->text, relation->name) == 0;
+	return pattern_matches_as(pattern, relation, pattern->folded) ||
+		strcmp(pattern->text, relation->name) == 0;
 }
 
 /* Is it folded?  Only when no relation of either side has the literal name. */
 static bool
-must_fold(const Exclude *exclude, const Catalog *catalog)
+must_fold(const Pattern *pattern, const Catalog *catalog)
 {
 	ListCell   *lc;
 
 	foreach(lc, catalog->relations)
 	{
-		if (pattern_matches_as(exclude, lfirst(lc), false))
+		if (pattern_matches_as(pattern, lfirst(lc), false))
 			return false;
 	}
 	return true;
 }
 
-static List *
-prepare_excludes(const Selection *selection)
+static Pattern *
+prepare_pattern(const Selection *selection, char *text)
 {
-	List	   *excludes = NIL;
-	ListCell   *lc;
+	Pattern    *pattern = palloc0(sizeof(Pattern));
 
-	foreach(lc, selection->config->exclude)
-	{
-		Exclude    *exclude = palloc0(sizeof(Exclude));
-
-		exclude->text = lfirst(lc);
-		exclude->item = parse_item(exclude->text);
-		exclude->folded = must_fold(exclude, selection->local) &&
-			must_fold(exclude, selection->source);
-		excludes = lappend(excludes, exclude);
-	}
-	return excludes;
+	pattern->text = text;
+	pattern->item = parse_item(text);
+	pattern->folded = must_fold(pattern, selection->local) &&
+		must_fold(pattern, selection->source);
+	return pattern;
 }
 
-/* Is the relation, or a table that it is a partition of, excluded? */
-static bool
-is_excluded(const Selection *selection, const CatalogRelation *relation)
+static List *
+prepare_patterns(const Selection *selection, List *texts)
+{
+	List	   *patterns = NIL;
+	ListCell   *lc;
+
+	foreach(lc, texts)
+		patterns = lappend(patterns, prepare_pattern(selection, lfirst(lc)));
+	return patterns;
+}
+
+static List *
+prepare_filters(const Selection *selection)
+{
+	List	   *patterns = NIL;
+	ListCell   *lc;
+
+	foreach(lc, selection->config->filters)
+	{
+		SyncFilter *filter = lfirst(lc);
+		Pattern    *pattern = prepare_pattern(selection, filter->table);
+
+		pattern->filter = filter;
+		patterns = lappend(patterns, pattern);
+	}
+	return patterns;
+}
+
+/* The first pattern for the relation, or for a table that it is a partition of. */
+static const Pattern *
+find_pattern(List *patterns, const CatalogRelation *relation)
 {
 	ListCell   *lc;
 
 	for (; relation != NULL; relation = relation->parent)
 	{
-		foreach(lc, selection->excludes)
+		foreach(lc, patterns)
 		{
 			if (pattern_matches(lfirst(lc), relation))
-				return true;
+				return lfirst(lc);
 		}
 	}
-	return false;
+	return NULL;
+}
+
+/* A misspelt name would let rows come that were to stay: says so. */
+static void
+warn_unmatched(const Selection *selection, List *patterns, const char *key)
+{
+	ListCell   *lc;
+	ListCell   *lc_relation;
+
+	foreach(lc, patterns)
+	{
+		const Pattern *pattern = lfirst(lc);
+		bool		matched = false;
+
+		foreach(lc_relation, selection->local->relations)
+			matched = matched || pattern_matches(pattern, lfirst(lc_relation));
+		if (!matched)
+			ereport(WARNING,
+					(errcode(ERRCODE_WARNING),
+					 errmsg("\"%s\" in \"%s\" of file \"%s\" matches no local table",
+							pattern->text, key, selection->config->path)));
+	}
 }
 
 /* One NOTICE for all that was named and yet left out. */
@@ -649,7 +695,8 @@ tell_excluded(const Selection *selection)
 			(errmsg_plural("excluded table is left out: %s",
 						   "excluded tables are left out: %s",
 						   list_length(selection->excluded), buf.data),
-			 errdetail("The excludes in file \"%s\" win over tables that are named.",
+			 selection->config->path == NULL ? 0 :
+			 errdetail("The excludes of the call and in file \"%s\" win over tables that are named.",
 					   selection->config->path)));
 }
 
@@ -731,6 +778,22 @@ check_choice(Choice *choice)
 
 /* ---- choosing ---- */
 
+static bool
+equal_strings(const List *a, const List *b)
+{
+	ListCell   *lc_a;
+	ListCell   *lc_b;
+
+	if (list_length(a) != list_length(b))
+		return false;
+	forboth(lc_a, a, lc_b, b)
+	{
+		if (strcmp(lfirst(lc_a), lfirst(lc_b)) != 0)
+			return false;
+	}
+	return true;
+}
+
 char *
 selection_display(const PlanRequest *request, const Catalog *local,
 				  const Catalog *source, const char *schema, const char *name)
@@ -756,15 +819,94 @@ display(const Selection *selection, const char *schema, const char *name)
 							 schema, name);
 }
 
-/* Was it chosen before?  Remembers it. */
 static bool
-already_chosen(Selection *selection, const CatalogRelation *relation)
+same_clause(const Item *a, const Item *b)
+{
+	if (a == NULL || b == NULL || a == b)
+		return true;
+	if (a->clause == NULL || b->clause == NULL)
+		return a->clause == b->clause;
+	return strcmp(a->clause, b->clause) == 0 && equal_strings(a->args, b->args);
+}
+
+/* Was it chosen before?  Remembers it.  It cannot come by two clauses at once. */
+static bool
+already_chosen(Selection *selection, const CatalogRelation *relation, const Item *item)
 {
 	ChosenKey	key = {relation};
 	bool		found;
+	Chosen	   *chosen = hash_search(selection->chosen, &key, HASH_ENTER, &found);
 
-	(void) hash_search(selection->chosen, &key, HASH_ENTER, &found);
+	if (!found)
+		chosen->item = item;
+	else if (selection->request->filter == NULL && !same_clause(chosen->item, item))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("table %s is named twice, with different clauses",
+						display(selection, relation->schema, relation->name))));
 	return found;
+}
+
+/* ---- which rows ---- */
+
+/* The filter that the configuration has for a table, as a clause. */
+static char *
+filter_text(const SyncFilter *filter)
+{
+	if (filter->clause != NULL)
+		return filter->clause;
+	return psprintf("%s > pg_catalog.now() - %s::pg_catalog.interval",
+					catalog_sql_identifier(filter->column), quote_literal_cstr(filter->last));
+}
+
+/* Finds the clause that is in force: the call's, the group's, the configuration's. */
+static char *
+find_clause(const Selection *selection, const CatalogRelation *relation, const Item *item,
+			ClauseValues *values, char **what)
+{
+	const Pattern *pattern;
+
+	values->args = item ? item->args : NIL;
+	values->names = selection->request->variables;
+	if (item != NULL && selection->request->filter != NULL)
+	{
+		*what = "filter of the call";
+		return selection->request->filter;
+	}
+	if (item != NULL && item->clause != NULL)
+	{
+		values->strict = true;
+		*what = psprintf("clause for \"%s\" in group \"%s\", line %d of file \"%s\"",
+						 item->text, item->group->name, item->line, selection->config->path);
+		return item->clause;
+	}
+	pattern = find_pattern(selection->filters, relation);
+	if (pattern == NULL)
+		return NULL;
+	*what = psprintf("filter of \"%s\", line %d of file \"%s\"", pattern->text,
+					 pattern->filter->line, selection->config->path);
+	return filter_text(pattern->filter);
+}
+
+/* Which rows of the table are to come. */
+static void
+choose_rows(const Selection *selection, Choice *choice, const Item *item)
+{
+	ClauseValues values = {0};
+	char	   *what;
+
+	choice->empty = find_pattern(selection->emptied, choice->local) != NULL;
+	if (choice->empty)
+		return;
+	choice->filter = find_clause(selection, choice->local, item, &values, &what);
+	if (choice->filter == NULL)
+		return;
+	choice->clause = clause_parse(choice->filter, &values, what);
+	if (choice->root != NULL && choice->clause->where == NULL)
+		fail(choice, ERRCODE_FEATURE_NOT_SUPPORTED,
+			 psprintf("cannot pull %s by this clause: only WHERE is supported for partitions", choice->display),
+			 psprintf("The clause is: %s.", choice->filter),
+			 NULL);
 }
 
 /*
@@ -791,11 +933,12 @@ map_partitions(Choice *choice)
 }
 
 static void choose(Selection *selection, const char *schema, const char *name,
-				   CatalogRelation *root, const PartitionMap *map, bool named);
+				   CatalogRelation *root, const PartitionMap *map, const Item *item);
 
 /* A partitioned table stands for its leaves. */
 static void
-choose_leaves(Selection *selection, const Choice *root, const PartitionMap *map, bool named)
+choose_leaves(Selection *selection, const Choice *root, const PartitionMap *map,
+			  const Item *item)
 {
 	ListCell   *lc;
 
@@ -803,27 +946,28 @@ choose_leaves(Selection *selection, const Choice *root, const PartitionMap *map,
 	{
 		CatalogRelation *leaf = lfirst(lc);
 
-		choose(selection, leaf->schema, leaf->name, root->local, map, named);
+		choose(selection, leaf->schema, leaf->name, root->local, map, item);
 	}
 }
 
 /*
  * Takes one table into the list, unless it is there or excluded.  With a map,
- * its rows are not those of its namesake on the source.
+ * its rows are not those of its namesake on the source.  item: what named it, or
+ * NULL.
  */
 static void
 choose(Selection *selection, const char *schema, const char *name,
-	   CatalogRelation *root, const PartitionMap *map, bool named)
+	   CatalogRelation *root, const PartitionMap *map, const Item *item)
 {
 	CatalogRelation *local = catalog_find(selection->local, schema, name);
 	CatalogRelation *source = map ? map->source : catalog_find(selection->source, schema, name);
 	Choice	   *choice;
 
-	if (already_chosen(selection, local ? local : source))
+	if (already_chosen(selection, local ? local : source, item))
 		return;
-	if (is_excluded(selection, local ? local : source))
+	if (find_pattern(selection->excludes, local ? local : source) != NULL)
 	{
-		if (named)
+		if (item != NULL)
 			selection->excluded = lappend(selection->excluded, display(selection, schema, name));
 		return;
 	}
@@ -843,10 +987,12 @@ choose(Selection *selection, const char *schema, const char *name,
 
 		if (choice->message == NULL)
 		{
-			choose_leaves(selection, choice, inner, named);
+			choose_leaves(selection, choice, inner, item);
 			return;
 		}
 	}
+	if (choice->message == NULL)
+		choose_rows(selection, choice, item);
 	selection->choices = lappend(selection->choices, choice);
 }
 
@@ -897,7 +1043,7 @@ common_tables(const Selection *selection, List *schemas, const char *glob)
 
 /* Chooses them; partitions come with their root when that is among them. */
 static void
-choose_tables(Selection *selection, List *tables, bool named)
+choose_tables(Selection *selection, List *tables, const Item *item)
 {
 	HASHCTL		ctl = {0};
 	HTAB	   *roots;
@@ -923,7 +1069,7 @@ choose_tables(Selection *selection, List *tables, bool named)
 		while (above.relation != NULL && !hash_search(roots, &above, HASH_FIND, NULL))
 			above.relation = above.relation->parent;
 		if (above.relation == NULL)
-			choose(selection, relation->schema, relation->name, NULL, NULL, named);
+			choose(selection, relation->schema, relation->name, NULL, NULL, item);
 	}
 	hash_destroy(roots);
 }
@@ -932,7 +1078,7 @@ choose_tables(Selection *selection, List *tables, bool named)
 
 /* Chooses the relation of that name, if either side has it. */
 static bool
-choose_name(Selection *selection, const char *schema, const char *name)
+choose_name(Selection *selection, const char *schema, const char *name, const Item *item)
 {
 	const Catalog *catalogs[] = {selection->local, selection->source};
 	List	   *schemas = schema ? list_make1((char *) schema) : selection->name_schemas;
@@ -944,7 +1090,7 @@ choose_name(Selection *selection, const char *schema, const char *name)
 		{
 			if (catalog_find(catalogs[i], lfirst(lc), name) != NULL)
 			{
-				choose(selection, lfirst(lc), name, NULL, NULL, true);
+				choose(selection, lfirst(lc), name, NULL, NULL, item);
 				return true;
 			}
 		}
@@ -954,12 +1100,12 @@ choose_name(Selection *selection, const char *schema, const char *name)
 
 /* Chooses what the glob matches, if anything. */
 static bool
-choose_glob(Selection *selection, char *schema, const char *glob)
+choose_glob(Selection *selection, char *schema, const char *glob, const Item *item)
 {
 	List	   *schemas = schema ? list_make1(schema) : selection->glob_schemas;
 	List	   *tables = common_tables(selection, schemas, glob);
 
-	choose_tables(selection, tables, true);
+	choose_tables(selection, tables, item);
 	return tables != NIL;
 }
 
@@ -997,6 +1143,23 @@ closest_name(const Selection *selection, const Item *item)
 	return best ? display(selection, best->schema, best->name) : NULL;
 }
 
+/* "posts:123": values are for groups. */
+static void
+refuse_values(const Selection *selection, const Item *item)
+{
+	int			len = strcspn(item->text, ":");
+	char	   *name = pnstrdup(item->text, len);
+
+	if (item->quoted || item->text[len] == '\0')
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("a table takes no values: %s", item->text),
+			 sync_config_group(selection->config, name) ?
+			 errhint("There is a group of that name: write group:%s.", item->text) :
+			 errhint("To choose rows, use filter => or a group with a clause.")));
+}
+
 static void pg_attribute_noreturn()
 unknown_item(const Selection *selection, const Item *item)
 {
@@ -1006,6 +1169,7 @@ unknown_item(const Selection *selection, const Item *item)
 		psprintf("It stands in group \"%s\", line %d of file \"%s\".", item->group->name,
 				 item->line, config->path) : NULL;
 
+	refuse_values(selection, item);
 	if (is_glob(item))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
@@ -1027,13 +1191,13 @@ choose_item(Selection *selection, const Item *item)
 	char	   *schema = folded(item->schema, item->schema_quoted);
 	char	   *name = folded(item->name, item->name_quoted);
 
-	if (choose_name(selection, item->schema, item->name) ||
-		(!item->quoted && choose_name(selection, NULL, item->text)) ||
-		choose_name(selection, schema, name))
+	if (choose_name(selection, item->schema, item->name, item) ||
+		(!item->quoted && choose_name(selection, NULL, item->text, item)) ||
+		choose_name(selection, schema, name, item))
 		return;
 	if (is_glob(item) &&
-		(choose_glob(selection, item->schema, item->name) ||
-		 choose_glob(selection, schema, name)))
+		(choose_glob(selection, item->schema, item->name, item) ||
+		 choose_glob(selection, schema, name, item)))
 		return;
 	unknown_item(selection, item);
 }
@@ -1044,22 +1208,29 @@ selection_resolve(const PlanRequest *request, const SyncConfig *config,
 {
 	Selection	selection = {request, config, local, source};
 	HASHCTL		ctl = {0};
+	List	   *listed;
 	ListCell   *lc;
 
 	ctl.keysize = sizeof(ChosenKey);
-	ctl.entrysize = sizeof(ChosenKey);
+	ctl.entrysize = sizeof(Chosen);
 	ctl.hcxt = CurrentMemoryContext;
 	selection.chosen = hash_create("pgtunsync chosen tables", 256, &ctl,
 								   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	selection.name_schemas = add_schemas(list_copy(request->search_path), config->schemas);
-	selection.glob_schemas = config->schemas ? config->schemas : request->search_path;
-	selection.excludes = prepare_excludes(&selection);
+	listed = listed_schemas(request, config);
+	selection.name_schemas = add_schemas(list_copy(request->search_path), listed);
+	selection.glob_schemas = listed ? listed : request->search_path;
+	selection.excludes = list_concat(prepare_patterns(&selection, config->exclude),
+									 prepare_patterns(&selection, request->exclude));
+	selection.emptied = prepare_patterns(&selection, config->empty);
+	selection.filters = prepare_filters(&selection);
+	warn_unmatched(&selection, selection.emptied, "empty");
+	warn_unmatched(&selection, selection.filters, "filters");
 
 	foreach(lc, request_items(request, config))
 		choose_item(&selection, lfirst(lc));
 	if (request->everything)
 		choose_tables(&selection,
-					  common_tables(&selection, selection.glob_schemas, NULL), false);
+					  common_tables(&selection, selection.glob_schemas, NULL), NULL);
 	tell_excluded(&selection);
 	return selection.choices;
 }

@@ -9,6 +9,7 @@
 #define PGTUNSYNC_SELECTION_H
 
 #include "catalog.h"
+#include "clause.h"
 #include "partition_map.h"
 #include "plan.h"
 
@@ -22,6 +23,9 @@ typedef struct Choice
 	CatalogRelation *source;	/* NULL: only we have it; with a map: of the whole table */
 	CatalogRelation *root;		/* local partitioned table that it stands for a part of */
 	const PartitionMap *map;	/* how to find its rows in source, or NULL */
+	bool		empty;			/* it ends up without rows */
+	char	   *filter;			/* which rows come, as written; NULL: all */
+	Clause	   *clause;			/* the same, as it is sent */
 	int			sqlerrcode;
 	char	   *message;		/* NULL: fine so far */
 	char	   *detail;

@@ -14,6 +14,7 @@
 
 #include "access/htup_details.h"
 #include "access/xact.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_sequence.h"
 #include "commands/defrem.h"
 #include "commands/sequence.h"
@@ -51,6 +52,11 @@ restart(Oid relid, int64 value)
 
 	stmt->sequence = makeRangeVar(get_namespace_name(get_rel_namespace(relid)),
 								  get_rel_name(relid), -1);
+	/* its schema may have been renamed: no lock of ours stands against that */
+	if (RangeVarGetRelid(stmt->sequence, NoLock, true) != relid)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("sequence \"%s\" was renamed meanwhile", get_rel_name(relid))));
 	stmt->options = list_make1(makeDefElem("restart",
 										   (Node *) makeFloat(psprintf(INT64_FORMAT, value)),
 										   -1));

@@ -52,6 +52,7 @@
 
 struct Source
 {
+	bool		lost;			/* a FATAL came from the source */
 	MemoryContext context;		/* everything; its reset closes the connection */
 	MemoryContextCallback callback;
 	PGconn	   *conn;
@@ -156,7 +157,9 @@ source_raise(Source *source, PGresult *result, const char *sql)
 	char	   *detail = source_text(result ? PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL) : NULL);
 	char	   *hint = source_text(result ? PQresultErrorField(result, PG_DIAG_MESSAGE_HINT) : NULL);
 	char	   *context = source_text(result ? PQresultErrorField(result, PG_DIAG_CONTEXT) : NULL);
+	const char *severity = result ? PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED) : NULL;
 
+	source->lost |= severity != NULL && strcmp(severity, "ERROR") != 0;
 	if (primary == NULL && PQstatus(source->conn) == CONNECTION_BAD)
 		raise_lost(source, sql);
 	if (primary == NULL && result != NULL && PQresultStatus(result) != PGRES_FATAL_ERROR)
@@ -605,6 +608,12 @@ source_query(Source *source, const char *sql)
 	}
 	list_free(results);
 	return last;
+}
+
+bool
+source_is_lost(Source *source)
+{
+	return source->lost || PQstatus(source->conn) != CONNECTION_OK;
 }
 
 void

@@ -87,6 +87,9 @@ extern PGresult *source_query(Source *source, const char *sql);
 extern List *source_query_multi(Source *source, const char *sql);
 extern void source_clear(Source *source, PGresult *result);
 
+/* Is the connection broken, or has the source said that it is about to be? */
+extern bool source_is_lost(Source *source);
+
 /*
  * After an error that was caught: can the connection be used again (the
  * transaction on the source has failed and needs a ROLLBACK)?  Not when it is

@@ -371,9 +371,10 @@ source_catalog_try(Source *source, const char *sql, PGresult **result)
 
 ErrorData *
 source_catalog_count(Source *source, const CatalogRelation *relation, const char *condition,
-					 double *count)
+					 const char *search_path, double *count)
 {
-	char	   *sql = psprintf("SELECT count(*) FROM %s%s WHERE %s",
+	char	   *sql = psprintf("SET LOCAL search_path = %s; SELECT count(*) FROM %s%s WHERE %s",
+							   search_path,
 							   relation->kind == RELKIND_PARTITIONED_TABLE ? "" : "ONLY ",
 							   catalog_sql_name(relation->schema, relation->name), condition);
 	PGresult   *result = NULL;

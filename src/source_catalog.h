@@ -52,7 +52,8 @@ extern ErrorData *source_catalog_try(Source *source, const char *sql, PGresult *
 
 /* How many rows of the relation meet a condition; returns the error if the source cannot tell. */
 extern ErrorData *source_catalog_count(Source *source, const CatalogRelation *relation,
-									   const char *condition, double *count);
+									   const char *condition, const char *search_path,
+									   double *count);
 
 /*
  * Which of these relations (a list of OIDs) got another file since the run's snapshot was

@@ -45,6 +45,7 @@
 #include "commands/cluster.h"
 #include "commands/extension.h"
 #include "commands/tablecmds.h"
+#include "common/hashfn.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
@@ -106,10 +107,12 @@ record_membership(Oid staging)
 	recordDependencyOn(&heap, &extension, DEPENDENCY_EXTENSION);
 }
 
+/* The copy of the descriptor is one without generated columns, identity and constraints. */
 static Oid
 create_heap(Relation target, int64 run_id)
 {
 	Form_pg_class form = target->rd_rel;
+	TupleDesc	columns = CreateTupleDescCopy(RelationGetDescr(target));
 	char		name[NAMEDATALEN];
 	HeapTuple	tuple;
 	Oid			staging;
@@ -121,7 +124,7 @@ create_heap(Relation target, int64 run_id)
 	staging = heap_create_with_catalog(name, staging_namespace(), form->reltablespace,
 									   InvalidOid, InvalidOid, InvalidOid,
 									   form->relowner, form->relam,
-									   RelationGetDescr(target), NIL,
+									   columns, NIL,
 									   RELKIND_RELATION, form->relpersistence,
 									   false, false, ONCOMMIT_NOOP,
 									   loading_options(tuple),
@@ -274,6 +277,86 @@ staging_create(Relation target, int64 run_id)
 	return staging;
 }
 
+static void
+raise_tampered(Relation target)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_IN_USE),
+			 errmsg("the staging heap of table \"%s\" was altered by someone else",
+					RelationGetRelationName(target)),
+			 errhint("Pull again.")));
+}
+
+/* Do two columns have the same values, as the storage has them? */
+static bool
+same_column(Form_pg_attribute a, Form_pg_attribute b)
+{
+	return a->attisdropped == b->attisdropped &&
+		(a->attisdropped || a->atttypid == b->atttypid) &&
+		a->attlen == b->attlen && a->attbyval == b->attbyval && a->attalign == b->attalign;
+}
+
+static bool
+same_columns(TupleDesc a, TupleDesc b)
+{
+	if (a->natts != b->natts)
+		return false;
+	for (int i = 0; i < a->natts; i++)
+		if (!same_column(TupleDescAttr(a, i), TupleDescAttr(b, i)))
+			return false;
+	return true;
+}
+
+void
+staging_check_columns(Relation target, Relation staging)
+{
+	if (!same_columns(RelationGetDescr(target), RelationGetDescr(staging)))
+		raise_tampered(target);
+}
+
+/* Would the one index do in the place of the other? */
+static bool
+same_index_form(Relation a, Relation b)
+{
+	int			nkeys = IndexRelationGetNumberOfKeyAttributes(a);
+
+	return a->rd_rel->relam == b->rd_rel->relam &&
+		same_columns(RelationGetDescr(a), RelationGetDescr(b)) &&
+		nkeys == IndexRelationGetNumberOfKeyAttributes(b) &&
+		memcmp(a->rd_opfamily, b->rd_opfamily, sizeof(Oid) * nkeys) == 0 &&
+		memcmp(a->rd_opcintype, b->rd_opcintype, sizeof(Oid) * nkeys) == 0 &&
+		memcmp(a->rd_indcollation, b->rd_indcollation, sizeof(Oid) * nkeys) == 0 &&
+		memcmp(a->rd_indoption, b->rd_indoption, sizeof(int16) * nkeys) == 0;
+}
+
+/* The file of a relation, as the catalog has it now. */
+static uint64
+file_number(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	uint64		number;
+
+	if (!HeapTupleIsValid(tuple))
+		return 0;
+	number = ((Form_pg_class) GETSTRUCT(tuple))->relfilenode;
+	ReleaseSysCache(tuple);
+	return number;
+}
+
+int64
+staging_fingerprint(Oid staging)
+{
+	Relation	rel = table_open(staging, AccessShareLock);
+	uint64		print = hash_combine64(rel->rd_rel->reltoastrelid, file_number(staging));
+	ListCell   *lc;
+
+	print = hash_combine64(print, file_number(rel->rd_rel->reltoastrelid));
+	foreach(lc, RelationGetIndexList(rel))
+		print = hash_combine64(hash_combine64(print, lfirst_oid(lc)), file_number(lfirst_oid(lc)));
+	table_close(rel, NoLock);
+	return (int64) print;
+}
+
 /* Every occurrence of one name in an error's text by another. */
 static char *
 rename_in(char *text, const char *from, const char *to)
@@ -342,6 +425,8 @@ staging_build_indexes(Relation target, Oid staging_oid)
 		Relation	index = index_open(staging_index(staging_oid, lfirst_oid(lc)),
 									   AccessExclusiveLock);
 
+		if (!same_index_form(target_index, index))
+			raise_tampered(target);
 		build_index(staging, index, target, target_index);
 		index_close(index, NoLock);
 		RelationClose(target_index);
@@ -449,7 +534,8 @@ staging_drop_of_run(int64 run_id, const List *keep)
 		if (strncmp(NameStr(leftover->name), prefix, strlen(prefix)) != 0 ||
 			list_member_oid(keep, leftover->staging))
 			continue;
-		LockRelationOid(leftover->staging, AccessExclusiveLock);
-		drop_locked(leftover->staging);
+		/* whoever looks into it now, the next run finds it again */
+		if (ConditionalLockRelationOid(leftover->staging, AccessExclusiveLock))
+			drop_locked(leftover->staging);
 	}
 }

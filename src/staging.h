@@ -25,6 +25,19 @@ extern void staging_build_indexes(Relation target, Oid staging);
 /* The index of the staging heap that stands for the target's; InvalidOid if none. */
 extern Oid	staging_index(Oid staging, Oid target_index);
 
+/*
+ * Has somebody changed the columns of a staging heap?  Its owner, who is the
+ * target's, finds a way to it if granted USAGE on every schema.  Raises
+ * OBJECT_IN_USE; the caller holds a lock on it.
+ */
+extern void staging_check_columns(Relation target, Relation staging);
+
+/*
+ * A number that changes when any of the staging heap's files is replaced
+ * by another: heap, toast table, indexes.
+ */
+extern int64 staging_fingerprint(Oid staging);
+
 /* "schema"."name" of a staging heap, quoted. */
 extern char *staging_name(Oid staging);
 

@@ -38,11 +38,13 @@
 #include "catalog/indexing.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_statistic.h"
 #include "commands/cluster.h"
 #include "commands/tablecmds.h"
 #include "pgstat.h"
 #include "storage/lmgr.h"
 #include "storage/predicate.h"
+#include "utils/fmgroids.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -148,12 +150,34 @@ swap_relations(Oid target, Oid staging)
 	CommandCounterIncrement();
 }
 
+/*
+ * Deletes what ANALYZE knew of the relation's own rows.  RemoveStatistics() would
+ * take what it knew of an inheritance parent with its children along.
+ */
+static void
+remove_own_statistics(Oid relid)
+{
+	Relation	statistics = table_open(StatisticRelationId, RowExclusiveLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&key, Anum_pg_statistic_starelid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(relid));
+	scan = systable_beginscan(statistics, StatisticRelidAttnumInhIndexId, true, NULL, 1, &key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+		if (!((Form_pg_statistic) GETSTRUCT(tuple))->stainherit)
+			CatalogTupleDelete(statistics, &tuple->t_self);
+	systable_endscan(scan);
+	table_close(statistics, RowExclusiveLock);
+	CommandCounterIncrement();
+}
+
 /* The new rows' statistics replace the old ones'. */
 static void
 move_statistics(Oid target, Oid staging)
 {
-	RemoveStatistics(target, 0);
-	CommandCounterIncrement();
+	remove_own_statistics(target);
 	CopyStatistics(staging, target);
 	CommandCounterIncrement();
 }

@@ -262,7 +262,7 @@ accepted('settings of pgsync that do not matter', "defer_constraints_v1: true\nd
 # --- what must be refused
 
 refused("a later release's key $_", "exclude: [a]\n$_: {a: b}\n", 2, qq{key "$_" is not supported yet}, '0A000')
-  foreach qw(filters empty keep rewrite);
+  foreach qw(keep rewrite);
 refused("a later release's rule $_", "data_rules:\n  a: $_\n", 2, qq{data rule "$_" is not supported yet}, '0A000')
   foreach qw(pseudonym pseudonym_email shift_date);
 refused('partial', "data_rules:\n  a:\n    partial: {keep_last: 4}\n", 3, 'not supported yet', '0A000');

@@ -98,14 +98,4 @@ $w->refused("'group:three'", 'an unknown group in the list', sqlstate => '42704|
 $w->write_config("schemas:\n  - sales\n");
 replaces('', 'sales.people sales.plans sales.users');
 
-# ---- clauses and variables of groups are refused, not ignored ----
-
-foreach my $group ("  product:\n    users: \"where id = {1}\"\n", "  product:\n    users: \"where id < 3\"\n")
-{
-	$w->write_config("groups:\n$group");
-	$w->refused("grp => 'product'", 'a group with a clause', sqlstate => '0A000', message => [qr/product|users|line/]);
-}
-$w->write_config("data_rules:\n  t: unique_email\n");
-$w->refused("'users'", 'data rules', sqlstate => '0A000', message => [qr/data_rules|email|line/]);
-
 done_testing();

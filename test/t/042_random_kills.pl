@@ -1,5 +1,5 @@
 # Kills at random instants, from the first to the last millisecond of a run,
-# with readers alongside: nobody ever sees a torn set, an empty table or a part
+# with readers alongside, then runs that succeed: nobody ever sees a torn set, an empty table or a part
 # of a generation; whatever the audit says is what the tables hold.
 
 use strict;
@@ -42,6 +42,7 @@ my $check = "SELECT 1 / $whole\::int;\n";
 my %script = (
 	committed  => $check,
 	repeatable => "BEGIN ISOLATION LEVEL REPEATABLE READ;\nSELECT 1;\n\\sleep 20 ms\n$check\\sleep 20 ms\n${check}COMMIT;\n",
+	old_snapshot => "BEGIN ISOLATION LEVEL REPEATABLE READ;\nSELECT 1;\n\\sleep 250 ms\n${check}COMMIT;\n",
 	one_table  => "SELECT 1 / (SELECT count(*) = $rows FROM child)::int;\n");
 my %reader;
 
@@ -124,6 +125,15 @@ foreach my $round (1 .. $rounds)
 }
 note "$_ × $outcome{$_}" foreach sort keys %outcome;
 
+# ---- and runs that nobody disturbs: every swap happens under readers ----
+
+foreach my $round (1 .. $rounds / 3)
+{
+	next_generation();
+	is($w->pull('')->{rc}, 0, "undisturbed round $round");
+	sleep 0.1;
+	is(local_generation(), $generation, 'brings its generation');
+}
 readers_are_content('readers saw whole generations only, to the end');
 stop_readers();
 

@@ -1,0 +1,186 @@
+/*-------------------------------------------------------------------------
+ *
+ * recheck.c
+ *	  A planned table, looked at once more under its lock.
+ *
+ * The plan is made before the tables are known, so before they are locked: an
+ * ALTER TABLE, a REVOKE, a policy may come in between.  What the plan relied on
+ * is compared here, where it can no longer change.
+ *
+ * The bounds of a partition are worked out here too, for the loaders, which
+ * cannot look at its ancestors.  The keys of those may be expressions, which the
+ * server evaluates as far as they are constant: each ancestor's is made ready as
+ * its owner, and an error in it is the table's own.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/partition.h"
+#include "catalog/pg_am_d.h"
+#include "catalog/pg_class.h"
+#include "miscadmin.h"
+#include "nodes/nodes.h"
+#include "utils/acl.h"
+#include "utils/memutils.h"
+#include "utils/partcache.h"
+#include "utils/rel.h"
+#include "utils/resowner.h"
+#include "utils/rls.h"
+#include "utils/snapmgr.h"
+
+#include "compat.h"
+#include "local_catalog.h"
+#include "owner.h"
+#include "published.h"
+#include "recheck.h"
+
+/* Does the caller have what replacing the table takes? */
+static bool
+has_rights(const TablePlan *table, Oid role)
+{
+	if (table->grants != table->relid &&
+		!list_member_oid(get_partition_ancestors(table->relid), table->grants))
+		return false;
+	return pg_class_aclcheck(table->grants, role, ACL_TRUNCATE) == ACLCHECK_OK &&
+		pg_class_aclcheck(table->grants, role, ACL_INSERT) == ACLCHECK_OK;
+}
+
+static bool
+column_unchanged(TupleDesc desc, const ColumnPlan *column)
+{
+	Form_pg_attribute attr;
+
+	if (column->attnum > desc->natts)
+		return false;
+	attr = TupleDescAttr(desc, column->attnum - 1);
+	return !attr->attisdropped && !attr->attgenerated &&
+		strcmp(NameStr(attr->attname), column->name) == 0 &&
+		strcmp(local_type_text(attr->atttypid, attr->atttypmod), column->local_type) == 0;
+}
+
+/* Are the columns still what they were, and no others? */
+static bool
+columns_unchanged(Relation rel, const TablePlan *table)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+	int			live = 0;
+	ListCell   *lc;
+
+	foreach(lc, table->columns)
+		if (!column_unchanged(desc, lfirst(lc)))
+			return false;
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute attr = TupleDescAttr(desc, i);
+
+		live += !attr->attisdropped && !attr->attgenerated;
+	}
+	return live == list_length(table->columns) + list_length(table->extra_columns);
+}
+
+/* ---- the bounds of a partition ---- */
+
+/* Lets the relation cache hold the partition key, computed as the owner. */
+static void
+ready_partition_key(Oid ancestor)
+{
+	Relation	rel = relation_open(ancestor, AccessShareLock);
+	OwnerContext owner;
+
+	owner_enter(&owner, rel->rd_rel->relowner);
+	(void) RelationGetPartitionKey(rel);
+	owner_leave(&owner);
+	relation_close(rel, NoLock);
+}
+
+static char *
+partition_bounds(Relation rel)
+{
+	OwnerContext owner;
+	List	   *qual;
+	ListCell   *lc;
+
+	foreach(lc, get_partition_ancestors(RelationGetRelid(rel)))
+		ready_partition_key(lfirst_oid(lc));
+	owner_enter(&owner, rel->rd_rel->relowner);
+	qual = RelationGetPartitionQual(rel);
+	owner_leave(&owner);
+	return qual != NIL ? nodeToString(qual) : NULL;
+}
+
+/* The same in a subtransaction; returns what went wrong, or NULL. */
+static char *
+try_partition_bounds(Relation rel, TablePlan *table)
+{
+	MemoryContext oldcontext = CurrentMemoryContext;
+	ResourceOwner oldowner = CurrentResourceOwner;
+	char	   *volatile problem = NULL;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(oldcontext);
+	PG_TRY();
+	{
+		PushActiveSnapshot(GetTransactionSnapshot());
+		table->partition_check = partition_bounds(rel);
+		PopActiveSnapshot();
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		ErrorData  *edata;
+
+		MemoryContextSwitchTo(oldcontext);
+		edata = CopyErrorData();
+		if (edata->sqlerrcode == ERRCODE_QUERY_CANCELED)
+			PG_RE_THROW();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		problem = edata->message;
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(oldcontext);
+	CurrentResourceOwner = oldowner;
+	return problem;
+}
+
+/* ---- the whole ---- */
+
+static const char *
+find_problem(Relation rel, TablePlan *table, Oid role, int *sqlerrcode)
+{
+	*sqlerrcode = ERRCODE_OBJECT_IN_USE;
+	if (rel->rd_rel->relkind != RELKIND_RELATION || !columns_unchanged(rel, table))
+		return "it was altered meanwhile";
+	*sqlerrcode = ERRCODE_INSUFFICIENT_PRIVILEGE;
+	if (!has_rights(table, role))
+		return "TRUNCATE and INSERT on it are needed";
+	if (check_enable_rls(table->relid, role, true) == RLS_ENABLED)
+		return "row security applies to the caller";
+	*sqlerrcode = ERRCODE_FEATURE_NOT_SUPPORTED;
+	if (rel->rd_rel->relam != HEAP_TABLE_AM_OID)
+		return "its table access method is not \"heap\"";
+	*sqlerrcode = ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE;
+	if (published_has_slots() && published_lacks_identity(rel))
+		return "it is published with its deletes but has no replica identity";
+	if (rel->rd_rel->relispartition)
+		return try_partition_bounds(rel, table);
+	return NULL;
+}
+
+const char *
+recheck_table(TablePlan *table, Oid role, int *sqlerrcode)
+{
+	Relation	rel = try_relation_open(table->relid, NoLock);
+	const char *problem;
+
+	*sqlerrcode = ERRCODE_OBJECT_IN_USE;
+	if (rel == NULL)
+		return "it was dropped meanwhile";
+	problem = find_problem(rel, table, role, sqlerrcode);
+	relation_close(rel, NoLock);
+	return problem;
+}
