@@ -21,9 +21,22 @@ typedef struct CatalogColumn
 	Oid			typid;
 	Oid			base_typid;		/* of a domain: what is below it */
 	bool		generated;		/* computed: a COPY cannot name it */
+	int32		typmod;			/* local */
+	bool		not_null;		/* local */
+	bool		unique;			/* local: by itself a key */
 	bool		needs_value;	/* local: NOT NULL, and nothing fills it in */
 	bool		readable;		/* source: SELECT is granted */
+	char	   *mask;			/* source: SQL whose value is sent instead, or NULL */
 } CatalogColumn;
+
+/* A foreign key, by names. */
+typedef struct CatalogForeignKey
+{
+	char	   *schema;			/* what it refers to */
+	char	   *table;
+	List	   *columns;		/* of char *: those that refer */
+	List	   *referenced;		/* of char *: to these */
+} CatalogForeignKey;
 
 typedef struct CatalogSequence
 {
@@ -53,8 +66,11 @@ typedef struct CatalogRelation
 	double		rows;			/* source: reltuples, -1 unknown */
 
 	/* read for chosen tables only */
+	bool		detailed;		/* it was read */
 	List	   *columns;		/* of CatalogColumn * */
 	List	   *sequences;		/* of CatalogSequence * */
+	List	   *primary_key;	/* local: of char * */
+	List	   *foreign_keys;	/* of CatalogForeignKey * */
 } CatalogRelation;
 
 typedef struct Catalog

@@ -72,6 +72,7 @@
 #include "relay.h"
 #include "replace.h"
 #include "request.h"
+#include "root_sequences.h"
 #include "session.h"
 #include "staging.h"
 
@@ -444,22 +445,10 @@ run_make_plan(Run *run)
 	report_phase(run, "SYNCING, planning");
 	PushActiveSnapshot(GetTransactionSnapshot());
 	run->plan = plan_run(&wanted, run->config, run->control);
+	plan_root_sequences(run->plan, run->control);
 	PopActiveSnapshot();
 	tell_large_objects(run->plan);
 	run->outcomes = outcomes_create(run->plan);
-}
-
-/* How many relations the swap of a table locks: heaps, indexes, toast, twice. */
-static int
-swap_locks(Oid relid)
-{
-	Relation	rel = relation_open(relid, NoLock);
-	int			locks = 1 + list_length(RelationGetIndexList(rel));
-
-	if (OidIsValid(rel->rd_rel->reltoastrelid))
-		locks += 2;
-	relation_close(rel, NoLock);
-	return 2 * locks;
 }
 
 static List *
@@ -489,10 +478,10 @@ static void
 run_lock_targets(Run *run)
 {
 	List	   *oids = planned_oids(run);
-	int64		locks = 0;
 	ListCell   *lc;
 
 	report_phase(run, "SYNCING, locking the tables against other pulls");
+	lock_check_capacity(oids);
 	lock_check_caller(oids, awaiting_caller(run));
 	lock_targets(oids, run->request->lock_timeout);
 	foreach(lc, run->plan->tables)
@@ -505,14 +494,10 @@ run_lock_targets(Run *run)
 			continue;
 		problem = recheck_table(table, run->request->role, &code);
 		if (problem == NULL)
-		{
-			locks += swap_locks(table->relid) + list_length(table->sequences);
 			continue;
-		}
 		table->sqlerrcode = code;
 		table->message = psprintf("table \"%s\" cannot be pulled: %s", table->display, problem);
 	}
-	lock_check_capacity(locks);
 }
 
 /*

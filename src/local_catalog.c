@@ -17,8 +17,10 @@
 #include "catalog/dependency.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_constraint.h"
 #include "catalog/pg_depend.h"
 #include "catalog/pg_extension.h"
+#include "catalog/pg_index.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_namespace.h"
 #include "utils/builtins.h"
@@ -241,6 +243,8 @@ read_columns(Relation pg_attribute, CatalogRelation *relation)
 		column->typid = att->atttypid;
 		column->base_typid = getBaseType(att->atttypid);
 		column->generated = att->attgenerated != '\0';
+		column->typmod = att->atttypmod;
+		column->not_null = att->attnotnull;
 		column->needs_value = needs_value(att);
 		column->readable = true;
 		relation->columns = lappend(relation->columns, column);
@@ -282,18 +286,113 @@ read_sequences(Relation pg_depend, CatalogRelation *relation)
 	systable_endscan(scan);
 }
 
+static CatalogColumn *
+column_by_number(const CatalogRelation *relation, AttrNumber attnum)
+{
+	ListCell   *lc;
+
+	foreach(lc, relation->columns)
+	{
+		if (((CatalogColumn *) lfirst(lc))->attnum == attnum)
+			return lfirst(lc);
+	}
+	return NULL;
+}
+
+/* The primary key, and columns that are unique by themselves. */
+static void
+read_keys(Relation pg_index, CatalogRelation *relation)
+{
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&key, Anum_pg_index_indrelid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(relation->oid));
+	scan = systable_beginscan(pg_index, IndexIndrelidIndexId, true, NULL, 1, &key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_index index = (Form_pg_index) GETSTRUCT(tuple);
+
+		if (!index->indisunique)
+			continue;
+		for (int i = 0; i < index->indnkeyatts; i++)
+		{
+			CatalogColumn *column = column_by_number(relation, index->indkey.values[i]);
+
+			if (column != NULL && index->indnkeyatts == 1)
+				column->unique = true;
+			if (column != NULL && index->indisprimary)
+				relation->primary_key = lappend(relation->primary_key, column->name);
+		}
+	}
+	systable_endscan(scan);
+}
+
+static void
+add_foreign_key(CatalogRelation *relation, HeapTuple tuple)
+{
+	CatalogForeignKey *key = palloc0(sizeof(CatalogForeignKey));
+	Oid			confrelid = ((Form_pg_constraint) GETSTRUCT(tuple))->confrelid;
+	AttrNumber	columns[INDEX_MAX_KEYS];
+	AttrNumber	referenced[INDEX_MAX_KEYS];
+	Oid			operators[INDEX_MAX_KEYS];
+	int			n;
+
+	compat_deconstruct_fk(tuple, &n, columns, referenced, operators);
+	key->schema = get_namespace_name(get_rel_namespace(confrelid));
+	key->table = get_rel_name(confrelid);
+	if (key->schema == NULL || key->table == NULL)
+		return;
+	for (int i = 0; i < n; i++)
+	{
+		key->columns = lappend(key->columns, get_attname(relation->oid, columns[i], false));
+		key->referenced = lappend(key->referenced, get_attname(confrelid, referenced[i], false));
+	}
+	relation->foreign_keys = lappend(relation->foreign_keys, key);
+}
+
+static void
+read_foreign_keys(Relation pg_constraint, CatalogRelation *relation)
+{
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&key, Anum_pg_constraint_conrelid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(relation->oid));
+	scan = systable_beginscan(pg_constraint, ConstraintRelidTypidNameIndexId, true, NULL, 1, &key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		if (((Form_pg_constraint) GETSTRUCT(tuple))->contype == CONSTRAINT_FOREIGN)
+			add_foreign_key(relation, tuple);
+	}
+	systable_endscan(scan);
+}
+
 void
 local_catalog_details(List *relations)
 {
 	Relation	pg_attribute = table_open(AttributeRelationId, AccessShareLock);
 	Relation	pg_depend = table_open(DependRelationId, AccessShareLock);
+	Relation	pg_index = table_open(IndexRelationId, AccessShareLock);
+	Relation	pg_constraint = table_open(ConstraintRelationId, AccessShareLock);
 	ListCell   *lc;
 
 	foreach(lc, relations)
 	{
-		read_columns(pg_attribute, lfirst(lc));
-		read_sequences(pg_depend, lfirst(lc));
+		CatalogRelation *relation = lfirst(lc);
+
+		if (relation->detailed)
+			continue;
+		relation->detailed = true;
+		read_columns(pg_attribute, relation);
+		read_sequences(pg_depend, relation);
+		read_keys(pg_index, relation);
+		read_foreign_keys(pg_constraint, relation);
 	}
+	table_close(pg_constraint, AccessShareLock);
+	table_close(pg_index, AccessShareLock);
 	table_close(pg_depend, AccessShareLock);
 	table_close(pg_attribute, AccessShareLock);
 }

@@ -16,7 +16,7 @@ extern Catalog *local_catalog_read(List *schemas);
 /* The names of all schemas but the system's and our own. */
 extern List *local_catalog_schemas(void);
 
-/* Reads columns and owned sequences of these relations. */
+/* Reads columns, keys and owned sequences of these relations, unless it has been done. */
 extern void local_catalog_details(List *relations);
 
 /* A type as CatalogColumn.type has it. */

@@ -23,17 +23,20 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/twophase.h"
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_index.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "portability/instr_time.h"
 #include "storage/latch.h"
 #include "storage/lmgr.h"
 #include "storage/lock.h"
+#include "utils/hsearch.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
@@ -142,20 +145,64 @@ lock_targets(const List *targets, int timeout_ms)
 	session_set_int("lock_timeout", 0);
 }
 
+/* Counts the catalog's rows of one kind that belong to a target. */
+static int64
+count_indexes(HTAB *targets)
+{
+	Relation	index_rel = table_open(IndexRelationId, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(index_rel, InvalidOid, false, NULL, 0, NULL);
+	int64		count = 0;
+	HeapTuple	tuple;
+
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Oid			relid = ((Form_pg_index) GETSTRUCT(tuple))->indrelid;
+
+		count += hash_search(targets, &relid, HASH_FIND, NULL) != NULL;
+	}
+	systable_endscan(scan);
+	table_close(index_rel, AccessShareLock);
+	return count;
+}
+
+/* Heaps, indexes, toast tables with their indexes: each twice, with its counterpart. */
+static int64
+count_swap_locks(const List *targets)
+{
+	HASHCTL		ctl = {.keysize = sizeof(Oid), .entrysize = sizeof(Oid), .hcxt = CurrentMemoryContext};
+	HTAB	   *table = hash_create("pgtunsync targets", list_length(targets) + 1, &ctl,
+									HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	int64		locks = list_length(targets);
+	ListCell   *lc;
+
+	foreach(lc, targets)
+	{
+		Oid			relid = lfirst_oid(lc);
+
+		(void) hash_search(table, &relid, HASH_ENTER, NULL);
+		if (OidIsValid(toast_of(relid)))
+			locks += 2;
+	}
+	locks += count_indexes(table);
+	hash_destroy(table);
+	return 2 * locks;
+}
+
 void
-lock_check_capacity(int64 relations)
+lock_check_capacity(const List *targets)
 {
 	int64		backends = MaxBackends + max_prepared_xacts;
 	int64		capacity = max_locks_per_xact * backends;
+	int64		needed = count_swap_locks(targets);
 
-	if (relations > capacity)
+	if (needed > capacity)
 		ereport(ERROR,
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 				 errmsg("the lock table is too small to swap all tables in one transaction"),
 				 errdetail("The tables, their indexes and toast tables need about " INT64_FORMAT " locks; there is room for " INT64_FORMAT ".",
-						   relations, capacity),
+						   needed, capacity),
 				 errhint("Set \"max_locks_per_transaction\" to at least %d and restart the server, or pull fewer tables at a time.",
-						 (int) (relations / backends * 5 / 4) + 1)));
+						 (int) (needed / backends * 5 / 4) + 1)));
 }
 
 /* Is the caller's backend among those that keep us from the table? */

@@ -26,10 +26,11 @@ extern void lock_entrance(int local_port, int timeout_ms);
 extern void lock_targets(const List *targets, int timeout_ms);
 
 /*
- * Raises CONFIGURATION_LIMIT_EXCEEDED when so many relations at once are more than the
- * server's lock table is made for, before it fills up and others fail too.
+ * Raises CONFIGURATION_LIMIT_EXCEEDED when the swap of so many targets, with their
+ * indexes and toast tables, takes more locks than the server's lock table is made
+ * for: before it fills up and others fail too.
  */
-extern void lock_check_capacity(int64 relations);
+extern void lock_check_capacity(const List *targets);
 
 /* Raises OBJECT_IN_USE if the caller's own transaction holds a lock on a target; caller may be NULL. */
 extern void lock_check_caller(const List *targets, const VirtualTransactionId *caller);

@@ -35,6 +35,7 @@
 #include "utils/builtins.h"
 #include "utils/varlena.h"
 
+#include "compat.h"
 #include "local_catalog.h"
 #include "pgtunsync.h"
 #include "selection.h"

@@ -233,6 +233,45 @@ append_sequences_query(StringInfo buf, List *relations)
 	appendStringInfoString(buf, ") ORDER BY d.refobjid, d.refobjsubid, s.oid");
 }
 
+/* Both ends of foreign keys, a row for each column. */
+static void
+append_keys_query(StringInfo buf, List *relations)
+{
+	appendStringInfoString(buf,
+						   "SELECT k.conrelid, k.oid, n.nspname, c.relname, a.attname, b.attname"
+						   " FROM pg_constraint k JOIN pg_class c ON c.oid = k.confrelid"
+						   " JOIN pg_namespace n ON n.oid = c.relnamespace"
+						   " CROSS JOIN LATERAL unnest(k.conkey, k.confkey) WITH ORDINALITY u (x, y, i)"
+						   " JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.x"
+						   " JOIN pg_attribute b ON b.attrelid = k.confrelid AND b.attnum = u.y"
+						   " WHERE k.contype = 'f' AND k.conrelid = ANY (");
+	append_oids(buf, relations, NULL);
+	appendStringInfoString(buf, ") ORDER BY k.conrelid, k.oid, u.i");
+}
+
+static void
+read_keys(PGresult *result, const Catalog *catalog)
+{
+	CatalogForeignKey *key = NULL;
+	Oid			current = InvalidOid;
+
+	for (int row = 0; row < PQntuples(result); row++)
+	{
+		CatalogRelation *relation = catalog_find_oid(catalog, get_oid(result, row, 0));
+
+		if (key == NULL || current != get_oid(result, row, 1))
+		{
+			key = palloc0(sizeof(CatalogForeignKey));
+			key->schema = get_text(result, row, 2);
+			key->table = get_text(result, row, 3);
+			relation->foreign_keys = lappend(relation->foreign_keys, key);
+			current = get_oid(result, row, 1);
+		}
+		key->columns = lappend(key->columns, get_text(result, row, 4));
+		key->referenced = lappend(key->referenced, get_text(result, row, 5));
+	}
+}
+
 static void
 read_columns(PGresult *result, const Catalog *catalog)
 {
@@ -270,22 +309,36 @@ read_sequences(PGresult *result, const Catalog *catalog)
 }
 
 void
-source_catalog_details(Source *source, const Catalog *catalog, List *relations)
+source_catalog_details(Source *source, const Catalog *catalog, List *wanted)
 {
+	List	   *relations = NIL;
 	StringInfoData buf;
 	List	   *results;
+	ListCell   *lc;
 
+	foreach(lc, wanted)
+	{
+		CatalogRelation *relation = lfirst(lc);
+
+		if (!relation->detailed)
+			relations = lappend(relations, relation);
+		relation->detailed = true;
+	}
 	if (relations == NIL)
 		return;
 	initStringInfo(&buf);
 	append_columns_query(&buf, source_version(source), relations);
 	appendStringInfoString(&buf, "; ");
 	append_sequences_query(&buf, relations);
+	appendStringInfoString(&buf, "; ");
+	append_keys_query(&buf, relations);
 	results = source_query_multi(source, buf.data);
 	read_columns(linitial(results), catalog);
 	read_sequences(lsecond(results), catalog);
+	read_keys(lthird(results), catalog);
 	source_clear(source, linitial(results));
 	source_clear(source, lsecond(results));
+	source_clear(source, lthird(results));
 }
 
 /* ---- sequence states ---- */

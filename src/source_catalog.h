@@ -29,7 +29,10 @@ typedef struct SourceFacts
  */
 extern Catalog *source_catalog_open(Source *source, List *schemas, SourceFacts *facts);
 
-/* Reads columns and owned sequences of these relations: one round trip. */
+/*
+ * Reads columns, foreign keys and owned sequences of these relations, unless it
+ * has been done: one round trip.
+ */
 extern void source_catalog_details(Source *source, const Catalog *catalog, List *relations);
 
 /* A sequence's state. */

@@ -28,6 +28,7 @@
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 
+#include "compat.h"
 #include "pgtunsync.h"
 #include "source.h"
 

@@ -331,14 +331,6 @@ read_groups(Reader *r, TreeNode *value)
  * data_rules
  */
 
-/* Is it a rule that a later release brings? */
-static bool
-is_later_rule(const char *name)
-{
-	return strncmp(name, "pseudonym", strlen("pseudonym")) == 0 ||
-		strcmp(name, "shift_date") == 0 || strcmp(name, "partial") == 0;
-}
-
 /* The rule of that name, spelt in the one way that others need to know. */
 static char *
 rule_kind(Reader *r, TreeNode *node)
@@ -346,7 +338,8 @@ rule_kind(Reader *r, TreeNode *node)
 	static const char *const kinds[] = {
 		"unique_email", "unique_phone", "unique_secret", "random_letter",
 		"random_int", "random_date", "random_time", "random_ip",
-		"random_string", "null", "untouched"
+		"random_string", "null", "untouched", "pseudonym", "pseudonym_email",
+		"pseudonym_name", "pseudonym_number", "shift_date"
 	};
 
 	if (strcmp(node->text, "random_number") == 0)
@@ -356,8 +349,8 @@ rule_kind(Reader *r, TreeNode *node)
 		if (strcmp(node->text, kinds[i]) == 0)
 			return (char *) kinds[i];
 	}
-	if (is_later_rule(node->text))
-		refuse_later(r, node->line, psprintf("data rule \"%s\"", node->text));
+	if (strcmp(node->text, "partial") == 0)
+		refuse(r, node->line, "data rule \"partial\" needs {keep_first: n} or {keep_last: n}");
 	refuse(r, node->line, psprintf("unknown data rule \"%s\"", node->text));
 }
 
@@ -372,32 +365,97 @@ read_value_rule(Reader *r, SyncRule *rule, TreeNode *value)
 	rule->argument = tree_is_null(value) ? NULL : value->text;
 }
 
+/* A whole number from min to max. */
+static int
+number_of(Reader *r, TreeNode *node, const char *what, int min, int max)
+{
+	char	   *end = NULL;
+	long		number = -1;
+
+	if (node->kind == TREE_SCALAR && node->text[0] != '\0')
+		number = strtol(node->text, &end, 10);
+	if (end == NULL || *end != '\0' || number < min || number > max)
+		refuse(r, node->line, psprintf("%s must be a number from %d to %d", what, min, max));
+	return (int) number;
+}
+
+static void
+read_statement_rule(Reader *r, SyncRule *rule, TreeNode *value)
+{
+	rule->argument = string_of(r, value, psprintf("the statement for \"%s\"", rule->pattern));
+}
+
+/* {partial: {keep_last: 4}} */
+static void
+read_partial_rule(Reader *r, SyncRule *rule, TreeNode *value)
+{
+	if (value->kind != TREE_MAP || value->count == 0)
+		refuse(r, value->line, "data rule \"partial\" needs {keep_first: n} or {keep_last: n}");
+	for (int i = 0; i < value->count; i++)
+	{
+		TreeNode   *key = value->pairs[i].key;
+		int		   *keep = strcmp(key->text, "keep_first") == 0 ? &rule->keep_first :
+			strcmp(key->text, "keep_last") == 0 ? &rule->keep_last : NULL;
+
+		count_entry(r, key->line);
+		if (keep == NULL)
+			refuse(r, key->line, psprintf("unknown key \"%s\" in data rule \"partial\"", key->text));
+		*keep = number_of(r, value->pairs[i].value, key->text, 0, 1000);
+	}
+}
+
+/* {shift_date: 30} */
+static void
+read_shift_rule(Reader *r, SyncRule *rule, TreeNode *value)
+{
+	rule->days = number_of(r, value, "shift_date", 1, 100000);
+}
+
+/* {pseudonym_name: first} */
+static void
+read_name_rule(Reader *r, SyncRule *rule, TreeNode *value)
+{
+	if (value->kind == TREE_SCALAR && strcmp(value->text, "full") == 0)
+		return;
+	if (value->kind != TREE_SCALAR ||
+		(strcmp(value->text, "first") != 0 && strcmp(value->text, "last") != 0))
+		refuse(r, value->line, "pseudonym_name must be \"first\", \"last\" or \"full\"");
+	rule->argument = value->text;
+}
+
 static void
 read_map_rule(Reader *r, SyncRule *rule, TreeNode *map)
 {
+	static const struct
+	{
+		const char *name;
+		void		(*reader) (Reader *r, SyncRule *rule, TreeNode *value);
+	}			forms[] = {
+		{"value", read_value_rule},
+		{"statement", read_statement_rule},
+		{"partial", read_partial_rule},
+		{"shift_date", read_shift_rule},
+		{"pseudonym_name", read_name_rule}
+	};
+
 	for (int i = 0; i < map->count; i++)
 	{
 		TreeNode   *key = map->pairs[i].key;
-		TreeNode   *value = map->pairs[i].value;
-		bool		is_value = strcmp(key->text, "value") == 0;
+		int			form = 0;
 
 		count_entry(r, key->line);
-		if (is_later_rule(key->text))
-			refuse_later(r, key->line, psprintf("data rule \"%s\"", key->text));
-		if (!is_value && strcmp(key->text, "statement") != 0)
+		while (form < lengthof(forms) && strcmp(key->text, forms[form].name) != 0)
+			form++;
+		if (form == lengthof(forms))
 		{
-			warn_unknown(r, key, "\"value\" and \"statement\"");
+			warn_unknown(r, key, "\"value\", \"statement\", \"partial\", \"shift_date\" and \"pseudonym_name\"");
 			continue;
 		}
 		if (rule->kind != NULL)
-			refuse(r, key->line, psprintf("both value and statement for \"%s\"", rule->pattern));
-		if (is_value)
-			read_value_rule(r, rule, value);
-		else
-		{
-			rule->kind = "statement";
-			rule->argument = string_of(r, value, psprintf("the statement for \"%s\"", rule->pattern));
-		}
+			refuse(r, key->line, psprintf("both %s and %s for \"%s\"", rule->kind,
+										  forms[form].name, rule->pattern));
+		rule->kind = (char *) forms[form].name;
+		forms[form].reader(r, rule, map->pairs[i].value);
 	}
 	if (rule->kind == NULL)
 		refuse(r, map->line, psprintf("data rule for \"%s\" has neither value nor statement",
@@ -412,6 +470,7 @@ read_rule(Reader *r, TreePair *pair)
 	count_entry(r, pair->key->line);
 	rule->pattern = string_of(r, pair->key, "a column in \"data_rules\"");
 	rule->line = pair->key->line;
+	rule->days = 365;
 	if (tree_is_null(pair->value))
 		rule->kind = "null";
 	else if (pair->value->kind == TREE_SCALAR)

@@ -40,7 +40,10 @@ typedef struct SyncRule
 {
 	char	   *pattern;
 	char	   *kind;			/* "unique_email", … or "value", "statement" */
-	char	   *argument;		/* of value: and statement:, else NULL */
+	char	   *argument;		/* of value, statement; pseudonym_name: "first", "last"; else NULL */
+	int			keep_first;		/* of partial: characters that stay */
+	int			keep_last;
+	int			days;			/* of shift_date: the largest shift */
 	int			line;
 } SyncRule;
 

@@ -417,7 +417,7 @@ sub _temporary_files
 sub _is_mine
 {
 	my ($self, $path) = @_;
-	my ($pid) = $path =~ /(\d+)/;
+	my ($pid) = $path =~ /(\d+)$/;
 	return 1 unless defined $pid && kill 0, $pid;
 	my ($postmaster) = `ps -o ppid= -p $pid` =~ /(\d+)/;
 	return defined $postmaster && $postmaster == $self->postmaster_pid;
@@ -430,7 +430,7 @@ sub leaked
 	my %places = (
 		'local log'  => slurp_file($self->{local}->logfile),
 		'source log' => slurp_file($self->{source}->logfile),
-		'processes'  => scalar `ps -eo args`,
+		'processes'  => scalar `ps -o args= --ppid ${\$self->postmaster_pid}`,
 		'audit' => $self->local_sql(
 			'SELECT r::text FROM pgtunsync.runs r UNION ALL SELECT t::text FROM pgtunsync.run_tables t'
 		),

@@ -62,7 +62,6 @@ sub stops
 # What all Host blocks share that are not about what differs.
 my $rest = "GlobalKnownHostsFile /dev/null\nIdentityAgent none\nIdentitiesOnly yes\nStrictHostKeyChecking yes\n";
 my $basics = "HostName 127.0.0.1\nUser $user\n";
-my $mine = "IdentityFile $key\nUserKnownHostsFile ${\$jump->known_hosts}\n";
 my $known = slurp_file($jump->known_hosts);
 my $keys_alone = join('', map { "$_\n" } map { join(' ', (split / /)[ 1, 2 ]) } split /\n/, $known);
 
@@ -76,7 +75,7 @@ sub known_as
 
 mkdir "$dir/conf.d";
 mkdir "$dir/keys";
-file('conf.d/one.conf', "Host included\n$basics Port $port\n$mine");
+file('conf.d/one.conf', "Host included\n$basics Port $port\n");
 key_file("keys/tokens_${port}_$user");
 key_file('key with blanks');
 PgTunsync::Sshd::keygen("$dir/stranger", 'ed25519');
@@ -148,14 +147,10 @@ Host loop-1
     ProxyJump loop-2
 Host loop-2
     ProxyJump loop-1
-Host six six-* certified-stranger several-keys tokens blanks key-alias global by-name *
-    $basics    $rest
-Host !certified-stranger !several-keys !tokens !blanks *
+Host * !certified-stranger !several-keys !tokens !blanks
     IdentityFile $key
-Host !tokens !blanks *
-    UserKnownHostsFile ${\$jump->known_hosts}
-Host certified-stranger several-keys *
-    UserKnownHostsFile ${\$jump->known_hosts}
+Host *
+    $basics    $rest    UserKnownHostsFile ${\$jump->known_hosts}
 CONFIG
 
 my $steps = arrives('included', 'Include');
@@ -188,7 +183,7 @@ stops('command', 'ssh target', 'ProxyCommand', qr/ProxyCommand.*\n.*no program/)
 ok(!-e "$dir/proxy_command_was_run", 'is not run');
 $steps = stops('lax', 'ssh target', 'StrictHostKeyChecking no', qr/StrictHostKeyChecking no/);
 like($steps->hint('ssh target'), qr/accept-new/, 'the hint says what instead');
-stops('loop-1', 'ssh target', 'hosts that are each the other\'s ProxyJump', qr/loop-1.*jump/);
+stops('loop-1', 'ssh target', 'hosts that are each the other\'s ProxyJump', qr/more than \d jump hosts/);
 arrives('certified', 'a certificate beside a good key: the plain key is used');
 stops('certified-stranger', 'tunnel', 'a certificate beside a key that is refused', qr/certificate \S+user-cert\.pub: not supported/);
 

@@ -1,0 +1,14 @@
+# Some random schemas, the same ones each time.  SEEDS and START for others; test/random_schema.pl for many.
+
+use strict;
+use warnings;
+use PgTunsync;
+use PgTunsync::RandomSchema;
+use Test::More;
+
+my $w = PgTunsync->new(empty => 1);
+$w->local_sql('CREATE ROLE somebody');
+my $start = $ENV{START} || 1;
+PgTunsync::RandomSchema::check_seed($w, $_) foreach $start .. $start + ($ENV{SEEDS} || 5) - 1;
+
+done_testing();
