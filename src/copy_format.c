@@ -129,24 +129,33 @@ is_plain(const CopyQuery *query)
 
 	foreach(lc, query->columns)
 	{
-		if (((CatalogColumn *) lfirst(lc))->generated)
+		CatalogColumn *column = lfirst(lc);
+
+		if (column->generated || column->mask != NULL)
 			return false;
 	}
 	return query->source->kind == RELKIND_RELATION && query->columns != NIL &&
 		query->condition == NULL && query->clause == NULL && !query->empty;
 }
 
-/* How a column is called: a clause may have brought other tables in. */
+char *
+copy_table_reference(const CopyQuery *query)
+{
+	return query->alias ? catalog_sql_identifier(query->alias) :
+		catalog_sql_name(query->source->schema, query->source->name);
+}
+
+/* A column's mask, or its name: a clause may have brought other tables in. */
 static char *
 column_text(const CopyQuery *query, const CatalogColumn *column)
 {
 	char	   *name = catalog_sql_identifier(column->name);
 
+	if (column->mask != NULL)
+		return column->mask;
 	if (query->clause == NULL)
 		return name;
-	return psprintf("%s.%s",
-					query->alias ? catalog_sql_identifier(query->alias) :
-					catalog_sql_name(query->source->schema, query->source->name), name);
+	return psprintf("%s.%s", copy_table_reference(query), name);
 }
 
 static void

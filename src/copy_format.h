@@ -30,6 +30,9 @@ typedef struct CopyQuery
 	bool		binary;
 } CopyQuery;
 
+/* How the table is called in its SELECT. */
+extern char *copy_table_reference(const CopyQuery *query);
+
 /* SELECT … */
 extern char *copy_select(const CopyQuery *query);
 

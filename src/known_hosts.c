@@ -255,6 +255,30 @@ parse_line(char *text, KnownHostLine *line)
 		 strcmp(line->marker, "@cert-authority") == 0);
 }
 
+/*
+ * The next line without its newline; false at the end.  A zero byte ends what
+ * counts of a line, but not the line: the one after it may be a revocation.
+ */
+static bool
+read_line(FILE *file, StringInfo line)
+{
+	bool		zero = false;
+	bool		any = false;
+	int			c;
+
+	resetStringInfo(line);
+	while ((c = getc(file)) != EOF)
+	{
+		any = true;
+		if (c == '\n')
+			break;
+		zero |= c == '\0';
+		if (!zero && line->len < MAX_LINE)
+			appendStringInfoCharMacro(line, c);
+	}
+	return any;
+}
+
 /* Visits the lines of one file that stand for the host; false: unreadable. */
 static bool
 scan_file(const char *path, const char *name, LineVisitor visit, void *arg)
@@ -266,7 +290,7 @@ scan_file(const char *path, const char *name, LineVisitor visit, void *arg)
 	if (file == NULL)
 		return errno == ENOENT || errno == ENOTDIR;
 	initStringInfo(&buf);
-	while (pg_get_line_buf(file, &buf))
+	while (read_line(file, &buf))
 	{
 		KnownHostLine line;
 

@@ -67,6 +67,8 @@
 #include "destination.h"
 #include "leader.h"
 #include "locking.h"
+#include "mask.h"
+#include "mask_key.h"
 #include "pgtunsync.h"
 #include "recheck.h"
 #include "relay.h"
@@ -87,7 +89,7 @@ static volatile sig_atomic_t cancel_requested = false;
 
 /* ---- the process ---- */
 
-/* SIGINT, and SIGTERM too: end the run by an ERROR, with all its clean-up. */
+/* SIGINT: end the run by an ERROR, with all its clean-up. */
 static void
 on_cancel(SIGNAL_ARGS)
 {
@@ -98,6 +100,22 @@ on_cancel(SIGNAL_ARGS)
 	QueryCancelPending = true;
 	SetLatch(MyLatch);
 	errno = save_errno;
+}
+
+/*
+ * SIGTERM: the same at first.  An owner's function may swallow a cancel; it
+ * cannot swallow the end of the process, which the second one brings.
+ */
+static void
+on_terminate(SIGNAL_ARGS)
+{
+	static volatile sig_atomic_t before = false;
+
+	if (before)
+		die(postgres_signal_arg);
+	else
+		on_cancel(postgres_signal_arg);
+	before = true;
 }
 
 /* The process ends in a way that run_fail() does not see. */
@@ -244,6 +262,8 @@ void
 run_read_config(Run *run)
 {
 	run->config = sync_config_read(run->request->config_file);
+	if (run->request->rules && mask_needs_key(run->config))
+		(void) mask_key_options(run->env);	/* is there a key? */
 }
 
 void
@@ -373,6 +393,8 @@ run_connect(Run *run)
 	report_phase(run, "TUNNEL-OPEN, connecting to the source");
 	run->params = source_params(run->env, run->local_port, tunnel_host(run->tunnel),
 								tunnel_port(run->tunnel), run->id);
+	if (run->request->rules && mask_needs_key(run->config))
+		source_add_options(run->params, mask_key_options(run->env));
 	run->params->connect_timeout = run->request->connect_timeout;
 	run->params->on_socket = tunnel_announce;
 	run->params->on_socket_arg = tunnel_gate(run->tunnel);
@@ -566,6 +588,7 @@ submit_jobs(Run *run)
 		job.binary = table->binary;
 		job.columns = column_names(table);
 		job.partition_check = table->partition_check;
+		job.hide_values = table->masked_columns != NIL;
 		pool_submit(run->pool, &job, table->source_bytes);
 	}
 }
@@ -917,7 +940,7 @@ pgtunsync_leader_main(Datum arg)
 {
 	Run		   *run;
 
-	pqsignal(SIGTERM, on_cancel);
+	pqsignal(SIGTERM, on_terminate);
 	pqsignal(SIGINT, on_cancel);
 	BackgroundWorkerUnblockSignals();
 

@@ -40,6 +40,7 @@ load_job_pack(StringInfo buf, const LoadJob *job)
 	pack_int(buf, job->binary);
 	pack_strings(buf, job->columns);
 	pack_string(buf, job->partition_check);
+	pack_int(buf, job->hide_values);
 }
 
 static LoadJob *
@@ -53,6 +54,7 @@ load_job_unpack(StringInfo buf)
 	job->binary = unpack_int(buf);
 	job->columns = unpack_strings(buf);
 	job->partition_check = unpack_string(buf);
+	job->hide_values = unpack_int(buf);
 	return job;
 }
 

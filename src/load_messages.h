@@ -55,6 +55,7 @@ typedef struct LoadJob
 	bool		binary;
 	List	   *columns;		/* of char *, in the order of the COPY */
 	char	   *partition_check;	/* nodeToString(), or NULL */
+	bool		hide_values;	/* errors of the source may show what is masked */
 } LoadJob;
 
 typedef struct LoadResult

@@ -279,6 +279,17 @@ joined_copies(const Loader *loader, int last)
 	return sql.data;
 }
 
+static bool
+any_hidden(const Loader *loader, int last)
+{
+	for (int i = loader->next; i < last; i++)
+	{
+		if (loader->jobs[i]->hide_values)
+			return true;
+	}
+	return false;
+}
+
 /* Loads up to "count" jobs from the next one on. */
 static void
 load_some(Loader *loader, int count)
@@ -288,6 +299,7 @@ load_some(Loader *loader, int count)
 
 	drop_spoilt(loader);
 	ready_source(loader);
+	source_hide_values(loader->source, any_hidden(loader, last));
 	source_copy_start(loader->source, joined_copies(loader, last));
 	create_stagings(loader, last);
 	while (loader->next < last)

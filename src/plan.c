@@ -16,11 +16,11 @@
  * others alone: rights on either side, row security that would filter in
  * silence, a kind that cannot be replaced, no column in common.  What must stop
  * the run is raised: the source is this very database, names that nobody
- * knows, and, until masks are there, a data rule for a column that would travel
- * (it must never do so unmasked).
+ * knows.
  *
- * The source is asked three times at most, whatever the number of tables
- * (source_catalog.c).
+ * The source is asked a few times, whatever the number of tables
+ * (source_catalog.c).  Clauses and masks are tried there by EXPLAIN, all at
+ * once; only when that fails, one by one, to tell which it was.
  *
  *-------------------------------------------------------------------------
  */
@@ -40,6 +40,7 @@
 
 #include "copy_format.h"
 #include "local_catalog.h"
+#include "mask.h"
 #include "plan.h"
 #include "selection.h"
 #include "source_catalog.h"
@@ -60,7 +61,17 @@ typedef struct Planner
 	Catalog    *local;
 	Catalog    *source;
 	List	   *pairs;			/* of SequencePair * */
+	List	   *trials;			/* of Trial * */
+	MaskContext masks;
+	List	   *unmasked;		/* of char *: columns that look sensitive */
 } Planner;
+
+/* A SELECT with people's SQL or masks in it: the source is asked whether it could run it. */
+typedef struct Trial
+{
+	TablePlan  *table;
+	CopyQuery  *query;
+} Trial;
 
 /* ---- failing a table ---- */
 
@@ -404,60 +415,121 @@ read_sequences(Planner *planner)
 
 /* ---- data rules ---- */
 
-/* pgsync's matching; its "*" stops at dots, so that a column's can hold some. */
-static bool
-rule_matches(const SyncRule *rule, const TablePlan *table, const char *column)
+/* The travelling column as the source sends it, its mask put on. */
+static CatalogColumn *
+masked_column(const CatalogColumn *source, const CatalogColumn *local, const Mask *mask)
 {
-	char	   *short_name;
-	char	   *long_name;
-	bool		matches;
+	CatalogColumn *column = palloc(sizeof(CatalogColumn));
 
-	if (selection_glob(rule->pattern, column, true))
-		return true;
-	if (strchr(rule->pattern, '.') == NULL)
-		return false;
-	short_name = psprintf("%s.%s", table->name, column);
-	long_name = psprintf("%s.%s", table->schema, short_name);
-	matches = selection_glob(rule->pattern, short_name, false) ||
-		selection_glob(rule->pattern, long_name, false);
-	pfree(short_name);
-	pfree(long_name);
-	return matches;
+	*column = *source;
+	column->mask = mask->sql;
+	column->readable = true;	/* what the mask reads is seen when it is tried */
+	column->generated = false;
+	if (mask->type == NULL)
+		return column;
+	column->type = mask->type;
+	column->typid = strcmp(mask->type, local->type) == 0 ? local->typid : TEXTOID;
+	column->base_typid = strcmp(mask->type, local->type) == 0 ? local->base_typid : TEXTOID;
+	return column;
 }
 
-/* The first rule that matches decides, as in pgsync. */
-static void
-refuse_masked_column(const SyncConfig *config, const TablePlan *table, const char *column)
+/* Carries out the rule for one column; returns what is to travel. */
+static CatalogColumn *
+apply_rule(Planner *planner, TablePlan *table, const Choice *choice, const char *relation,
+		   const CatalogColumn *local, CatalogColumn *source)
 {
+	Mask	   *mask = mask_column(&planner->masks, choice->local, choice->source, local, relation);
+
+	if (mask == NULL && mask_is_sensitive(local))
+		planner->unmasked = lappend(planner->unmasked,
+									psprintf("%s.%s", table->display, quote_identifier(local->name)));
+	if (mask != NULL && mask->problem != NULL && table->message == NULL)
+		fail(table, ERRCODE_DATATYPE_MISMATCH,
+			 psprintf("cannot pull %s: data rule \"%s\" cannot work for column %s",
+					  table->display, mask->rule->kind, quote_identifier(local->name)),
+			 psprintf("The column has type %s, and of rule \"%s\" (line %d of file \"%s\"): %s.",
+					  local->type, mask->rule->pattern, mask->rule->line,
+					  planner->config->path, mask->problem), NULL);
+	if (mask == NULL || mask->sql == NULL)
+		return source;
+	table->user_sql |= mask->user_sql;
+	table->masked_columns = lappend(table->masked_columns,
+									psprintf("%s: %s", quote_identifier(local->name), mask->rule->kind));
+	return masked_column(source, local, mask);
+}
+
+/* Puts the masks on; the format of the COPY depends on them. */
+static List *
+apply_rules(Planner *planner, TablePlan *table, const Choice *choice, List *travel,
+			const CopyQuery *query)
+{
+	char	   *relation = copy_table_reference(query);
+	List	   *sent = NIL;
+	ListCell   *lc_plan;
 	ListCell   *lc;
 
-	foreach(lc, config->data_rules)
+	if (!planner->request->rules || choice->empty)
+		return travel;
+	table->binary = true;
+	forboth(lc_plan, table->columns, lc, travel)
+	{
+		CatalogColumn *local = catalog_find_column(choice->local, ((ColumnPlan *) lfirst(lc_plan))->name);
+		CatalogColumn *column = apply_rule(planner, table, choice, relation, local, lfirst(lc));
+
+		table->binary &= copy_column_binary(column, local, source_version(planner->control));
+		sent = lappend(sent, column);
+	}
+	return sent;
+}
+
+/* What looks sensitive and has no rule: told, or refused. */
+static void
+tell_unmasked(const Planner *planner)
+{
+	StringInfoData names;
+	int			n = list_length(planner->unmasked);
+
+	if (n == 0)
+		return;
+	initStringInfo(&names);
+	for (int i = 0; i < n && i < 20; i++)
+		appendStringInfo(&names, "%s%s", i > 0 ? ", " : "", (char *) list_nth(planner->unmasked, i));
+	if (n > 20)
+		appendStringInfo(&names, " and %d more", n - 20);
+	ereport(planner->request->require_rules ? ERROR : NOTICE,
+			(errcode(planner->request->require_rules ? ERRCODE_CONFIG_FILE_ERROR : ERRCODE_SUCCESSFUL_COMPLETION),
+			 errmsg("columns look sensitive and have no data rule: %s", names.data),
+			 errhint("Give them a rule in \"data_rules\"; \"untouched\" says that they may come as they are.")));
+}
+
+/* Rules that meet no column of this run: do they meet any on the source? */
+static void
+warn_unmatched_rules(Planner *planner)
+{
+	List	   *rules = NIL;
+	List	   *patterns = NIL;
+	bool	   *found;
+	ListCell   *lc;
+	int			n = 0;
+
+	foreach(lc, planner->config->data_rules)
+	{
+		if (list_member_ptr(planner->masks.matched, lfirst(lc)))
+			continue;
+		rules = lappend(rules, lfirst(lc));
+		patterns = lappend(patterns, ((SyncRule *) lfirst(lc))->pattern);
+	}
+	found = source_catalog_match_columns(planner->control, patterns);
+	foreach(lc, rules)
 	{
 		SyncRule   *rule = lfirst(lc);
 
-		if (!rule_matches(rule, table, column))
-			continue;
-		if (strcmp(rule->kind, "untouched") == 0)
-			return;
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("data rules are not supported yet, and column %s of table %s has one",
-						quote_identifier(column), table->display),
-				 errdetail("Rule \"%s\" in line %d of file \"%s\" matches it; its values would be copied unmasked.",
-						   rule->pattern, rule->line, config->path),
-				 errhint("Exclude the table, or name others.")));
+		if (!found[n++])
+			ereport(WARNING,
+					(errcode(ERRCODE_WARNING),
+					 errmsg("data rule \"%s\" in line %d of file \"%s\" matches no column of the source",
+							rule->pattern, rule->line, planner->config->path)));
 	}
-}
-
-static void
-refuse_masked(const SyncConfig *config, const TablePlan *table)
-{
-	ListCell   *lc;
-
-	if (config->data_rules == NIL)
-		return;
-	foreach(lc, table->columns)
-		refuse_masked_column(config, table, ((ColumnPlan *) lfirst(lc))->name);
 }
 
 /* ---- telling ---- */
@@ -617,11 +689,10 @@ is_name_type(Oid typid)
 	}
 }
 
-/* Would the source run it?  Asked before the first row moves. */
+/* Refuses values that would read differently under the path of people's SQL. */
 static void
-check_user_sql(Planner *planner, TablePlan *table, const CopyQuery *query)
+check_name_types(TablePlan *table, const CopyQuery *query)
 {
-	ErrorData  *error;
 	ListCell   *lc;
 
 	foreach(lc, query->columns)
@@ -630,19 +701,109 @@ check_user_sql(Planner *planner, TablePlan *table, const CopyQuery *query)
 
 		if (is_name_type(column->base_typid))
 			fail(table, ERRCODE_FEATURE_NOT_SUPPORTED,
-				 psprintf("cannot pull %s by a clause: column %s has type %s",
+				 psprintf("cannot pull %s by a clause or statement: column %s has type %s",
 						  table->display, quote_identifier(column->name), column->type),
-				 "Such values are names, which read differently while the clause is in force.", NULL);
+				 "Such values are names, which read differently while people's SQL is in force.", NULL);
 	}
-	if (table->message != NULL)
+}
+
+/* ---- trials ---- */
+
+/* "email: unique_email" */
+static char *
+column_rule(const TablePlan *table, const char *name)
+{
+	char	   *prefix = psprintf("%s: ", quote_identifier(name));
+	ListCell   *lc;
+
+	foreach(lc, table->masked_columns)
+	{
+		if (strncmp(lfirst(lc), prefix, strlen(prefix)) == 0)
+			return lfirst(lc);
+	}
+	return NULL;
+}
+
+static char *
+trial_sql(const Planner *planner, const Trial *trial)
+{
+	return psprintf("SET LOCAL search_path = %s; EXPLAIN %s",
+					trial->table->user_sql ? user_path(planner) : "pg_catalog, pg_temp",
+					copy_select(trial->query));
+}
+
+/* The column whose mask the source refuses by itself, with its error; or NULL. */
+static CatalogColumn *
+find_bad_mask(Planner *planner, const Trial *trial, ErrorData **error)
+{
+	ListCell   *lc;
+
+	foreach(lc, trial->query->columns)
+	{
+		CatalogColumn *column = lfirst(lc);
+		CopyQuery	query = *trial->query;
+		Trial		one = {trial->table, &query};
+
+		if (column->mask == NULL)
+			continue;
+		query.columns = list_make1(column);
+		query.clause = NULL;
+		*error = source_catalog_try(planner->control, trial_sql(planner, &one), NULL);
+		if (*error != NULL)
+			return column;
+	}
+	return NULL;
+}
+
+static void
+try_one(Planner *planner, const Trial *trial)
+{
+	TablePlan  *table = trial->table;
+	ErrorData  *error = source_catalog_try(planner->control, trial_sql(planner, trial), NULL);
+	ErrorData  *mask_error;
+	CatalogColumn *column;
+
+	if (error == NULL)
 		return;
-	error = source_catalog_try(planner->control,
-							   psprintf("SET LOCAL search_path = %s; EXPLAIN %s",
-										user_path(planner), copy_select(query)), NULL);
-	if (error != NULL)
+	column = find_bad_mask(planner, trial, &mask_error);
+	if (column != NULL)
+		fail(table, mask_error->sqlerrcode,
+			 psprintf("cannot pull %s: the data rule for column %s cannot work: %s", table->display,
+					  quote_identifier(column->name), mask_error->message),
+			 psprintf("The rule is %s.", column_rule(table, column->name)), mask_error->hint);
+	else
 		fail(table, error->sqlerrcode,
 			 psprintf("cannot pull %s by its clause: %s", table->display, error->message),
-			 psprintf("The clause is: %s", table->filter), error->hint);
+			 table->filter ? psprintf("The clause is: %s", table->filter) : NULL, error->hint);
+}
+
+/* All at once, and if that fails, one by one. */
+static void
+try_all(Planner *planner)
+{
+	StringInfoData sql;
+	ListCell   *lc;
+
+	if (planner->trials == NIL)
+		return;
+	initStringInfo(&sql);
+	foreach(lc, planner->trials)
+		appendStringInfo(&sql, "%s%s", sql.len > 0 ? "; " : "", trial_sql(planner, lfirst(lc)));
+	if (source_catalog_try(planner->control, sql.data, NULL) == NULL)
+		return;
+	foreach(lc, planner->trials)
+		try_one(planner, lfirst(lc));
+}
+
+static void
+add_trial(Planner *planner, TablePlan *table, const CopyQuery *query)
+{
+	Trial	   *trial = palloc(sizeof(Trial));
+
+	trial->table = table;
+	trial->query = palloc(sizeof(CopyQuery));
+	*trial->query = *query;
+	planner->trials = lappend(planner->trials, trial);
 }
 
 /* Every COPY says its search_path when one of them has another. */
@@ -676,13 +837,15 @@ finish_table(Planner *planner, TablePlan *table, const Choice *choice)
 	CopyQuery	query = {choice->source, travel};
 
 	set_rows(table, choice, &query);
+	query.columns = apply_rules(planner, table, choice, travel, &query);
 	if (table->message == NULL && !choice->empty)
-		check_column_rights(table, choice->source, travel);
+		check_column_rights(table, choice->source, query.columns);
 	if (table->message == NULL && table->user_sql)
-		check_user_sql(planner, table, &query);
+		check_name_types(table, &query);
 	if (table->message != NULL)
 		return;
-	refuse_masked(planner->config, table);
+	if (table->user_sql || table->masked_columns != NIL)
+		add_trial(planner, table, &query);
 	query.binary = table->binary;
 	table->copy_sql = copy_statement(&query);
 	if (table->user_sql)
@@ -777,6 +940,41 @@ check_maps(Planner *planner, List *tables, List *choices)
 	}
 }
 
+/* Adds what the relation's foreign keys lead to and nobody has read. */
+static void
+add_referenced(const Planner *planner, List *keys, List **local, List **source)
+{
+	ListCell   *lc;
+
+	foreach(lc, keys)
+	{
+		CatalogForeignKey *key = lfirst(lc);
+		CatalogRelation *here = catalog_find(planner->local, key->schema, key->table);
+		CatalogRelation *there = catalog_find(planner->source, key->schema, key->table);
+
+		if (here == NULL || there == NULL || (here->detailed && there->detailed))
+			continue;
+		*local = list_append_unique_ptr(*local, here);
+		*source = list_append_unique_ptr(*source, there);
+	}
+}
+
+/* Replaces both lists by the tables that theirs refer to: masks follow foreign keys. */
+static void
+find_referenced(const Planner *planner, List **local, List **source)
+{
+	List	   *next_local = NIL;
+	List	   *next_source = NIL;
+	ListCell   *lc;
+
+	foreach(lc, *local)
+		add_referenced(planner, ((CatalogRelation *) lfirst(lc))->foreign_keys, &next_local, &next_source);
+	foreach(lc, *source)
+		add_referenced(planner, ((CatalogRelation *) lfirst(lc))->foreign_keys, &next_local, &next_source);
+	*local = next_local;
+	*source = next_source;
+}
+
 /* Columns and sequences of both sides for the tables that are fine so far. */
 static void
 read_details(Planner *planner, List *tables, List *choices)
@@ -795,8 +993,14 @@ read_details(Planner *planner, List *tables, List *choices)
 		local = lappend(local, choice->local);
 		source = list_append_unique_ptr(source, choice->source);
 	}
-	source_catalog_details(planner->control, planner->source, source);
-	local_catalog_details(local);
+	while (local != NIL)
+	{
+		source_catalog_details(planner->control, planner->source, source);
+		local_catalog_details(local);
+		if (planner->config->data_rules == NIL)
+			break;
+		find_referenced(planner, &local, &source);
+	}
 }
 
 static List *
@@ -815,6 +1019,7 @@ plan_tables(Planner *planner, List *choices)
 		if (((TablePlan *) lfirst(lc_table))->message == NULL)
 			finish_table(planner, lfirst(lc_table), lfirst(lc_choice));
 	}
+	try_all(planner);
 	fail_wholes(tables);
 	check_maps(planner, tables, choices);
 	set_paths(planner, tables);
@@ -830,6 +1035,10 @@ plan_run(const PlanRequest *request, const SyncConfig *config, Source *control)
 	List	   *schemas = selection_schemas(request, config);
 	SourceFacts facts;
 
+	/* foreign keys lead anywhere */
+	if (config->data_rules != NIL)
+		schemas = list_concat(schemas, local_catalog_schemas());
+
 	planner.source = source_catalog_open(control, schemas, &facts);
 	refuse_itself(&facts);
 	plan->snapshot = facts.snapshot;
@@ -837,8 +1046,20 @@ plan_run(const PlanRequest *request, const SyncConfig *config, Source *control)
 	plan->source_in_recovery = facts.in_recovery;
 
 	planner.local = local_catalog_read(schemas);
+	planner.masks.config = config;
+	planner.masks.local = planner.local;
+	planner.masks.source = planner.source;
+	planner.masks.source_version = source_version(control);
+	planner.masks.encoding = source_encoding(control);
 	plan->tables = plan_tables(&planner,
 							   selection_resolve(request, config, planner.local, planner.source));
+	if (request->rules)
+		warn_unmatched_rules(&planner);
+	else if (config->data_rules != NIL)
+		ereport(WARNING,
+				(errcode(ERRCODE_WARNING),
+				 errmsg("data rules are off: all values come as they are")));
+	tell_unmasked(&planner);
 	return plan;
 }
 

@@ -59,6 +59,7 @@ struct Source
 	char	   *display;
 	bool		prepared;		/* session set-up was sent */
 	int			setup_results;	/* results of it still to be dropped */
+	bool		hide_values;	/* see source_hide_values() */
 	WaitEventSet *events;		/* latch, postmaster, socket */
 	int			socket_event;
 	List	   *results;		/* of PGresult *, not cleared yet */
@@ -150,6 +151,26 @@ raise_lost(Source *source, const char *sql)
 }
 
 void
+source_hide_values(Source *source, bool hide)
+{
+	source->hide_values = hide;
+}
+
+/* Can the error's texts hold a value of a row? */
+static bool
+tells_values(const char *state)
+{
+	static const char *const classes[] = {"22", "23", "38", "39", "44", "P0", "XX"};
+
+	for (int i = 0; i < lengthof(classes); i++)
+	{
+		if (strncmp(state, classes[i], 2) == 0)
+			return true;
+	}
+	return false;
+}
+
+void
 source_raise(Source *source, PGresult *result, const char *sql)
 {
 	const char *state = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
@@ -160,6 +181,11 @@ source_raise(Source *source, PGresult *result, const char *sql)
 	const char *severity = result ? PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED) : NULL;
 
 	source->lost |= severity != NULL && strcmp(severity, "ERROR") != 0;
+	if (source->hide_values && is_error_state(state) && tells_values(state))
+		ereport(ERROR,
+				(errcode(pack_state(state)),
+				 errmsg("error on the source while it computed the rows"),
+				 errdetail("Its text could show values that are masked, and is left there: SQLSTATE %s.", state)));
 	if (primary == NULL && PQstatus(source->conn) == CONNECTION_BAD)
 		raise_lost(source, sql);
 	if (primary == NULL && result != NULL && PQresultStatus(result) != PGRES_FATAL_ERROR)

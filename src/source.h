@@ -72,6 +72,18 @@ extern void source_close_fallbacks(void);
 extern Source *source_connect(const SourceParams *params);
 extern void source_close(Source *source);
 
+/*
+ * Hands options of the session ("-c name=value …") to connections that are made
+ * from these params, behind those of the URL.
+ */
+extern void source_add_options(SourceParams *params, const char *options);
+
+/*
+ * From now on, errors of the source about values are raised without their texts:
+ * a masked value must not leave the source in a message.
+ */
+extern void source_hide_values(Source *source, bool hide);
+
 /* The connection itself, with its session prepared. */
 extern PGconn *source_conn(Source *source);
 extern int	source_version(Source *source); /* as PQserverVersion() */

@@ -20,6 +20,7 @@
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
 
+#include "mask.h"
 #include "source_catalog.h"
 
 #define OLDEST_SOURCE	100000	/* 10: partitions, identity columns */
@@ -372,6 +373,53 @@ source_catalog_sequence_states(Source *source, List *sequences)
 		source_clear(source, result);
 	}
 	return states;
+}
+
+/* ---- patterns ---- */
+
+bool *
+source_catalog_match_columns(Source *source, List *patterns)
+{
+	bool	   *found = palloc0(sizeof(bool) * (list_length(patterns) + 1));
+	StringInfoData buf;
+	PGresult   *result;
+	ListCell   *lc;
+	int			n = 0;
+
+	if (patterns == NIL)
+		return found;
+	initStringInfo(&buf);
+	appendStringInfoString(&buf,
+						   "SELECT EXISTS (SELECT FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid"
+						   " JOIN pg_namespace n ON n.oid = c.relnamespace"
+						   " WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p')"
+						   " AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
+						   " AND (a.attname ~ p.name OR c.relname || '.' || a.attname ~ p.path"
+						   " OR n.nspname || '.' || c.relname || '.' || a.attname ~ p.path))"
+						   " FROM (VALUES ");
+	foreach(lc, patterns)
+	{
+		const char *pattern = lfirst(lc);
+
+		appendStringInfo(&buf, "%s(%d, %s, %s)", n > 0 ? ", " : "", n,
+						 quote_literal_cstr(mask_pattern_regex(pattern, true)),
+						 quote_literal_cstr(mask_pattern_regex(pattern, false)));
+		n++;
+	}
+	appendStringInfoString(&buf, ") p (i, name, path) ORDER BY p.i");
+	result = source_query(source, buf.data);
+	for (n = 0; n < PQntuples(result); n++)
+		found[n] = get_bool(result, n, 0);
+	source_clear(source, result);
+	return found;
+}
+
+char *
+source_encoding(Source *source)
+{
+	const char *encoding = PQparameterStatus(source_conn(source), "server_encoding");
+
+	return encoding != NULL && strcmp(encoding, "SQL_ASCII") == 0 ? "SQL_ASCII" : "UTF8";
 }
 
 /* ---- what may fail ---- */

@@ -46,6 +46,15 @@ typedef struct SequenceState
 extern SequenceState *source_catalog_sequence_states(Source *source, List *sequences);
 
 /*
+ * Which of these patterns (char *, of data rules) match any column of the
+ * source: an array in their order.  One round trip, none without patterns.
+ */
+extern bool *source_catalog_match_columns(Source *source, List *patterns);
+
+/* The encoding in which text is hashed there: "UTF8", unless it has no encoding. */
+extern char *source_encoding(Source *source);
+
+/*
  * Runs statements that may fail, in a savepoint that is rolled back; returns
  * the source's error, or NULL.  result: the last statement's, to be cleared, or
  * NULL if it is of no interest.  One round trip, two after an error.  Raises

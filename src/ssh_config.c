@@ -273,7 +273,7 @@ resolve_hop(const EnvFile *env, const char *alias, const Destination *dest,
  * counts.
  */
 static List *
-resolve_jumps(const EnvFile *env, const char *alias, char *jumps, int depth)
+resolve_jumps(const EnvFile *env, const char *alias, char *jumps, int behind)
 {
 	List	   *hops = NIL;
 	char	   *save = NULL;
@@ -286,7 +286,7 @@ resolve_jumps(const EnvFile *env, const char *alias, char *jumps, int depth)
 		char	   *inner;
 		bool		asked;
 
-		if (++depth > MAX_HOPS)
+		if (list_length(hops) + 1 + behind > MAX_HOPS)
 			ereport(ERROR,
 					(errcode(ERRCODE_CONFIG_FILE_ERROR),
 					 errmsg("SSH host \"%s\" is behind more than %d jump hosts", alias, MAX_HOPS),
@@ -296,7 +296,7 @@ resolve_jumps(const EnvFile *env, const char *alias, char *jumps, int depth)
 		split_destination(jump, &dest);
 		hop = resolve_hop(env, jump, &dest, &inner, &asked);
 		if (inner != NULL && hops == NIL)
-			hops = resolve_jumps(env, jump, inner, depth);
+			hops = resolve_jumps(env, alias, inner, behind + 1);
 		hops = lappend(hops, hop);
 	}
 	return hops;
@@ -407,7 +407,7 @@ ssh_route_resolve(const EnvFile *env)
 	hop = resolve_hop(env, alias, &dest, &jumps, &route->from_ssh_config);
 	apply_environment(env, hop);
 	if (jumps != NULL)
-		route->hops = resolve_jumps(env, alias, jumps, 1);
+		route->hops = resolve_jumps(env, alias, jumps, 0);
 	route->hops = lappend(route->hops, hop);
 	return route;
 }

@@ -177,14 +177,11 @@ ssh_key_inspect(SshKeyFile *key)
 	return true;
 }
 
-/* The public half from "path.pub": type, base64, comment. */
+/* A public half as text: type, base64, comment. */
 static void
-read_public_file(SshKeyFile *key)
+take_public_text(SshKeyFile *key, const char *text)
 {
-	struct stat st;
-	size_t		len;
-	char	   *text = read_small_file(psprintf("%s.pub", key->path), &len, &st);
-	char	   *blank = text ? strchr(text, ' ') : NULL;
+	const char *blank = strchr(text, ' ');
 	size_t		text_len;
 	unsigned char *blob;
 	int			blob_len;
@@ -196,7 +193,28 @@ read_public_file(SshKeyFile *key)
 	blob_len = pg_b64_decode(blank + 1, (int) text_len, (void *) blob, (int) text_len + 4);
 	if (blob_len > 4)
 		set_public_key(key, blob, blob_len);
+}
+
+/* The public half from "path.pub". */
+static void
+read_public_file(SshKeyFile *key)
+{
+	struct stat st;
+	size_t		len;
+	char	   *text = read_small_file(psprintf("%s.pub", key->path), &len, &st);
+
+	if (text == NULL)
+		return;
+	take_public_text(key, text);
 	pfree(text);
+}
+
+/* IdentityFile may name a public key, for an agent that has the other half. */
+static bool
+is_public_text(const char *text)
+{
+	return strncmp(text, "ssh-", 4) == 0 || strncmp(text, "ecdsa-", 6) == 0 ||
+		strncmp(text, "sk-", 3) == 0;
 }
 
 SshKeyFile *
@@ -212,6 +230,11 @@ ssh_key_read(const char *path)
 		key->missing = errno == ENOENT || errno == ENOTDIR;
 		key->problem = errno == EINVAL ? pstrdup("not a regular file of at most 64 kB") :
 			pstrdup(strerror(errno));
+	}
+	else if (is_public_text(key->text))
+	{
+		take_public_text(key, key->text);
+		key->problem = pstrdup("a public key, whose private half no agent holds");
 	}
 	else if (st.st_uid == geteuid() && (st.st_mode & 077) != 0)
 		key->problem = psprintf("others may read it (mode %03o); ssh refuses such a key too: chmod 600",

@@ -4,6 +4,7 @@
 #   test/check.sh [TEST…]      all tests, or the named ones (test/t/040_cancel.pl)
 #
 # PG_CONFIG  the server to test with (default: the one in PATH)
+# SOURCE_PG_CONFIG  another version's, for the source's side (see matrix.sh)
 # JOBS       how many compilers and tests run side by side (default 2)
 #
 # Runs as root (the servers then run as user "postgres") or as an ordinary user
@@ -23,6 +24,10 @@ perl_dir=$pgxs_dir/src/test/perl
 [ -d "$perl_dir/PostgreSQL" ] || perl_dir=$(ls -d /usr/lib/postgresql/*/lib/pgxs/src/test/perl 2>/dev/null | tail -n 1)
 [ -n "$perl_dir" ] || die "no PostgreSQL::Test modules beside $("$PG_CONFIG" --pgxs)"
 
+# the directory above bin, as PostgreSQL::Test::Cluster wants it
+source_install=
+[ -z "${SOURCE_PG_CONFIG:-}" ] || source_install=$(dirname "$("$SOURCE_PG_CONFIG" --bindir)")
+
 cd "$work/tree"
 tests=("$@")
 [ ${#tests[@]} -gt 0 ] || tests=(test/t/*.pl)
@@ -32,7 +37,7 @@ export -f as_user
 export work test_user
 run_child bash -c 'as_user "$@"' bash \
 	PATH="$bindir:$PATH" PG_CONFIG="$PG_CONFIG" PG_REGRESS="$pgxs_dir/src/test/regress/pg_regress" \
-	TESTDIR="$work" PG_TEST_TIMEOUT_DEFAULT="${PG_TEST_TIMEOUT_DEFAULT:-120}" \
+	TESTDIR="$work" SOURCE_INSTALL_PATH="$source_install" PG_TEST_TIMEOUT_DEFAULT="${PG_TEST_TIMEOUT_DEFAULT:-120}" \
 	prove -j"$jobs" -I test/lib -I "$perl_dir" "${tests[@]}" || status=$?
 
 if [ "$status" != 0 ]; then

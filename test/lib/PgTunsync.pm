@@ -56,6 +56,13 @@ sub new
 	return $self;
 }
 
+# The major version of a side's server.
+sub major
+{
+	my ($self, $side) = @_;
+	return int($self->{$side}->safe_psql('postgres', 'SHOW server_version_num') / 10000);
+}
+
 sub source { return $_[0]->{source}; }
 sub local_node { return $_[0]->{local}; }
 sub jump { return $_[0]->{jump}; }
@@ -68,7 +75,8 @@ sub ssh_config { return "$_[0]->{dir}/ssh_config"; }
 sub _start_source
 {
 	my ($self, %params) = @_;
-	my $node = $self->{source} = PostgreSQL::Test::Cluster->new('source');
+	my $node = $self->{source} = PostgreSQL::Test::Cluster->new('source',
+		$ENV{SOURCE_INSTALL_PATH} ? (install_path => $ENV{SOURCE_INSTALL_PATH}) : ());
 
 	# an initdb of its own: a copied template would make both clusters one
 	delete local $ENV{INITDB_TEMPLATE};

@@ -64,12 +64,15 @@ sub columns
 sub script
 {
 	my ($w, $side, $sql) = @_;
+	my $file = $w->dir . '/script.sql';
 	my ($out, $err);
+	unlink $file;
+	append_to_file($file, "$pinned$sql\n");
 	IPC::Run::run [
 		$w->{$side}->installed_command('psql'), '-XAtq', '-v', 'ON_ERROR_STOP=1',
-		'-d', $w->{$side}->connstr($w->database($side)), '-f', '-'
+		'-d', $w->{$side}->connstr($w->database($side)), '-f', $file
 	  ],
-	  '<', \"$pinned$sql\n", '>', \$out, '2>', \$err
+	  '>', \$out, '2>', \$err
 	  or die "on $side: $err";
 	return $out;
 }

@@ -104,7 +104,7 @@ sub odd_name
 {
 	my ($base) = @_;
 	return $base if chance(60);
-	return pick("Mixed $base", "$base.dot", "$base\"quote", "$base%s", "${base}'apo", "*$base", "$base\\back", "\x{fc}$base", ('x' x 55) . $base, "select $base");
+	return pick("Mixed $base", "$base.dot", "$base\"quote", "$base%s", "${base}'apo", "*$base", "$base\\back", "ü$base", ('x' x 55) . $base, "select $base");
 }
 
 # The definition: a list of tables, each as both sides see it.
@@ -159,7 +159,7 @@ sub make_table
 		$_->{where} = 'both', $_->{here} = $_->{type} foreach @{ $table->{columns} };
 	}
 	# foreign keys: to tables that both sides have, or to itself
-	my @targets = grep { $_->{where} eq 'both' && $_->{key_form} ne 'none' && $_->{key_form} ne 'deferrable' } @$others, $table;
+	my @targets = grep { $_->{where} eq 'both' && $_->{key_form} ne 'none' && $_->{key_form} ne 'deferrable' && ($_->{kind} ne 'unlogged' || $_ == $table) } @$others, $table;
 	foreach my $i (1 .. random(3))
 	{
 		last unless @targets;
@@ -184,6 +184,7 @@ sub make_table
 		push @{ $table->{indexes} }, { column => $column, kind => pick(@kinds), partial => chance(15), include => chance(10) } if @kinds && chance(30);
 	}
 	$table->{generated} = chance(15) && $key eq 'int' ? pick('both', 'source', 'local') : '';
+	$table->{generated} = '' if $table->{kind} eq 'inherited';
 	$table->{check} = chance(20);
 	return $table;
 }

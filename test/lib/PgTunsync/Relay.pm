@@ -4,6 +4,7 @@
 #     $relay->set(stall_after => 1_000_000);   # bytes per connection, from the server
 #     $relay->set(cut_after => 1_000_000);
 #     $relay->set(rate => 1_000_000);          # bytes a second, per connection
+#     $relay->set(record => 1);                # what passes is kept, see recorded()
 #     $relay->set();                           # as a wire
 
 package PgTunsync::Relay;
@@ -57,6 +58,15 @@ sub passed
 	open(my $file, '<', "$self->{control}.passed") or return 0;
 	my $bytes = <$file>;
 	return $bytes || 0;
+}
+
+# All bytes that have passed since recording began, in both directions.
+sub recorded
+{
+	my ($self) = @_;
+	open(my $file, '<:raw', "$self->{control}.record") or return '';
+	local $/;
+	return scalar(<$file>) // '';
 }
 
 # Waits until a connection has come to a stop by stall_after.

@@ -94,6 +94,15 @@ sub allowance
 	return $n > 0 ? int($n) : 0;
 }
 
+sub record
+{
+	my ($bytes) = @_;
+	open(my $file, '>>:raw', "$control.record") or return;
+	print $file $bytes;
+	close $file;
+	return;
+}
+
 sub pass
 {
 	my ($w) = @_;
@@ -104,6 +113,7 @@ sub pass
 		return drop($w->{from}) if defined $got && $got == 0;
 		return drop($w->{from}) if !defined $got && !$!{EAGAIN};
 		$w->{passed} += $got || 0;
+		record($w->{buffer}) if $got && $set{record};
 		if ($w->{from_server} && $w->{passed} > $most)
 		{
 			$most = $w->{passed};

@@ -1,0 +1,271 @@
+#!/usr/bin/env bash
+# The test command against several major versions of PostgreSQL, each as the
+# local and as the source server.  Needs root and a Debian-like system.
+#
+#   test/matrix.sh [LOCAL[:SOURCE]…]    17      the whole test command with 17 on both sides
+#                                       15:18   local 15, source 18: $cross_tests
+#                                       (default: every version, then every pair of two)
+#   test/matrix.sh --prepare [LOCAL…]   only makes the chroots
+#   test/matrix.sh --remove             removes MATRIX_DIR with all that is in it
+#
+# Prints a line for each combination; the exit status is 1 if any failed.
+#
+# MATRIX_DIR      where chroots (some GB) and logs are (default /var/tmp/pgtunsync-matrix);
+#                 what is there is used again
+# MATRIX_ROOT_17  a root directory that has, or gets, PostgreSQL 17 ("/": this system);
+#                 default: this system for the version of its pg_config, else MATRIX_DIR/SUITE
+# MATRIX_SUITE_18 the Debian release to make a chroot of
+# MATRIX_MIRROR   default http://deb.debian.org/debian
+# MATRIX_TESTS    the tests for pairs of two versions; "all": the whole test command
+# JOBS            as for check.sh
+#
+# How: every chroot is a Debian release that has the version, made with
+# debootstrap.  All mounts are in a mount namespace of this script's own, so they
+# end with it on every path.  The source's server of a pair runs beside the
+# local one, from the other root's files by their own dynamic linker (see
+# lay_beside), so the tests start and stop it like any other.
+
+set -euo pipefail
+
+[ "$(id -u)" = 0 ] || { echo "matrix.sh: needs root" >&2; exit 2; }
+# --propagation private: nothing of what is mounted here is seen elsewhere
+[ -n "${MATRIX_INSIDE:-}" ] || MATRIX_INSIDE=yes exec unshare --mount --propagation private "${BASH_SOURCE[0]}" "$@"
+
+repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+dir=${MATRIX_DIR:-/var/tmp/pgtunsync-matrix}
+mirror=${MATRIX_MIRROR:-http://deb.debian.org/debian}
+shared=$dir/shared
+versions='15 17 18'
+# no release of Debian that still can be had has them
+no_headers='14 16'
+cross_tests=${MATRIX_TESTS:-'020_main_path 023_columns 030_names 031_columns_types 032_relations 033_constraints 036_foreign_keys 036_sequences 037_encodings 051_partitions 052_filters 080_versions'}
+failed=0
+child=
+
+say() { printf '==> %s\n' "$*" >&2; }
+die() { printf 'matrix.sh: %s\n' "$*" >&2; exit 2; }
+
+# ---- roots ----
+
+suite_of() {
+	local suite=MATRIX_SUITE_$1
+	case ${!suite:-$1} in
+		15) echo bookworm ;;
+		17) echo trixie ;;
+		18) echo sid ;;
+		*) echo "${!suite:-}" ;;
+	esac
+}
+
+# The root directory of a version.
+root_of() {
+	local root=MATRIX_ROOT_$1
+	if [ -n "${!root:-}" ]; then
+		echo "${!root}"
+	elif [ -x "/usr/lib/postgresql/$1/bin/postgres" ] && [ -d "/usr/include/postgresql/$1/server" ]; then
+		echo /
+	else
+		echo "$dir/$(suite_of "$1")"
+	fi
+}
+
+# A command in a root, with nothing of the caller's environment; waits for it so
+# that a signal ends it and not only this script.
+inside() {
+	local root=$1 status=0
+	shift
+	[ "$root" = / ] && root= || root="chroot $root"
+	$root env -i HOME=/root LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
+		PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+		JOBS="${JOBS:-2}" PG_TEST_TIMEOUT_DEFAULT="${PG_TEST_TIMEOUT_DEFAULT:-120}" "$@" </dev/null 9>&- &
+	child=$!
+	wait "$child" || status=$?
+	child=
+	return "$status"
+}
+
+# The kernel's file systems; what others have mounted there is only covered.
+mount_system() {
+	mkdir -p "$1/proc" "$1/dev"
+	mount -t proc proc "$1/proc"
+	mount --rbind /dev "$1/dev"
+}
+
+# The tree and the other versions' servers, as soon as they are laid out.
+mount_shared() {
+	mkdir -p "$1$shared"
+	mount --rbind "$shared" "$1$shared"
+}
+
+# A chroot of a release; complete once it has its mark.
+make_root() {
+	local root=$1 suite=$2 script=
+	[ ! -e "$root/.complete" ] || return 0
+	command -v debootstrap >/dev/null || {
+		say 'installing debootstrap'
+		apt-get install -y -q --no-install-recommends debootstrap </dev/null >/dev/null ||
+			{ apt-get update -q && apt-get install -y -q --no-install-recommends debootstrap; } </dev/null >/dev/null
+	}
+	say "making a chroot of $suite in $root"
+	rm -rf --one-file-system "$root"
+	# releases younger than debootstrap are made like sid
+	[ -e "/usr/share/debootstrap/scripts/$suite" ] || script=sid
+	debootstrap --variant=minbase --include=ca-certificates "$suite" "$root" "$mirror" $script >"$dir/logs/debootstrap-$suite" 2>&1 ||
+		{ tail -n 5 "$dir/logs/debootstrap-$suite" >&2; die "debootstrap of $suite failed"; }
+	# this system's way to the mirror
+	cp -L /etc/resolv.conf /etc/hosts "$root/etc/"
+	apt-config dump | grep -E '^Acquire::(https?|Check-Valid-Until|Check-Date)\b' >"$root/etc/apt/apt.conf.d/90matrix" || true
+	# nothing is started, no cluster is made
+	printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"
+	chmod 755 "$root/usr/sbin/policy-rc.d"
+	mkdir -p "$root/etc/postgresql-common"
+	echo 'create_main_cluster = false' >"$root/etc/postgresql-common/createcluster.conf"
+	touch "$root/.complete"
+}
+
+# A version's root with server, headers and what check.sh needs; sets $ready_V.
+prepare() {
+	local version=$1 root
+	root=$(root_of "$version")
+	if [ "$root" != / ] && [ "$root" = "$dir/$(suite_of "$version")" ]; then
+		make_root "$root" "$(suite_of "$version")"
+	fi
+	[ -d "$root/usr/lib" ] || die "$root is not a root directory"
+	[ "$root" = / ] || mount_system "$root"
+	[ -d "$root/usr/include/postgresql/$version/server" ] || {
+		say "installing PostgreSQL $version in $root"
+		inside "$root" sh -c 'apt-get update -q && apt-get install -y -q --no-install-recommends "$@"' sh \
+			"postgresql-$version" "postgresql-server-dev-$version" libpq-dev build-essential pkg-config \
+			libssh2-1-dev libyaml-dev openssh-client openssh-server procps libipc-run-perl \
+			>"$dir/logs/packages-$version" 2>&1 ||
+			{ tail -n 5 "$dir/logs/packages-$version" >&2; die "there is no PostgreSQL $version in $root"; }
+	}
+	printf -v "ready_$version" %s "$root"
+}
+
+# ---- a server of another root ----
+
+# An installation of a version as it is seen in every root: its programs run
+# with their own root's dynamic linker and libraries.  PostgreSQL finds its
+# files relative to where a program seems to be.
+lay_beside() {
+	local version=$1 root=$2 base=$shared/$1 program linker
+	mkdir -p "$base/root" "$base/usr/lib/postgresql/$version/bin" "$base/usr/share/postgresql"
+	mount --bind -o ro "${root%/}/usr" "$base/root"
+	ln -sfn "$base/root/lib/postgresql/$version/lib" "$base/usr/lib/postgresql/$version/lib"
+	ln -sfn "$base/root/share/postgresql/$version" "$base/usr/share/postgresql/$version"
+	linker=$(ls "$base"/root/lib/*/ld-linux*.so.? | head -n 1)
+	for program in "$base/root/lib/postgresql/$version/bin"/*; do
+		program=$(basename "$program")
+		cat >"$base/usr/lib/postgresql/$version/bin/$program" <<-END
+			#!/bin/sh
+			exec $linker --argv0 "\$0" --library-path $(dirname "$linker") \\
+				$base/root/lib/postgresql/$version/bin/$program "\$@"
+		END
+		chmod 755 "$base/usr/lib/postgresql/$version/bin/$program"
+	done
+}
+
+# ---- combinations ----
+
+package_version() { inside "$1" dpkg-query -W -f '${Version}' "$2" 2>/dev/null | sed 's/^[0-9]*://; s/[-+].*//'; }
+
+facts() {
+	local root=$1
+	echo "libssh2 $(package_version "$root" libssh2-1-dev), OpenSSH $(package_version "$root" openssh-client)"
+}
+
+# One line for a combination, after it has run.
+run_one() {
+	local local_version=$1 source_version=$2 name=$1-$2 root=ready_$1 log status=0 started=$SECONDS test result
+	local -a environment=() tests=()
+
+	root=${!root}
+	log=$dir/logs/$name
+	rm -rf "$log" "$shared/tree/tmp_check"
+	mkdir -p "$log"
+	environment=(PG_CONFIG="/usr/lib/postgresql/$local_version/bin/pg_config")
+	if [ "$local_version" != "$source_version" ]; then
+		environment+=(SOURCE_PG_CONFIG="$shared/$source_version/usr/lib/postgresql/$source_version/bin/pg_config")
+		[ "$cross_tests" = all ] || for test in $cross_tests; do
+			[ ! -e "$repo/test/t/$test.pl" ] || tests+=("test/t/$test.pl")
+		done
+	fi
+	say "local $local_version, source $source_version: $log/output"
+	inside "$root" "${environment[@]}" bash "$shared/tree/test/check.sh" "${tests[@]}" >"$log/output" 2>&1 || status=$?
+	[ ! -d "$shared/tree/tmp_check/log" ] || mv "$shared/tree/tmp_check/log" "$log/servers"
+
+	result="passed ($(sed -n 's/^\(Files=[0-9]*, Tests=[0-9]*\),.*/\1/p' "$log/output" | tail -n 1))"
+	[ "$status" = 0 ] || {
+		failed=1
+		result="FAILED ($(grep -c 'Wstat: [1-9]' "$log/output" || true) files; $log)"
+	}
+	printf 'local %s, source %s: %s, %d s, %s\n' "$local_version" "$source_version" "$result" $((SECONDS - started)) "$(facts "$root")"
+}
+
+finish() {
+	local status=$?
+	trap - EXIT INT TERM HUP
+	if [ -n "$child" ] && kill -TERM "$child" 2>/dev/null; then
+		wait "$child" || true
+	fi
+	exit "$status"
+}
+
+# All of it in a function: a script that is edited while it runs goes on as it was.
+main() {
+	local prepare_only= combinations one other version root
+
+	case ${1:-} in
+		--prepare) prepare_only=yes; shift ;;
+		--remove) rm -rf --one-file-system "$dir"; exit ;;
+		-*) die "usage: test/matrix.sh [--prepare] [LOCAL[:SOURCE]…]" ;;
+	esac
+
+	mkdir -p "$dir/logs" "$shared"
+	chmod 755 "$dir" "$shared"
+	exec 9>"$dir/lock"
+	flock -n 9 || die "another one runs in $dir"
+	trap finish EXIT
+	trap 'exit 130' INT
+	trap 'exit 143' TERM HUP
+
+	combinations=("$@")
+	if [ ${#combinations[@]} = 0 ]; then
+		combinations=($versions)
+		for one in $versions; do
+			for other in $versions; do
+				[ "$one" = "$other" ] || combinations+=("$one:$other")
+			done
+		done
+		for version in $no_headers; do
+			root=MATRIX_ROOT_$version
+			if [ -n "${!root:-}" ]; then combinations+=("$version"); else echo "local $version: skipped: no headers"; fi
+		done
+	fi
+
+	# what is in the working tree now
+	rm -rf "$shared/tree"
+	mkdir -p "$shared/tree"
+	tar -C "$repo" -cf - --exclude=./.git --exclude=./tmp_check --exclude='*.o' --exclude='*.bc' --exclude='*.so' . | tar -C "$shared/tree" -xf - --no-same-owner
+
+	for version in $(printf '%s\n' "${combinations[@]}" | tr ':' '\n' | sort -u); do
+		prepare "$version"
+	done
+	for version in $(printf '%s\n' "${combinations[@]}" | sed -n 's/^.*://p' | sort -u); do
+		root=ready_$version
+		lay_beside "$version" "${!root}"
+	done
+	[ -z "$prepare_only" ] || exit 0
+	for version in $(printf '%s\n' "${combinations[@]}" | sed 's/:.*//' | sort -u); do
+		root=ready_$version
+		[ "${!root}" = / ] || mount_shared "${!root}"
+	done
+
+	for one in "${combinations[@]}"; do
+		run_one "${one%:*}" "${one#*:}"
+	done
+}
+
+main "$@"
+exit "$failed"

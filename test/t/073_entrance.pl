@@ -1,0 +1,187 @@
+# The local entrance serves its run and nobody else, by TCP and by a private
+# socket, and goes with it; beside what 033_forward.pl has.
+
+use strict;
+use warnings;
+use IO::Select;
+use IO::Socket::INET;
+use IO::Socket::UNIX;
+use PgTunsync;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+my $w = PgTunsync->new(users => 300);
+my $port = $w->port;
+my $data = $w->local_node->data_dir;
+my $relay = $w->relay;
+my $before;
+
+$w->source_sql("CREATE TABLE big (id int PRIMARY KEY, x text); INSERT INTO big SELECT i, repeat(md5(i::text), 30) FROM generate_series(1, 3000) i");
+$w->local_sql('CREATE TABLE big (id int PRIMARY KEY, x text)');
+$w->pulls('', 'both sides are equal', [ @PgTunsync::shop, 'big' ]);
+$before = $w->snapshot;
+
+# Starts a pull of big that stands still in the middle.
+sub standing_pull
+{
+	my (%env) = @_;
+	$w->write_env(PGSYNC_REMOTE_PORT => $relay->port, %env);
+	$relay->set(stall_after => 300_000);
+	my $call = $w->start_pull("'big'");
+	$relay->wait_stalled;
+	return $call;
+}
+
+# A test: it goes on and ends well.
+sub goes_on
+{
+	my ($call, $title) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	$relay->set;
+	is($call->finish->{rc}, 0, $title) or diag($call->{err});
+	$w->both_equal('big');
+	return;
+}
+
+# What a stranger gets before it is dropped: speaks as a client of the source would.
+sub stranger
+{
+	my ($socket) = @_;
+	my $got = '';
+	local $SIG{PIPE} = 'IGNORE';
+	syswrite($socket, pack('NN', 8, 80877103));    # SSLRequest: any server answers one byte
+	IO::Select->new($socket)->can_read(10) or return 'nothing, for 10 s';
+	sysread($socket, $got, 100);
+	return $got eq '' ? 'dropped' : "an answer: $got";
+}
+
+# The directory of the private socket while a run has one.
+sub socket_directory
+{
+	my @found = grep { -d } glob("$data/base/pgsql_tmp/pgsql_tmp.pgtunsync.* /tmp/pgtunsync.$<.*");
+	my ($tunnel) = $w->worker_pids('tunnel');
+	return (grep { /\.$tunnel$/ } @found)[0];
+}
+
+# ---- by TCP ----
+
+my $call = standing_pull();
+my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port) or die "port $port: $!";
+my $stranger_port = $socket->sockport;
+is(stranger($socket), 'dropped', 'a stranger that speaks first is dropped');
+$socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port);
+IO::Select->new($socket)->can_read(10);
+is(sysread($socket, my $nothing, 1), 0, 'a stranger that waits is dropped');
+$call->wait_message(qr/WARNING: .*dropped a connection from 127\.0\.0\.1:$stranger_port to the tunnel's entrance/);
+pass('and reported with its port');
+my $direct = $w->call('SELECT count(*) FROM users;', connstr => $w->source_url)->finish;
+isnt($direct->{rc}, 0, 'knowing the source\'s password helps nobody');
+is(() = PostgreSQL::Test::Utils::slurp_file($w->source->logfile) =~ /SSL negotiation|incomplete startup packet/g, 0, 'the source never heard of them');
+
+# many at once: the run is served all the same, and the log is not flooded
+my @many = grep { defined } map { IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port, Timeout => 2) } 1 .. 120;
+cmp_ok(scalar(@many), '>', 50, 'a crowd at the door');
+sleep 3;
+goes_on($call, 'the run goes on');
+my $warnings = () = $call->{err} =~ /WARNING: .*dropped a connection/g;
+cmp_ok($warnings, '>=', 3, 'strangers are reported');
+cmp_ok($warnings, '<=', 20, 'up to a bound');
+close $_ foreach @many;
+$w->nothing_left;
+
+# a connection that stays open does not keep the port for the next run
+$call = standing_pull();
+my $late = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port);
+goes_on($call, 'with a stranger at the door until the end');
+$w->write_env;
+is($w->pull("'users'")->{rc}, 0, 'the next run gets the same port at once');
+close $late;
+
+# two runs and one port: the second waits for it, and says whose it is
+$call = standing_pull();
+my $second = $w->pull("'users'", options => '-c pgtunsync.lock_timeout=1s');
+like($second->{sqlstate} || 'none', qr/^55/, 'a second run waits for the port, for lock_timeout') or diag($second->{err});
+like($second->{err}, qr/\b$port\b/, 'and says which');
+like($second->{err}, qr/PGSYNC_LOCAL_PORT/, 'and what to do');
+$second = $w->start_pull("'users'");
+sleep 1;
+ok($second->running, 'another one waits longer');
+goes_on($call, 'until the first has gone');
+is($second->finish->{rc}, 0, 'and then goes its way') or diag($second->{err});
+$w->nothing_left;
+
+# ---- by a private socket ----
+
+$call = standing_pull(PGSYNC_LOCAL_PORT => 0);
+my $directory = socket_directory();
+ok(defined $directory, 'there is a directory') or BAIL_OUT('no directory');
+is((stat $directory)[2] & 07777, 0700, 'that only the owner enters');
+is((stat "$directory/.s.PGSQL.5432")[2] & 0777, 0600, 'with a socket that only the owner uses');
+ok(!PgTunsync::listening($port), 'no TCP port is open');
+like($call->text('err'), qr/private Unix socket/, 'the banner says so');
+my $unix = IO::Socket::UNIX->new(Peer => "$directory/.s.PGSQL.5432") or die "$directory: $!";
+is(stranger($unix), 'dropped', 'another process of the same user is dropped');
+$call->wait_message(qr/WARNING: .*dropped a connection from process $$ to the tunnel's entrance/);
+pass('and reported with its pid');
+
+# a second run beside it, from start to end
+my $beside = $w->start_pull("'users'");
+is($beside->finish->{rc}, 0, 'a second run goes from start to end meanwhile') or diag($beside->{err});
+ok($call->running, 'while the first one still stands');
+$w->source_sql("UPDATE users SET name = 'changed' WHERE id % 7 = 0");
+my @three = map { $w->start_pull("'$_'") } 'users', 'reviews';
+is($_->finish->{rc}, 0, 'two more at the same time') || diag($_->{err}) foreach @three;
+$w->both_equal('users', 'reviews');
+ok(-d $directory, 'the first one\'s directory is untouched');
+goes_on($call, 'the first one ends well');
+ok(!-e $directory, 'its directory is gone');
+$w->nothing_left;
+
+# ---- however a run ends ----
+
+foreach my $case ([ 'cancelled', sub { $w->local_sql("SELECT pgtunsync.cancel(max(id)) FROM pgtunsync.runs") } ],
+	[ 'its tunnel terminated', sub { kill 'TERM', $w->worker_pids('tunnel') } ],
+	[ 'its leader terminated', sub { kill 'TERM', $w->worker_pids('leader') } ],
+	[ 'its sshd killed', sub { $w->jump->cut_connections } ])
+{
+	my ($how, $end) = @$case;
+	foreach my $local ($port, 0)
+	{
+		$before = $w->snapshot;
+		$call = standing_pull(PGSYNC_LOCAL_PORT => $local);
+		$directory = $local ? undef : socket_directory();
+		$end->();
+		$relay->set;
+		isnt($call->finish->{rc}, 0, "a run by " . ($local ? 'port' : 'socket') . " that is $how");
+		$w->unchanged($before);
+		$w->nothing_left("leaves nothing when $how");
+	}
+}
+
+# a crash: the server, or the next run, clears away
+$before = $w->snapshot;
+$call = standing_pull(PGSYNC_LOCAL_PORT => 0);
+$directory = socket_directory();
+kill 'KILL', $w->worker_pids('tunnel');
+$relay->set;
+isnt($call->finish->{rc}, 0, 'a tunnel that is killed');
+$w->server_is_up;
+$w->unchanged($before);
+is($w->pull("'users'")->{rc}, 0, 'the next run goes its way');
+ok(!-e $directory, 'the dead one\'s directory is gone');
+$w->nothing_left;
+
+# leftovers of the dead are removed, those of the living are not
+my ($dead) = grep { !kill(0, $_) && $!{ESRCH} } reverse 3_000_000 .. 3_001_000;
+my %left = map { $_ => "$data/base/pgsql_tmp/pgsql_tmp.pgtunsync.$_" } $dead, $$;
+mkdir "$data/base/pgsql_tmp";
+mkdir $_ foreach values %left;
+append_to_file("$left{$dead}/.s.PGSQL.5432", '');
+is($w->pull("'users'")->{rc}, 0, 'another run');
+ok(!-e $left{$dead}, 'removes what the dead have left');
+ok(-d $left{$$}, 'and not what a living process may still use');
+rmdir $left{$$};
+$w->nothing_left;
+
+done_testing();

@@ -1,0 +1,210 @@
+# Bad networks: silence, slowness, servers that allow little, links that break
+# anywhere.  A run either succeeds in full or fails in full, in bounded time.
+
+use strict;
+use warnings;
+use PgTunsync;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+my $w = PgTunsync->new(users => 100);
+my $jump = $w->jump;
+my %alive = (ServerAliveInterval => 1, ServerAliveCountMax => 2);
+my $silence = 4;                # s: interval × (count + 1), and a round of waiting
+my @all = (@PgTunsync::shop, 'big');
+
+# much on the wire, little on the disk
+$w->source_sql("CREATE TABLE big (id int PRIMARY KEY, x text); INSERT INTO big SELECT i, repeat(chr(65 + i % 26), 500000) FROM generate_series(1, 120) i");
+$w->local_sql('CREATE TABLE big (id int PRIMARY KEY, x text)');
+$w->setting(connect_attempts => 2);
+$w->setting(connect_timeout => '2s');
+$w->write_ssh_config(%alive);
+my $before = $w->snapshot;
+
+# A relay between us and sshd, and the way through it.
+my $wire = PgTunsync::Relay->new($w->dir, $jump->port);
+append_to_file($jump->known_hosts, slurp_file($jump->known_hosts) =~ s/:${\$jump->port} /:${\$wire->port} /gr);
+
+sub by_wire
+{
+	my (%options) = @_;
+	$w->write_ssh_config(%alive, Port => $wire->port, %options);
+	return;
+}
+
+# Starts an sshd with these options.
+sub sshd
+{
+	my (%options) = @_;
+	$jump->stop;
+	$jump->start(%options);
+	return;
+}
+
+# Holds a table at the source, so that its COPY stands still; released by finish().
+sub hold
+{
+	my ($table) = @_;
+	my $session = PgTunsync::Call->new($w->source, "BEGIN; LOCK TABLE $table; SELECT 'held';", database => 'production', more => 1);
+	$session->wait_message(qr/held/, 'out');
+	return $session;
+}
+
+sub wait_for_loader
+{
+	return PgTunsync::Process::wait_until('a loader at the lock',
+		sub { $w->source_sql("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'pgtunsync/%' AND wait_event_type = 'Lock'") > 0 });
+}
+
+# Tests: the call ends as a lost connection does, within these seconds of now.
+sub lost
+{
+	my ($call, $title, $seconds, $message) = @_;
+	my $start = time();
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	$call->finish;
+	my $took = time() - $start;
+	subtest $title => sub {
+		cmp_ok($took, '<', $seconds, 'ends in time');
+		$w->check_refused($call, $before, sqlstate => '08\w{3}', message => $message);
+		like($w->last_run('status'), qr/failed/, 'the audit has it');
+	};
+	return;
+}
+
+# ---- silence ----
+
+my $held = hold('users');
+my $call = $w->start_pull("'users'");
+wait_for_loader();
+sleep 6;
+ok($call->running, 'a query that says nothing for longer than keepalives would wait is left alone');
+$held->finish;
+is($call->finish->{rc}, 0, 'and succeeds') or diag($call->{err});
+$w->both_equal('users');
+$before = $w->snapshot;
+
+$held = hold('users');
+$call = $w->start_pull("'users'");
+wait_for_loader();
+kill 'STOP', PgTunsync::Process::descendants($jump->pid);
+lost($call, 'an sshd that is stopped while a query runs', $silence + 4, [ qr/the connection to SSH server ".*:${\$jump->port}" was lost/, qr/silent for \d s, and did not answer 2 keepalives/ ]);
+kill 'CONT', PgTunsync::Process::descendants($jump->pid);
+$held->finish;
+
+by_wire();
+$wire->set(rate => 2_000_000);
+$call = $w->start_pull("'big'");
+PgTunsync::Process::wait_until('data', sub { $wire->passed > 1_000_000 });
+kill 'STOP', PgTunsync::Process::descendants($jump->pid);
+lost($call, 'an sshd that is stopped in mid-COPY', $silence + 4, [qr/was lost/]);
+kill 'CONT', PgTunsync::Process::descendants($jump->pid);
+$wire->set;
+
+kill 'STOP', $jump->pid;
+$w->write_ssh_config(%alive);
+$call = $w->start_pull("'users'");
+lost($call, 'an sshd that was stopped before', 2 * (2 + 3), [ qr/timeout during the key exchange with SSH server/, qr/pgtunsync\.connect_timeout/, qr/attempt 2 of 2/ ]);
+kill 'CONT', $jump->pid;
+$w->setting(connect_timeout => '20s');
+kill 'STOP', $jump->pid;
+$w->write_ssh_config(%alive, ConnectTimeout => 1);
+$call = $w->start_pull("'users'");
+lost($call, 'ConnectTimeout of ssh_config beats the setting', 2 * (1 + 3), [qr/timeout during the key exchange/]);
+kill 'CONT', $jump->pid;
+$w->setting(connect_timeout => '2s');
+
+# ---- the server asks for signs of life ----
+
+sshd(ClientAliveInterval => 1, ClientAliveCountMax => 2);
+$w->write_ssh_config(ServerAliveInterval => 60);
+$held = hold('users');
+$call = $w->start_pull("'users'", options => '-c pgtunsync.jobs=3');
+wait_for_loader();
+sleep 4;
+$held->finish;
+is($call->finish->{rc}, 0, 'ClientAliveInterval: sessions answer while a query is slow, also idle ones') or diag($call->{err});
+unlike($call->{err}, qr/idle SSH session was lost/, 'none of them was lost');
+$w->write_ssh_config(%alive);
+
+# ---- new keys all the time ----
+
+sshd(RekeyLimit => '1M');
+$w->pulls('', 'a new key every megabyte', \@all, timeout => 60);
+my $rekeys = () = slurp_file($jump->log) =~ /rekey|NEWKEYS|Rekey/g;
+$before = $w->snapshot;
+
+# ---- servers that allow little ----
+
+sshd(MaxSessions => 1);
+my $run = $w->pulls('', 'MaxSessions 1', \@all);
+sshd(MaxStartups => 1);
+$run = $w->pulls('', 'MaxStartups 1', \@all, options => '-c pgtunsync.jobs=4');
+sshd(MaxStartups => '1:100:1', LoginGraceTime => 2);
+my $squatter = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $jump->port);
+$w->setting(connect_attempts => 10);
+$w->setting(connect_retry_delay => '500ms');
+$run = $w->pulls("'users'", 'a server that is too busy to talk is tried again', ['users']);
+like($run->{err}, qr/NOTICE: .*attempt 2 of 10/, 'visibly');
+close $squatter;
+$w->setting(connect_attempts => 2);
+$w->setting(connect_retry_delay => '100ms');
+sshd();
+$before = $w->snapshot;
+
+# ---- a link that breaks after any number of bytes ----
+
+by_wire();
+foreach my $bytes (1, 30, 600, 1200, 1700, 2200, 3000, 4000, 6000, 20_000, 300_000, 5_000_000)
+{
+	$wire->set(cut_after => $bytes);
+	$call = $w->start_pull("'{big,users}'");
+	lost($call, "cut after $bytes bytes", 15, [qr/SSH server|tunnel|connection/]);
+}
+
+# ---- and one that falls silent there ----
+
+foreach my $bytes (10, 1200, 2500, 1_000_000)
+{
+	$wire->set(stall_after => $bytes);
+	$call = $w->start_pull("'{big,users}'", timeout => 40);
+	lost($call, "silent after $bytes bytes", 15, [qr/timeout|silent|lost/]);
+}
+$wire->set;
+
+# ---- a hop on the way dies ----
+
+my $gate = PgTunsync::Sshd->new($w->dir . '/gate', 'gate')->start->trust;
+$w->write_ssh_config_text($gate->host_block('gate', %alive) . $jump->host_block('hatchbox', %alive, ProxyJump => 'gate'));
+foreach my $case ([ 'killed', sub { $gate->cut_connections } ], [ 'stopped', sub { kill 'STOP', PgTunsync::Process::descendants($gate->pid) } ])
+{
+	$held = hold('users');
+	$call = $w->start_pull("'users'");
+	wait_for_loader();
+	$case->[1]->();
+	lost($call, "the first of two hops is $case->[0]", $silence + 4, [qr/was lost/]);
+	$held->finish;
+	kill 'CONT', PgTunsync::Process::descendants($gate->pid);
+}
+$gate->stop;
+
+# ---- a reader that is slower than the link ----
+
+$w->write_ssh_config(%alive);
+$call = $w->start_pull("'big'");
+my ($tunnel) = $w->wait_worker('tunnel');
+PgTunsync::Process::wait_until('data', sub { $w->source_sql("SELECT count(*) FROM pg_stat_progress_copy WHERE bytes_processed > 1000000") > 0 || !$call->running });
+my @loaders = $w->worker_pids('loader');
+kill 'STOP', @loaders;
+my ($first) = slurp_file("/proc/$tunnel/status") =~ /VmRSS:\s+(\d+)/;
+sleep 6;
+my ($most) = slurp_file("/proc/$tunnel/status") =~ /VmHWM:\s+(\d+)/;
+kill 'CONT', @loaders;
+is($call->finish->{rc}, 0, 'loaders that stand still for longer than keepalives would wait') or diag($call->{err});
+cmp_ok($most, '<', 64 * 1024, 'the tunnel\'s memory is bounded') or diag("at first $first kB");
+$w->both_equal('big');
+$w->healthy;
+$w->nothing_left;
+
+done_testing();
