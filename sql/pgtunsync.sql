@@ -33,13 +33,15 @@ CREATE TABLE pgtunsync.runs (
     error text,
     sqlstate text,
     leader_pid integer,
-    leader_started_at timestamptz
+    leader_started_at timestamptz,
+    progress_door bigint
 );
 COMMENT ON TABLE pgtunsync.runs IS 'runs of pgtunsync.pull(), one row each';
 COMMENT ON COLUMN pgtunsync.runs.source IS 'user, host, port and database of the source, never a password';
 COMMENT ON COLUMN pgtunsync.runs.tunnel IS 'local entrance and remote end';
 COMMENT ON COLUMN pgtunsync.runs.tables IS 'number of tables replaced';
 COMMENT ON COLUMN pgtunsync.runs.rows IS 'rows in the tables replaced';
+COMMENT ON COLUMN pgtunsync.runs.progress_door IS 'where pgtunsync.progress finds a run that goes on';
 COMMENT ON COLUMN pgtunsync.runs.bytes IS 'bytes of COPY data received for them';
 
 CREATE TABLE pgtunsync.run_tables (
@@ -144,6 +146,32 @@ AS 'MODULE_PATHNAME', 'pgtunsync_check'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION pgtunsync.check()
     IS 'go all the way a pull would go, up to the plan, changing nothing: a row for each step';
+
+CREATE FUNCTION pgtunsync.progress_rows(
+    OUT run_id bigint,
+    OUT table_name text,
+    OUT phase text,
+    OUT rows bigint,
+    OUT bytes bigint,
+    OUT bytes_total bigint,
+    OUT bytes_per_second double precision
+) RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'pgtunsync_progress'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION pgtunsync.progress_rows()
+    IS 'what pgtunsync.progress shows';
+
+CREATE VIEW pgtunsync.progress AS
+SELECT run_id, table_name, phase, rows, bytes,
+       NULLIF(bytes_total, 0) AS bytes_total,
+       NULLIF(bytes_per_second, 0) AS bytes_per_second,
+       CASE WHEN phase OPERATOR(pg_catalog.=) 'copying' AND bytes_per_second OPERATOR(pg_catalog.>) 0
+            THEN pg_catalog.make_interval(secs => GREATEST(0, (bytes_total OPERATOR(pg_catalog.-) bytes)) OPERATOR(pg_catalog./) bytes_per_second)
+       END AS time_left
+  FROM pgtunsync.progress_rows();
+COMMENT ON VIEW pgtunsync.progress IS 'the tables of runs that go on, one row each: the caller''s own runs, for pg_monitor all';
+COMMENT ON COLUMN pgtunsync.progress.bytes_total IS 'size of the table on the source, an estimate of the bytes to come';
+GRANT SELECT ON pgtunsync.progress TO PUBLIC;
 
 -- a pull replaces tables and uses the credentials of the server: only who is granted it may call it
 REVOKE EXECUTE ON FUNCTION pgtunsync.pull(text[], text, integer, text, boolean, boolean, text, text, jsonb, text[], text[], boolean) FROM PUBLIC;

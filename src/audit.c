@@ -150,6 +150,16 @@ audit_begin(const RunRequest *request)
 }
 
 void
+audit_progress(int64 run_id, uint32 door)
+{
+	Args		args = {0};
+
+	add_int8(&args, run_id, false);
+	add_int8(&args, door, false);
+	execute("UPDATE " RUNS " SET progress_door = $2 WHERE id = $1", &args, NULL);
+}
+
+void
 audit_route(int64 run_id, const char *source, const char *ssh_host, const char *tunnel)
 {
 	Args		args = {0};
@@ -216,6 +226,36 @@ audit_finish(int64 run_id, const char *status, const AuditTotals *totals,
 	execute("UPDATE " RUNS " SET finished_at = clock_timestamp(), status = $2, tables = $3, rows = $4,"
 			" bytes = $5, error = $6, sqlstate = $7 WHERE id = $1",
 			&args, NULL);
+}
+
+List *
+audit_running(void)
+{
+	MemoryContext result_context = CurrentMemoryContext;
+	List	   *runs = NIL;
+
+	PushActiveSnapshot(GetLatestSnapshot());
+	SPI_connect();
+	if (SPI_execute("SELECT id, progress_door FROM " RUNS
+					" WHERE status OPERATOR(pg_catalog.=) 'running' AND progress_door IS NOT NULL"
+					" ORDER BY id", true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read %s", RUNS);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		HeapTuple	tuple = SPI_tuptable->vals[i];
+		AuditRunning *run = MemoryContextAlloc(result_context, sizeof(AuditRunning));
+		MemoryContext oldcontext;
+		bool		isnull;
+
+		run->run_id = DatumGetInt64(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 1, &isnull));
+		run->progress_door = (uint32) DatumGetInt64(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 2, &isnull));
+		oldcontext = MemoryContextSwitchTo(result_context);
+		runs = lappend(runs, run);
+		MemoryContextSwitchTo(oldcontext);
+	}
+	SPI_finish();
+	PopActiveSnapshot();
+	return runs;
 }
 
 /*

@@ -40,6 +40,9 @@ extern void audit_mark_crashed(void);
 /* Inserts the row of a run that begins, with this process as its leader. */
 extern int64 audit_begin(const RunRequest *request);
 
+/* Adds where others find its progress. */
+extern void audit_progress(int64 run_id, uint32 door);
+
 /* Adds where the run goes: texts without secrets, NULL leaves as it is. */
 extern void audit_route(int64 run_id, const char *source, const char *ssh_host,
 						const char *tunnel);
@@ -49,6 +52,16 @@ extern void audit_table(int64 run_id, const AuditTable *table);
 /* The final state; error may be NULL. */
 extern void audit_finish(int64 run_id, const char *status, const AuditTotals *totals,
 						 const char *error, int sqlerrcode);
+
+/* A run that goes on, as far as the current user may know. */
+typedef struct AuditRunning
+{
+	int64		run_id;
+	uint32		progress_door;
+} AuditRunning;
+
+/* With the current user's rights, row security included: a List of AuditRunning *. */
+extern List *audit_running(void);
 
 /* Is that process still the leader it was when it started at that time? */
 extern bool audit_leader_alive(int pid, TimestampTz started_at);

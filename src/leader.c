@@ -70,6 +70,7 @@
 #include "mask.h"
 #include "mask_key.h"
 #include "pgtunsync.h"
+#include "progress.h"
 #include "recheck.h"
 #include "relay.h"
 #include "replace.h"
@@ -227,6 +228,7 @@ run_begin(Run *run)
 	run_begin_transaction(run);
 	audit_mark_crashed();
 	run->id = audit_begin(run->request);
+	audit_progress(run->id, progress_open_door(run->id));
 	run_commit_transaction(run);
 
 	initStringInfo(&buf);
@@ -588,7 +590,7 @@ submit_jobs(Run *run)
 		job.binary = table->binary;
 		job.columns = column_names(table);
 		job.partition_check = table->partition_check;
-		job.hide_values = table->masked_columns != NIL;
+		job.hide_values = table->hide_values;
 		pool_submit(run->pool, &job, table->source_bytes);
 	}
 }
@@ -661,7 +663,7 @@ static void
 run_load(Run *run)
 {
 	report_phase(run, "SYNCING, loading");
-	pool_snapshot(run->pool, run->plan->snapshot);
+	pool_snapshot(run->pool, run->plan->snapshot, progress_publish(run->plan));
 	submit_jobs(run);
 	while (pool_busy(run->pool))
 	{
@@ -673,6 +675,7 @@ run_load(Run *run)
 				outcome_loaded(run->outcomes, &event.result);
 				break;
 			case POOL_FAILED:
+				progress_phase(event.index, PHASE_FAILED);
 				handle_failure(run, &event);
 				break;
 			case POOL_IDLE:
@@ -680,6 +683,7 @@ run_load(Run *run)
 		}
 		relay_flush();
 		check_caller(run);
+		progress_tell();
 		tunnel_check(run->tunnel);
 		source_check_idle(run->control);
 	}

@@ -42,6 +42,7 @@
 #include "compat.h"
 #include "load.h"
 #include "owner.h"
+#include "progress.h"
 #include "staging.h"
 
 /* a batch goes out when it has this many rows or bytes */
@@ -52,7 +53,6 @@
 typedef struct CopyInput
 {
 	Source	   *source;
-	LoaderShared *shared;
 	char	   *data;
 	int			left;
 	bool		ended;
@@ -64,6 +64,7 @@ static CopyInput copy_input;
 /* One table while it loads. */
 typedef struct Load
 {
+	int			index;			/* in the plan */
 	Relation	target;
 	Relation	staging;
 	EState	   *estate;
@@ -273,8 +274,7 @@ flush_batch(Load *load)
 		ExecClearTuple(load->slots[i]);
 	load->nslots = 0;
 	load->batch_start = copy_input.bytes;
-	pg_atomic_write_u64(&copy_input.shared->rows, load->rows);
-	pg_atomic_write_u64(&copy_input.shared->bytes, copy_input.bytes);
+	progress_counts(load->index, load->rows, copy_input.bytes);
 	CHECK_FOR_INTERRUPTS();
 }
 
@@ -308,23 +308,20 @@ finish_load(Load *load)
 	EndCopyFrom(load->copy);
 	ExecResetTupleTable(load->estate->es_tupleTable, false);
 	FreeExecutorState(load->estate);
-	pg_atomic_write_u64(&copy_input.shared->rows, load->rows);
-	pg_atomic_write_u64(&copy_input.shared->bytes, copy_input.bytes);
 }
 
 void
-load_rows(Relation target, Oid staging, const LoadJob *job,
-		  Source *source, LoaderShared *shared)
+load_rows(Relation target, const LoadJob *job, Source *source, LoadResult *result)
 {
 	Load	   *load = palloc0(sizeof(Load));
 	OwnerContext owner;
 
 	memset(&copy_input, 0, sizeof(copy_input));
 	copy_input.source = source;
-	copy_input.shared = shared;
 
+	load->index = job->index;
 	load->target = target;
-	load->staging = table_open(staging, RowExclusiveLock);
+	load->staging = table_open(result->staging, RowExclusiveLock);
 	staging_check_columns(target, load->staging);
 	load->cid = GetCurrentCommandId(true);
 	load->options = TABLE_INSERT_SKIP_FSM | TABLE_INSERT_FROZEN;
@@ -336,6 +333,8 @@ load_rows(Relation target, Oid staging, const LoadJob *job,
 	owner_leave(&owner);
 
 	finish_load(load);
+	result->rows = load->rows;
+	result->bytes = copy_input.bytes;
 	table_close(load->staging, NoLock);
 	pfree(load);
 	CommandCounterIncrement();

@@ -14,12 +14,12 @@
 
 /*
  * Reads the COPY that was started on the source to its end and puts the rows
- * into the staging heap, as rows of the target: defaults, generated columns,
- * constraints and the partition's bounds are the target's.  Counts into
- * shared->rows and shared->bytes.  Raises what COPY would raise, with its
- * context (table, line, column).
+ * into result->staging, as rows of the target: defaults, generated columns,
+ * constraints and the partition's bounds are the target's.  Fills in
+ * result->rows and result->bytes, and reports progress meanwhile.  Raises what COPY would
+ * raise, with its context (table, line, column).
  */
-extern void load_rows(Relation target, Oid staging, const LoadJob *job,
-					  Source *source, LoaderShared *shared);
+extern void load_rows(Relation target, const LoadJob *job, Source *source,
+					  LoadResult *result);
 
 #endif							/* PGTUNSYNC_LOAD_H */

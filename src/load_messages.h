@@ -26,13 +26,11 @@ typedef struct LoaderShared
 	int			lock_timeout;	/* ms */
 	int			maintenance_work_mem;	/* kB, this loader's share */
 	int			parallel_maintenance_workers;
-	pg_atomic_uint64 rows;		/* of the table in hand, so far */
-	pg_atomic_uint64 bytes;
 } LoaderShared;
 
 /* Orders, leader to loader. */
 #define LOADER_ORDER_CONNECT	'C' /* LoaderConnect */
-#define LOADER_ORDER_SNAPSHOT	'S' /* string or NULL */
+#define LOADER_ORDER_SNAPSHOT	'S' /* string, handle of the progress */
 #define LOADER_ORDER_LOAD		'L' /* List of LoadJob *: small tables come in batches */
 
 /* Reports, loader to leader, beside 'N'. */

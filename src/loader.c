@@ -54,6 +54,7 @@
 #include "load_messages.h"
 #include "pack.h"
 #include "pgtunsync.h"
+#include "progress.h"
 #include "relay.h"
 #include "session.h"
 #include "source.h"
@@ -219,28 +220,29 @@ analyze_staging(Oid staging)
 }
 
 /*
- * Transaction 2; returns the staging heap's fingerprint.  Its commit need not wait
+ * Transaction 2; fills in the result.  Its commit need not wait
  * for the disk: the leader's last commit is written after it.
  */
-static int64
-fill_staging(Loader *loader, const LoadJob *job, Oid staging)
+static void
+fill_staging(Loader *loader, const LoadJob *job, LoadResult *result)
 {
 	Relation	target;
-	int64		fingerprint;
 
 	StartTransactionCommand();
 	(void) set_config_option("synchronous_commit", "off", PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_LOCAL, true, 0, false);
 	PushActiveSnapshot(GetTransactionSnapshot());
 	target = open_target(job->relid);
-	load_rows(target, staging, job, loader->source, loader->shared);
-	staging_build_indexes(target, staging);
+	progress_phase(job->index, PHASE_COPYING);
+	load_rows(target, job, loader->source, result);
+	progress_phase(job->index, PHASE_INDEXING);
+	staging_build_indexes(target, result->staging);
 	RelationClose(target);
-	analyze_staging(staging);
-	fingerprint = staging_fingerprint(staging);
+	analyze_staging(result->staging);
+	result->fingerprint = staging_fingerprint(result->staging);
 	PopActiveSnapshot();
 	CommitTransactionCommand();
-	return fingerprint;
+	progress_phase(job->index, PHASE_LOADED);
 }
 
 static void
@@ -252,14 +254,10 @@ load_table(Loader *loader, const LoadJob *job, Oid staging)
 	instr_time	end;
 
 	INSTR_TIME_SET_CURRENT(start);
-	pg_atomic_write_u64(&loader->shared->rows, 0);
-	pg_atomic_write_u64(&loader->shared->bytes, 0);
-	result.fingerprint = fill_staging(loader, job, staging);
+	fill_staging(loader, job, &result);
 	INSTR_TIME_SET_CURRENT(end);
 	INSTR_TIME_SUBTRACT(end, start);
 
-	result.rows = pg_atomic_read_u64(&loader->shared->rows);
-	result.bytes = pg_atomic_read_u64(&loader->shared->bytes);
 	result.seconds = INSTR_TIME_GET_DOUBLE(end);
 	MemoryContextSwitchTo(loader->job_context);
 	initStringInfo(&buf);
@@ -422,6 +420,7 @@ take_snapshot_order(Loader *loader, StringInfo body)
 	MemoryContext oldcontext = MemoryContextSwitchTo(loader->context);
 
 	loader->snapshot = unpack_string(body);
+	progress_attach(unpack_int(body));
 	MemoryContextSwitchTo(oldcontext);
 	if (loader->source != NULL)
 		begin_on_source(loader);

@@ -26,6 +26,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
@@ -34,8 +35,6 @@
 #include "mask_sql.h"
 #include "selection.h"
 
-/* How far a chain of foreign keys is followed. */
-#define CHAIN_LIMIT		32
 /* The name of a row that is referred to. */
 #define REFERENCED		"pgtunsync_referenced"
 
@@ -163,24 +162,28 @@ follow_key(MaskContext *context, const CatalogForeignKey *key, const char *colum
 	return place->column != NULL;
 }
 
-/* The column at the end of the chain that has a rule, and that rule; NULL: none. */
+/*
+ * The column at the end of the chain that has a rule, and that rule; NULL: none.
+ * Keys come twice, from both sides, and can lead in circles: each column is
+ * looked at once.
+ */
 static const SyncRule *
-referenced_rule(MaskContext *context, const Place *place, Place *base, int depth)
+follow_chain(MaskContext *context, const Place *place, Place *base, int depth, List **visited)
 {
 	List	   *keys = list_concat_copy(place->local->foreign_keys, place->source->foreign_keys);
 	ListCell   *lc;
 
-	if (depth > CHAIN_LIMIT)
-		return NULL;
+	check_stack_depth();
+	*visited = lappend(*visited, (void *) place->column);
 	foreach(lc, keys)
 	{
 		Place		next;
 		const SyncRule *rule;
 
 		if (!follow_key(context, lfirst(lc), place->column->name, &next) ||
-			(next.local == place->local && next.column == place->column))
+			list_member_ptr(*visited, next.column))
 			continue;
-		rule = referenced_rule(context, &next, base, depth + 1);
+		rule = follow_chain(context, &next, base, depth + 1, visited);
 		if (rule == NULL)
 		{
 			rule = find_rule(context, &next);
@@ -194,6 +197,16 @@ referenced_rule(MaskContext *context, const Place *place, Place *base, int depth
 		}
 	}
 	return NULL;
+}
+
+static const SyncRule *
+referenced_rule(MaskContext *context, const Place *place, Place *base)
+{
+	List	   *visited = NIL;
+
+	if (place->local->foreign_keys == NIL && place->source->foreign_keys == NIL)
+		return NULL;
+	return follow_chain(context, place, base, 0, &visited);
 }
 
 /* ---- problems ---- */
@@ -246,7 +259,7 @@ key_column(Work *work, bool numeric)
 	place.column = catalog_find_column(place.local, linitial(place.local->primary_key));
 	if (catalog_find_column(place.source, place.column->name) == NULL)
 		return problem(work, "the source has no column for the primary key");
-	rule = referenced_rule(work->context, &place, &base, 0);
+	rule = referenced_rule(work->context, &place, &base);
 	if (rule == NULL)
 		rule = find_rule(work->context, &place);
 	if (rule != NULL && strcmp(rule->kind, "untouched") != 0)
@@ -625,7 +638,7 @@ mask_column(MaskContext *context, const CatalogRelation *local, const CatalogRel
 			const CatalogColumn *column, const char *relation)
 {
 	Work		work = {.context = context, .own = {local, source, column}};
-	const SyncRule *rule = referenced_rule(context, &work.own, &work.base, 0);
+	const SyncRule *rule = referenced_rule(context, &work.own, &work.base);
 	const SyncRule *own_rule = find_rule(context, &work.own);
 
 	if (rule == NULL)

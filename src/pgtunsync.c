@@ -29,9 +29,11 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 
+#include "audit.h"
 #include "compat.h"
 #include "pgtunsync.h"
 #include "plan.h"
+#include "progress.h"
 #include "pull.h"
 #include "variables.h"
 
@@ -368,6 +370,39 @@ pgtunsync_check(PG_FUNCTION_ARGS)
 		values[2] = text_or_null(step->detail, &nulls[2]);
 		values[3] = text_or_null(step->hint, &nulls[3]);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}
+
+/* progress_rows(): the tables of the runs whose audit rows the caller may read. */
+PG_FUNCTION_INFO_V1(pgtunsync_progress);
+Datum
+pgtunsync_progress(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	ListCell   *lc_run;
+	ListCell   *lc;
+
+	compat_init_materialized_srf(fcinfo);
+	foreach(lc_run, audit_running())
+	{
+		AuditRunning *run = lfirst(lc_run);
+
+		foreach(lc, progress_read(run->progress_door, run->run_id))
+		{
+			ProgressRow *row = lfirst(lc);
+			Datum		values[7];
+			bool		nulls[7] = {false};
+
+			values[0] = Int64GetDatum(run->run_id);
+			values[1] = CStringGetTextDatum(row->table_name);
+			values[2] = CStringGetTextDatum(row->phase);
+			values[3] = Int64GetDatum(row->rows);
+			values[4] = Int64GetDatum(row->bytes);
+			values[5] = Int64GetDatum(row->bytes_total);
+			values[6] = Float8GetDatum(row->bytes_per_second);
+			tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+		}
 	}
 	return (Datum) 0;
 }

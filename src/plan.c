@@ -846,6 +846,8 @@ finish_table(Planner *planner, TablePlan *table, const Choice *choice)
 		return;
 	if (table->user_sql || table->masked_columns != NIL)
 		add_trial(planner, table, &query);
+	table->hide_values = planner->request->rules && planner->config->data_rules != NIL &&
+		(table->user_sql || table->masked_columns != NIL);
 	query.binary = table->binary;
 	table->copy_sql = copy_statement(&query);
 	if (table->user_sql)
@@ -896,9 +898,14 @@ check_rest(Planner *planner, const Choice *choice, List *tables)
 	if (rest != NULL && choice->clause != NULL)
 		rest = psprintf("(%s) AND (%s)", rest, choice->clause->where);
 	if (rest != NULL)
+	{
+		/* this is run, and a clause can ask for anything */
+		source_hide_values(planner->control, planner->config->data_rules != NIL);
 		error = source_catalog_count(planner->control, map->source, rest,
 									 choice->clause ? user_path(planner) : "pg_catalog, pg_temp",
 									 &count);
+		source_hide_values(planner->control, false);
+	}
 	if (count == 0 && error == NULL)
 		return;
 	foreach(lc, tables)
@@ -975,6 +982,26 @@ find_referenced(const Planner *planner, List **local, List **source)
 	*source = next_source;
 }
 
+/* All that nobody has read: a long chain of keys is not worth a round trip for each. */
+static void
+find_all(const Planner *planner, List **local, List **source)
+{
+	ListCell   *lc;
+
+	*local = NIL;
+	*source = NIL;
+	foreach(lc, planner->local->relations)
+	{
+		CatalogRelation *here = lfirst(lc);
+		CatalogRelation *there = catalog_find(planner->source, here->schema, here->name);
+
+		if (there == NULL || (here->detailed && there->detailed))
+			continue;
+		*local = lappend(*local, here);
+		*source = lappend(*source, there);
+	}
+}
+
 /* Columns and sequences of both sides for the tables that are fine so far. */
 static void
 read_details(Planner *planner, List *tables, List *choices)
@@ -993,13 +1020,16 @@ read_details(Planner *planner, List *tables, List *choices)
 		local = lappend(local, choice->local);
 		source = list_append_unique_ptr(source, choice->source);
 	}
-	while (local != NIL)
+	for (int round = 1; local != NIL; round++)
 	{
 		source_catalog_details(planner->control, planner->source, source);
 		local_catalog_details(local);
 		if (planner->config->data_rules == NIL)
 			break;
-		find_referenced(planner, &local, &source);
+		if (round < 3)
+			find_referenced(planner, &local, &source);
+		else
+			find_all(planner, &local, &source);
 	}
 }
 

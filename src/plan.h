@@ -54,6 +54,7 @@ typedef struct TablePlan
 	char	   *filter;			/* the clause in force, as written, or NULL */
 	List	   *masked_columns; /* of char *: "name: rule" */
 	bool		user_sql;		/* people's SQL goes into copy_sql */
+	bool		hide_values;	/* errors of the source may show what is masked */
 	List	   *type_changes;	/* of char *: "name: source type → local type" */
 	bool		binary;			/* COPY format */
 	char	   *copy_sql;		/* COPY … TO STDOUT … */

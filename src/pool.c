@@ -99,8 +99,6 @@ create_member_segment(Member *member, const RunRequest *request, int64 run_id, i
 	shared->lock_timeout = request->lock_timeout;
 	shared->maintenance_work_mem = Max(1024, request->maintenance_work_mem / loaders);
 	shared->parallel_maintenance_workers = request->parallel_maintenance_workers;
-	pg_atomic_init_u64(&shared->rows, 0);
-	pg_atomic_init_u64(&shared->bytes, 0);
 	shm_toc_insert(toc, LOADER_KEY_SHARED, shared);
 	member->shared = shared;
 
@@ -205,12 +203,13 @@ pool_connect(Pool *pool, const LoaderConnect *connect)
 }
 
 void
-pool_snapshot(Pool *pool, const char *snapshot)
+pool_snapshot(Pool *pool, const char *snapshot, dsm_handle progress)
 {
 	StringInfoData buf;
 
 	initStringInfo(&buf);
 	pack_string(&buf, snapshot);
+	pack_int(&buf, progress);
 	order_all(pool, LOADER_ORDER_SNAPSHOT, &buf);
 	pfree(buf.data);
 }

@@ -39,7 +39,7 @@ extern int	pool_size(const Pool *pool);
 
 /* To all loaders. */
 extern void pool_connect(Pool *pool, const LoaderConnect *connect);
-extern void pool_snapshot(Pool *pool, const char *snapshot);
+extern void pool_snapshot(Pool *pool, const char *snapshot, dsm_handle progress);
 
 /*
  * Puts a job into the queue; it goes to the first loader that is free.  Jobs

@@ -421,14 +421,14 @@ sub _temporary_files
 	return @found;
 }
 
-# Directories in /tmp of another test's cluster are not this one's concern.
+# Of the directories in /tmp only those of living workers of this cluster are
+# its concern: others test at the same time.
 sub _is_mine
 {
 	my ($self, $path) = @_;
 	my ($pid) = $path =~ /(\d+)$/;
-	return 1 unless defined $pid && kill 0, $pid;
-	my ($postmaster) = `ps -o ppid= -p $pid` =~ /(\d+)/;
-	return defined $postmaster && $postmaster == $self->postmaster_pid;
+	my ($parent) = defined $pid ? `ps -o ppid= -p $pid` =~ /(\d+)/ : ();
+	return defined $parent && $parent == $self->postmaster_pid;
 }
 
 # Where a secret is to be seen, as lines.

@@ -149,7 +149,30 @@ show_rules(List *rules)
 		show_text(rule->pattern);
 		printf(" %s", rule->kind);
 		show_text(rule->argument);
-		printf(" %d\n", rule->line);
+		printf(" %d", rule->line);
+		if (strcmp(rule->kind, "partial") == 0)
+			printf(" keep %d %d", rule->keep_first, rule->keep_last);
+		if (strcmp(rule->kind, "shift_date") == 0)
+			printf(" days %d", rule->days);
+		putchar('\n');
+	}
+}
+
+static void
+show_filters(List *filters)
+{
+	ListCell   *lc;
+
+	foreach(lc, filters)
+	{
+		SyncFilter *filter = lfirst(lc);
+
+		printf("filter");
+		show_text(filter->table);
+		show_text(filter->clause);
+		show_text(filter->column);
+		show_text(filter->last);
+		printf(" %d\n", filter->line);
 	}
 }
 
@@ -161,6 +184,8 @@ show_config(void *arg)
 	show_names("schema", config->schemas);
 	show_names("exclude", config->exclude);
 	show_groups(config->groups);
+	show_filters(config->filters);
+	show_names("empty", config->empty);
 	show_rules(config->data_rules);
 }
 

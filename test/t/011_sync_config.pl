@@ -263,9 +263,42 @@ accepted('settings of pgsync that do not matter', "defer_constraints_v1: true\nd
 
 refused("a later release's key $_", "exclude: [a]\n$_: {a: b}\n", 2, qq{key "$_" is not supported yet}, '0A000')
   foreach qw(keep rewrite);
-refused("a later release's rule $_", "data_rules:\n  a: $_\n", 2, qq{data rule "$_" is not supported yet}, '0A000')
-  foreach qw(pseudonym pseudonym_email shift_date);
-refused('partial', "data_rules:\n  a:\n    partial: {keep_last: 4}\n", 3, 'not supported yet', '0A000');
+refused('partial alone', "data_rules:\n  a: partial\n", 2, 'needs \{keep_first');
+refused('partial of nothing', "data_rules:\n  a:\n    partial: {}\n", 3, 'needs \{keep_first');
+refused('partial of words', "data_rules:\n  a:\n    partial: {keep_last: four}\n", 3, 'must be a number from 0 to 1000');
+refused('partial of something else', "data_rules:\n  a:\n    partial: {keep: 4}\n", 3, 'unknown key "keep"');
+refused("shift_date by $_", "data_rules:\n  a:\n    shift_date: $_\n", 3, 'must be a number from 1 to 100000') foreach '0', '-1', '1.5', 'x', '', '99999999999999999999';
+refused('a third name', "data_rules:\n  a: {pseudonym_name: middle}\n", 2, 'must be "first"');
+refused('two rules', "data_rules:\n  a: {partial: {keep_last: 4}, shift_date: 3}\n", 2, 'both partial and shift_date');
+refused('filters as a list', "filters: [a]\n", 1, 'must be a map of tables');
+refused('a filter that is a list', "filters:\n  a: [b]\n", 2, 'must be a string');
+refused('an empty filter', "filters:\n  a:\n", 2, 'must be a string');
+refused('half a filter', "filters:\n  a: {column: b}\n", 2, 'needs both column and last');
+refused('another kind of filter', "filters:\n  a: {column: b, first: 3}\n", 2, 'unknown key "first"');
+refused('empty as a map', "empty: {a: b}\n", 1, 'must be a list of names');
+
+accepted('filters and empty', <<'YAML', <<'SHOWN');
+filters:
+  events: created_at > now() - interval '90 days'
+  "p*": {column: at, last: 6 months}
+empty: [sessions, "tmp_*"]
+data_rules:
+  a: pseudonym
+  b: {partial: {keep_first: 1, keep_last: 4}}
+  c: {shift_date: 30}
+  d: {pseudonym_name: last}
+  e: shift_date
+YAML
+filter "events" "created_at > now() - interval '90 days'" - - 2
+filter "p*" - "at" "6 months" 3
+empty "sessions"
+empty "tmp_*"
+rule "a" pseudonym - 6
+rule "b" partial - 7 keep 1 4
+rule "c" shift_date - 8 days 30
+rule "d" pseudonym_name "last" 9
+rule "e" shift_date - 10 days 365
+SHOWN
 
 refused('unknown rule', "data_rules:\n  a: x\n  b: uniqe_email\n", 2, 'unknown data rule "x"');
 refused('rule of another case', "data_rules:\n  b: Unique_Email\n", 2, 'unknown data rule');

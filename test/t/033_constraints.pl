@@ -170,7 +170,11 @@ $w->refused("'secret_kinds'", 'orphans that row security hides from their owner'
 $w->source_sql('ALTER TABLE checks DROP CONSTRAINT checks_a_check; INSERT INTO checks VALUES (-1, 0)');
 $w->refused("'checks'", 'a CHECK', sqlstate => '23514', message => [qr/checks_a_check/]);
 $w->source_sql('DELETE FROM checks WHERE a < 0; INSERT INTO checks VALUES (1, 7000)');
-$w->refused("'checks'", 'a CHECK that is NOT VALID, for new rows', sqlstate => '23514', message => [qr/unchecked/]);
+$before = $w->snapshot;
+$run = $w->pull("'checks'");
+# either as an INSERT would have it, or as a restore would
+if ($run->{rc} eq '0') { PgTunsync::Compare::all_equal($w, tables => ['public.checks'], title => 'a CHECK that is NOT VALID is left alone'); }
+else { subtest 'a CHECK that is NOT VALID holds for new rows' => sub { $w->check_refused($run, $before, sqlstate => '23514', message => [qr/unchecked/]); }; }
 $w->source_sql('ALTER TABLE late_unique DROP CONSTRAINT late_unique_u_key; INSERT INTO late_unique VALUES (1000, 5)');
 $w->refused("'late_unique'", 'a deferrable unique constraint', sqlstate => '23505', message => [ qr/late_unique_u_key|u\)=\(5/, qr/late_unique/ ]);
 $w->source_sql('ALTER TABLE excluded DROP CONSTRAINT excluded_a_excl; INSERT INTO excluded VALUES (5)');

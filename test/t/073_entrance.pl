@@ -13,7 +13,15 @@ use Time::HiRes qw(sleep time);
 
 my $w = PgTunsync->new(users => 300);
 my $port = $w->port;
-my $data = $w->local_node->data_dir;
+my $node = $w->local_node;
+my $long = $node->basedir;
+
+# a data directory with a short name: room for a socket in it, so none is made in /tmp
+$node->stop;
+symlink $long, $w->dir . '/l' or die "symlink: $!";
+$node->{_basedir} = $w->dir . '/l';
+$node->start;
+my $data = $node->data_dir;
 my $relay = $w->relay;
 my $before;
 
@@ -59,7 +67,7 @@ sub stranger
 # The directory of the private socket while a run has one.
 sub socket_directory
 {
-	my @found = grep { -d } glob("$data/base/pgsql_tmp/pgsql_tmp.pgtunsync.* /tmp/pgtunsync.$<.*");
+	my @found = grep { -d } glob("$data/base/pgsql_tmp/pgsql_tmp.pgtunsync.*");
 	my ($tunnel) = $w->worker_pids('tunnel');
 	return (grep { /\.$tunnel$/ } @found)[0];
 }
@@ -159,7 +167,7 @@ foreach my $case ([ 'cancelled', sub { $w->local_sql("SELECT pgtunsync.cancel(ma
 	}
 }
 
-# a crash: the server, or the next run, clears away
+# after a crash the server clears away
 $before = $w->snapshot;
 $call = standing_pull(PGSYNC_LOCAL_PORT => 0);
 $directory = socket_directory();
@@ -167,9 +175,9 @@ kill 'KILL', $w->worker_pids('tunnel');
 $relay->set;
 isnt($call->finish->{rc}, 0, 'a tunnel that is killed');
 $w->server_is_up;
+ok(!-e $directory, 'the dead one\'s directory is gone');
 $w->unchanged($before);
 is($w->pull("'users'")->{rc}, 0, 'the next run goes its way');
-ok(!-e $directory, 'the dead one\'s directory is gone');
 $w->nothing_left;
 
 # leftovers of the dead are removed, those of the living are not
@@ -183,5 +191,6 @@ ok(!-e $left{$dead}, 'removes what the dead have left');
 ok(-d $left{$$}, 'and not what a living process may still use');
 rmdir $left{$$};
 $w->nothing_left;
+$node->{_basedir} = $long;
 
 done_testing();

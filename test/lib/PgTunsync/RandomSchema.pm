@@ -177,10 +177,9 @@ sub make_table
 		$fk->{not_null} = 0 if $fk->{empty};
 		$fk->{where} = 'both' if $table->{kind} eq 'partitioned';
 	}
-	my %seen;
 	foreach my $column (@{ $table->{columns} })
 	{
-		my @kinds = grep { $_ ne 'brin' || $table->{kind} ne 'x' } @{ $types{ $column->{type} }{index} };
+		my @kinds = @{ $types{ $column->{type} }{index} };
 		push @{ $table->{indexes} }, { column => $column, kind => pick(@kinds), partial => chance(15), include => chance(10) } if @kinds && chance(30);
 	}
 	$table->{generated} = chance(15) && $key eq 'int' ? pick('both', 'source', 'local') : '';
@@ -228,8 +227,7 @@ sub partitions_sql
 {
 	my ($table) = @_;
 	my ($name, $p) = ($table->{name}, $table->{partitioning});
-	(my $part = $name) =~ s/"\.".*/"/s;
-	$part = sub { $name =~ /^("(?:[^"]|"")*")\./ ? "$1.part_$table->{number}_$_[0]" : die };
+	my $part = sub { $name =~ /^("(?:[^"]|"")*")\./ ? "$1.part_$table->{number}_$_[0]" : die };
 	return "CREATE TABLE ${\$part->(1)} PARTITION OF $name FOR VALUES FROM (MINVALUE) TO (50); CREATE TABLE ${\$part->(2)} PARTITION OF $name FOR VALUES FROM (50) TO (100); CREATE TABLE ${\$part->(3)} PARTITION OF $name DEFAULT;\n" if $p eq 'range';
 	return "CREATE TABLE ${\$part->(1)} PARTITION OF $name FOR VALUES IN (1, 2, 3); CREATE TABLE ${\$part->(2)} PARTITION OF $name DEFAULT;\n" if $p eq 'list';
 	return join('', map { "CREATE TABLE ${\$part->($_)} PARTITION OF $name FOR VALUES WITH (MODULUS 3, REMAINDER $_);\n" } 0 .. 2) if $p eq 'hash';
@@ -359,7 +357,6 @@ sub ornaments_sql
 	$sql .= "ALTER TABLE $name FORCE ROW LEVEL SECURITY;\n" if chance(5);
 	$sql .= "ALTER TABLE $name REPLICA IDENTITY FULL;\n" if chance(10);
 	$sql .= "ALTER TABLE $name ADD PRIMARY KEY (id);\n" if $table->{key_form} eq 'none' && chance(30) && $table->{kind} ne 'partitioned';
-	$sql .= "CREATE STATISTICS types.stats_$n ON id, tableoid FROM $name;\n" if chance(0);
 	return $sql;
 }
 
@@ -442,8 +439,6 @@ sub pull_some
 	subtest 'some tables' => sub {
 		if ($call->{rc} eq '0')
 		{
-			PgTunsync::Compare::all_equal($w, tables => [ map { $w->local_sql('SELECT ' . literal($_->{name}) . "::regclass::oid::regclass") ; $_->{name} } @some ], title => 'the tables that were asked for are equal') if 0;
-			my %asked = map { $_->{name} => 1 } @some;
 			my @differs = PgTunsync::Compare::differences($w);
 			# by the catalog's spelling of names
 			my %names = map { my $n = $_->{name}; (PgTunsync::Compare::script($w, 'local', "SELECT format('%I.%I', nspname, relname) FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE c.oid = " . literal($n) . '::regclass;') =~ s/\n\z//r) => 1 } @some;

@@ -69,6 +69,13 @@ sub recorded
 	return scalar(<$file>) // '';
 }
 
+sub forget
+{
+	my ($self) = @_;
+	unlink "$self->{control}.record";
+	return;
+}
+
 # Waits until a connection has come to a stop by stall_after.
 sub wait_stalled
 {
