@@ -46,6 +46,26 @@ needs_analyze(Relation rel)
 		has_statistics_settings(rel);
 }
 
+/* The table's quoted name if it needs ANALYZE, else NULL; no lock is kept. */
+static char *
+name_to_analyze(Oid relid)
+{
+	Relation	rel = try_relation_open(relid, AccessShareLock);
+	char	   *name = NULL;
+
+	if (rel == NULL)
+		return NULL;
+	if (needs_analyze(rel))
+		name = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
+										  RelationGetRelationName(rel));
+	relation_close(rel, AccessShareLock);
+	return name;
+}
+
+/*
+ * Without waiting for locks: whoever holds the table now, another pull perhaps,
+ * may wait for us in turn.
+ */
 void
 aftermath_analyze(const List *targets)
 {
@@ -53,26 +73,17 @@ aftermath_analyze(const List *targets)
 
 	foreach(lc, targets)
 	{
-		Oid			relid = lfirst_oid(lc);
-		Relation	rel;
-		bool		wanted;
+		char	   *name;
 
 		StartTransactionCommand();
 		PushActiveSnapshot(GetTransactionSnapshot());
-		rel = try_relation_open(relid, AccessShareLock);
-		wanted = rel != NULL && needs_analyze(rel);
-		if (wanted)
+		name = name_to_analyze(lfirst_oid(lc));
+		if (name != NULL)
 		{
-			char	   *sql = psprintf("ANALYZE %s",
-									   quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
-																  RelationGetRelationName(rel)));
-
 			SPI_connect();
-			SPI_execute(sql, false, 0);
+			SPI_execute(psprintf("ANALYZE (SKIP_LOCKED) %s", name), false, 0);
 			SPI_finish();
 		}
-		if (rel != NULL)
-			relation_close(rel, AccessShareLock);
 		PopActiveSnapshot();
 		CommitTransactionCommand();
 	}

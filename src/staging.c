@@ -37,6 +37,7 @@
 #include "catalog/dependency.h"
 #include "catalog/heap.h"
 #include "catalog/index.h"
+#include "catalog/indexing.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_extension.h"
@@ -201,6 +202,29 @@ index_column_names(Relation index)
 	return names;
 }
 
+/*
+ * An index that is not built yet has not even a first page.  Until it has, and it may
+ * stay so if the server crashes, nobody must try to read it: neither the planner
+ * nor a VACUUM of the whole database.
+ */
+static void
+set_index_usable(Oid indexoid, bool usable)
+{
+	Relation	index_rel = table_open(IndexRelationId, RowExclusiveLock);
+	HeapTuple	tuple = SearchSysCacheCopy1(INDEXRELID, ObjectIdGetDatum(indexoid));
+	Form_pg_index form;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for index %u", indexoid);
+	form = (Form_pg_index) GETSTRUCT(tuple);
+	form->indisready = usable;
+	form->indisvalid = usable;
+	CatalogTupleUpdate(index_rel, &tuple->t_self, tuple);
+	heap_freetuple(tuple);
+	table_close(index_rel, RowExclusiveLock);
+	CommandCounterIncrement();
+}
+
 /* Creates the empty counterpart of one index of the target. */
 static void
 create_index(Relation target_index, Relation staging)
@@ -213,6 +237,7 @@ create_index(Relation target_index, Relation staging)
 	oidvector  *classes;
 	int2vector *options;
 	bits16		flags = INDEX_CREATE_SKIP_BUILD;
+	Oid			created;
 	bool		isnull;
 
 	if (!HeapTupleIsValid(index_tuple) || !HeapTupleIsValid(class_tuple))
@@ -226,9 +251,11 @@ create_index(Relation target_index, Relation staging)
 	if (info->ii_ExclusionOps != NULL)
 		flags |= INDEX_CREATE_ADD_CONSTRAINT;
 	staging_index_name(name, RelationGetRelid(staging), indexoid);
-	compat_index_create(staging, name, info, index_column_names(target_index),
-						target_index, classes->values, options->values,
-						relation_options(class_tuple), flags);
+	created = compat_index_create(staging, name, info, index_column_names(target_index),
+								  target_index, classes->values, options->values,
+								  relation_options(class_tuple), flags);
+	CommandCounterIncrement();
+	set_index_usable(created, false);
 	ReleaseSysCache(index_tuple);
 	ReleaseSysCache(class_tuple);
 }
@@ -428,6 +455,7 @@ staging_build_indexes(Relation target, Oid staging_oid)
 		if (!same_index_form(target_index, index))
 			raise_tampered(target);
 		build_index(staging, index, target, target_index);
+		set_index_usable(RelationGetRelid(index), true);
 		index_close(index, NoLock);
 		RelationClose(target_index);
 		CHECK_FOR_INTERRUPTS();

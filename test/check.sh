@@ -37,7 +37,7 @@ export -f as_user
 export work test_user
 run_child bash -c 'as_user "$@"' bash \
 	PATH="$bindir:$PATH" PG_CONFIG="$PG_CONFIG" PG_REGRESS="$pgxs_dir/src/test/regress/pg_regress" \
-	TESTDIR="$work" SOURCE_INSTALL_PATH="$source_install" PG_TEST_TIMEOUT_DEFAULT="${PG_TEST_TIMEOUT_DEFAULT:-120}" \
+	LANG=C.UTF-8 TESTDIR="$work" TESTDATADIR="$work/tmp_check" TESTLOGDIR="$work/tmp_check/log" SOURCE_INSTALL_PATH="$source_install" PG_TEST_TIMEOUT_DEFAULT="${PG_TEST_TIMEOUT_DEFAULT:-120}" \
 	prove -j"$jobs" -I test/lib -I "$perl_dir" "${tests[@]}" || status=$?
 
 if [ "$status" != 0 ]; then

@@ -75,7 +75,7 @@ inside() {
 	local root=$1 status=0
 	shift
 	[ "$root" = / ] && root= || root="chroot $root"
-	$root env -i HOME=/root LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
+	$root env -i HOME=/root LANG=C.UTF-8 DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
 		PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
 		JOBS="${JOBS:-2}" PG_TEST_TIMEOUT_DEFAULT="${PG_TEST_TIMEOUT_DEFAULT:-120}" "$@" </dev/null 9>&- &
 	child=$!
