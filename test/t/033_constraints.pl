@@ -171,7 +171,7 @@ $w->source_sql('ALTER TABLE checks DROP CONSTRAINT checks_a_check; INSERT INTO c
 $w->refused("'checks'", 'a CHECK', sqlstate => '23514', message => [qr/checks_a_check/]);
 $w->source_sql('DELETE FROM checks WHERE a < 0; INSERT INTO checks VALUES (1, 7000)');
 $before = $w->snapshot;
-$run = $w->pull("'checks'");
+my $run = $w->pull("'checks'");
 # either as an INSERT would have it, or as a restore would
 if ($run->{rc} eq '0') { PgTunsync::Compare::all_equal($w, tables => ['public.checks'], title => 'a CHECK that is NOT VALID is left alone'); }
 else { subtest 'a CHECK that is NOT VALID holds for new rows' => sub { $w->check_refused($run, $before, sqlstate => '23514', message => [qr/unchecked/]); }; }

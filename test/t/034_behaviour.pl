@@ -82,6 +82,8 @@ foreach my $level (sort keys %readers)
 my ($rc, $out, $err) = $w->local_node->psql('dev', "INSERT INTO things VALUES (999999, 'fires', 1)");
 ok($w->local_sql('SELECT count(*) FROM fired') > 0, 'triggers are as live as before');
 $w->local_sql('DROP EVENT TRIGGER reject_start; DROP EVENT TRIGGER reject_end; DROP EVENT TRIGGER reject_drop; DROP EVENT TRIGGER reject_rewrite; DROP RULE loud ON things; DROP RULE silent ON things; DROP RULE replaced ON other; DROP TRIGGER origin_row ON things; DROP TRIGGER always_row ON things; DROP TRIGGER always_statement ON things; TRUNCATE fired');
+# VACUUM forgets that there were rules: now, not in the midst of a comparison
+$w->local_sql('VACUUM things; VACUUM other');
 
 # ---- publications: what a subscriber is told ----
 

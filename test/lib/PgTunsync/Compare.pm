@@ -66,6 +66,8 @@ sub script
 	my ($w, $side, $sql) = @_;
 	my $file = $w->dir . '/script.sql';
 	my ($out, $err);
+	# whatever a test has made of the database's own settings
+	local $ENV{PGOPTIONS} = '-c statement_timeout=0';
 	unlink $file;
 	append_to_file($file, "$pinned$sql\n");
 	IPC::Run::run [
