@@ -59,6 +59,7 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
+#include "utils/timeout.h"
 #include "utils/timestamp.h"
 
 #include "aftermath.h"
@@ -90,13 +91,17 @@ static volatile sig_atomic_t cancel_requested = false;
 
 /* ---- the process ---- */
 
-/* SIGINT: end the run by an ERROR, with all its clean-up. */
+/*
+ * SIGINT: end the run by an ERROR, with all its clean-up.  lock_timeout sends it
+ * too, from this process to itself, and that is no cancel.
+ */
 static void
 on_cancel(SIGNAL_ARGS)
 {
 	int			save_errno = errno;
 
-	cancel_requested = true;
+	if (!get_timeout_indicator(LOCK_TIMEOUT, false))
+		cancel_requested = true;
 	InterruptPending = true;
 	QueryCancelPending = true;
 	SetLatch(MyLatch);
