@@ -40,6 +40,7 @@
 #include "utils/fmgroids.h"
 #include "utils/hsearch.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
@@ -448,22 +449,27 @@ key_columns(const ForeignKey *key)
 }
 
 /*
- * Looks for orphans of one key; NULL if there are none.  The planner must
- * expect all rows, not the first few, so there is no LIMIT: the executor stops
- * by itself.
+ * Are there orphans of one key?  The planner must expect all rows, not the first
+ * few, so there is no LIMIT: the executor stops by itself.
  */
+static bool
+has_orphans(HTAB *staged, const ForeignKey *key)
+{
+	char	   *sql = psprintf("SELECT 1%s", orphans_clause(staged, key));
+
+	return guarded_query(sql, key_relations(staged, key), key_owner(key), 1)->nrows > 0;
+}
+
+/* How many there are, and some of them. */
 static Violation *
-check_key(HTAB *staged, ForeignKey *key)
+describe_violation(HTAB *staged, ForeignKey *key)
 {
 	char	   *orphans = orphans_clause(staged, key);
 	List	   *relids = key_relations(staged, key);
 	Oid			owner = key_owner(key);
-	Violation  *violation;
+	Violation  *violation = palloc0(sizeof(Violation));
 	GuardedRows *rows;
 
-	if (guarded_query(psprintf("SELECT 1%s", orphans), relids, owner, 1)->nrows == 0)
-		return NULL;
-	violation = palloc0(sizeof(Violation));
 	violation->key = key;
 	rows = guarded_query(psprintf("SELECT DISTINCT %s%s", key_columns(key), orphans),
 						 relids, owner, SAMPLE_KEYS);
@@ -558,18 +564,29 @@ void
 integrity_check(const List *staged_list, const List *constraints)
 {
 	HTAB	   *staged = staged_table(staged_list);
+	MemoryContext oldcontext = CurrentMemoryContext;
+	MemoryContext key_context = AllocSetContextCreate(CurrentMemoryContext,
+													  "pgtunsync foreign key",
+													  ALLOCSET_DEFAULT_SIZES);
 	List	   *violations = NIL;
 	ListCell   *lc;
 
 	foreach(lc, constraints)
 	{
-		Violation  *violation = check_key(staged, read_foreign_key(lfirst_oid(lc)));
+		bool		violated;
 
-		if (violation != NULL)
-			violations = lappend(violations, violation);
+		/* plans are large, and there may be hundreds of keys */
+		MemoryContextSwitchTo(key_context);
+		violated = has_orphans(staged, read_foreign_key(lfirst_oid(lc)));
+		MemoryContextSwitchTo(oldcontext);
+		MemoryContextReset(key_context);
+		if (violated)
+			violations = lappend(violations,
+								 describe_violation(staged, read_foreign_key(lfirst_oid(lc))));
 		CHECK_FOR_INTERRUPTS();
 	}
 	if (violations != NIL)
 		raise_violations(staged, staged_list, violations);
+	MemoryContextDelete(key_context);
 	hash_destroy(staged);
 }

@@ -276,7 +276,7 @@ typedef struct Attempt
 	void		(*check) (void *arg);
 	void		(*swap) (void *arg);
 	void	   *arg;
-	double		check_ms;		/* spent on checks, which is not waiting */
+	double		first_check_ms; /* spent on the first check, which is not waiting */
 } Attempt;
 
 /* Was somebody in the way who will be gone? */
@@ -290,18 +290,21 @@ is_passing(const ErrorData *edata)
 }
 
 /*
- * Runs step in a subtransaction.  True if it got everything: its locks then
- * belong to the transaction around it.
+ * Runs step in a subtransaction, with memory of its own.  True if it got
+ * everything: its locks then belong to the transaction around it.
  */
 static bool
 try_step(bool (*step) (Attempt *attempt), Attempt *attempt)
 {
 	MemoryContext oldcontext = CurrentMemoryContext;
+	MemoryContext step_context = AllocSetContextCreate(CurrentMemoryContext,
+													   "pgtunsync attempt",
+													   ALLOCSET_DEFAULT_SIZES);
 	ResourceOwner oldowner = CurrentResourceOwner;
 	volatile bool got = false;
 
 	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(oldcontext);
+	MemoryContextSwitchTo(step_context);
 	PG_TRY();
 	{
 		got = step(attempt);
@@ -314,17 +317,17 @@ try_step(bool (*step) (Attempt *attempt), Attempt *attempt)
 	{
 		ErrorData  *edata;
 
-		MemoryContextSwitchTo(oldcontext);
+		MemoryContextSwitchTo(step_context);
 		edata = CopyErrorData();
 		if (!is_passing(edata))
 			PG_RE_THROW();
-		FreeErrorData(edata);
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(oldcontext);
 	CurrentResourceOwner = oldowner;
+	MemoryContextDelete(step_context);
 	return got;
 }
 
@@ -373,7 +376,8 @@ writers_step(Attempt *attempt)
 	lock_all(attempt->targets, ExclusiveLock, start, 10 * budget);
 	INSTR_TIME_SET_CURRENT(start);
 	attempt->check(attempt->arg);
-	attempt->check_ms += elapsed_ms(start);
+	if (attempt->first_check_ms == 0)
+		attempt->first_check_ms = elapsed_ms(start);
 	for (int tries = 1; tries <= EXCLUSIVE_TRIES; tries++)
 	{
 		if (try_step(exclusive_step, attempt))
@@ -401,7 +405,7 @@ lock_and_swap(const List *targets, const List *sequences, int timeout_ms,
 	for (int tries = 1; !try_step(writers_step, &attempt); tries++)
 	{
 		lock_check_caller(targets, caller);
-		if (elapsed_ms(start) - attempt.check_ms > timeout_ms)
+		if (elapsed_ms(start) - attempt.first_check_ms > timeout_ms)
 			ereport(ERROR,
 					(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 					 errmsg("could not lock the pulled tables within %d ms", timeout_ms),

@@ -37,6 +37,7 @@ typedef struct Replacement
 	List	   *staged;			/* of StagedTable * */
 	List	   *sequences;		/* of SequencePlan * */
 	List	   *by_row;			/* targets replaced row by row */
+	MemoryContext context;		/* where that list lives */
 } Replacement;
 
 /* Keys that lead out of the run, while nobody writes: see locking.c. */
@@ -132,6 +133,16 @@ has_subscriber(Oid relid)
 	return result;
 }
 
+/* An attempt's own memory does not last. */
+static void
+remember_by_row(Replacement *all, Oid target)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(all->context);
+
+	all->by_row = lappend_oid(all->by_row, target);
+	MemoryContextSwitchTo(oldcontext);
+}
+
 /* Everything is locked. */
 static void
 swap_all(void *arg)
@@ -148,7 +159,7 @@ swap_all(void *arg)
 		if (has_subscriber(table->target))
 		{
 			plain_replace(table->target, table->staging);
-			all->by_row = lappend_oid(all->by_row, table->target);
+			remember_by_row(all, table->target);
 		}
 		else
 			swap_table(table->target, table->staging);
@@ -173,7 +184,11 @@ void
 replace_tables(List *staged, List *sequences, int lock_timeout,
 			   const VirtualTransactionId *caller)
 {
-	Replacement all = {.staged = staged, .sequences = sequences};
+	Replacement all = {
+		.staged = staged,
+		.sequences = sequences,
+		.context = CurrentMemoryContext
+	};
 	List	   *inside;
 	List	   *across;
 

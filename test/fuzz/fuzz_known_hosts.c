@@ -162,9 +162,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	char	   *seed;
 	Input		input;
 
-	/* no zero bytes: pg_get_line_buf() takes what follows one for the same line */
-	for (size_t i = 0; i < size; i++)
-		copy[i] = data[i] ? (char) data[i] : ' ';
+	memcpy(copy, data, size);
 	copy[size] = '\0';
 	input.name = take_line(&rest);
 	for (char *c = input.name; *c; c++)

@@ -10,7 +10,6 @@
 
 #include <stdio.h>
 
-#include "common/string.h"
 #include "lib/stringinfo.h"
 #include "libpq/pqformat.h"
 #include "nodes/pg_list.h"
@@ -192,19 +191,4 @@ int
 FreeFile(FILE *file)
 {
 	return fclose(file);
-}
-
-bool
-pg_get_line_buf(FILE *stream, StringInfo buf)
-{
-	char		piece[128];
-
-	resetStringInfo(buf);
-	while (fgets(piece, sizeof(piece), stream) != NULL)
-	{
-		appendStringInfoString(buf, piece);
-		if (buf->len > 0 && buf->data[buf->len - 1] == '\n')
-			return true;
-	}
-	return buf->len > 0;
 }

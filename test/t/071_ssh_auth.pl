@@ -135,7 +135,7 @@ refused("$_->[0] as a key", [ qr/\Q$dir\E\/$_->[0]/, $_->[1] ], PGSYNC_SSH_KEY =
 	[ empty => qr/not a private key/ ], [ half => qr/not a private key/ ], [ big => qr/not a regular file of at most 64 kB/ ], [ no_such_key => qr/no such key file/ ]);
 system_or_bail('cp', "$dir/ed25519.pub", "$dir/public");
 chmod 0600, "$dir/public";
-refused('a public key as a key', [qr/not a private key/], PGSYNC_SSH_KEY => "$dir/public");
+refused('a public key as a key', [qr/a public key, whose private half no agent holds/], PGSYNC_SSH_KEY => "$dir/public");
 symlink "$dir/ed25519", "$dir/link";
 logs_in('a link to a key', "key $dir/link (", PGSYNC_SSH_KEY => "$dir/link");
 
@@ -166,12 +166,8 @@ PgTunsync::Sshd::keygen("$dir/stranger", 'ed25519');
 system_or_bail('cp', "$dir/ed25519.pub", "$dir/half_here.pub");
 $w->write_ssh_config(IdentityFile => "$dir/half_here", IdentitiesOnly => 'yes', IdentityAgent => $socket);
 logs_in('IdentitiesOnly and the public half of a key: that key of the agent', 'agent key ssh-ed25519 ' . fingerprint("$dir/ed25519.pub"));
-TODO:
-{
-	local $TODO = 'a public key as IdentityFile is taken for a private one';
-	$w->write_ssh_config(IdentityFile => "$dir/half_here.pub", IdentitiesOnly => 'yes', IdentityAgent => $socket);
-	logs_in('the same named with .pub', 'agent key ssh-ed25519 ' . fingerprint("$dir/ed25519.pub"));
-}
+$w->write_ssh_config(IdentityFile => "$dir/half_here.pub", IdentitiesOnly => 'yes', IdentityAgent => $socket);
+logs_in('the same named with .pub', 'agent key ssh-ed25519 ' . fingerprint("$dir/ed25519.pub"));
 agent_has('stranger');
 $w->write_ssh_config(IdentityFile => "$dir/ed25519", IdentitiesOnly => 'yes', IdentityAgent => $socket);
 logs_in('IdentitiesOnly: the agent\'s other keys are not shown', "key $dir/ed25519 (");
