@@ -29,8 +29,8 @@
 #include "postgres.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <poll.h>
-#include <stddef.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -41,37 +41,25 @@
 #include "compat.h"
 
 /*
- * Memory for libssh2.  It frees packets with passwords and decrypted keys in
- * them as they are; so until the login is done, we wipe what it frees.
+ * libssh2's memory.  Until the session is up, keys and passphrases pass through it,
+ * so it is wiped when it is given back.  Blocks are malloc()'s own, without
+ * a header: libssh2 1.11.1 hands one to free() itself where OpenSSL 3 makes the
+ * public half of an ECDSA key.
  */
-typedef union Block
-{
-	size_t		size;
-	max_align_t align;
-} Block;
-
 void *
 ssh_alloc(size_t size, void **abstract)
 {
-	Block	   *block = malloc(sizeof(Block) + size);
-
-	if (block == NULL)
-		return NULL;
-	block->size = size;
-	return block + 1;
+	return malloc(size);
 }
 
 static void
 ssh_free(void *data, void **abstract)
 {
 	const SshNode *node = *abstract;
-	Block	   *block = (Block *) data - 1;
 
-	if (data == NULL)
-		return;
-	if (node->link->stage != STAGE_UP)
-		explicit_bzero(data, block->size);
-	free(block);
+	if (data != NULL && node->link->stage != STAGE_UP)
+		explicit_bzero(data, malloc_usable_size(data));
+	free(data);
 }
 
 static void *
@@ -81,7 +69,7 @@ ssh_realloc(void *data, size_t size, void **abstract)
 
 	if (moved != NULL && data != NULL)
 	{
-		memcpy(moved, data, Min(size, ((Block *) data - 1)->size));
+		memcpy(moved, data, Min(size, malloc_usable_size(data)));
 		ssh_free(data, abstract);
 	}
 	return moved;

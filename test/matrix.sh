@@ -198,7 +198,7 @@ run_one() {
 	result="passed ($(sed -n 's/^\(Files=[0-9]*, Tests=[0-9]*\),.*/\1/p' "$log/output" | tail -n 1))"
 	[ "$status" = 0 ] || {
 		failed=1
-		result="FAILED ($(grep -c 'Wstat: [1-9]' "$log/output" || true) files; $log)"
+		result="FAILED ($(grep -ac 'Wstat: [1-9]' "$log/output" || true) files; $log)"
 	}
 	printf 'local %s, source %s: %s, %d s, %s\n' "$local_version" "$source_version" "$result" $((SECONDS - started)) "$(facts "$root")"
 }

@@ -153,7 +153,7 @@ PgTunsync::Process::wait_until(
 	'the only place',
 	sub {
 		$squatter = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $jump->port);
-		return $squatter && <$squatter>;    # a banner: we are in
+		return $squatter && <$squatter> =~ /^SSH-/;    # else "Exceeded MaxStartups"
 	});
 $w->setting(connect_attempts => 30);
 $w->setting(connect_retry_delay => '500ms');

@@ -62,6 +62,7 @@ $w->nothing_left;
 
 # a transient one is tried again, and told; one that speaks another language is not
 $w->setting(connect_attempts => 2);
+$w->setting(connect_timeout => '10s');
 my $server = hostile('banner_close');
 like($w->pull("'users'")->{err}, qr/NOTICE: .*attempt 2 of 2/, 'a server that closes at once is tried again');
 $server->stop('KILL');
@@ -70,6 +71,7 @@ unlike($w->pull("'users'")->{err}, qr/attempt 2 of 2/, 'one that cannot prove it
 $server->stop('KILL');
 
 # behind a hop it is the same
+$w->setting(connect_timeout => 1000 * $timeout . 'ms');
 $w->write_ssh_config_text($w->jump->host_block('gate') . $w->jump->host_block('hatchbox', Port => $port, ProxyJump => 'gate'));
 $w->setting(connect_attempts => 1);
 foreach my $mode (qw(garbage close silent huge_packet wrong_signature))
@@ -85,6 +87,7 @@ $w->unchanged($before);
 $w->nothing_left;
 
 # and a good one is still good
+$w->setting(connect_timeout => '10s');
 $w->setting(connect_attempts => 2);
 $w->write_ssh_config;
 $w->pulls("'users'", 'a pull afterwards', ['users']);
