@@ -638,9 +638,21 @@ handle_failure(Run *run, PoolEvent *event)
 	report_table_error(abort ? ERROR : WARNING, table, event->error);
 }
 
-/* Parts of one partitioned table that stand or fall together: has one fallen? */
-static void
-refuse_incomplete(Run *run)
+/* The part in the list that belongs to the same partitioned table, or NULL. */
+static TablePlan *
+part_of(const List *parts, Oid whole)
+{
+	ListCell   *lc;
+
+	foreach(lc, parts)
+		if (((TablePlan *) lfirst(lc))->whole == whole)
+			return lfirst(lc);
+	return NULL;
+}
+
+/* The first failed part of each partitioned table that must not come in parts. */
+static List *
+fallen_parts(Run *run)
 {
 	List	   *fallen = NIL;
 	ListCell   *lc;
@@ -649,18 +661,31 @@ refuse_incomplete(Run *run)
 	{
 		TablePlan  *table = lfirst(lc);
 
-		if (OidIsValid(table->whole) && !outcome_is_well(run->outcomes, table))
-			fallen = list_append_unique_oid(fallen, table->whole);
+		if (OidIsValid(table->whole) && !outcome_is_well(run->outcomes, table) &&
+			part_of(fallen, table->whole) == NULL)
+			fallen = lappend(fallen, table);
 	}
+	return fallen;
+}
+
+/* Parts of one partitioned table stand or fall together. */
+static void
+refuse_incomplete(Run *run)
+{
+	List	   *fallen = fallen_parts(run);
+	ListCell   *lc;
+
 	foreach(lc, run->plan->tables)
 	{
 		TablePlan  *table = lfirst(lc);
+		TablePlan  *culprit = part_of(fallen, table->whole);
 
-		if (!list_member_oid(fallen, table->whole) || !outcome_is_well(run->outcomes, table))
+		if (!OidIsValid(table->whole) || culprit == NULL ||
+			!outcome_is_well(run->outcomes, table))
 			continue;
-		table->sqlerrcode = ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE;
-		table->message = psprintf("partition \"%s\" is left as it was, because another one of \"%s\" failed",
-								  table->display, get_rel_name(table->whole));
+		table->sqlerrcode = outcome_sqlerrcode(run->outcomes, culprit->index);
+		table->message = psprintf("partition %s is left as it is, because %s of the same table failed",
+								  table->display, culprit->display);
 	}
 }
 
@@ -693,6 +718,7 @@ run_load(Run *run)
 		source_check_idle(run->control);
 	}
 	plan_check_rewritten(run->plan, run->control);
+	run_report_refused(run);
 	refuse_incomplete(run);
 	run_report_refused(run);
 	outcomes_fail_wholes(run->outcomes);

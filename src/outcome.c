@@ -163,6 +163,12 @@ outcome_is_well(const Outcomes *outcomes, const TablePlan *table)
 	return table->message == NULL && outcomes->tables[table->index].error == NULL;
 }
 
+int
+outcome_sqlerrcode(const Outcomes *outcomes, int index)
+{
+	return outcomes->tables[index].sqlerrcode;
+}
+
 Oid
 outcome_staging(const Outcomes *outcomes, int index)
 {

@@ -34,6 +34,9 @@ extern void outcomes_fail_wholes(Outcomes *outcomes);
 /* Has nothing failed about it so far, in plan or load? */
 extern bool outcome_is_well(const Outcomes *outcomes, const TablePlan *table);
 
+/* The SQLSTATE with which a table failed. */
+extern int	outcome_sqlerrcode(const Outcomes *outcomes, int index);
+
 /* Its staging heap, or InvalidOid. */
 extern Oid	outcome_staging(const Outcomes *outcomes, int index);
 
