@@ -147,7 +147,7 @@ sshd(MaxSessions => 1);
 my $run = $w->pulls($shop, 'MaxSessions 1', \@PgTunsync::shop);
 sshd(MaxStartups => 1);
 $run = $w->pulls($shop, 'MaxStartups 1', \@PgTunsync::shop, options => '-c pgtunsync.jobs=4');
-sshd(MaxStartups => '1:100:1', LoginGraceTime => 6);
+sshd(MaxStartups => '1:100:1', LoginGraceTime => 15);
 my $squatter;
 PgTunsync::Process::wait_until(
 	'the only place',
@@ -155,10 +155,10 @@ PgTunsync::Process::wait_until(
 		$squatter = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $jump->port);
 		return $squatter && <$squatter> =~ /^SSH-/;    # else "Exceeded MaxStartups"
 	});
-$w->setting(connect_attempts => 30);
+$w->setting(connect_attempts => 60);
 $w->setting(connect_retry_delay => '500ms');
 $run = $w->pulls("'users'", 'a server that is too busy to talk is tried again', ['users']);
-like($run->{err}, qr/NOTICE: .*attempt 2 of 30/, 'visibly');
+like($run->{err}, qr/NOTICE: .*attempt 2 of 60/, 'visibly');
 close $squatter;
 $w->setting(connect_attempts => 2);
 $w->setting(connect_retry_delay => '100ms');
