@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds, installs and tests pgtunsync; ends with prove's closing lines.
 #
-#   test/check.sh [TEST…]      all tests, or the named ones (test/t/040_cancel.pl)
+#   test/check.sh [TEST…]      all tests, or the named ones (test/t/040_wait_and_cancel.pl)
 #
 # PG_CONFIG  the server to test with (default: the one in PATH)
 # SOURCE_PG_CONFIG  another version's, for the source's side (see matrix.sh)

@@ -38,7 +38,7 @@ shared=$dir/shared
 versions='15 17 18'
 # no release of Debian that still can be had has them
 no_headers='14 16'
-cross_tests=${MATRIX_TESTS:-'020_main_path 023_columns 030_names 031_columns_types 032_relations 033_constraints 036_foreign_keys 036_sequences 037_encodings 051_partitions 052_filters 080_versions'}
+cross_tests=${MATRIX_TESTS:-'020_main_path 023_columns 036_foreign_keys 051_partitions 052_filters 080_versions 081_names 082_columns_types 083_relations 084_constraints 087_sequences 088_encodings'}
 failed=0
 child=
 
