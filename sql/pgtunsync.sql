@@ -54,6 +54,7 @@ CREATE TABLE pgtunsync.run_tables (
     columns_missing text[],
     columns_extra text[],
     columns_retyped text[],
+    mode text NOT NULL,
     filter text,
     columns_masked text[],
     error text,
@@ -65,6 +66,7 @@ COMMENT ON TABLE pgtunsync.run_tables IS 'tables of the runs of pgtunsync.pull()
 COMMENT ON COLUMN pgtunsync.run_tables.status IS 'succeeded: replaced; failed: left as it was; skipped: loaded, but the run changed nothing';
 COMMENT ON COLUMN pgtunsync.run_tables.columns_missing IS 'columns of the source that the local table has not';
 COMMENT ON COLUMN pgtunsync.run_tables.columns_extra IS 'columns of the local table that the source has not: they took their defaults';
+COMMENT ON COLUMN pgtunsync.run_tables.mode IS 'how the rows landed: replace, overwrite, preserve or append';
 COMMENT ON COLUMN pgtunsync.run_tables.filter IS 'the clause that chose the rows, as written; null: all rows';
 COMMENT ON COLUMN pgtunsync.run_tables.columns_masked IS 'columns that were masked on the source, each with its rule';
 COMMENT ON COLUMN pgtunsync.run_tables.columns_retyped IS 'columns whose type is another one on the source';

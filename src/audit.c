@@ -199,13 +199,14 @@ audit_table(int64 run_id, const AuditTable *table)
 	add_texts(&args, table->plan->missing_columns);
 	add_texts(&args, table->plan->extra_columns);
 	add_texts(&args, table->plan->type_changes);
+	add_text(&args, landing_name(table->plan->mode));
 	add_text(&args, table->plan->filter);
 	add_texts(&args, table->plan->masked_columns);
 	add_text(&args, table->error);
 	add_sqlstate(&args, table->sqlerrcode);
 	execute("INSERT INTO " RUN_TABLES " (run_id, table_name, status, rows, bytes, seconds,"
-			" columns_missing, columns_extra, columns_retyped, filter, columns_masked, error, sqlstate)"
-			" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
+			" columns_missing, columns_extra, columns_retyped, mode, filter, columns_masked, error, sqlstate)"
+			" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
 			" ON CONFLICT (run_id, table_name) DO NOTHING",
 			&args, NULL);
 }

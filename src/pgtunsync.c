@@ -230,25 +230,16 @@ names_argument(FunctionCallInfo fcinfo, int arg, const char *name)
 	return names;
 }
 
-static char *
+static Landing
 parse_mode(FunctionCallInfo fcinfo, int arg)
 {
-	static const char *const later[] = {"overwrite", "preserve", "append"};
-	char	   *mode = text_argument(fcinfo, arg);
+	Landing		mode = landing_parse(text_argument(fcinfo, arg));
 
-	if (mode == NULL || strcmp(mode, "replace") == 0)
-		return mode;
-	for (int i = 0; i < lengthof(later); i++)
-	{
-		if (strcmp(mode, later[i]) == 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					 errmsg("mode \"%s\" is not supported yet", mode)));
-	}
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("invalid value for \"mode\": \"%s\"", mode),
-			 errhint("Use \"replace\".")));
+	if (mode > LAND_REPLACE)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("mode \"%s\" is not supported yet", landing_name(mode))));
+	return mode;
 }
 
 /* Data rules are only off for those whom a superuser lets. */

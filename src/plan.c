@@ -582,6 +582,15 @@ estimate(TablePlan *table, const CatalogRelation *source)
 	}
 }
 
+/* A part of the rows leaves the others where they are, as in pgsync. */
+static Landing
+table_mode(const PlanRequest *request, const Choice *choice)
+{
+	if (request->mode != LAND_UNSAID)
+		return request->mode;
+	return choice->partly ? LAND_OVERWRITE : LAND_REPLACE;
+}
+
 /* What can be told before the columns are known. */
 static TablePlan *
 begin_table(const Planner *planner, const Choice *choice, int index)
@@ -592,6 +601,7 @@ begin_table(const Planner *planner, const Choice *choice, int index)
 	table->schema = choice->schema;
 	table->name = choice->name;
 	table->display = choice->display;
+	table->mode = table_mode(planner->request, choice);
 	table->source_rows = -1;
 	if (choice->local != NULL)
 		table->relid = table->grants = choice->local->oid;

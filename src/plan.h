@@ -9,6 +9,7 @@
 #define PGTUNSYNC_PLAN_H
 
 #include "access/attnum.h"
+#include "landing.h"
 #include "nodes/pg_list.h"
 #include "source.h"
 #include "sync_config.h"
@@ -20,7 +21,7 @@ typedef struct PlanRequest
 	bool		everything;		/* no table and no group was named */
 	char	   *group;			/* or NULL */
 	char	   *filter;			/* clause for every table that is named, or NULL */
-	char	   *mode;			/* "replace", or NULL: not said */
+	Landing		mode;			/* for all tables; LAND_UNSAID: each has its default */
 	List	   *variables;		/* of char *: name, value, name, value, … */
 	List	   *schemas;		/* of char *: instead of the configuration's; "*": all */
 	List	   *exclude;		/* of char *: beside the configuration's */
@@ -48,6 +49,7 @@ typedef struct TablePlan
 	char	   *schema;
 	char	   *name;
 	char	   *display;		/* quoted as needed, for messages */
+	Landing		mode;			/* how its rows land */
 	List	   *columns;		/* of ColumnPlan * */
 	List	   *missing_columns;	/* of char *: the source has them, local has not */
 	List	   *extra_columns;	/* of char *: the reverse; they take their defaults */

@@ -35,7 +35,7 @@ request_pack(StringInfo buf, const RunRequest *request)
 	pack_int(buf, request->wait);
 	pack_int(buf, request->refresh);
 	pack_string(buf, request->filter);
-	pack_string(buf, request->mode);
+	pack_int(buf, request->mode);
 	pack_strings(buf, request->variables);
 	pack_strings(buf, request->schemas);
 	pack_strings(buf, request->exclude);
@@ -75,7 +75,7 @@ request_unpack(const char *data)
 	request->wait = unpack_int(&buf);
 	request->refresh = unpack_int(&buf);
 	request->filter = unpack_string(&buf);
-	request->mode = unpack_string(&buf);
+	request->mode = unpack_int(&buf);
 	request->variables = unpack_strings(&buf);
 	request->schemas = unpack_strings(&buf);
 	request->exclude = unpack_strings(&buf);
@@ -143,7 +143,7 @@ static void
 append_selection(StringInfo buf, const RunRequest *request)
 {
 	append_string(buf, "filter", request->filter);
-	append_string(buf, "mode", request->mode);
+	append_string(buf, "mode", landing_name(request->mode));
 	append_variables(buf, request->variables);
 	append_strings(buf, "schemas", request->schemas);
 	append_strings(buf, "exclude", request->exclude);

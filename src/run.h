@@ -8,6 +8,7 @@
 #ifndef PGTUNSYNC_RUN_H
 #define PGTUNSYNC_RUN_H
 
+#include "landing.h"
 #include "nodes/pg_list.h"
 #include "port/atomics.h"
 #include "storage/lock.h"
@@ -42,7 +43,7 @@ typedef struct RunRequest
 	bool		wait;
 	bool		refresh;		/* materialized views over the tables, too */
 	char	   *filter;			/* clause for the tables that are named, or NULL */
-	char	   *mode;			/* NULL: not said */
+	Landing		mode;
 	List	   *variables;		/* of char *: name, value, name, value, … */
 	List	   *schemas;		/* of char *: instead of the configuration's */
 	List	   *exclude;		/* of char *: beside the configuration's */

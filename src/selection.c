@@ -384,7 +384,7 @@ find_group(const SyncConfig *config, const char *text, List **values)
 static void
 check_mode(const PlanRequest *request, const char *what)
 {
-	if (request->mode == NULL)
+	if (request->mode == LAND_UNSAID)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("%s needs mode => 'replace'", what),
@@ -903,6 +903,7 @@ choose_rows(const Selection *selection, Choice *choice, const Item *item)
 	if (choice->filter == NULL)
 		return;
 	choice->clause = clause_parse(choice->filter, &values, what);
+	choice->partly = item != NULL && (selection->request->filter != NULL || item->clause != NULL);
 	if (choice->root != NULL && choice->clause->where == NULL)
 		fail(choice, ERRCODE_FEATURE_NOT_SUPPORTED,
 			 psprintf("cannot pull %s by this clause: only WHERE is supported for partitions", choice->display),

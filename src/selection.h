@@ -26,6 +26,7 @@ typedef struct Choice
 	bool		empty;			/* it ends up without rows */
 	char	   *filter;			/* which rows come, as written; NULL: all */
 	Clause	   *clause;			/* the same, as it is sent */
+	bool		partly;			/* the call or a group brought it: other rows stay unless told otherwise */
 	int			sqlerrcode;
 	char	   *message;		/* NULL: fine so far */
 	char	   *detail;
