@@ -126,6 +126,74 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION pgtunsync.pull(text, text, integer, text, boolean, boolean, text, text, jsonb, text[], text[], boolean)
     IS 'the same with the tables as text: names, globs and group:name, separated by commas';
 
+CREATE FUNCTION pgtunsync.plan(
+    tables text[] DEFAULT NULL,
+    grp text DEFAULT NULL,
+    jobs integer DEFAULT NULL,
+    on_error text DEFAULT 'continue',
+    wait boolean DEFAULT true,
+    refresh boolean DEFAULT false,
+    filter text DEFAULT NULL,
+    mode text DEFAULT NULL,
+    variables jsonb DEFAULT NULL,
+    schemas text[] DEFAULT NULL,
+    exclude text[] DEFAULT NULL,
+    rules boolean DEFAULT true,
+    OUT table_name text,
+    OUT status text,
+    OUT mode text,
+    OUT filter text,
+    OUT columns text[],
+    OUT columns_masked text[],
+    OUT columns_unmasked text[],
+    OUT columns_missing text[],
+    OUT columns_extra text[],
+    OUT columns_retyped text[],
+    OUT source_rows bigint,
+    OUT source_bytes bigint,
+    OUT local_rows bigint,
+    OUT reason text,
+    OUT hint text
+) RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'pgtunsync_plan_array'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION pgtunsync.plan(text[], text, integer, text, boolean, boolean, text, text, jsonb, text[], text[], boolean)
+    IS 'what pull() with these arguments would do, a row for each table; changes nothing';
+
+CREATE FUNCTION pgtunsync.plan(
+    spec text,
+    grp text DEFAULT NULL,
+    jobs integer DEFAULT NULL,
+    on_error text DEFAULT 'continue',
+    wait boolean DEFAULT true,
+    refresh boolean DEFAULT false,
+    filter text DEFAULT NULL,
+    mode text DEFAULT NULL,
+    variables jsonb DEFAULT NULL,
+    schemas text[] DEFAULT NULL,
+    exclude text[] DEFAULT NULL,
+    rules boolean DEFAULT true,
+    OUT table_name text,
+    OUT status text,
+    OUT mode text,
+    OUT filter text,
+    OUT columns text[],
+    OUT columns_masked text[],
+    OUT columns_unmasked text[],
+    OUT columns_missing text[],
+    OUT columns_extra text[],
+    OUT columns_retyped text[],
+    OUT source_rows bigint,
+    OUT source_bytes bigint,
+    OUT local_rows bigint,
+    OUT reason text,
+    OUT hint text
+) RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'pgtunsync_plan_text'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION pgtunsync.plan(text, text, integer, text, boolean, boolean, text, text, jsonb, text[], text[], boolean)
+    IS 'the same with the tables as text';
+
 CREATE FUNCTION pgtunsync.wait(run_id bigint) RETURNS bigint
 AS 'MODULE_PATHNAME', 'pgtunsync_wait'
 LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
@@ -178,6 +246,8 @@ GRANT SELECT ON pgtunsync.progress TO PUBLIC;
 -- a pull replaces tables and uses the credentials of the server: only who is granted it may call it
 REVOKE EXECUTE ON FUNCTION pgtunsync.pull(text[], text, integer, text, boolean, boolean, text, text, jsonb, text[], text[], boolean) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION pgtunsync.pull(text, text, integer, text, boolean, boolean, text, text, jsonb, text[], text[], boolean) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION pgtunsync.plan(text[], text, integer, text, boolean, boolean, text, text, jsonb, text[], text[], boolean) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION pgtunsync.plan(text, text, integer, text, boolean, boolean, text, text, jsonb, text[], text[], boolean) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION pgtunsync.wait(bigint) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION pgtunsync.cancel(bigint) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION pgtunsync.check() FROM PUBLIC;

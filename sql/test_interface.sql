@@ -25,6 +25,13 @@ SELECT pgtunsync.pull('users', on_error => 'abort', jobs => 2);
 SELECT pgtunsync.pull(tables => '{users}');
 SELECT pgtunsync.pull(spec => 'users');
 
+-- plan() takes what pull() takes, gets as far, and records nothing
+SELECT * FROM pgtunsync.plan();
+SELECT * FROM pgtunsync.plan('users,orders', jobs => 1, on_error => 'abort', wait => false);
+SELECT * FROM pgtunsync.plan('{users}', grp => 'core');
+SELECT * FROM pgtunsync.plan(ARRAY['users']);
+SELECT * FROM pgtunsync.plan('users', jobs => 0);
+
 -- bad arguments, all 22023 but the null, 22004
 SELECT pgtunsync.pull('{}'::text[]);
 SELECT pgtunsync.pull(ARRAY['users', NULL]);
@@ -53,6 +60,7 @@ CREATE ROLE regress_pgtunsync_user;
 SET ROLE regress_pgtunsync_user;
 SELECT pgtunsync.pull('users');
 SELECT pgtunsync.wait(1);
+SELECT * FROM pgtunsync.plan('users');
 SELECT pgtunsync.cancel(1);
 SET pgtunsync.env_file = '/etc/passwd';
 SET pgtunsync.config_file = '/etc/passwd';

@@ -63,7 +63,7 @@ typedef struct CatalogRelation
 	bool		reachable;		/* source: USAGE on its schema is granted */
 	bool		row_security;	/* source: policies apply to us */
 	double		bytes;			/* source: relpages with toast, in bytes */
-	double		rows;			/* source: reltuples, -1 unknown */
+	double		rows;			/* reltuples, -1 unknown */
 
 	/* read for chosen tables only */
 	bool		detailed;		/* it was read */

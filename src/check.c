@@ -19,7 +19,6 @@
 
 #include "compat.h"
 #include "leader.h"
-#include "locking.h"
 #include "relay.h"
 #include "request.h"
 
@@ -130,15 +129,6 @@ describe_workers(Run *run)
 	return psprintf("leader, tunnel and %d of %d loaders", pool_size(run->pool), run->request->jobs);
 }
 
-static void
-run_check_tunnel(Run *run)
-{
-	run_begin_transaction(run);		/* as for a pull, to the end */
-	lock_entrance(run->local_port, run->request->lock_timeout);
-	run_start_tunnel(run, 1);
-	tunnel_wait_open(run->tunnel);
-}
-
 /* What the plan says of single tables: refused, or not quite the same. */
 static void
 send_table_steps(Run *run)
@@ -183,7 +173,7 @@ try_step(Run *run, const char *name, void (*step) (Run *run), char *(*describe) 
 			PG_RE_THROW();
 		edata = CopyErrorData();
 		FlushErrorState();
-		if (step == run_check_tunnel && run->tunnel != NULL)
+		if (step == run_open_narrow_tunnel && run->tunnel != NULL)
 			send_tunnel_steps(run);
 		send_error_step(name, edata);
 	}
@@ -206,7 +196,7 @@ run_check(Run *run)
 		{"destination", run_check_destination, describe_destination},
 		{"configuration", run_read_config, describe_config},
 		{"ssh target", run_resolve_route, describe_route},
-		{"tunnel", run_check_tunnel, describe_tunnel},
+		{"tunnel", run_open_narrow_tunnel, describe_tunnel},
 		{"workers", run_check_workers, describe_workers},
 		{"source", run_connect, describe_source},
 		{"plan", run_make_plan, describe_plan}

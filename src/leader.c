@@ -376,6 +376,16 @@ run_start_tunnel(Run *run, int sessions)
 	run->tunnel = tunnel_start(&options);
 }
 
+/* One session is enough to look around. */
+void
+run_open_narrow_tunnel(Run *run)
+{
+	run_begin_transaction(run);		/* as for a pull, to the end */
+	lock_entrance(run->local_port, run->request->lock_timeout);
+	run_start_tunnel(run, 1);
+	tunnel_wait_open(run->tunnel);
+}
+
 static void
 run_open_tunnel(Run *run)
 {
@@ -410,7 +420,8 @@ run_connect(Run *run)
 	connect.display = run->params->display;
 	connect.connect_timeout = run->params->connect_timeout;
 	connect.gate = tunnel_gate_handle(run->tunnel);
-	pool_connect(run->pool, &connect);
+	if (run->pool != NULL)
+		pool_connect(run->pool, &connect);
 	run->control = source_connect(run->params);
 }
 
@@ -467,6 +478,7 @@ run_make_plan(Run *run)
 		.exclude = run->request->exclude,
 		.rules = run->request->rules,
 		.require_rules = run->request->require_rules,
+		.survey = run->request->purpose == RUN_PLAN,
 		.search_path = run->request->search_path,
 		.role = run->request->role
 	};
@@ -480,8 +492,8 @@ run_make_plan(Run *run)
 	run->outcomes = outcomes_create(run->plan);
 }
 
-static List *
-planned_oids(Run *run)
+List *
+run_planned_oids(Run *run)
 {
 	List	   *oids = NIL;
 	ListCell   *lc;
@@ -503,16 +515,11 @@ awaiting_caller(const Run *run)
 	return run->request->wait ? &run->shared->caller : NULL;
 }
 
-static void
-run_lock_targets(Run *run)
+void
+run_recheck(Run *run)
 {
-	List	   *oids = planned_oids(run);
 	ListCell   *lc;
 
-	report_phase(run, "SYNCING, locking the tables against other pulls");
-	lock_check_capacity(oids);
-	lock_check_caller(oids, awaiting_caller(run));
-	lock_targets(oids, run->request->lock_timeout);
 	foreach(lc, run->plan->tables)
 	{
 		TablePlan  *table = lfirst(lc);
@@ -527,6 +534,18 @@ run_lock_targets(Run *run)
 		table->sqlerrcode = code;
 		table->message = psprintf("table \"%s\" cannot be pulled: %s", table->display, problem);
 	}
+}
+
+static void
+run_lock_targets(Run *run)
+{
+	List	   *oids = run_planned_oids(run);
+
+	report_phase(run, "SYNCING, locking the tables against other pulls");
+	lock_check_capacity(oids);
+	lock_check_caller(oids, awaiting_caller(run));
+	lock_targets(oids, ShareUpdateExclusiveLock, run->request->lock_timeout);
+	run_recheck(run);
 }
 
 /*
@@ -990,10 +1009,18 @@ pgtunsync_leader_main(Datum arg)
 
 	PG_TRY();
 	{
-		if (run->request->check)
-			run_check(run);
-		else
-			run_steps(run);
+		switch (run->request->purpose)
+		{
+			case RUN_PULL:
+				run_steps(run);
+				break;
+			case RUN_CHECK:
+				run_check(run);
+				break;
+			case RUN_PLAN:
+				run_preview(run);
+				break;
+		}
 		relay_send(RUN_MSG_DONE, "", 0);
 	}
 	PG_CATCH();

@@ -54,8 +54,15 @@ extern void run_check_destination(Run *run);
 extern void run_read_config(Run *run);
 extern void run_resolve_route(Run *run);
 extern void run_start_tunnel(Run *run, int sessions);
+extern void run_open_narrow_tunnel(Run *run);
 extern void run_connect(Run *run);
 extern void run_make_plan(Run *run);
+
+/* Looks at the planned tables once more, which are locked. */
+extern void run_recheck(Run *run);
+
+/* The OIDs of the tables that are fine so far. */
+extern List *run_planned_oids(Run *run);
 
 /* Ends loaders, source and tunnel; the transaction is over. */
 extern void run_stop_children(Run *run);
@@ -66,5 +73,8 @@ extern const char *run_jump_text(const Run *run);
 
 /* check.c: all steps, a report for each. */
 extern void run_check(Run *run);
+
+/* preview.c: all steps, a report for each table. */
+extern void run_preview(Run *run);
 
 #endif							/* PGTUNSYNC_LEADER_H */

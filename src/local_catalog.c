@@ -133,6 +133,7 @@ read_relations(Catalog *catalog, List *schemas)
 		relation->kind = form->relkind;
 		relation->persistence = form->relpersistence;
 		relation->is_partition = form->relispartition;
+		relation->rows = form->reltuples;
 		if (form->relispartition)
 			relation->bound = partition_bound(tuple);
 		(void) catalog_add(catalog, relation);

@@ -109,16 +109,16 @@ lock_entrance(int local_port, int timeout_ms)
 }
 
 static void
-lock_one_target(Oid relid, int timeout_ms)
+lock_one_target(Oid relid, LOCKMODE mode, int timeout_ms)
 {
 	Oid			toast;
 
 	PG_TRY();
 	{
-		LockRelationOid(relid, ShareUpdateExclusiveLock);
+		LockRelationOid(relid, mode);
 		toast = toast_of(relid);
 		if (OidIsValid(toast))
-			LockRelationOid(toast, ShareUpdateExclusiveLock);
+			LockRelationOid(toast, mode);
 	}
 	PG_CATCH();
 	{
@@ -135,13 +135,13 @@ lock_one_target(Oid relid, int timeout_ms)
 }
 
 void
-lock_targets(const List *targets, int timeout_ms)
+lock_targets(const List *targets, LOCKMODE mode, int timeout_ms)
 {
 	ListCell   *lc;
 
 	session_set_int("lock_timeout", timeout_ms);
 	foreach(lc, sorted(targets))
-		lock_one_target(lfirst_oid(lc), timeout_ms);
+		lock_one_target(lfirst_oid(lc), mode, timeout_ms);
 	session_set_int("lock_timeout", 0);
 }
 

@@ -18,12 +18,12 @@
 extern void lock_entrance(int local_port, int timeout_ms);
 
 /*
- * ShareUpdateExclusiveLock on targets (a List of Oid) and their toast tables,
- * in OID order, to the end of the transaction: keeps other pulls, DDL and
- * autovacuum away, lets readers and writers be.  LOCK_NOT_AVAILABLE naming
+ * Locks targets (a List of Oid) and their toast tables, in OID order, to the end
+ * of the transaction.  ShareUpdateExclusiveLock keeps other pulls, DDL and
+ * autovacuum away, and lets readers and writers be.  LOCK_NOT_AVAILABLE naming
  * the table after timeout_ms.
  */
-extern void lock_targets(const List *targets, int timeout_ms);
+extern void lock_targets(const List *targets, LOCKMODE mode, int timeout_ms);
 
 /*
  * Raises CONFIGURATION_LIMIT_EXCEEDED when the swap of so many targets, with their

@@ -256,49 +256,62 @@ parse_rules(FunctionCallInfo fcinfo, int arg)
 	return false;
 }
 
-/* The part that both spellings of pull() share: the arguments after the tables. */
-static Datum
-pull_with(FunctionCallInfo fcinfo, List *tables)
+/* What pull() and plan() are called with, in both spellings: the arguments after the tables. */
+static void
+read_request(FunctionCallInfo fcinfo, List *tables, RunRequest *request)
 {
-	RunRequest	request;
-
-	init_request(&request);
-	request.tables = tables;
-	request.group = PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1));
-	request.everything = (tables == NIL && request.group == NULL);
-	request.jobs = parse_jobs(fcinfo, 2);
-	request.on_error = parse_on_error(fcinfo, 3);
-	request.wait = PG_ARGISNULL(4) || PG_GETARG_BOOL(4);
-	request.refresh = !PG_ARGISNULL(5) && PG_GETARG_BOOL(5);
-	request.filter = text_argument(fcinfo, 6);
-	request.mode = parse_mode(fcinfo, 7);
-	request.variables = PG_ARGISNULL(8) ? NIL : variables_from_jsonb(PG_GETARG_JSONB_P(8));
-	request.schemas = names_argument(fcinfo, 9, "schemas");
-	request.exclude = names_argument(fcinfo, 10, "exclude");
-	request.rules = parse_rules(fcinfo, 11);
-	PG_RETURN_INT64(pull_run(&request));
+	init_request(request);
+	request->tables = tables;
+	request->group = text_argument(fcinfo, 1);
+	request->everything = (tables == NIL && request->group == NULL);
+	request->jobs = parse_jobs(fcinfo, 2);
+	request->on_error = parse_on_error(fcinfo, 3);
+	request->wait = PG_ARGISNULL(4) || PG_GETARG_BOOL(4);
+	request->refresh = !PG_ARGISNULL(5) && PG_GETARG_BOOL(5);
+	request->filter = text_argument(fcinfo, 6);
+	request->mode = parse_mode(fcinfo, 7);
+	request->variables = PG_ARGISNULL(8) ? NIL : variables_from_jsonb(PG_GETARG_JSONB_P(8));
+	request->schemas = names_argument(fcinfo, 9, "schemas");
+	request->exclude = names_argument(fcinfo, 10, "exclude");
+	request->rules = parse_rules(fcinfo, 11);
 }
 
 /*
- * pull(tables text[], …).  An empty array is not "everything": a script whose
+ * tables text[].  An empty array is not "everything": a script whose
  * list came out empty must not replace the whole database.
  */
+static List *
+tables_argument(FunctionCallInfo fcinfo)
+{
+	List	   *tables;
+
+	if (PG_ARGISNULL(0))
+		return NIL;
+	tables = array_to_names(PG_GETARG_ARRAYTYPE_P(0));
+	if (tables == NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the list of tables is empty"),
+				 errhint("Name at least one table, or leave the argument out to pull every table.")));
+	return tables;
+}
+
+/* spec text */
+static List *
+spec_argument(FunctionCallInfo fcinfo)
+{
+	return PG_ARGISNULL(0) ? NIL : plan_split_spec(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+}
+
+/* pull(tables text[], …) */
 PG_FUNCTION_INFO_V1(pgtunsync_pull_array);
 Datum
 pgtunsync_pull_array(PG_FUNCTION_ARGS)
 {
-	List	   *tables = NIL;
+	RunRequest	request;
 
-	if (!PG_ARGISNULL(0))
-	{
-		tables = array_to_names(PG_GETARG_ARRAYTYPE_P(0));
-		if (tables == NIL)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("the list of tables is empty"),
-					 errhint("Name at least one table, or leave the argument out to pull every table.")));
-	}
-	return pull_with(fcinfo, tables);
+	read_request(fcinfo, tables_argument(fcinfo), &request);
+	PG_RETURN_INT64(pull_run(&request));
 }
 
 /* pull(spec text, …) */
@@ -306,11 +319,10 @@ PG_FUNCTION_INFO_V1(pgtunsync_pull_text);
 Datum
 pgtunsync_pull_text(PG_FUNCTION_ARGS)
 {
-	List	   *tables = NIL;
+	RunRequest	request;
 
-	if (!PG_ARGISNULL(0))
-		tables = plan_split_spec(text_to_cstring(PG_GETARG_TEXT_PP(0)));
-	return pull_with(fcinfo, tables);
+	read_request(fcinfo, spec_argument(fcinfo), &request);
+	PG_RETURN_INT64(pull_run(&request));
 }
 
 PG_FUNCTION_INFO_V1(pgtunsync_wait);
@@ -337,6 +349,83 @@ text_or_null(const char *value, bool *isnull)
 	return value == NULL ? (Datum) 0 : CStringGetTextDatum(value);
 }
 
+/* Names as text[]; none: null. */
+static Datum
+names_or_null(const List *names, bool *isnull)
+{
+	Datum	   *elems = palloc(sizeof(Datum) * Max(1, list_length(names)));
+	ListCell   *lc;
+	int			n = 0;
+
+	*isnull = names == NIL;
+	if (names == NIL)
+		return (Datum) 0;
+	foreach(lc, names)
+		elems[n++] = CStringGetTextDatum((char *) lfirst(lc));
+	return PointerGetDatum(construct_array(elems, n, TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+/* An estimate, null when it is not known. */
+static Datum
+count_or_null(double count, bool *isnull)
+{
+	*isnull = count < 0;
+	return *isnull ? (Datum) 0 : Int64GetDatum((int64) count);
+}
+
+static Datum
+return_plan(FunctionCallInfo fcinfo, List *tables)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	RunRequest	request;
+	ListCell   *lc;
+
+	compat_init_materialized_srf(fcinfo);
+	read_request(fcinfo, tables, &request);
+	request.purpose = RUN_PLAN;
+	request.wait = true;
+	foreach(lc, pull_plan(&request))
+	{
+		PlanRow    *row = lfirst(lc);
+		Datum		values[15];
+		bool		nulls[15] = {false};
+
+		values[0] = CStringGetTextDatum(row->table);
+		values[1] = CStringGetTextDatum(row->status);
+		values[2] = text_or_null(row->mode, &nulls[2]);
+		values[3] = text_or_null(row->filter, &nulls[3]);
+		values[4] = names_or_null(row->columns, &nulls[4]);
+		values[5] = names_or_null(row->masked, &nulls[5]);
+		values[6] = names_or_null(row->unmasked, &nulls[6]);
+		values[7] = names_or_null(row->missing, &nulls[7]);
+		values[8] = names_or_null(row->extra, &nulls[8]);
+		values[9] = names_or_null(row->retyped, &nulls[9]);
+		values[10] = count_or_null(row->source_rows, &nulls[10]);
+		values[11] = count_or_null(row->source_bytes, &nulls[11]);
+		values[12] = count_or_null(row->local_rows, &nulls[12]);
+		values[13] = text_or_null(row->reason, &nulls[13]);
+		values[14] = text_or_null(row->hint, &nulls[14]);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}
+
+/* plan(tables text[], …) */
+PG_FUNCTION_INFO_V1(pgtunsync_plan_array);
+Datum
+pgtunsync_plan_array(PG_FUNCTION_ARGS)
+{
+	return return_plan(fcinfo, tables_argument(fcinfo));
+}
+
+/* plan(spec text, …) */
+PG_FUNCTION_INFO_V1(pgtunsync_plan_text);
+Datum
+pgtunsync_plan_text(PG_FUNCTION_ARGS)
+{
+	return return_plan(fcinfo, spec_argument(fcinfo));
+}
+
 /* check(): a row for each step. */
 PG_FUNCTION_INFO_V1(pgtunsync_check);
 Datum
@@ -349,7 +438,7 @@ pgtunsync_check(PG_FUNCTION_ARGS)
 	compat_init_materialized_srf(fcinfo);
 	init_request(&request);
 	request.everything = true;
-	request.check = true;
+	request.purpose = RUN_CHECK;
 	foreach(lc, pull_check(&request))
 	{
 		CheckStep  *step = lfirst(lc);

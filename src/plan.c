@@ -441,8 +441,11 @@ apply_rule(Planner *planner, TablePlan *table, const Choice *choice, const char 
 	Mask	   *mask = mask_column(&planner->masks, choice->local, choice->source, local, relation);
 
 	if (mask == NULL && mask_is_sensitive(local))
+	{
+		table->unmasked_columns = lappend(table->unmasked_columns, local->name);
 		planner->unmasked = lappend(planner->unmasked,
 									psprintf("%s.%s", table->display, quote_identifier(local->name)));
+	}
 	if (mask != NULL && mask->problem != NULL && table->message == NULL)
 		fail(table, ERRCODE_DATATYPE_MISMATCH,
 			 psprintf("cannot pull %s: data rule \"%s\" cannot work for column %s",
@@ -482,15 +485,41 @@ apply_rules(Planner *planner, TablePlan *table, const Choice *choice, List *trav
 	return sent;
 }
 
+#define UNMASKED_HINT \
+	"Give them a rule in \"data_rules\"; \"untouched\" says that they may come as they are."
+
+/* A survey shows which tables the run would be refused for. */
+static void
+fail_unmasked(List *tables)
+{
+	ListCell   *lc;
+
+	foreach(lc, tables)
+	{
+		TablePlan  *table = lfirst(lc);
+
+		if (table->message == NULL && table->unmasked_columns != NIL)
+			fail(table, ERRCODE_CONFIG_FILE_ERROR,
+				 psprintf("columns of table %s look sensitive and have no data rule: %s",
+						  table->display, join_names(table->unmasked_columns, true)),
+				 NULL, UNMASKED_HINT);
+	}
+}
+
 /* What looks sensitive and has no rule: told, or refused. */
 static void
-tell_unmasked(const Planner *planner)
+tell_unmasked(const Planner *planner, List *tables)
 {
 	StringInfoData names;
 	int			n = list_length(planner->unmasked);
 
 	if (n == 0)
 		return;
+	if (planner->request->survey && planner->request->require_rules)
+	{
+		fail_unmasked(tables);
+		return;
+	}
 	initStringInfo(&names);
 	for (int i = 0; i < n && i < 20; i++)
 		appendStringInfo(&names, "%s%s", i > 0 ? ", " : "", (char *) list_nth(planner->unmasked, i));
@@ -499,7 +528,7 @@ tell_unmasked(const Planner *planner)
 	ereport(planner->request->require_rules ? ERROR : NOTICE,
 			(errcode(planner->request->require_rules ? ERRCODE_CONFIG_FILE_ERROR : ERRCODE_SUCCESSFUL_COMPLETION),
 			 errmsg("columns look sensitive and have no data rule: %s", names.data),
-			 errhint("Give them a rule in \"data_rules\"; \"untouched\" says that they may come as they are.")));
+			 errhint(UNMASKED_HINT)));
 }
 
 /* Rules that meet no column of this run: do they meet any on the source? */
@@ -591,6 +620,20 @@ table_mode(const PlanRequest *request, const Choice *choice)
 	return choice->partly ? LAND_OVERWRITE : LAND_REPLACE;
 }
 
+/* Rows of the local table, as far as it was ever analyzed. */
+static double
+local_estimate(const CatalogRelation *local)
+{
+	double		rows = 0;
+	ListCell   *lc;
+
+	if (local->kind != RELKIND_PARTITIONED_TABLE)
+		return local->rows;
+	foreach(lc, local->leaves)
+		rows += Max(((CatalogRelation *) lfirst(lc))->rows, 0);
+	return rows;
+}
+
 /* What can be told before the columns are known. */
 static TablePlan *
 begin_table(const Planner *planner, const Choice *choice, int index)
@@ -602,9 +645,14 @@ begin_table(const Planner *planner, const Choice *choice, int index)
 	table->name = choice->name;
 	table->display = choice->display;
 	table->mode = table_mode(planner->request, choice);
-	table->source_rows = -1;
+	table->source_rows = table->local_rows = -1;
+	table->empty = choice->empty;
+	table->excluded = choice->excluded;
 	if (choice->local != NULL)
+	{
 		table->relid = table->grants = choice->local->oid;
+		table->local_rows = local_estimate(choice->local);
+	}
 	if (choice->root != NULL)
 		table->whole = choice->root->oid;
 	if (choice->source != NULL)
@@ -1099,7 +1147,7 @@ plan_run(const PlanRequest *request, const SyncConfig *config, Source *control)
 		ereport(WARNING,
 				(errcode(ERRCODE_WARNING),
 				 errmsg("data rules are off: all values come as they are")));
-	tell_unmasked(&planner);
+	tell_unmasked(&planner, plan->tables);
 	return plan;
 }
 

@@ -27,6 +27,7 @@ typedef struct PlanRequest
 	List	   *exclude;		/* of char *: beside the configuration's */
 	bool		rules;			/* data rules apply */
 	bool		require_rules;	/* columns that look sensitive must have one */
+	bool		survey;			/* plan unknown and excluded tables too, as refused */
 	List	   *search_path;	/* of char *: schemas of the caller's search path */
 	Oid			role;			/* the caller */
 } PlanRequest;
@@ -55,13 +56,17 @@ typedef struct TablePlan
 	List	   *extra_columns;	/* of char *: the reverse; they take their defaults */
 	char	   *filter;			/* the clause in force, as written, or NULL */
 	List	   *masked_columns; /* of char *: "name: rule" */
+	List	   *unmasked_columns;	/* of char *: they look sensitive and have no rule */
 	bool		user_sql;		/* people's SQL goes into copy_sql */
 	bool		hide_values;	/* errors of the source may show what is masked */
 	List	   *type_changes;	/* of char *: "name: source type → local type" */
 	bool		binary;			/* COPY format */
+	bool		empty;			/* it ends up without rows */
+	bool		excluded;		/* left out, as message says */
 	char	   *copy_sql;		/* COPY … TO STDOUT … */
 	double		source_bytes;	/* relpages on the source, in bytes */
 	double		source_rows;	/* reltuples, -1 unknown */
+	double		local_rows;		/* the same here */
 	List	   *source_oids;	/* of the relations whose files hold the rows there */
 	List	   *sequences;		/* of SequencePlan * */
 
@@ -98,8 +103,9 @@ typedef struct RunPlan
  * local transaction.  All lives in the current memory context.
  *
  * NOTICEs: excluded tables that were named, missing and extra columns, types
- * that differ.  Raises UNDEFINED_TABLE for a name that neither side knows,
- * UNDEFINED_OBJECT for an unknown group, what clause_parse() raises for clauses,
+ * that differ.  Raises UNDEFINED_TABLE for a name that neither side knows (with
+ * request->survey it becomes a table that fails), UNDEFINED_OBJECT for an
+ * unknown group, what clause_parse() raises for clauses,
  * INVALID_PARAMETER_VALUE for malformed names.  Tables that fail by themselves (only on one
  * side, no right, no column in common, a kind that cannot be replaced) are in
  * the plan with their message.

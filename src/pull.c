@@ -71,7 +71,7 @@ typedef struct Pull
 	Worker	   *leader;
 	int64		run_id;			/* 0: not known yet */
 	bool		quiet;			/* no NOTICEs: the answer is a table */
-	List	   *steps;			/* of CheckStep *, for a check */
+	List	   *rows;			/* of CheckStep * or PlanRow *, by the run's purpose */
 	bool		done;
 	StringInfoData failure;		/* the body of an 'E' message */
 } Pull;
@@ -160,7 +160,7 @@ check_request(const RunRequest *request)
 	ListCell   *lc;
 
 	plan_check_request(&wanted);
-	if (!request->wait)
+	if (!request->wait || request->purpose != RUN_PULL)
 		return;					/* it will not wait for us, nor we for it */
 	foreach(lc, request->tables)
 		check_name_not_locked(lfirst(lc), request->search_path);
@@ -260,7 +260,10 @@ handle_message(Pull *pull, char type, StringInfo body)
 			pull->done = true;
 			break;
 		case RUN_MSG_STEP:
-			pull->steps = lappend(pull->steps, check_step_unpack(body));
+			pull->rows = lappend(pull->rows, check_step_unpack(body));
+			break;
+		case RUN_MSG_PLANNED:
+			pull->rows = lappend(pull->rows, plan_row_unpack(body));
 			break;
 		case 'N':
 			relay_throw_report(body, pull->quiet ? WARNING : DEBUG5);
@@ -368,7 +371,7 @@ run_leader(const RunRequest *request)
 
 	/* outlives the statement's contexts: the segment's callback needs it */
 	pull = MemoryContextAllocZero(TopTransactionContext, sizeof(Pull));
-	pull->quiet = request->check;
+	pull->quiet = request->purpose != RUN_PULL;
 	initStringInfo(&pull->failure);
 	create_segment(pull, request);
 	on_dsm_detach(pull->segment, on_segment_detach, PointerGetDatum(pull));
@@ -406,7 +409,16 @@ pull_check(RunRequest *request)
 	/* it writes nothing, but needs a worker with a transaction */
 	PreventCommandIfParallelMode("pgtunsync.check()");
 	PreventCommandDuringRecovery("pgtunsync.check()");
-	return run_leader(request)->steps;
+	return run_leader(request)->rows;
+}
+
+List *
+pull_plan(RunRequest *request)
+{
+	PreventCommandIfParallelMode("pgtunsync.plan()");
+	PreventCommandDuringRecovery("pgtunsync.plan()");
+	check_request(request);
+	return run_leader(request)->rows;
 }
 
 /* What the audit says of one run, to the current user. */

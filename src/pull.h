@@ -26,6 +26,9 @@ extern int64 pull_run(RunRequest *request);
  */
 extern List *pull_check(RunRequest *request);
 
+/* What a pull would do: a List of PlanRow *.  Raises what stops a pull before it knows its tables. */
+extern List *pull_plan(RunRequest *request);
+
 /* Waits for a run of the current user to end; raises its error if it failed. */
 extern void pull_wait(int64 run_id);
 

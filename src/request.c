@@ -31,7 +31,7 @@ request_pack(StringInfo buf, const RunRequest *request)
 	pack_string(buf, request->group);
 	pack_int(buf, request->on_error);
 	pack_int(buf, request->jobs);
-	pack_int(buf, request->check);
+	pack_int(buf, request->purpose);
 	pack_int(buf, request->wait);
 	pack_int(buf, request->refresh);
 	pack_string(buf, request->filter);
@@ -71,7 +71,7 @@ request_unpack(const char *data)
 	request->group = unpack_string(&buf);
 	request->on_error = unpack_int(&buf);
 	request->jobs = unpack_int(&buf);
-	request->check = unpack_int(&buf);
+	request->purpose = unpack_int(&buf);
 	request->wait = unpack_int(&buf);
 	request->refresh = unpack_int(&buf);
 	request->filter = unpack_string(&buf);
@@ -189,4 +189,47 @@ check_step_unpack(StringInfo buf)
 	step->detail = unpack_string(buf);
 	step->hint = unpack_string(buf);
 	return step;
+}
+
+void
+plan_row_pack(StringInfo buf, const PlanRow *row)
+{
+	pack_string(buf, row->table);
+	pack_string(buf, row->status);
+	pack_string(buf, row->mode);
+	pack_string(buf, row->filter);
+	pack_strings(buf, row->columns);
+	pack_strings(buf, row->masked);
+	pack_strings(buf, row->unmasked);
+	pack_strings(buf, row->missing);
+	pack_strings(buf, row->extra);
+	pack_strings(buf, row->retyped);
+	pack_double(buf, row->source_rows);
+	pack_double(buf, row->source_bytes);
+	pack_double(buf, row->local_rows);
+	pack_string(buf, row->reason);
+	pack_string(buf, row->hint);
+}
+
+PlanRow *
+plan_row_unpack(StringInfo buf)
+{
+	PlanRow    *row = palloc(sizeof(PlanRow));
+
+	row->table = unpack_string(buf);
+	row->status = unpack_string(buf);
+	row->mode = unpack_string(buf);
+	row->filter = unpack_string(buf);
+	row->columns = unpack_strings(buf);
+	row->masked = unpack_strings(buf);
+	row->unmasked = unpack_strings(buf);
+	row->missing = unpack_strings(buf);
+	row->extra = unpack_strings(buf);
+	row->retyped = unpack_strings(buf);
+	row->source_rows = unpack_double(buf);
+	row->source_bytes = unpack_double(buf);
+	row->local_rows = unpack_double(buf);
+	row->reason = unpack_string(buf);
+	row->hint = unpack_string(buf);
+	return row;
 }

@@ -16,6 +16,8 @@ extern RunRequest *request_unpack(const char *data);
 
 extern void check_step_pack(StringInfo buf, const CheckStep *step);
 extern CheckStep *check_step_unpack(StringInfo buf);
+extern void plan_row_pack(StringInfo buf, const PlanRow *row);
+extern PlanRow *plan_row_unpack(StringInfo buf);
 
 /* The options as JSON text for the audit. */
 extern char *request_options_json(const RunRequest *request);

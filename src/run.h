@@ -24,6 +24,14 @@ typedef enum OnError
 	ON_ERROR_ABORT				/* nothing changes unless all succeed */
 } OnError;
 
+/* How far the leader goes. */
+typedef enum RunPurpose
+{
+	RUN_PULL,					/* to the end */
+	RUN_CHECK,					/* to the plan, a report for each step */
+	RUN_PLAN					/* to the plan, a report for each table */
+} RunPurpose;
+
 /* One call of pull(), complete; times in milliseconds. */
 typedef struct RunRequest
 {
@@ -39,7 +47,7 @@ typedef struct RunRequest
 	char	   *group;
 	OnError		on_error;
 	int			jobs;
-	bool		check;			/* only look whether a pull would work */
+	RunPurpose	purpose;
 	bool		wait;
 	bool		refresh;		/* materialized views over the tables, too */
 	char	   *filter;			/* clause for the tables that are named, or NULL */
@@ -71,6 +79,7 @@ typedef struct RunShared
 /* Messages from the leader to the caller, beside 'E' and 'N' (relay.h). */
 #define RUN_MSG_ID			'I'	/* the run has an audit row: int64 */
 #define RUN_MSG_STEP		'S' /* one step of check(): CheckStep */
+#define RUN_MSG_PLANNED		'P' /* one table of plan(): PlanRow */
 #define RUN_MSG_DONE		'D' /* committed, all well */
 
 /* One row of pgtunsync.check(). */
@@ -81,5 +90,25 @@ typedef struct CheckStep
 	char	   *detail;
 	char	   *hint;
 } CheckStep;
+
+/* One row of pgtunsync.plan(); numbers that are not known are -1. */
+typedef struct PlanRow
+{
+	char	   *table;
+	char	   *status;			/* pulled, emptied, excluded, refused */
+	char	   *mode;			/* NULL unless rows would come */
+	char	   *filter;
+	List	   *columns;		/* of char *, as all these */
+	List	   *masked;
+	List	   *unmasked;
+	List	   *missing;
+	List	   *extra;
+	List	   *retyped;
+	double		source_rows;
+	double		source_bytes;
+	double		local_rows;
+	char	   *reason;
+	char	   *hint;
+} PlanRow;
 
 #endif							/* PGTUNSYNC_RUN_H */

@@ -952,6 +952,26 @@ choose_leaves(Selection *selection, const Choice *root, const PartitionMap *map,
 	}
 }
 
+static Choice *
+new_choice(const char *schema, const char *name, char *display)
+{
+	Choice	   *choice = palloc0(sizeof(Choice));
+
+	choice->schema = pstrdup(schema);
+	choice->name = pstrdup(name);
+	choice->display = display;
+	return choice;
+}
+
+/* What was named and yet is left out; only a survey asks for it. */
+static void
+exclude_choice(Choice *choice, const Pattern *exclude)
+{
+	choice->excluded = true;
+	fail(choice, ERRCODE_SUCCESSFUL_COMPLETION,
+		 psprintf("excluded by \"%s\"", exclude->text), NULL, NULL);
+}
+
 /*
  * Takes one table into the list, unless it is there or excluded.  With a map,
  * its rows are not those of its namesake on the source.  item: what named it, or
@@ -963,26 +983,28 @@ choose(Selection *selection, const char *schema, const char *name,
 {
 	CatalogRelation *local = catalog_find(selection->local, schema, name);
 	CatalogRelation *source = map ? map->source : catalog_find(selection->source, schema, name);
+	const Pattern *exclude;
 	Choice	   *choice;
 
 	if (already_chosen(selection, local ? local : source, item))
 		return;
-	if (find_pattern(selection->excludes, local ? local : source) != NULL)
+	exclude = find_pattern(selection->excludes, local ? local : source);
+	if (exclude != NULL && !selection->request->survey)
 	{
 		if (item != NULL)
 			selection->excluded = lappend(selection->excluded, display(selection, schema, name));
 		return;
 	}
 
-	choice = palloc0(sizeof(Choice));
-	choice->schema = pstrdup(schema);
-	choice->name = pstrdup(name);
-	choice->display = display(selection, schema, name);
+	choice = new_choice(schema, name, display(selection, schema, name));
 	choice->local = local;
 	choice->source = source;
 	choice->root = root;
 	choice->map = map;
-	check_choice(choice);
+	if (exclude != NULL)
+		exclude_choice(choice, exclude);
+	else
+		check_choice(choice);
 	if (choice->message == NULL && local->kind == RELKIND_PARTITIONED_TABLE)
 	{
 		const PartitionMap *inner = partitions_same(local, source) ? NULL : map_partitions(choice);
@@ -1162,29 +1184,43 @@ refuse_values(const Selection *selection, const Item *item)
 			 errhint("To choose rows, use filter => or a group with a clause.")));
 }
 
-static void pg_attribute_noreturn()
-unknown_item(const Selection *selection, const Item *item)
+/* What to write instead, or NULL. */
+static char *
+item_hint(const Selection *selection, const Item *item)
 {
 	char	   *close = closest_name(selection, item);
-	const SyncConfig *config = selection->config;
+
+	if (is_glob(item))
+		return NULL;
+	if (sync_config_group(selection->config, item->text))
+		return psprintf("There is a group of that name: write group:%s.", item->text);
+	return close ? psprintf("Perhaps you meant %s.", close) : NULL;
+}
+
+/* The end of a run; a survey goes on. */
+static void
+unknown_item(Selection *selection, const Item *item)
+{
+	char	   *hint = item_hint(selection, item);
+	Choice	   *choice = new_choice(item->schema ? item->schema : "", item->name, item->text);
 	char	   *place = item->group ?
 		psprintf("It stands in group \"%s\", line %d of file \"%s\".", item->group->name,
-				 item->line, config->path) : NULL;
+				 item->line, selection->config->path) : NULL;
 
 	refuse_values(selection, item);
-	if (is_glob(item))
+	fail(choice, ERRCODE_UNDEFINED_TABLE,
+		 is_glob(item) ?
+		 psprintf("no table that both sides have matches \"%s\"", item->text) :
+		 psprintf("table %s does not exist on either side",
+				  item->quoted ? item->text : psprintf("\"%s\"", item->text)),
+		 place, hint);
+	if (!selection->request->survey)
 		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("no table that both sides have matches \"%s\"", item->text),
-				 place ? errdetail("%s", place) : 0));
-	ereport(ERROR,
-			(errcode(ERRCODE_UNDEFINED_TABLE),
-			 errmsg("table %s does not exist on either side",
-					item->quoted ? item->text : psprintf("\"%s\"", item->text)),
-			 place ? errdetail("%s", place) : 0,
-			 sync_config_group(config, item->text) ?
-			 errhint("There is a group of that name: write group:%s.", item->text) :
-			 close ? errhint("Perhaps you meant %s.", close) : 0));
+				(errcode(choice->sqlerrcode),
+				 errmsg("%s", choice->message),
+				 place ? errdetail("%s", place) : 0,
+				 hint ? errhint("%s", hint) : 0));
+	selection->choices = lappend(selection->choices, choice);
 }
 
 static void

@@ -24,6 +24,7 @@ typedef struct Choice
 	CatalogRelation *root;		/* local partitioned table that it stands for a part of */
 	const PartitionMap *map;	/* how to find its rows in source, or NULL */
 	bool		empty;			/* it ends up without rows */
+	bool		excluded;		/* planned only to say so */
 	char	   *filter;			/* which rows come, as written; NULL: all */
 	Clause	   *clause;			/* the same, as it is sent */
 	bool		partly;			/* the call or a group brought it: other rows stay unless told otherwise */
