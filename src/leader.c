@@ -801,6 +801,8 @@ run_commit(Run *run)
 	HOLD_INTERRUPTS();
 	run_commit_transaction(run);
 	run->committed = true;
+	if (error == NULL)
+		relay_send(RUN_MSG_COMMITTED, "", 0);
 	RESUME_INTERRUPTS();
 }
 

@@ -12,7 +12,8 @@
  * The caller may go away at any moment.  On an error (a cancel, a statement
  * timeout) it interrupts the leader and waits until that has cleaned up; when
  * the whole backend ends, the callback on the segment tells the leader, which
- * cancels itself.  A leader that waits for a lock which this very
+ * cancels itself.  What has been committed by then is told as success, with a WARNING: an
+ * error would say that nothing has changed.  A leader that waits for a lock which this very
  * transaction holds would wait for ever, unseen by the deadlock detector: it is refused up
  * front for tables named in the call, the leader looks for our locks when it
  * knows all targets, and we look at who blocks the leader while we wait.
@@ -46,6 +47,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+#include "utils/timeout.h"
 #include "utils/timestamp.h"
 
 #include "audit.h"
@@ -72,6 +74,7 @@ typedef struct Pull
 	int64		run_id;			/* 0: not known yet */
 	bool		quiet;			/* no NOTICEs: the answer is a table */
 	List	   *rows;			/* of CheckStep * or PlanRow *, by the run's purpose */
+	bool		committed;		/* every table was replaced, whatever comes */
 	bool		done;
 	StringInfoData failure;		/* the body of an 'E' message */
 } Pull;
@@ -247,14 +250,47 @@ check_not_blocking(Pull *pull)
 				 errhint("Commit first, then call pull() in a transaction that has not used the tables.")));
 }
 
-/* Takes one message in; a NOTICE is shown at once. */
+/* The run ended early, but not before its commit. */
+static void
+warn_ended_early(Pull *pull, const char *reason)
+{
+	pull->done = true;
+	ereport(WARNING,
+			(errmsg("the tables of run " INT64_FORMAT " were replaced, but it ended early: %s",
+					pull->run_id, reason)));
+}
+
+static void
+take_error(Pull *pull, StringInfo body)
+{
+	ErrorData	edata;
+
+	if (pull->committed)
+	{
+		relay_parse_report(body, &edata);
+		warn_ended_early(pull, edata.message);
+		return;
+	}
+	pull->done = true;
+	resetStringInfo(&pull->failure);
+	appendBinaryStringInfo(&pull->failure, body->data, body->len);
+}
+
+/*
+ * Takes one message in; a NOTICE is shown at once.  A cancel does not come
+ * between: check_cancel() is to see it first.
+ */
 static void
 handle_message(Pull *pull, char type, StringInfo body)
 {
+	HOLD_CANCEL_INTERRUPTS();
 	switch (type)
 	{
 		case RUN_MSG_ID:
 			pull->run_id = pq_getmsgint64(body);
+			break;
+		case RUN_MSG_COMMITTED:
+			pull->committed = true;
 			break;
 		case RUN_MSG_DONE:
 			pull->done = true;
@@ -269,13 +305,12 @@ handle_message(Pull *pull, char type, StringInfo body)
 			relay_throw_report(body, pull->quiet ? WARNING : DEBUG5);
 			break;
 		case 'E':
-			pull->done = true;
-			resetStringInfo(&pull->failure);
-			appendBinaryStringInfo(&pull->failure, body->data, body->len);
+			take_error(pull, body);
 			break;
 		default:
 			elog(ERROR, "unexpected message type %d from the leader", type);
 	}
+	RESUME_CANCEL_INTERRUPTS();
 }
 
 /* Sleeps until the leader says something, or it is time to look around. */
@@ -285,7 +320,50 @@ wait_for_leader(long timeout_ms)
 	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 					 timeout_ms, PG_WAIT_EXTENSION);
 	ResetLatch(MyLatch);
-	CHECK_FOR_INTERRUPTS();
+}
+
+/* Stops a leader whose caller gives up, and waits until it has tidied up. */
+static void
+abandon_leader(Pull *pull)
+{
+	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), CLEANUP_PATIENCE);
+
+	if (pull->leader == NULL || pull->done)
+		return;
+	/* one that has not started yet cannot be interrupted, and looks at this */
+	pg_atomic_write_u32(&pull->shared->caller_gone, 1);
+	worker_interrupt(pull->leader);
+	HOLD_INTERRUPTS();
+	while (worker_alive(pull->leader) && GetCurrentTimestamp() < deadline)
+		wait_for_leader(50);
+	RESUME_INTERRUPTS();
+}
+
+/*
+ * A cancel or a timeout while we wait.  The leader is stopped first: only then
+ * is it known whether it had committed.
+ */
+static void
+check_cancel(Pull *pull)
+{
+	StringInfoData body;
+	char		type;
+
+	if (!QueryCancelPending || ProcDiePending)
+		return;
+	abandon_leader(pull);
+	initStringInfo(&body);
+	while (!pull->done && relay_receive(pull->queue, &type, &body) == RELAY_MESSAGE)
+		handle_message(pull, type, &body);
+	pfree(body.data);
+	if (!pull->committed)
+		return;
+	pull->done = true;
+	QueryCancelPending = false;
+	(void) get_timeout_indicator(STATEMENT_TIMEOUT, true);
+	ereport(WARNING,
+			(errmsg("run " INT64_FORMAT " was not cancelled: its tables had already been replaced",
+					pull->run_id)));
 }
 
 /* Reads messages until the run has ended, or has begun if that is enough. */
@@ -314,6 +392,11 @@ follow_leader(Pull *pull, bool until_end)
 				handle_message(pull, type, &body);
 				continue;
 			}
+			if (pull->committed)
+			{
+				warn_ended_early(pull, "its leader vanished");
+				break;
+			}
 			ereport(ERROR,
 					(errcode(ERRCODE_INTERNAL_ERROR),
 					 errmsg("the leader of the pull ended unexpectedly"),
@@ -327,29 +410,10 @@ follow_leader(Pull *pull, bool until_end)
 													 BLOCK_CHECK_INTERVAL);
 		}
 		wait_for_leader(BLOCK_CHECK_INTERVAL);
+		check_cancel(pull);
+		CHECK_FOR_INTERRUPTS();
 	}
 	pfree(body.data);
-}
-
-/* Stops a leader whose caller gives up, and waits until it has tidied up. */
-static void
-abandon_leader(Pull *pull)
-{
-	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), CLEANUP_PATIENCE);
-
-	if (pull->leader == NULL || pull->done)
-		return;
-	/* one that has not started yet cannot be interrupted, and looks at this */
-	pg_atomic_write_u32(&pull->shared->caller_gone, 1);
-	worker_interrupt(pull->leader);
-	HOLD_INTERRUPTS();
-	while (worker_alive(pull->leader) && GetCurrentTimestamp() < deadline)
-	{
-		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 50, PG_WAIT_EXTENSION);
-		ResetLatch(MyLatch);
-	}
-	RESUME_INTERRUPTS();
 }
 
 static void
@@ -521,6 +585,7 @@ pull_wait(int64 run_id)
 	{
 		MemoryContextReset(look);
 		wait_for_leader(100);
+		CHECK_FOR_INTERRUPTS();
 	}
 	MemoryContextSwitchTo(oldcontext);
 	MemoryContextDelete(look);

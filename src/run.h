@@ -80,7 +80,8 @@ typedef struct RunShared
 #define RUN_MSG_ID			'I'	/* the run has an audit row: int64 */
 #define RUN_MSG_STEP		'S' /* one step of check(): CheckStep */
 #define RUN_MSG_PLANNED		'P' /* one table of plan(): PlanRow */
-#define RUN_MSG_DONE		'D' /* committed, all well */
+#define RUN_MSG_COMMITTED	'C' /* every table was replaced: no error can follow */
+#define RUN_MSG_DONE		'D' /* nothing more to come, all well */
 
 /* One row of pgtunsync.check(). */
 typedef struct CheckStep

@@ -517,7 +517,8 @@ add_setup(Source *source, StringInfo buf, const char *statement)
 }
 
 /*
- * What every session needs, before its first query.  pg_temp is named so that
+ * What every session needs, before its first query; the timeout comes first, as it
+ * runs already.  pg_temp is named so that
  * it comes last; some of the parameters are younger than our oldest source, and
  * looking out for a client that has gone away is not done on every platform.
  */
@@ -530,6 +531,7 @@ append_setup(Source *source, StringInfo buf)
 		const char *statement;
 	}			settings[] =
 	{
+		{0, "SET statement_timeout = 0"},
 		{0, "BEGIN"},
 		{0, "SET search_path = pg_catalog, pg_temp"},
 		{0, "SET standard_conforming_strings = on"},
@@ -541,7 +543,6 @@ append_setup(Source *source, StringInfo buf)
 		{0, "SET xmloption = 'content'"},
 		{0, "SET lc_monetary = 'C'"},
 		{0, "SET row_security = off"},
-		{0, "SET statement_timeout = 0"},
 		{0, "SET lock_timeout = 0"},
 		{0, "SET idle_in_transaction_session_timeout = 0"},
 		{140000, "SET idle_session_timeout = 0"},

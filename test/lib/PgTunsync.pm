@@ -372,7 +372,7 @@ sub nothing_left
 
 	# workers may still be ending
 	sleep 0.05 while time() < $end && $self->worker_pids;
-	push @found, split /\n/, $self->sql_file('local', "$fixtures/leftovers.sql");
+	push @found, grep { !$self->_empty_file_of_a_crash($_) } split /\n/, $self->sql_file('local', "$fixtures/leftovers.sql");
 	push @found, map { "process: $_" } $self->_worker_lines;
 	push @found, "port $self->{port} is listening"
 	  if listening($self->{port}) && !$self->{port_is_taken};
@@ -382,6 +382,14 @@ sub nothing_left
 	@found = grep { /\S/ } @found;
 	ok(!@found, $title || 'nothing is left behind') or diag(join("\n", @found));
 	return !@found;
+}
+
+# A server that dies between making a relation's files and the commit leaves
+# them behind, whoever makes it: PostgreSQL has nothing that looks for them. They may never hold rows.
+sub _empty_file_of_a_crash
+{
+	my ($self, $line) = @_;
+	return $self->{has_crashed} && $line =~ /is nobody's: (\d+) bytes/ && $1 <= 16384;
 }
 
 # Sessions of pgtunsync at the source.

@@ -136,4 +136,23 @@ PgTunsync::Process::wait_until('the run to end', sub { $w->last_run('status') ne
 is($w->last_run('status'), 'succeeded', 'the run outlives the session that started it');
 $w->nothing_left;
 
+# ---- a cancel that comes after the commit ----
+
+foreach my $way ('cancel', 'terminate the leader')
+{
+	subtest "too late to $way" => sub {
+		$w->local_sql('TRUNCATE users CASCADE; DROP MATERIALIZED VIEW IF EXISTS slow; CREATE MATERIALIZED VIEW slow AS SELECT count(*) FROM users, pg_sleep(2) s');
+		my $late = $w->call('SELECT pgtunsync.pull(refresh => true);');
+		PgTunsync::Process::wait_until('the commit', sub { $w->last_run('status') eq 'succeeded' && $w->local_sql('SELECT count(*) FROM users') });
+		$w->local_sql($way eq 'cancel' ? "SELECT pg_cancel_backend(pid) FROM ($my_pid) p"
+			: "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'pgtunsync leader'");
+		is($late->finish->{rc}, 0, 'the call succeeds, as its tables were replaced') or diag($late->{err});
+		is($late->{id}, $w->last_run('id'), 'with its id');
+		like($late->{err}, $way eq 'cancel' ? qr/WARNING: .*run \d+ was not cancelled: its tables had already been replaced/
+			: qr/WARNING: .*the tables were replaced, but not all that should follow was done/, 'and says so');
+		$w->both_equal(@PgTunsync::shop);
+		$w->nothing_left;
+	};
+}
+
 done_testing();

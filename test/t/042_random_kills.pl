@@ -111,6 +111,7 @@ foreach my $round (1 .. $rounds)
 	$call->finish;
 	if ($hard)
 	{
+		$w->{has_crashed} = 1;
 		sleep 0.3;
 		$w->server_is_up;
 	}

@@ -172,6 +172,7 @@ $before = $w->snapshot;
 $call = standing_pull(PGSYNC_LOCAL_PORT => 0);
 $directory = socket_directory();
 kill 'KILL', $w->worker_pids('tunnel');
+$w->{has_crashed} = 1;
 $relay->set;
 isnt($call->finish->{rc}, 0, 'a tunnel that is killed');
 $w->server_is_up;

@@ -113,7 +113,7 @@ $w->source_sql(q{INSERT INTO in_text SELECT k, '2024-02-03'::date + k, '2024-02-
 my %odd = (DateStyle => [ "'German'", "'SQL, DMY'", "'Postgres, MDY'" ], IntervalStyle => [ "'sql_standard'", "'iso_8601'", "'postgres_verbose'" ], TimeZone => [ "'Asia/Kathmandu'", "'America/Caracas'", "'<+03:30>-3:30'" ], bytea_output => [ "'escape'", "'hex'", "'escape'" ],
 	extra_float_digits => [ -15, 0, -3 ], lc_monetary => [ "'C.UTF-8'", "'C'", "'C.UTF-8'" ], xmloption => [ "'document'", "'document'", "'content'" ], standard_conforming_strings => [ 'off', 'off', 'on' ], backslash_quote => [ 'on', 'off', 'on' ], array_nulls => [ 'off', 'off', 'off' ], lc_numeric => [ "'C'", "'C'", "'C'" ],
 	search_path => [ 'nowhere', 'public', 'public' ], client_encoding => [ "'SQL_ASCII'", "'LATIN1'", "'UTF8'" ], quote_all_identifiers => [ 'on', 'on', 'off' ], default_transaction_read_only => [ 'on', 'off', 'off' ], default_transaction_isolation => [ "'serializable'", "'serializable'", "'repeatable read'" ],
-	statement_timeout => [ "'1ms'", "'0'", "'0'" ], row_security => [ 'off', 'on', 'off' ], enable_seqscan => [ 'off', 'off', 'off' ], synchronize_seqscans => [ 'off', 'off', 'off' ], check_function_bodies => [ 'off', 'off', 'off' ], default_table_access_method => [ "'heap'", "'heap'", "'heap'" ], default_toast_compression => [ "'pglz'", "'pglz'", "'pglz'" ], transform_null_equals => [ 'on', 'on', 'on' ], role => [ undef, undef, undef ]);
+	statement_timeout => [ "'200ms'", "'0'", "'0'" ], row_security => [ 'off', 'on', 'off' ], enable_seqscan => [ 'off', 'off', 'off' ], synchronize_seqscans => [ 'off', 'off', 'off' ], check_function_bodies => [ 'off', 'off', 'off' ], default_table_access_method => [ "'heap'", "'heap'", "'heap'" ], default_toast_compression => [ "'pglz'", "'pglz'", "'pglz'" ], transform_null_equals => [ 'on', 'on', 'on' ], role => [ undef, undef, undef ]);
 # database of the source, database here, role of the source, in turn
 foreach my $case ([ 'the source by its database', 'source', 'DATABASE production', 0 ], [ 'the local database', 'local_node', 'DATABASE dev', 1 ], [ 'both, and the role of the source', 'source', 'ROLE reader', 2 ])
 {
@@ -130,6 +130,9 @@ foreach my $case ([ 'the source by its database', 'source', 'DATABASE production
 	my @differs = PgTunsync::Compare::differences($w, tables => [ 'public.in_text', 'public.in_binary' ]);
 	ok(!@differs, 'bring the same values') or diag(@differs);
 	is($w->local_sql('SELECT count(*) FROM in_text'), 60, 'all of them');
+	next unless $column == 0;
+	$call = $w->pull(q{'in_binary', filter => 'pg_catalog.pg_sleep(0.02) IS NOT NULL', mode => 'replace'});
+	is($call->{rc}, 0, 'a statement of the source that takes longer than its statement_timeout') or diag($call->{err});
 }
 # for the caller's own session
 $w->local_sql('TRUNCATE in_text, in_binary');
