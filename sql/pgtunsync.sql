@@ -57,6 +57,7 @@ CREATE TABLE pgtunsync.run_tables (
     mode text NOT NULL,
     filter text,
     columns_masked text[],
+    columns_rewritten text[],
     error text,
     sqlstate text,
     PRIMARY KEY (run_id, table_name)
@@ -69,6 +70,7 @@ COMMENT ON COLUMN pgtunsync.run_tables.columns_extra IS 'columns of the local ta
 COMMENT ON COLUMN pgtunsync.run_tables.mode IS 'how the rows landed: replace, overwrite, preserve or append';
 COMMENT ON COLUMN pgtunsync.run_tables.filter IS 'the clause that chose the rows, as written; null: all rows';
 COMMENT ON COLUMN pgtunsync.run_tables.columns_masked IS 'columns that were masked on the source, each with its rule';
+COMMENT ON COLUMN pgtunsync.run_tables.columns_rewritten IS 'columns whose values were computed here, each with its expression';
 COMMENT ON COLUMN pgtunsync.run_tables.columns_retyped IS 'columns whose type is another one on the source';
 
 SELECT pg_catalog.pg_extension_config_dump('pgtunsync.runs', '');
@@ -146,6 +148,7 @@ CREATE FUNCTION pgtunsync.plan(
     OUT columns text[],
     OUT columns_masked text[],
     OUT columns_unmasked text[],
+    OUT columns_rewritten text[],
     OUT columns_missing text[],
     OUT columns_extra text[],
     OUT columns_retyped text[],
@@ -180,6 +183,7 @@ CREATE FUNCTION pgtunsync.plan(
     OUT columns text[],
     OUT columns_masked text[],
     OUT columns_unmasked text[],
+    OUT columns_rewritten text[],
     OUT columns_missing text[],
     OUT columns_extra text[],
     OUT columns_retyped text[],

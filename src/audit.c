@@ -32,10 +32,11 @@
 #include "compat.h"
 #include "pgtunsync.h"
 #include "request.h"
+#include "rewrite.h"
 
 #define RUNS		PGTUNSYNC_SCHEMA ".runs"
 #define RUN_TABLES	PGTUNSYNC_SCHEMA ".run_tables"
-#define MAX_ARGS	16
+#define MAX_ARGS	24
 
 /* The parameters of one statement, collected one by one. */
 typedef struct Args
@@ -202,11 +203,12 @@ audit_table(int64 run_id, const AuditTable *table)
 	add_text(&args, landing_name(table->plan->mode));
 	add_text(&args, table->plan->filter);
 	add_texts(&args, table->plan->masked_columns);
+	add_texts(&args, rewrite_texts(table->plan->rewrites));
 	add_text(&args, table->error);
 	add_sqlstate(&args, table->sqlerrcode);
 	execute("INSERT INTO " RUN_TABLES " (run_id, table_name, status, rows, bytes, seconds,"
-			" columns_missing, columns_extra, columns_retyped, mode, filter, columns_masked, error, sqlstate)"
-			" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
+			" columns_missing, columns_extra, columns_retyped, mode, filter, columns_masked, columns_rewritten, error, sqlstate)"
+			" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
 			" ON CONFLICT (run_id, table_name) DO NOTHING",
 			&args, NULL);
 }

@@ -214,6 +214,13 @@ compat_index_attoptions(Relation index)
 #define compat_parse_analyze(stmt, sql) parse_analyze(stmt, sql, NULL, 0, NULL)
 #endif
 
+/* 15 renamed it, too */
+#if PG_VERSION_NUM >= 150000
+#define compat_parse_parameters(pstate, types, n) setup_parse_fixed_parameters(pstate, types, n)
+#else
+#define compat_parse_parameters(pstate, types, n) parse_fixed_parameters(pstate, types, n)
+#endif
+
 /* 18 no longer asks whether a plan runs once */
 #if PG_VERSION_NUM >= 180000
 #define compat_executor_run(desc, count) ExecutorRun(desc, ForwardScanDirection, count)

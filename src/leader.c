@@ -614,6 +614,8 @@ submit_jobs(Run *run)
 		job.binary = table->binary;
 		job.columns = column_names(table);
 		job.partition_check = table->partition_check;
+		job.rewrites = table->rewrites;
+		job.row_name = table->row_name;
 		job.hide_values = table->hide_values;
 		pool_submit(run->pool, &job, table->source_bytes);
 	}

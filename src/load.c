@@ -5,8 +5,8 @@
  *
  * The server's COPY parses and converts (BeginCopyFrom with a callback that
  * reads from libpq, NextCopyFrom), against the *target's* descriptor: columns that do
- * not travel take the target's defaults.  Then come the target's
- * generated columns, constraints and partition bounds, as in CopyFrom() of
+ * not travel take the target's defaults.  Then come rewrites (row_query.c), which
+ * all see the row as it arrived, the target's generated columns, constraints and partition bounds, as in CopyFrom() of
  * copyfrom.c, and the finished rows go to the *staging* heap in batches of
  * table_multi_insert().
  *
@@ -43,6 +43,7 @@
 #include "load.h"
 #include "owner.h"
 #include "progress.h"
+#include "rewrite.h"
 #include "staging.h"
 
 /* a batch goes out when it has this many rows or bytes */
@@ -71,6 +72,9 @@ typedef struct Load
 	ResultRelInfo *result_rel;
 	ExprState  *partition_check;
 	List	   *null_domains;	/* OIDs: see check_null_domains() */
+	RowQuery   *rewrite;		/* or NULL */
+	int			nrewrites;
+	AttrNumber *rewritten;		/* the columns that it gives */
 	CopyFromState copy;
 	BulkInsertState bulk;
 	CommandId	cid;
@@ -136,7 +140,8 @@ has_value(const Load *load, const LoadJob *job, Form_pg_attribute attr)
 {
 	ListCell   *lc;
 
-	if (attr->attisdropped || attr->attgenerated)
+	if (attr->attisdropped || attr->attgenerated ||
+		rewrite_gives(job->rewrites, NameStr(attr->attname)))
 		return true;
 	foreach(lc, job->columns)
 		if (strcmp(lfirst(lc), NameStr(attr->attname)) == 0)
@@ -175,6 +180,20 @@ check_null_domains(Load *load)
 }
 
 static void
+prepare_rewrites(Load *load, const LoadJob *job)
+{
+	ListCell   *lc;
+
+	if (job->rewrites == NIL)
+		return;
+	load->rewrite = row_query_begin(load->target, job->row_name, job->rewrites, false);
+	load->rewritten = palloc(sizeof(AttrNumber) * list_length(job->rewrites));
+	foreach(lc, job->rewrites)
+		load->rewritten[load->nrewrites++] = get_attnum(RelationGetRelid(load->target),
+														((RowExpression *) lfirst(lc))->column);
+}
+
+static void
 prepare_executor(Load *load, const LoadJob *job)
 {
 	ParseState *pstate = make_parsestate(NULL);
@@ -197,6 +216,7 @@ prepare_executor(Load *load, const LoadJob *job)
 	load->copy = BeginCopyFrom(pstate, load->target, NULL, NULL, false,
 							   read_copy_data, columns, options);
 	load->null_domains = find_null_domains(load, job);
+	prepare_rewrites(load, job);
 }
 
 static TupleTableSlot *
@@ -232,6 +252,19 @@ complete_row(Load *load, TupleTableSlot *slot)
 	ExecMaterializeSlot(slot);
 }
 
+/* Only once the row is complete do the new values need to last. */
+static void
+rewrite_row(Load *load, TupleTableSlot *slot)
+{
+	TupleTableSlot *computed = row_query_compute(load->rewrite, slot);
+
+	for (int i = 0; i < load->nrewrites; i++)
+	{
+		slot->tts_values[load->rewritten[i] - 1] = computed->tts_values[i];
+		slot->tts_isnull[load->rewritten[i] - 1] = computed->tts_isnull[i];
+	}
+}
+
 /* Reads one row into the batch; false at the end. */
 static bool
 load_row(Load *load)
@@ -250,6 +283,8 @@ load_row(Load *load)
 		ExecStoreVirtualTuple(slot);
 		if (load->rows == 0)
 			check_null_domains(load);
+		if (load->rewrite != NULL)
+			rewrite_row(load, slot);
 		complete_row(load, slot);
 		load->nslots++;
 		load->rows++;
@@ -330,6 +365,8 @@ load_rows(Relation target, const LoadJob *job, Source *source, LoadResult *resul
 	owner_enter(&owner, target->rd_rel->relowner);
 	prepare_executor(load, job);
 	load_all(load);
+	if (load->rewrite != NULL)
+		row_query_end(load->rewrite);
 	owner_leave(&owner);
 
 	finish_load(load);

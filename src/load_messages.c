@@ -31,6 +31,39 @@ loader_connect_unpack(StringInfo buf)
 	return connect;
 }
 
+static void
+pack_expressions(StringInfo buf, const List *expressions)
+{
+	ListCell   *lc;
+
+	pack_int(buf, list_length(expressions));
+	foreach(lc, expressions)
+	{
+		RowExpression *expression = lfirst(lc);
+
+		pack_string(buf, expression->column);
+		pack_string(buf, expression->sql);
+		pack_string(buf, expression->what);
+	}
+}
+
+static List *
+unpack_expressions(StringInfo buf)
+{
+	List	   *expressions = NIL;
+
+	for (int64 n = unpack_int(buf); n > 0; n--)
+	{
+		RowExpression *expression = palloc(sizeof(RowExpression));
+
+		expression->column = unpack_string(buf);
+		expression->sql = unpack_string(buf);
+		expression->what = unpack_string(buf);
+		expressions = lappend(expressions, expression);
+	}
+	return expressions;
+}
+
 void
 load_job_pack(StringInfo buf, const LoadJob *job)
 {
@@ -40,6 +73,8 @@ load_job_pack(StringInfo buf, const LoadJob *job)
 	pack_int(buf, job->binary);
 	pack_strings(buf, job->columns);
 	pack_string(buf, job->partition_check);
+	pack_expressions(buf, job->rewrites);
+	pack_string(buf, job->row_name);
 	pack_int(buf, job->hide_values);
 }
 
@@ -54,6 +89,8 @@ load_job_unpack(StringInfo buf)
 	job->binary = unpack_int(buf);
 	job->columns = unpack_strings(buf);
 	job->partition_check = unpack_string(buf);
+	job->rewrites = unpack_expressions(buf);
+	job->row_name = unpack_string(buf);
 	job->hide_values = unpack_int(buf);
 	return job;
 }

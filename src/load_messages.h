@@ -11,6 +11,7 @@
 #include "lib/stringinfo.h"
 #include "nodes/pg_list.h"
 #include "port/atomics.h"
+#include "row_query.h"
 #include "storage/dsm.h"
 
 #define LOADER_MAGIC		0x7067544c
@@ -53,6 +54,8 @@ typedef struct LoadJob
 	bool		binary;
 	List	   *columns;		/* of char *, in the order of the COPY */
 	char	   *partition_check;	/* nodeToString(), or NULL */
+	List	   *rewrites;		/* of RowExpression * */
+	char	   *row_name;		/* by what name those call the row */
 	bool		hide_values;	/* errors of the source may show what is masked */
 } LoadJob;
 

@@ -3,9 +3,8 @@
  * mask.c
  *	  Data rules: what the source sends instead of a column's values.
  *
- * The first rule whose pattern matches decides, as in pgsync.  Matching knows a
- * table by all its names: a partition is also what it is a part of.  Then
- * there are foreign keys: a column that refers to a masked one would give the
+ * The first rule whose pattern matches decides, as in pgsync.  Then there are
+ * foreign keys: a column that refers to a masked one would give the
  * masked values away, or refer to nothing.  It follows the rule of the column
  * at the end of the chain, and how depends on what the fake is made of:
  *
@@ -31,9 +30,9 @@
 #include "utils/lsyscache.h"
 
 #include "clause.h"
+#include "column_pattern.h"
 #include "mask.h"
 #include "mask_sql.h"
-#include "selection.h"
 
 /* The name of a row that is referred to. */
 #define REFERENCED		"pgtunsync_referenced"
@@ -73,21 +72,6 @@ typedef char *(*MaskMaker) (Work *work);
 
 /* ---- matching ---- */
 
-/* pgsync's matching; its "*" stops at dots, so that a column's can hold some. */
-static bool
-matches_in(const SyncRule *rule, const CatalogRelation *relation, const char *column)
-{
-	for (; relation != NULL; relation = relation->parent)
-	{
-		char	   *short_name = psprintf("%s.%s", relation->name, column);
-
-		if (selection_glob(rule->pattern, short_name, false) ||
-			selection_glob(rule->pattern, psprintf("%s.%s", relation->schema, short_name), false))
-			return true;
-	}
-	return false;
-}
-
 static const SyncRule *
 find_rule(MaskContext *context, const Place *place)
 {
@@ -98,8 +82,7 @@ find_rule(MaskContext *context, const Place *place)
 	{
 		SyncRule   *rule = lfirst(lc);
 
-		if (selection_glob(rule->pattern, name, true) ||
-			matches_in(rule, place->local, name) || matches_in(rule, place->source, name))
+		if (column_pattern_matches(rule->pattern, place->local, place->source, name))
 		{
 			context->matched = list_append_unique_ptr(context->matched, rule);
 			return rule;

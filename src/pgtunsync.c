@@ -387,8 +387,8 @@ return_plan(FunctionCallInfo fcinfo, List *tables)
 	foreach(lc, pull_plan(&request))
 	{
 		PlanRow    *row = lfirst(lc);
-		Datum		values[15];
-		bool		nulls[15] = {false};
+		Datum		values[16];
+		bool		nulls[16] = {false};
 
 		values[0] = CStringGetTextDatum(row->table);
 		values[1] = CStringGetTextDatum(row->status);
@@ -397,14 +397,15 @@ return_plan(FunctionCallInfo fcinfo, List *tables)
 		values[4] = names_or_null(row->columns, &nulls[4]);
 		values[5] = names_or_null(row->masked, &nulls[5]);
 		values[6] = names_or_null(row->unmasked, &nulls[6]);
-		values[7] = names_or_null(row->missing, &nulls[7]);
-		values[8] = names_or_null(row->extra, &nulls[8]);
-		values[9] = names_or_null(row->retyped, &nulls[9]);
-		values[10] = count_or_null(row->source_rows, &nulls[10]);
-		values[11] = count_or_null(row->source_bytes, &nulls[11]);
-		values[12] = count_or_null(row->local_rows, &nulls[12]);
-		values[13] = text_or_null(row->reason, &nulls[13]);
-		values[14] = text_or_null(row->hint, &nulls[14]);
+		values[7] = names_or_null(row->rewritten, &nulls[7]);
+		values[8] = names_or_null(row->missing, &nulls[8]);
+		values[9] = names_or_null(row->extra, &nulls[9]);
+		values[10] = names_or_null(row->retyped, &nulls[10]);
+		values[11] = count_or_null(row->source_rows, &nulls[11]);
+		values[12] = count_or_null(row->source_bytes, &nulls[12]);
+		values[13] = count_or_null(row->local_rows, &nulls[13]);
+		values[14] = text_or_null(row->reason, &nulls[14]);
+		values[15] = text_or_null(row->hint, &nulls[15]);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
 	return (Datum) 0;

@@ -42,6 +42,7 @@
 #include "local_catalog.h"
 #include "mask.h"
 #include "plan.h"
+#include "rewrite.h"
 #include "selection.h"
 #include "source_catalog.h"
 
@@ -63,6 +64,7 @@ typedef struct Planner
 	List	   *pairs;			/* of SequencePair * */
 	List	   *trials;			/* of Trial * */
 	MaskContext masks;
+	RewriteContext rewrites;
 	List	   *unmasked;		/* of char *: columns that look sensitive */
 } Planner;
 
@@ -309,7 +311,7 @@ match_columns(TablePlan *table, const Choice *choice, int source_version)
 			continue;
 		}
 		table->extra_columns = lappend(table->extra_columns, local->name);
-		if (local->needs_value)
+		if (local->needs_value && !rewrite_gives(table->rewrites, local->name))
 			needed = lappend(needed, local->name);
 	}
 	table->missing_columns = missing_columns(choice->source->columns, choice->local->columns);
@@ -887,14 +889,33 @@ set_paths(Planner *planner, List *tables)
 	}
 }
 
+/* What is computed here. */
+static void
+set_rewrites(Planner *planner, TablePlan *table, const Choice *choice)
+{
+	char	   *problem;
+
+	table->row_name = choice->root ? choice->root->name : choice->name;
+	table->rewrites = rewrite_plan(&planner->rewrites, choice->local, choice->source, &problem);
+	if (problem != NULL)
+		fail(table, ERRCODE_GENERATED_ALWAYS,
+			 psprintf("cannot pull %s: a generated column cannot be rewritten", table->display),
+			 problem, NULL);
+}
+
 /* The rest, once the columns are known. */
 static void
 finish_table(Planner *planner, TablePlan *table, const Choice *choice)
 {
-	List	   *travel = match_columns(table, choice, source_version(planner->control));
-	CopyQuery	query = {choice->source, travel};
+	List	   *travel;
+	CopyQuery	query = {choice->source};
 
+	set_rewrites(planner, table, choice);
+	if (table->message != NULL)
+		return;
+	travel = match_columns(table, choice, source_version(planner->control));
 	set_rows(table, choice, &query);
+	query.columns = travel;
 	query.columns = apply_rules(planner, table, choice, travel, &query);
 	if (table->message == NULL && !choice->empty)
 		check_column_rights(table, choice->source, query.columns);
@@ -1134,6 +1155,7 @@ plan_run(const PlanRequest *request, const SyncConfig *config, Source *control)
 	plan->source_in_recovery = facts.in_recovery;
 
 	planner.local = local_catalog_read(schemas);
+	planner.rewrites.config = config;
 	planner.masks.config = config;
 	planner.masks.local = planner.local;
 	planner.masks.source = planner.source;
@@ -1147,6 +1169,7 @@ plan_run(const PlanRequest *request, const SyncConfig *config, Source *control)
 		ereport(WARNING,
 				(errcode(ERRCODE_WARNING),
 				 errmsg("data rules are off: all values come as they are")));
+	rewrite_warn_unmatched(&planner.rewrites);
 	tell_unmasked(&planner, plan->tables);
 	return plan;
 }

@@ -59,6 +59,8 @@ typedef struct TablePlan
 	List	   *unmasked_columns;	/* of char *: they look sensitive and have no rule */
 	bool		user_sql;		/* people's SQL goes into copy_sql */
 	bool		hide_values;	/* errors of the source may show what is masked */
+	List	   *rewrites;		/* of RowExpression *: columns whose values are computed here */
+	char	   *row_name;		/* by what name those expressions call the row */
 	List	   *type_changes;	/* of char *: "name: source type → local type" */
 	bool		binary;			/* COPY format */
 	bool		empty;			/* it ends up without rows */

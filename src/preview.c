@@ -24,6 +24,7 @@
 #include "locking.h"
 #include "relay.h"
 #include "request.h"
+#include "rewrite.h"
 
 static List *
 column_names(const TablePlan *table)
@@ -66,6 +67,7 @@ send_table(const TablePlan *table)
 		.columns = column_names(table),
 		.masked = table->masked_columns,
 		.unmasked = table->unmasked_columns,
+		.rewritten = rewrite_texts(table->rewrites),
 		.missing = table->missing_columns,
 		.extra = table->extra_columns,
 		.retyped = table->type_changes,

@@ -12,6 +12,9 @@
  * server evaluates as far as they are constant: each ancestor's is made ready as
  * its owner, and an error in it is the table's own.
  *
+ * Expressions of the configuration are analyzed and planned here once, on trial:
+ * what cannot work is said before the first row moves.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -37,6 +40,7 @@
 #include "owner.h"
 #include "published.h"
 #include "recheck.h"
+#include "row_query.h"
 
 /* Does the caller have what replacing the table takes? */
 static bool
@@ -97,8 +101,8 @@ ready_partition_key(Oid ancestor)
 	relation_close(rel, NoLock);
 }
 
-static char *
-partition_bounds(Relation rel)
+static void
+set_partition_bounds(Relation rel, TablePlan *table)
 {
 	OwnerContext owner;
 	List	   *qual;
@@ -109,12 +113,39 @@ partition_bounds(Relation rel)
 	owner_enter(&owner, rel->rd_rel->relowner);
 	qual = RelationGetPartitionQual(rel);
 	owner_leave(&owner);
-	return qual != NIL ? nodeToString(qual) : NULL;
+	if (qual != NIL)
+		table->partition_check = nodeToString(qual);
 }
 
-/* The same in a subtransaction; returns what went wrong, or NULL. */
+/* ---- rewrites ---- */
+
+static void
+try_rewrites(Relation rel, TablePlan *table)
+{
+	OwnerContext owner;
+
+	owner_enter(&owner, rel->rd_rel->relowner);
+	row_query_end(row_query_begin(rel, table->row_name, table->rewrites, false));
+	owner_leave(&owner);
+}
+
+/* ---- steps that may fail ---- */
+
+/* Its message, and where it was: the context of an expression says what it is. */
 static char *
-try_partition_bounds(Relation rel, TablePlan *table)
+describe_error(const ErrorData *error)
+{
+	return error->context ? psprintf("%s (%s)", error->message, error->context) : error->message;
+}
+
+/*
+ * Makes a step in a subtransaction, on trial or for good; returns what went
+ * wrong, or NULL.  A trial keeps no locks: a loader that wants them again would wait
+ * behind whoever waits for us.
+ */
+static char *
+try_step(void (*step) (Relation rel, TablePlan *table), bool trial,
+		 Relation rel, TablePlan *table, int *sqlerrcode)
 {
 	MemoryContext oldcontext = CurrentMemoryContext;
 	ResourceOwner oldowner = CurrentResourceOwner;
@@ -125,9 +156,12 @@ try_partition_bounds(Relation rel, TablePlan *table)
 	PG_TRY();
 	{
 		PushActiveSnapshot(GetTransactionSnapshot());
-		table->partition_check = partition_bounds(rel);
+		step(rel, table);
 		PopActiveSnapshot();
-		ReleaseCurrentSubTransaction();
+		if (trial)
+			RollbackAndReleaseCurrentSubTransaction();
+		else
+			ReleaseCurrentSubTransaction();
 	}
 	PG_CATCH();
 	{
@@ -139,7 +173,8 @@ try_partition_bounds(Relation rel, TablePlan *table)
 			PG_RE_THROW();
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
-		problem = edata->message;
+		problem = describe_error(edata);
+		*sqlerrcode = edata->sqlerrcode;
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(oldcontext);
@@ -152,6 +187,8 @@ try_partition_bounds(Relation rel, TablePlan *table)
 static const char *
 find_problem(Relation rel, TablePlan *table, Oid role, int *sqlerrcode)
 {
+	const char *problem = NULL;
+
 	*sqlerrcode = ERRCODE_OBJECT_IN_USE;
 	if (rel->rd_rel->relkind != RELKIND_RELATION || !columns_unchanged(rel, table))
 		return "it was altered meanwhile";
@@ -167,8 +204,10 @@ find_problem(Relation rel, TablePlan *table, Oid role, int *sqlerrcode)
 	if (published_has_slots() && published_lacks_identity(rel))
 		return "it is published with its deletes but has no replica identity";
 	if (rel->rd_rel->relispartition)
-		return try_partition_bounds(rel, table);
-	return NULL;
+		problem = try_step(set_partition_bounds, false, rel, table, sqlerrcode);
+	if (problem == NULL && table->rewrites != NIL)
+		problem = try_step(try_rewrites, true, rel, table, sqlerrcode);
+	return problem;
 }
 
 const char *

@@ -201,6 +201,7 @@ plan_row_pack(StringInfo buf, const PlanRow *row)
 	pack_strings(buf, row->columns);
 	pack_strings(buf, row->masked);
 	pack_strings(buf, row->unmasked);
+	pack_strings(buf, row->rewritten);
 	pack_strings(buf, row->missing);
 	pack_strings(buf, row->extra);
 	pack_strings(buf, row->retyped);
@@ -223,6 +224,7 @@ plan_row_unpack(StringInfo buf)
 	row->columns = unpack_strings(buf);
 	row->masked = unpack_strings(buf);
 	row->unmasked = unpack_strings(buf);
+	row->rewritten = unpack_strings(buf);
 	row->missing = unpack_strings(buf);
 	row->extra = unpack_strings(buf);
 	row->retyped = unpack_strings(buf);

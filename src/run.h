@@ -102,6 +102,7 @@ typedef struct PlanRow
 	List	   *columns;		/* of char *, as all these */
 	List	   *masked;
 	List	   *unmasked;
+	List	   *rewritten;
 	List	   *missing;
 	List	   *extra;
 	List	   *retyped;

@@ -20,6 +20,7 @@
  *		filters: {events: "created_at > now() - interval '90 days'"}
  *		filters: {events: {column: created_at, last: 6 months}}
  *		empty: [sessions]		as exclude
+ *		rewrite: {"*.owner_id": "(select min(id) from users)"}
  *
  * Scalars are taken as written: a table named 1_000 or on is not a number or
  * a truth value.  What would silently change which rows arrive, or let an
@@ -494,6 +495,41 @@ read_data_rules(Reader *r, TreeNode *value)
 }
 
 /*
+ * rewrite
+ */
+
+/* pattern: SQL */
+static List *
+read_expressions(Reader *r, TreeNode *map, const char *key, const char *of)
+{
+	List	   *expressions = NIL;
+
+	if (tree_is_null(map))
+		return NIL;
+	if (map->kind != TREE_MAP)
+		refuse(r, map->line, psprintf("\"%s\" must be a map of %s", key, of));
+	for (int i = 0; i < map->count; i++)
+	{
+		TreePair   *pair = &map->pairs[i];
+		SyncExpression *expression = palloc0(sizeof(SyncExpression));
+
+		count_entry(r, pair->key->line);
+		expression->pattern = string_of(r, pair->key, psprintf("a pattern in \"%s\"", key));
+		expression->sql = string_of(r, pair->value,
+									psprintf("the SQL for \"%s\" in \"%s\"", expression->pattern, key));
+		expression->line = pair->key->line;
+		expressions = lappend(expressions, expression);
+	}
+	return expressions;
+}
+
+static void
+read_rewrites(Reader *r, TreeNode *value)
+{
+	r->config->rewrites = read_expressions(r, value, "rewrite", "columns");
+}
+
+/*
  * The file
  */
 
@@ -513,7 +549,7 @@ read_key(Reader *r, TreePair *pair)
 		{"filters", read_filters},
 		{"empty", read_empty},
 		{"keep", NULL, true},
-		{"rewrite", NULL, true},
+		{"rewrite", read_rewrites},
 		{"from", NULL},
 		{"to", NULL},
 		{"to_safe", NULL},
@@ -536,7 +572,7 @@ read_key(Reader *r, TreePair *pair)
 		return;
 	}
 	warn_unknown(r, pair->key,
-				 "\"exclude\", \"schemas\", \"groups\", \"filters\", \"empty\" and \"data_rules\"");
+				 "\"exclude\", \"schemas\", \"groups\", \"filters\", \"empty\", \"data_rules\" and \"rewrite\"");
 }
 
 static void

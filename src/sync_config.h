@@ -47,6 +47,14 @@ typedef struct SyncRule
 	int			line;
 } SyncRule;
 
+/* What is computed here: for columns (rewrite). */
+typedef struct SyncExpression
+{
+	char	   *pattern;
+	char	   *sql;
+	int			line;
+} SyncExpression;
+
 typedef struct SyncConfig
 {
 	char	   *path;			/* absolute; NULL when the setting is empty */
@@ -56,6 +64,7 @@ typedef struct SyncConfig
 	List	   *filters;		/* of SyncFilter *, in the file's order */
 	List	   *empty;			/* of char *: tables that end up without rows */
 	List	   *data_rules;		/* of SyncRule *, in the file's order */
+	List	   *rewrites;		/* of SyncExpression *, in the file's order */
 } SyncConfig;
 
 /*

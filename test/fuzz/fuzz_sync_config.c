@@ -66,6 +66,20 @@ check_rules(List *rules)
 }
 
 static void
+check_expressions(List *expressions)
+{
+	ListCell   *lc;
+
+	foreach(lc, expressions)
+	{
+		SyncExpression *expression = lfirst(lc);
+
+		if (*expression->pattern == '\0' || *expression->sql == '\0' || expression->line < 1)
+			abort();
+	}
+}
+
+static void
 parse(void *arg)
 {
 	SyncConfig *config = sync_config_read("fuzz");
@@ -74,6 +88,7 @@ parse(void *arg)
 	check_names(config->exclude);
 	check_groups(config->groups);
 	check_rules(config->data_rules);
+	check_expressions(config->rewrites);
 	if (config->groups)
 		(void) sync_config_group(config, "core");
 }

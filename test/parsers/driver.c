@@ -177,6 +177,22 @@ show_filters(List *filters)
 }
 
 static void
+show_expressions(const char *what, List *expressions)
+{
+	ListCell   *lc;
+
+	foreach(lc, expressions)
+	{
+		SyncExpression *expression = lfirst(lc);
+
+		printf("%s", what);
+		show_text(expression->pattern);
+		show_text(expression->sql);
+		printf(" %d\n", expression->line);
+	}
+}
+
+static void
 show_config(void *arg)
 {
 	SyncConfig *config = sync_config_read(*(char **) arg);
@@ -186,6 +202,7 @@ show_config(void *arg)
 	show_groups(config->groups);
 	show_filters(config->filters);
 	show_names("empty", config->empty);
+	show_expressions("rewrite", config->rewrites);
 	show_rules(config->data_rules);
 }
 

@@ -262,7 +262,7 @@ accepted('settings of pgsync that do not matter', "defer_constraints_v1: true\nd
 # --- what must be refused
 
 refused("a later release's key $_", "exclude: [a]\n$_: {a: b}\n", 2, qq{key "$_" is not supported yet}, '0A000')
-  foreach qw(keep rewrite);
+  foreach qw(keep);
 refused('partial alone', "data_rules:\n  a: partial\n", 2, 'needs \{keep_first');
 refused('partial of nothing', "data_rules:\n  a:\n    partial: {}\n", 3, 'needs \{keep_first');
 refused('partial of words', "data_rules:\n  a:\n    partial: {keep_last: four}\n", 3, 'must be a number from 0 to 1000');
@@ -275,6 +275,10 @@ refused('a filter that is a list', "filters:\n  a: [b]\n", 2, 'must be a string'
 refused('an empty filter', "filters:\n  a:\n", 2, 'must be a string');
 refused('half a filter', "filters:\n  a: {column: b}\n", 2, 'needs both column and last');
 refused('another kind of filter', "filters:\n  a: {column: b, first: 3}\n", 2, 'unknown key "first"');
+refused('rewrite as a list', "rewrite: [a]\n", 1, 'must be a map of columns');
+refused('rewrite by nothing', "rewrite:\n  a:\n", 2, 'the SQL for "a" in "rewrite" must be a string');
+refused('rewrite by a list', "rewrite:\n  a: [b]\n", 2, 'the SQL for "a" in "rewrite" must be a string');
+refused('rewrite of nothing', "rewrite:\n  '': b\n", 2, 'a pattern in "rewrite" must be a string');
 refused('empty as a map', "empty: {a: b}\n", 1, 'must be a list of names');
 
 accepted('filters and empty', <<'YAML', <<'SHOWN');
@@ -282,6 +286,7 @@ filters:
   events: created_at > now() - interval '90 days'
   "p*": {column: at, last: 6 months}
 empty: [sessions, "tmp_*"]
+rewrite: {"*.owner_id": "(select min(id) from users)", n: 7}
 data_rules:
   a: pseudonym
   b: {partial: {keep_first: 1, keep_last: 4}}
@@ -293,11 +298,13 @@ filter "events" "created_at > now() - interval '90 days'" - - 2
 filter "p*" - "at" "6 months" 3
 empty "sessions"
 empty "tmp_*"
-rule "a" pseudonym - 6
-rule "b" partial - 7 keep 1 4
-rule "c" shift_date - 8 days 30
-rule "d" pseudonym_name "last" 9
-rule "e" shift_date - 10 days 365
+rewrite "*.owner_id" "(select min(id) from users)" 5
+rewrite "n" "7" 5
+rule "a" pseudonym - 7
+rule "b" partial - 8 keep 1 4
+rule "c" shift_date - 9 days 30
+rule "d" pseudonym_name "last" 10
+rule "e" shift_date - 11 days 365
 SHOWN
 
 refused('unknown rule', "data_rules:\n  a: x\n  b: uniqe_email\n", 2, 'unknown data rule "x"');
