@@ -21,6 +21,7 @@
 #include "leader.h"
 #include "relay.h"
 #include "request.h"
+#include "trace.h"
 
 static void
 send_step(const char *name, bool ok, const char *detail, const char *hint)
@@ -202,6 +203,7 @@ run_check(Run *run)
 		{"plan", run_make_plan, describe_plan}
 	};
 
+	trace_begin(run->request->log_level, 0);
 	for (int i = 0; i < lengthof(steps); i++)
 		if (!try_step(run, steps[i].name, steps[i].step, steps[i].describe))
 			break;

@@ -24,6 +24,8 @@
 #include <unistd.h>
 
 #include "forward.h"
+#include "ssh_clock.h"
+#include "trace.h"
 
 #include "compat.h"
 
@@ -59,13 +61,25 @@ struct Forward
 	Pipe		outbound;		/* socket → channel */
 	bool		reads;
 	SshFailure *failure;
+
+	int			number;			/* for the trace, with what follows */
+	int64		since;			/* clock_ms() */
+	int64		told;			/* when the last line was written */
+	int64		bytes_in;
+	int64		bytes_out;
 };
+
+static int	started = 0;		/* connections of this process so far */
 
 Forward *
 forward_start(SshLink *link, int sock, LIBSSH2_CHANNEL *channel, const char *host, int port)
 {
 	Forward    *forward = palloc0(sizeof(Forward));
 
+	forward->number = ++started;
+	forward->since = forward->told = clock_ms();
+	trace(TRACE_DEBUG1, "connection %d: through SSH session %d%s", forward->number, ssh_link_number(link),
+		  channel ? ", by the channel that is open" : "");
 	forward->state = channel ? FORWARD_OPEN : FORWARD_OPENING;
 	forward->link = link;
 	forward->channel = channel;
@@ -110,11 +124,13 @@ read_channel(Forward *forward)
 	{
 		pipe->start = 0;
 		pipe->end = n;
+		forward->bytes_in += n;
 		return true;
 	}
 	if (n == 0 && libssh2_channel_eof(forward->channel))
 	{
 		pipe->eof = true;
+		trace(TRACE_DEBUG2, "connection %d: end of file from the source", forward->number);
 		return true;
 	}
 	if (n < 0 && n != LIBSSH2_ERROR_EAGAIN)
@@ -165,7 +181,10 @@ read_socket(Forward *forward)
 		return false;
 	}
 	if (n == 0)
+	{
 		pipe->eof = true;
+		trace(TRACE_DEBUG2, "connection %d: end of file from here", forward->number);
+	}
 	pipe->start = 0;
 	pipe->end = n;
 	return true;
@@ -186,7 +205,10 @@ write_channel(Forward *forward)
 		if (n < 0 && n != LIBSSH2_ERROR_EAGAIN)
 			abandon(forward);
 		if (n > 0)
+		{
 			pipe->start += n;
+			forward->bytes_out += n;
+		}
 		return n > 0;
 	}
 	if (pipe->eof && !pipe->eof_passed)
@@ -211,11 +233,27 @@ step_opening(Forward *forward)
 	return true;
 }
 
+/* Once a second: how far it has come, and the window that is left to the source. */
+static void
+trace_progress(Forward *forward)
+{
+	int64		now;
+
+	if (trace_level < TRACE_DEBUG3 || (now = clock_ms()) - forward->told < 1000)
+		return;
+	forward->told = now;
+	trace(TRACE_DEBUG3, "connection %d: " INT64_FORMAT " bytes in, " INT64_FORMAT " out, window " UINT64_FORMAT "%s",
+		  forward->number, forward->bytes_in, forward->bytes_out,
+		  (uint64) libssh2_channel_window_read(forward->channel),
+		  is_empty(&forward->inbound) ? "" : ", waiting for the local side");
+}
+
 static bool
 step_open(Forward *forward)
 {
 	bool		moved = false;
 
+	trace_progress(forward);
 	moved |= read_channel(forward);
 	if (forward->state == FORWARD_OPEN)
 		moved |= write_socket(forward);
@@ -310,6 +348,8 @@ forward_ended(const Forward *forward, const SshFailure **failure)
 void
 forward_free(Forward *forward)
 {
+	trace(TRACE_DEBUG1, "connection %d: closed after " INT64_FORMAT " ms, " INT64_FORMAT " bytes in, " INT64_FORMAT " out",
+		  forward->number, clock_ms() - forward->since, forward->bytes_in, forward->bytes_out);
 	if (forward->sock >= 0)
 		close(forward->sock);
 	pfree(forward->inbound.data);

@@ -168,6 +168,12 @@ ssh_key_type(const unsigned char *key, size_t key_len)
 	len = ((size_t) key[0] << 24) | (key[1] << 16) | (key[2] << 8) | key[3];
 	if (len == 0 || len > 64 || len > key_len - 4)
 		return pstrdup("unknown");
+	for (size_t i = 0; i < len; i++)
+	{
+		/* it comes from a server, and goes into messages and known_hosts */
+		if (key[4 + i] <= ' ' || key[4 + i] >= 0x7f)
+			return pstrdup("unknown");
+	}
 	return pnstrdup((const char *) key + 4, len);
 }
 

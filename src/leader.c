@@ -79,6 +79,7 @@
 #include "root_sequences.h"
 #include "session.h"
 #include "staging.h"
+#include "trace.h"
 
 /* how often the leader looks around while it waits for loaders, in ms */
 #define TICK	200
@@ -173,6 +174,7 @@ report_phase(Run *run, const char *phase)
 {
 	char	   *text = psprintf("run " INT64_FORMAT ": %s", run->id, phase);
 
+	trace(TRACE_DEBUG1, "%s", phase);
 	pgstat_report_activity(STATE_RUNNING, text);
 	pfree(text);
 	relay_flush();
@@ -233,6 +235,7 @@ run_begin(Run *run)
 	run_begin_transaction(run);
 	audit_mark_crashed();
 	run->id = audit_begin(run->request);
+	trace_begin(run->request->log_level, run->id);
 	audit_progress(run->id, progress_open_door(run->id));
 	run_commit_transaction(run);
 
@@ -254,6 +257,7 @@ run_read_env(Run *run)
 	run->remote_port = env_file_get_int(run->env, "PGSYNC_REMOTE_PORT", 5432, 1, 65535);
 	host = env_file_get(run->env, "PGSYNC_REMOTE_HOST");
 	run->remote_host = host ? host : "localhost";
+	trace(TRACE_DEBUG1, "environment file: %s", env_file_path(run->env));
 	source_check_url(run->env, run->local_port);
 }
 
@@ -269,6 +273,7 @@ void
 run_read_config(Run *run)
 {
 	run->config = sync_config_read(run->request->config_file);
+	trace(TRACE_DEBUG1, "configuration: %s", run->config->path ? run->config->path : "none");
 	if (run->request->rules && mask_needs_key(run->config))
 		(void) mask_key_options(run->env);	/* is there a key? */
 }
@@ -277,6 +282,7 @@ void
 run_resolve_route(Run *run)
 {
 	run->route = ssh_route_resolve(run->env);
+	ssh_route_trace(run->route);
 }
 
 char *
@@ -370,7 +376,9 @@ run_start_tunnel(Run *run, int sessions)
 		.sessions = sessions,
 		.connect_timeout = run->request->connect_timeout,
 		.connect_attempts = run->request->connect_attempts,
-		.connect_retry_delay = run->request->connect_retry_delay
+		.connect_retry_delay = run->request->connect_retry_delay,
+		.log_level = run->request->log_level,
+		.run_id = run->id
 	};
 
 	run->tunnel = tunnel_start(&options);

@@ -35,6 +35,7 @@
 #include "plan.h"
 #include "progress.h"
 #include "pull.h"
+#include "trace.h"
 #include "variables.h"
 
 PG_MODULE_MAGIC;
@@ -46,8 +47,19 @@ int			pgtunsync_connect_timeout;
 int			pgtunsync_connect_attempts;
 int			pgtunsync_connect_retry_delay;
 int			pgtunsync_lock_timeout;
+int			pgtunsync_log_level;
 bool		pgtunsync_require_rules;
 bool		pgtunsync_allow_unmasked;
+
+/* As LogLevel of ssh_config, from where it begins to say more. */
+static const struct config_enum_entry log_levels[] = {
+	{"info", TRACE_INFO, false},
+	{"debug1", TRACE_DEBUG1, false},
+	{"debug2", TRACE_DEBUG2, false},
+	{"debug3", TRACE_DEBUG3, false},
+	{"debug", TRACE_DEBUG1, true},
+	{NULL, 0, false}
+};
 
 void		_PG_init(void);
 
@@ -94,6 +106,17 @@ define_mask_settings(void)
 							 PGC_SUSET, 0, NULL, NULL, NULL);
 }
 
+/* Superuser-only: the trace names files, hosts and accounts. */
+static void
+define_log_settings(void)
+{
+	DefineCustomEnumVariable("pgtunsync.log_level",
+							 "How much of the way to the source is told to the server log.",
+							 "debug1 to debug3 are what ssh tells with -v, -vv and -vvv.",
+							 &pgtunsync_log_level, TRACE_INFO, log_levels,
+							 PGC_SUSET, 0, NULL, NULL, NULL);
+}
+
 static void
 define_limit_settings(void)
 {
@@ -127,6 +150,7 @@ _PG_init(void)
 	define_file_settings();
 	define_mask_settings();
 	define_limit_settings();
+	define_log_settings();
 	compat_mark_guc_prefix_reserved("pgtunsync");
 }
 
@@ -202,6 +226,7 @@ init_request(RunRequest *request)
 	request->connect_attempts = pgtunsync_connect_attempts;
 	request->connect_retry_delay = pgtunsync_connect_retry_delay;
 	request->lock_timeout = pgtunsync_lock_timeout;
+	request->log_level = pgtunsync_log_level;
 	request->rules = true;
 	request->require_rules = pgtunsync_require_rules;
 	request->maintenance_work_mem = maintenance_work_mem;

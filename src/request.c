@@ -47,6 +47,7 @@ request_pack(StringInfo buf, const RunRequest *request)
 	pack_int(buf, request->connect_attempts);
 	pack_int(buf, request->connect_retry_delay);
 	pack_int(buf, request->lock_timeout);
+	pack_int(buf, request->log_level);
 	pack_int(buf, request->maintenance_work_mem);
 	pack_int(buf, request->parallel_maintenance_workers);
 	len = buf->len - start - sizeof(len);
@@ -87,6 +88,7 @@ request_unpack(const char *data)
 	request->connect_attempts = unpack_int(&buf);
 	request->connect_retry_delay = unpack_int(&buf);
 	request->lock_timeout = unpack_int(&buf);
+	request->log_level = unpack_int(&buf);
 	request->maintenance_work_mem = unpack_int(&buf);
 	request->parallel_maintenance_workers = unpack_int(&buf);
 	return request;

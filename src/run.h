@@ -65,6 +65,7 @@ typedef struct RunRequest
 	int			connect_attempts;
 	int			connect_retry_delay;
 	int			lock_timeout;
+	int			log_level;		/* TraceLevel */
 	int			maintenance_work_mem;	/* kB */
 	int			parallel_maintenance_workers;
 } RunRequest;

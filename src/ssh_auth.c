@@ -53,6 +53,7 @@ struct SshAuth
 	List	   *missing;		/* of char *: key files that are not there */
 	LIBSSH2_AGENT *agent;
 	bool		agent_connected;
+	bool		announced;		/* the trace has the current attempt */
 	bool		answered;		/* the password was given to a prompt */
 	StringInfoData tried;		/* one line for each thing tried, or not */
 	char	   *hint;
@@ -71,6 +72,7 @@ tried(SshAuth *auth, const char *format,...)
 	vsnprintf(line, sizeof(line), format, args);
 	va_end(args);
 	appendStringInfo(&auth->tried, "%s%s", auth->tried.len > 0 ? "; " : "", line);
+	trace(TRACE_DEBUG1, "authentication: %s", line);
 }
 
 static void
@@ -85,20 +87,6 @@ password_of(const SshNode *node)
 {
 	/* the password is for the jump host, not for the hosts before it */
 	return node->index == node->link->count - 1 ? node->link->secrets->password : NULL;
-}
-
-/* Does the comma list have the word? */
-static bool
-listed(const char *list, const char *word)
-{
-	size_t		len = strlen(word);
-
-	for (const char *at = list; *at != '\0'; at += strcspn(at, ","), at += *at == ',')
-	{
-		if (strncmp(at, word, len) == 0 && (at[len] == ',' || at[len] == '\0'))
-			return true;
-	}
-	return false;
 }
 
 /* ---- what to try ---- */
@@ -117,12 +105,29 @@ add_attempt(SshAuth *auth, AttemptKind kind, struct libssh2_agent_publickey *ide
 }
 
 static void
+trace_key_file(SshNode *node, const SshKeyFile *key)
+{
+	if (key->problem != NULL)
+		ssh_trace(TRACE_DEBUG2, node, "key file %s: %s", key->path, key->problem);
+	else
+		ssh_trace(TRACE_DEBUG2, node, "key file %s: %s%s%s%s", key->path,
+				  key->type ? key->type : "type unknown", key->encrypted ? ", encrypted" : "",
+				  key->public_key ? ", " : "",
+				  key->public_key ? ssh_key_fingerprint(key->public_key, key->public_len) : "");
+}
+
+static void
 read_key_files(SshNode *node)
 {
 	ListCell   *lc;
 
 	foreach(lc, node->hop->identity_files)
-		node->auth->keys = lappend(node->auth->keys, ssh_key_read(lfirst(lc)));
+	{
+		SshKeyFile *key = ssh_key_read(lfirst(lc));
+
+		trace_key_file(node, key);
+		node->auth->keys = lappend(node->auth->keys, key);
+	}
 }
 
 /* Connects to the agent and asks it for its keys; false: none to be had. */
@@ -188,6 +193,11 @@ add_agent_keys(SshNode *node, bool of_files)
 	{
 		SshKeyFile *file = file_of_identity(auth, identity);
 
+		if (of_files)
+			ssh_trace(TRACE_DEBUG2, node, "the agent holds %s %s%s%s",
+					  ssh_key_type(identity->blob, identity->blob_len),
+					  ssh_key_fingerprint(identity->blob, identity->blob_len),
+					  file ? " of file " : "", file ? file->path : "");
 		count++;
 		if ((file != NULL) == of_files)
 			add_attempt(auth, ATTEMPT_AGENT, identity, file,
@@ -289,8 +299,8 @@ add_method(SshNode *node, const char *method)
 	const SshHop *hop = node->hop;
 	const char *methods = node->auth->methods;
 
-	if (!listed(methods, method) ||
-		(node->auth->planned != NULL && listed(node->auth->planned, method)))
+	if (!ssh_listed(methods, method) ||
+		(node->auth->planned != NULL && ssh_listed(node->auth->planned, method)))
 		return;
 	if (strcmp(method, "publickey") == 0 && hop->try_publickey)
 		add_publickeys(node);
@@ -396,7 +406,12 @@ note_refusal(SshNode *node, const Attempt *attempt, int rc)
 	if (rc == LIBSSH2_ERROR_AUTHENTICATION_FAILED || rc == LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED)
 		tried(auth, "%s: refused", attempt->label);
 	else if (is_connection_loss(node, rc))
-		tried(auth, "%s: the server closed the connection", attempt->label);
+	{
+		tried(auth, "%s: %s", attempt->label,
+			  node->goodbye ? ssh_node_error(node) : "the server closed the connection");
+		if (auth->current > 0 && node->goodbye != NULL && strstr(node->goodbye, "authentication failures") != NULL)
+			suggest(auth, "Name the key that the server takes with PGSYNC_SSH_KEY, or with IdentityFile and IdentitiesOnly in ssh_config.");
+	}
 	else if (attempt->kind == ATTEMPT_KEY && attempt->key->encrypted)
 	{
 		tried(auth, "%s: PGSYNC_SSH_KEY_PASSPHRASE does not open it", attempt->label);
@@ -435,7 +450,7 @@ fail_login(SshNode *node, const char *what)
 static Progress
 logged_in(SshNode *node, const char *by)
 {
-	ssh_trace(node, "logged in by %s", by);
+	ssh_trace(TRACE_DEBUG1, node, "the server accepts it; logged in as %s by %s", node->hop->user, by);
 	ssh_link_note(node, "login", psprintf("%s, by %s", node->name, by));
 	ssh_auth_end(node);
 	return PROGRESS_DONE;
@@ -451,9 +466,13 @@ ask_methods(SshNode *node)
 
 	if (methods != NULL)
 	{
-		node->auth->methods = pstrdup(methods);
+		char		clean[512];
+
+		make_printable(clean, sizeof(clean), methods, strlen(methods));
+		methods = node->auth->methods = pstrdup(clean);
 		node->answer_ms = (int) (clock_ms() - node->question_sent);
-		ssh_trace(node, "the server takes %s for user %s", methods, user);
+		ssh_trace(TRACE_DEBUG1, node, "the server takes %s for user %s; it answered in %d ms", methods, user,
+				  node->answer_ms);
 		if (node->auth->planned != NULL && strcmp(node->auth->planned, methods) != 0)
 			tried(node->auth, "one of these was accepted, and the server then asked for %s", methods);
 		plan_attempts(node);
@@ -498,13 +517,17 @@ ssh_auth_step(SshNode *node)
 	while (auth->current < list_length(auth->attempts))
 	{
 		const Attempt *attempt = list_nth(auth->attempts, auth->current);
-		int			rc = try_attempt(node, attempt);
+		int			rc;
 
+		if (!auth->announced)
+			ssh_trace(TRACE_DEBUG1, node, "trying %s", attempt->label);
+		auth->announced = true;
+		rc = try_attempt(node, attempt);
 		if (rc == LIBSSH2_ERROR_EAGAIN)
 			return PROGRESS_AGAIN;
 		if (rc == 0)
 			return logged_in(node, attempt->label);
-		ssh_trace(node, "%s: %s", attempt->label, ssh_node_error(node));
+		auth->announced = false;
 		note_refusal(node, attempt, rc);
 		if (is_connection_loss(node, rc))
 			return fail_login(node, "closed the connection during the login");

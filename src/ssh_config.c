@@ -35,6 +35,7 @@
 #include "ssh_config.h"
 #include "ssh_config_parse.h"
 #include "subprocess.h"
+#include "trace.h"
 
 #define DEFAULT_ALIAS		"hatchbox"
 #define MAX_HOPS			8
@@ -213,6 +214,7 @@ ask_ssh(const EnvFile *env, const char *alias, const Destination *dest)
 	int			code = subprocess_capture(question(env, dest), SSH_TIMEOUT,
 										  &output, &errors);
 
+	trace(TRACE_DEBUG2, "\"ssh -G\" for \"%s\": exit code %d, %d bytes", alias, code, (int) strlen(output));
 	if (code == 127 && output[0] == '\0')
 		return NULL;
 	if (code != 0)

@@ -41,6 +41,9 @@ typedef struct SshHop
 	char	   *preferred;		/* PreferredAuthentications, or NULL */
 
 	/* the connection */
+	char	   *kex_algorithms; /* comma lists, or NULL: our own */
+	char	   *ciphers;
+	char	   *macs;
 	bool		compression;
 	int			connect_timeout;	/* ms, 0: the run's */
 	int			alive_interval; /* s without a sign of life before asking */
@@ -70,6 +73,9 @@ extern char *ssh_hop_display(const SshHop *hop);
 
 /* The name under which known_hosts has a hop: "host" or "[host]:port". */
 extern char *ssh_hop_known_name(const SshHop *hop);
+
+/* Tells the server log what the way looks like (trace.h). */
+extern void ssh_route_trace(const SshRoute *route);
 
 /* To another process and back. */
 extern void ssh_route_pack(StringInfo buf, const SshRoute *route);

@@ -194,6 +194,24 @@ take_preferred(Parse *parse, char *value)
 }
 
 static void
+take_kex_algorithms(Parse *parse, char *value)
+{
+	parse->hop->kex_algorithms = value;
+}
+
+static void
+take_ciphers(Parse *parse, char *value)
+{
+	parse->hop->ciphers = value;
+}
+
+static void
+take_macs(Parse *parse, char *value)
+{
+	parse->hop->macs = value;
+}
+
+static void
 take_compression(Parse *parse, char *value)
 {
 	parse->hop->compression = is_yes(value);
@@ -248,6 +266,9 @@ static const Keyword keywords[] = {
 	{"challengeresponseauthentication", take_keyboard},
 	{"passwordauthentication", take_password},
 	{"preferredauthentications", take_preferred},
+	{"kexalgorithms", take_kex_algorithms},
+	{"ciphers", take_ciphers},
+	{"macs", take_macs},
 	{"compression", take_compression},
 	{"connecttimeout", take_connect_timeout},
 	{"serveraliveinterval", take_alive_interval},

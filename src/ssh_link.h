@@ -10,6 +10,7 @@
 
 #include "ssh_clock.h"
 #include "ssh_session.h"
+#include "trace.h"
 
 #define SSH_BUFFER		(128 * 1024)	/* receive buffer, and budget of a call */
 
@@ -35,6 +36,17 @@ typedef struct SshNode
 
 	bool		ended;			/* the other side has closed */
 	int			io_errno;		/* what broke it, or 0 */
+
+	int64		received;		/* bytes, as they travel */
+	int64		sent;
+	char	   *goodbye;		/* the server's words when it disconnected, or NULL */
+
+	const char *host_key;		/* libssh2's block with the key of the last key exchange */
+	const void *freed_host_key; /* and the one that it gave back last */
+	char	   *verified_key;	/* a copy of the one that was verified */
+	size_t		verified_len;
+	int			rekeys;
+	const char *unusable;		/* the option of ssh_config that leaves no algorithm, or NULL */
 
 	int64		heard;			/* when anything last arrived */
 	int64		asked;			/* when we last asked for a sign of life */
@@ -64,6 +76,8 @@ struct SshLink
 	const SshSecrets *secrets;
 	int			connect_timeout;
 
+	int			number;			/* of the session in its run, from 1: for the trace */
+	int64		since;			/* clock_ms() */
 	LinkStage	stage;
 	int64		deadline;		/* of the stage */
 	TcpConnect *tcp;
@@ -79,20 +93,20 @@ struct SshLink
 	List	   *steps;
 };
 
-#define ssh_trace(node, ...) \
-	ereport(DEBUG1, \
-			(errmsg_internal("ssh %s: %s", (node)->name, psprintf(__VA_ARGS__))))
+#define ssh_trace(level, node, format, ...) \
+	trace(level, "session %d, hop %d: " format, (node)->link->number, (node)->index + 1, ##__VA_ARGS__)
 
 /* ssh_transport.c */
 extern bool ssh_node_begin(SshNode *node);
 extern void ssh_node_end(SshNode *node);
 extern bool ssh_node_flush(SshNode *node);
 extern void *ssh_alloc(size_t size, void **abstract);	/* as libssh2 will free it */
-extern char *ssh_node_error(SshNode *node); /* libssh2's words, palloc'd */
+extern char *ssh_node_error(SshNode *node); /* the server's last words or libssh2's, palloc'd */
 
 /* ssh_verify.c */
 extern char *ssh_verify_preference(SshNode *node);
 extern bool ssh_verify_host(SshNode *node);
+extern bool ssh_verify_rekey(SshNode *node);
 
 /* ssh_auth.c */
 extern Progress ssh_auth_step(SshNode *node);
@@ -103,5 +117,6 @@ extern void ssh_link_fail(SshLink *link, int sqlerrcode, bool transient, char *m
 						  char *detail, char *hint);
 extern void ssh_link_extend(SshLink *link); /* the stage's deadline begins anew */
 extern void ssh_link_note(SshNode *node, const char *name, char *detail);
+extern bool ssh_listed(const char *list, const char *word); /* in a comma list? */
 
 #endif							/* PGTUNSYNC_SSH_LINK_H */

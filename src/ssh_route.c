@@ -13,10 +13,12 @@
 
 #include <ctype.h>
 #include <stddef.h>
+#include <sys/socket.h>
 
 #include "compat.h"
 #include "pack.h"
 #include "ssh_config.h"
+#include "trace.h"
 
 typedef enum FieldType
 {
@@ -53,6 +55,9 @@ static const Field hop_fields[] = {
 	{FIELD_BOOL, offsetof(SshHop, try_keyboard)},
 	{FIELD_BOOL, offsetof(SshHop, try_password)},
 	{FIELD_STRING, offsetof(SshHop, preferred)},
+	{FIELD_STRING, offsetof(SshHop, kex_algorithms)},
+	{FIELD_STRING, offsetof(SshHop, ciphers)},
+	{FIELD_STRING, offsetof(SshHop, macs)},
 	{FIELD_BOOL, offsetof(SshHop, compression)},
 	{FIELD_INT, offsetof(SshHop, connect_timeout)},
 	{FIELD_INT, offsetof(SshHop, alive_interval)},
@@ -182,4 +187,57 @@ ssh_route_via(const SshRoute *route)
 		appendStringInfo(&buf, "%s%s", i == 0 ? "via " : ", then ",
 						 ssh_hop_display(list_nth(route->hops, i)));
 	return buf.data;
+}
+
+static void
+trace_files(const char *what, const List *files)
+{
+	const ListCell *lc;
+
+	foreach(lc, files)
+		trace(TRACE_DEBUG1, "  %s %s", what, (const char *) lfirst(lc));
+}
+
+static void
+trace_value(const char *what, const char *value)
+{
+	if (value != NULL)
+		trace(TRACE_DEBUG1, "  %s %s", what, value);
+}
+
+static void
+trace_hop(const SshHop *hop, int number)
+{
+	trace(TRACE_DEBUG1, "hop %d: \"%s\" is host %s, port %d, user %s%s", number, hop->alias, hop->host,
+		  hop->port, hop->user, hop->family == AF_INET ? ", by IPv4" :
+		  hop->family == AF_INET6 ? ", by IPv6" : "");
+	trace_files("key file", hop->identity_files);
+	trace_files("certificate (not supported)", hop->certificates);
+	trace_value("agent", hop->identity_agent);
+	trace_value("authentication in the order", hop->preferred);
+	trace_files("known_hosts", hop->known_hosts);
+	trace_value("known_hosts by the name", hop->host_key_alias);
+	trace_value("pinned host key", hop->pinned_key);
+	trace(TRACE_DEBUG2, "  agent's other keys: %s; new host keys: %s; compression: %s", hop->identities_only ? "no" : "yes",
+		  hop->accept_new ? "accepted" : "refused", hop->compression ? "yes" : "no");
+	trace(TRACE_DEBUG2, "  a sign of life every %d s, lost after %d unanswered", hop->alive_interval, hop->alive_count);
+	if (hop->connect_timeout > 0)
+		trace(TRACE_DEBUG2, "  ConnectTimeout %d s", hop->connect_timeout / 1000);
+	trace(TRACE_DEBUG3, "  KexAlgorithms %s", hop->kex_algorithms ? hop->kex_algorithms : "not limited");
+	trace(TRACE_DEBUG3, "  HostKeyAlgorithms %s", hop->host_key_algorithms ? hop->host_key_algorithms : "not limited");
+	trace(TRACE_DEBUG3, "  Ciphers %s", hop->ciphers ? hop->ciphers : "not limited");
+	trace(TRACE_DEBUG3, "  MACs %s", hop->macs ? hop->macs : "not limited");
+}
+
+void
+ssh_route_trace(const SshRoute *route)
+{
+	int			number = 0;
+	ListCell   *lc;
+
+	trace(TRACE_DEBUG1, "the way to the jump host, %s: %d hops",
+		  route->from_ssh_config ? "resolved by \"ssh -G\"" : "without ssh_config (there is no ssh program)",
+		  list_length(route->hops));
+	foreach(lc, route->hops)
+		trace_hop(lfirst(lc), ++number);
 }

@@ -26,9 +26,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "miscadmin.h"
-#include "pgstat.h"
-#include "storage/latch.h"
 #include "utils/memutils.h"
 
 #include "ssh_link.h"
@@ -95,7 +92,8 @@ on_reset(void *arg)
 }
 
 SshLink *
-ssh_link_start(const SshRoute *route, const SshSecrets *secrets, int connect_timeout)
+ssh_link_start(const SshRoute *route, const SshSecrets *secrets, int connect_timeout,
+			   int number)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "pgtunsync SSH link",
 												  ALLOCSET_DEFAULT_SIZES);
@@ -109,6 +107,8 @@ ssh_link_start(const SshRoute *route, const SshSecrets *secrets, int connect_tim
 	link->route = route;
 	link->secrets = secrets;
 	link->connect_timeout = connect_timeout;
+	link->number = number;
+	link->since = clock_ms();
 	link->sock = -1;
 	link->count = list_length(route->hops);
 	link->nodes = palloc0(link->count * sizeof(SshNode));
@@ -126,10 +126,27 @@ ssh_link_start(const SshRoute *route, const SshSecrets *secrets, int connect_tim
 	return link;
 }
 
+/* What each hop has carried, once it has ended. */
+static void
+trace_end(SshLink *link)
+{
+	for (int i = 0; i < link->count; i++)
+	{
+		SshNode    *node = &link->nodes[i];
+
+		if (node->session != NULL)
+			ssh_trace(TRACE_DEBUG1, node, "closing after " INT64_FORMAT " ms, " INT64_FORMAT " bytes in, "
+					  INT64_FORMAT " out, %d new session keys", clock_ms() - link->since,
+					  node->received, node->sent, node->rekeys);
+	}
+}
+
 /* Says goodbye if that takes no waiting. */
 void
 ssh_link_free(SshLink *link)
 {
+	if (link->failure == NULL)
+		trace_end(link);
 	if (link->stage == STAGE_UP)
 	{
 		for (int i = link->count - 1; i >= 0; i--)
@@ -152,6 +169,9 @@ ssh_link_fail(SshLink *link, int sqlerrcode, bool transient, char *message,
 	failure->message = message;
 	failure->detail = detail;
 	failure->hint = hint;
+	ssh_trace(TRACE_DEBUG1, &link->nodes[link->current], "failed: %s%s%s", message, detail ? "; " : "",
+			  detail ? detail : "");
+	trace_end(link);
 	link->failure = failure;
 	link->stage = STAGE_FAILED;
 }
@@ -165,6 +185,19 @@ ssh_link_note(SshNode *node, const char *name, char *detail)
 	step->name = name;
 	step->detail = detail;
 	node->link->steps = lappend(node->link->steps, step);
+}
+
+bool
+ssh_listed(const char *list, const char *word)
+{
+	size_t		len = strlen(word);
+
+	for (const char *at = list; *at != '\0'; at += strcspn(at, ","), at += *at == ',')
+	{
+		if (strncmp(at, word, len) == 0 && (at[len] == ',' || at[len] == '\0'))
+			return true;
+	}
+	return false;
 }
 
 const SshFailure *
@@ -200,6 +233,12 @@ const char *
 ssh_link_name(const SshLink *link)
 {
 	return last_node(link)->name;
+}
+
+int
+ssh_link_number(const SshLink *link)
+{
+	return link->number;
 }
 
 /* ---- the stages ---- */
@@ -248,6 +287,17 @@ begin_handshake(SshLink *link, SshNode *node)
 					  pstrdup("out of memory for an SSH session"), NULL, NULL);
 		return PROGRESS_FAILED;
 	}
+	if (node->unusable != NULL)
+	{
+		ssh_link_fail(link, ERRCODE_CONFIG_FILE_ERROR, false,
+					  psprintf("%s of \"%s\" (hop %d) leaves nothing that the tunnel can use",
+							   node->unusable, node->hop->alias, node->index + 1),
+					  psprintf("libssh2 %s knows none of the algorithms that ssh_config allows for this host.",
+							   libssh2_version(0)),
+					  psprintf("Compare \"ssh -G %s\" with the algorithms of libssh2, and allow one more for this host in ssh_config.",
+							   node->hop->alias));
+		return PROGRESS_FAILED;
+	}
 	enter(link, STAGE_HANDSHAKE);
 	return PROGRESS_DONE;
 }
@@ -260,7 +310,7 @@ stage_connect(SshLink *link, SshNode *node)
 
 	if (link->tcp == NULL)
 	{
-		ssh_trace(node, "connecting to %s port %d", hop->host, hop->port);
+		ssh_trace(TRACE_DEBUG1, node, "connecting to %s port %d", hop->host, hop->port);
 		link->tcp = tcp_connect_start(hop->host, hop->port, hop->family, timeout_of(link, node));
 		enter(link, STAGE_CONNECT);
 		link->deadline = PG_INT64_MAX;	/* it has its own */
@@ -283,6 +333,7 @@ stage_connect(SshLink *link, SshNode *node)
 	}
 	if (progress != PROGRESS_DONE)
 		return progress;
+	ssh_trace(TRACE_DEBUG1, node, "connected to %s", tcp_connect_address(link->tcp));
 	ssh_link_note(node, "connect", pstrdup(tcp_connect_address(link->tcp)));
 	link->sock = tcp_connect_take(link->tcp);
 	tcp_connect_free(link->tcp);
@@ -295,6 +346,8 @@ stage_connect(SshLink *link, SshNode *node)
 static Progress
 connect_again(SshLink *link)
 {
+	ssh_trace(TRACE_DEBUG1, &link->nodes[link->current],
+			  "the server has no host key of a known type; connecting again, to see what it has");
 	close_everything(link);
 	link->current = 0;
 	link->any_type = true;
@@ -334,6 +387,37 @@ fail_handshake(SshLink *link, SshNode *node, int rc)
 	return PROGRESS_FAILED;
 }
 
+static const char *
+method(SshNode *node, int which)
+{
+	const char *name = libssh2_session_methods(node->session, which);
+
+	return name ? name : "none";
+}
+
+static void
+trace_banner(SshNode *node)
+{
+	const char *banner = libssh2_session_banner_get(node->session);
+
+	if (banner != NULL)
+		ssh_trace(TRACE_DEBUG1, node, "the server calls itself \"%s\"", banner);
+}
+
+/* What was agreed upon. */
+static void
+trace_methods(SshNode *node)
+{
+	ssh_trace(TRACE_DEBUG1, node, "key exchange %s, host key algorithm %s", method(node, LIBSSH2_METHOD_KEX),
+			  method(node, LIBSSH2_METHOD_HOSTKEY));
+	ssh_trace(TRACE_DEBUG1, node, "client to server: cipher %s, MAC %s, compression %s",
+			  method(node, LIBSSH2_METHOD_CRYPT_CS), method(node, LIBSSH2_METHOD_MAC_CS),
+			  method(node, LIBSSH2_METHOD_COMP_CS));
+	ssh_trace(TRACE_DEBUG1, node, "server to client: cipher %s, MAC %s, compression %s",
+			  method(node, LIBSSH2_METHOD_CRYPT_SC), method(node, LIBSSH2_METHOD_MAC_SC),
+			  method(node, LIBSSH2_METHOD_COMP_SC));
+}
+
 static Progress
 stage_handshake(SshLink *link, SshNode *node)
 {
@@ -341,13 +425,10 @@ stage_handshake(SshLink *link, SshNode *node)
 
 	if (rc == LIBSSH2_ERROR_EAGAIN)
 		return PROGRESS_AGAIN;
+	trace_banner(node);
 	if (rc != 0)
 		return fail_handshake(link, node, rc);
-	ssh_trace(node, "server \"%s\", key exchange %s, cipher %s, host key %s",
-			  libssh2_session_banner_get(node->session),
-			  libssh2_session_methods(node->session, LIBSSH2_METHOD_KEX),
-			  libssh2_session_methods(node->session, LIBSSH2_METHOD_CRYPT_SC),
-			  libssh2_session_methods(node->session, LIBSSH2_METHOD_HOSTKEY));
+	trace_methods(node);
 	if (!ssh_verify_host(node))
 		return PROGRESS_FAILED;
 	enter(link, STAGE_LOGIN);
@@ -420,6 +501,7 @@ stage_jump(SshLink *link, SshNode *node)
 	next->carrier = open_direct_tcpip(node, next->hop->host, next->hop->port, JUMP_WINDOW);
 	if (next->carrier != NULL)
 	{
+		ssh_trace(TRACE_DEBUG1, node, "a channel to %s port %d is open, for the next hop", next->hop->host, next->hop->port);
 		ssh_link_note(node, "jump", psprintf("to %s:%d", next->hop->host, next->hop->port));
 		link->current++;
 		return begin_handshake(link, next);
@@ -517,35 +599,6 @@ ssh_link_poll(const SshLink *link, short *events, long *timeout)
 	return link->sock;
 }
 
-/* Waits for what the link waits for. */
-static void
-wait_once(SshLink *link)
-{
-	short		events;
-	long		timeout;
-	int			fd = ssh_link_poll(link, &events, &timeout);
-	int			wake = WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH;
-
-	CHECK_FOR_INTERRUPTS();
-	if (ssh_link_more(link))
-		return;
-	if (fd >= 0)
-		wake |= (events & POLLIN ? WL_SOCKET_READABLE : 0) | (events & POLLOUT ? WL_SOCKET_WRITEABLE : 0);
-	(void) WaitLatchOrSocket(MyLatch, wake, fd, timeout, PG_WAIT_EXTENSION);
-	ResetLatch(MyLatch);
-	CHECK_FOR_INTERRUPTS();
-}
-
-Progress
-ssh_link_wait(SshLink *link)
-{
-	Progress	progress;
-
-	while ((progress = ssh_link_step(link)) == PROGRESS_AGAIN)
-		wait_once(link);
-	return progress;
-}
-
 bool
 ssh_link_more(const SshLink *link)
 {
@@ -636,7 +689,7 @@ check_loss(SshLink *link, int rc)
 		if (rc >= 0)
 			return false;
 	}
-	lose(link, node, node->ended ? pstrdup("The server closed the connection.") :
+	lose(link, node, node->ended && node->goodbye == NULL ? pstrdup("The server closed the connection.") :
 		 ssh_node_error(node));
 	return true;
 }
@@ -689,12 +742,17 @@ ssh_link_open(SshLink *link, const char *host, int port, LIBSSH2_CHANNEL **chann
 	if (link->probing)
 		return PROGRESS_AGAIN;
 	if (!link->opening)
-		ssh_trace(node, "opening a channel to %s:%d, window %u", host, port, window);
+		ssh_trace(TRACE_DEBUG1, node, "opening a channel to %s port %d, window %u bytes, round trip %d ms",
+				  host, port, window, ssh_link_rtt(link));
 	*channel = open_direct_tcpip(node, host, port, window);
 	rc = *channel ? 0 : libssh2_session_last_errno(node->session);
 	link->opening = rc == LIBSSH2_ERROR_EAGAIN;
 	if (*channel != NULL)
+	{
+		ssh_trace(TRACE_DEBUG1, node, "the channel is open; the server's window is " UINT64_FORMAT " bytes",
+				  (uint64) libssh2_channel_window_write(*channel));
 		return PROGRESS_DONE;
+	}
 	if (rc == LIBSSH2_ERROR_EAGAIN)
 		return check_loss(link, rc) ? (*failure = link->failure, PROGRESS_FAILED) : PROGRESS_AGAIN;
 	if (is_refused_open(node))
@@ -705,30 +763,6 @@ ssh_link_open(SshLink *link, const char *host, int port, LIBSSH2_CHANNEL **chann
 		*failure = link->failure;
 	}
 	return PROGRESS_FAILED;
-}
-
-Progress
-ssh_link_prove(SshLink *link, const char *host, int port, SshFailure **failure)
-{
-	LIBSSH2_CHANNEL *channel;
-	MemoryContext oldcontext;
-	Progress	progress;
-
-	while ((progress = ssh_link_open(link, host, port, &channel, failure)) == PROGRESS_AGAIN)
-	{
-		(void) ssh_link_flush(link);
-		(void) ssh_link_check_alive(link);
-		wait_once(link);
-	}
-	if (progress != PROGRESS_DONE)
-		return progress;
-	oldcontext = MemoryContextSwitchTo(link->context);
-	ssh_link_note(last_node(link), "forward", psprintf("to %s:%d", host, port));
-	MemoryContextSwitchTo(oldcontext);
-	while (ssh_link_close_channel(link, channel) == LIBSSH2_ERROR_EAGAIN &&
-		   ssh_link_flush(link) && ssh_link_check_alive(link))
-		wait_once(link);
-	return PROGRESS_DONE;
 }
 
 ssize_t
@@ -824,7 +858,8 @@ ask_sign_of_life(SshNode *node, int64 now)
 	node->asked = now;
 	node->unanswered++;
 	node->budget = SSH_BUFFER;
-	ssh_trace(node, "silent, keepalive %d of %d", node->unanswered, node->hop->alive_count);
+	ssh_trace(TRACE_DEBUG1, node, "nothing was heard for %d ms; keepalive %d of %d",
+			  (int) (now - node->heard), node->unanswered, node->hop->alive_count);
 	(void) libssh2_keepalive_send(node->session, &next);
 }
 
@@ -838,6 +873,11 @@ ssh_link_check_alive(SshLink *link)
 		SshNode    *node = &link->nodes[i];
 		int64		interval = node->hop->alive_interval * 1000;
 
+		if (!ssh_verify_rekey(node))
+		{
+			lose(link, node, pstrdup("It showed another host key in a new key exchange."));
+			break;
+		}
 		if (now - node->heard < interval || now - node->asked < interval)
 			continue;
 		if (node->unanswered >= node->hop->alive_count)

@@ -4,8 +4,7 @@
  *	  An SSH connection through any number of hops, step by step.
  *
  * An SshLink never waits.  Its owner calls ssh_link_step() until it is done,
- * waiting in between for what ssh_link_poll() names, or lets ssh_link_wait()
- * do both.  What went wrong is a SshFailure, not an error: the owner decides
+ * waiting in between for what ssh_link_poll() names.  What went wrong is a SshFailure, not an error: the owner decides
  * whether to retry, to raise it, or to show it as a row.
  *
  *-------------------------------------------------------------------------
@@ -42,7 +41,7 @@ typedef struct SshFailure
 typedef struct SshStep
 {
 	int			hop;			/* from 1 */
-	const char *name;			/* "connect", "host key", "login", "jump", "forward" */
+	const char *name;			/* "connect", "host key", "login", "jump" */
 	char	   *detail;
 } SshStep;
 
@@ -52,17 +51,14 @@ extern void ssh_secrets_wipe(SshSecrets *secrets);
 
 /*
  * Begins to connect.  route and secrets must outlive the link's connecting.
- * connect_timeout: ms for each hop's connection and again for its login.  The
- * link lives in a child of the current memory context and closes what it
+ * connect_timeout: ms for each hop's connection and again for its login.
+ * number: the session's in its run, from 1, for the trace.  The link lives in a child of the current memory context and closes what it
  * holds when that goes away or by ssh_link_free().
  */
 extern SshLink *ssh_link_start(const SshRoute *route, const SshSecrets *secrets,
-							   int connect_timeout);
+							   int connect_timeout, int number);
 extern Progress ssh_link_step(SshLink *link);
 extern void ssh_link_free(SshLink *link);
-
-/* Steps and waits, interruptibly, until the link is up or has failed. */
-extern Progress ssh_link_wait(SshLink *link);
 
 /*
  * What to wait for: poll() events of a descriptor, -1 for none; *timeout: ms
@@ -89,6 +85,9 @@ extern List *ssh_link_steps(const SshLink *link);
 extern int	ssh_link_rtt(const SshLink *link);
 extern const char *ssh_link_name(const SshLink *link);
 
+/* As given to ssh_link_start(). */
+extern int	ssh_link_number(const SshLink *link);
+
 /* ---- channels of an established link ---- */
 
 /*
@@ -98,13 +97,6 @@ extern const char *ssh_link_name(const SshLink *link);
  */
 extern Progress ssh_link_open(SshLink *link, const char *host, int port,
 							  LIBSSH2_CHANNEL **channel, SshFailure **failure);
-
-/*
- * Opens such a channel and closes it again, waiting interruptibly: can the
- * remote port be reached?  Adds the step "forward".
- */
-extern Progress ssh_link_prove(SshLink *link, const char *host, int port,
-							   SshFailure **failure);
 
 /* As the functions of libssh2, with the receive budget of one round. */
 extern ssize_t ssh_link_read(SshLink *link, LIBSSH2_CHANNEL *channel, char *buf, size_t len);

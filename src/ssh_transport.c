@@ -24,6 +24,10 @@
  * buffer stays small because channels are not written to while
  * ssh_link_congested().
  *
+ * Algorithms.  Which ones may be used is what ssh_config says (KexAlgorithms,
+ * Ciphers, MACs, each with OpenSSH's defaults); which one of them to ask for
+ * first is ours, since other things cost libssh2 time than OpenSSH.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -40,23 +44,41 @@
 #include "ssh_link.h"
 #include "compat.h"
 
+#define MAX_GOODBYE	200			/* bytes of a server's last words that are kept */
+
 /*
  * libssh2's memory.  Until the session is up, keys and passphrases pass through it,
  * so it is wiped when it is given back.  Blocks are malloc()'s own, without
  * a header: libssh2 1.11.1 hands one to free() itself where OpenSSL 3 makes the
  * public half of an ECDSA key.
+ *
+ * The block with the server's host key is watched: that it changes is the only
+ * sign of a new key exchange (ssh_verify_rekey()), and libssh2 1.10 frees it twice
+ * when a server sends nonsense in one.
  */
 void *
 ssh_alloc(size_t size, void **abstract)
 {
-	return malloc(size);
+	SshNode    *node = *abstract;
+	void	   *data = malloc(size);
+
+	if (data != NULL && data == node->freed_host_key)
+		node->freed_host_key = NULL;
+	return data;
 }
 
 static void
 ssh_free(void *data, void **abstract)
 {
-	const SshNode *node = *abstract;
+	SshNode    *node = *abstract;
 
+	if (data != NULL && data == node->freed_host_key)
+		return;
+	if (data != NULL && data == node->host_key)
+	{
+		node->freed_host_key = data;
+		node->host_key = NULL;
+	}
 	if (data != NULL && node->link->stage != STAGE_UP)
 		explicit_bzero(data, malloc_usable_size(data));
 	free(data);
@@ -108,6 +130,9 @@ refill(SshNode *node)
 	{
 		node->in_head = 0;
 		node->in_len = n;
+		node->received += n;
+		if (node->unanswered > 0)
+			ssh_trace(TRACE_DEBUG1, node, "is heard again after %d ms", (int) (clock_ms() - node->heard));
 		node->heard = clock_ms();
 		node->unanswered = 0;
 	}
@@ -214,70 +239,140 @@ ssh_node_flush(SshNode *node)
 		if (n < 0)
 			node->io_errno = (int) -n;
 		else
+		{
 			node->out_sent += (int) n;
+			node->sent += n;
+		}
 	}
 	resetStringInfo(&node->out);
 	node->out_sent = 0;
 	return node->io_errno == 0;
 }
 
-/*
- * Sets a preference, leaving out names that this libssh2 does not know; false
- * when none is left.  libssh2 would leave them out itself, but does it with a
- * memcpy() that overlaps (1.10).
- */
-static bool
-prefer(SshNode *node, int method, const char *names)
+/* Appends those of the names that stand in none of the lists that say no. */
+static void
+append_algorithms(StringInfo list, const char *names, const char *supported, const char *allowed)
+{
+	char	   *wanted = pstrdup(names);
+	char	   *save = NULL;
+
+	for (char *name = strtok_r(wanted, ",", &save); name != NULL; name = strtok_r(NULL, ",", &save))
+	{
+		if (ssh_listed(supported, name) && (allowed == NULL || ssh_listed(allowed, name)) &&
+			!ssh_listed(list->data, name))
+			appendStringInfo(list, "%s%s", list->len > 0 ? "," : "", name);
+	}
+	pfree(wanted);
+}
+
+/* What this libssh2 can do, as a comma list. */
+static char *
+supported_algorithms(SshNode *node, int method)
 {
 	const char **supported = NULL;
 	int			count = libssh2_session_supported_algs(node->session, method, &supported);
-	char	   *wanted = pstrdup(names);
-	char	   *save = NULL;
 	StringInfoData list;
 
 	initStringInfo(&list);
-	for (char *name = strtok_r(wanted, ",", &save); name != NULL; name = strtok_r(NULL, ",", &save))
-	{
-		for (int i = 0; i < count; i++)
-		{
-			if (strcmp(name, supported[i]) == 0)
-			{
-				appendStringInfo(&list, "%s%s", list.len > 0 ? "," : "", name);
-				break;
-			}
-		}
-	}
+	for (int i = 0; i < count; i++)
+		appendStringInfo(&list, "%s%s", i > 0 ? "," : "", supported[i]);
 	if (supported != NULL)
 		libssh2_free(node->session, supported);
+	return list.data;
+}
+
+/*
+ * Sets a preference: the names in our order, and then what else is allowed (a
+ * comma list; NULL: nothing else).  False when this libssh2 knows none of them;
+ * it would leave the others out itself, but does it with a memcpy() that overlaps
+ * (1.10).
+ */
+static bool
+prefer(SshNode *node, int method, const char *names, const char *allowed)
+{
+	char	   *supported = supported_algorithms(node, method);
+	StringInfoData list;
+
+	initStringInfo(&list);
+	append_algorithms(&list, names, supported, allowed);
+	if (allowed != NULL)
+		append_algorithms(&list, allowed, supported, NULL);
+	ssh_trace(TRACE_DEBUG3, node, "  offer: %s", list.data);
 	return list.len > 0 && libssh2_session_method_pref(node->session, method, list.data) == 0;
+}
+
+/* The same for an option of ssh_config that may leave nothing. */
+static void
+prefer_allowed(SshNode *node, const char *option, int method, const char *names, const char *allowed)
+{
+	if (!prefer(node, method, names, allowed))
+		node->unusable = option;
 }
 
 /* Cheap ciphers first: the library decrypts in small pieces. */
 static void
 set_preferences(SshNode *node)
 {
+	static const char *const kex = "curve25519-sha256,curve25519-sha256@libssh.org,"
+		"ecdh-sha2-nistp256,ecdh-sha2-nistp384,ecdh-sha2-nistp521,"
+		"diffie-hellman-group16-sha512,diffie-hellman-group18-sha512,"
+		"diffie-hellman-group-exchange-sha256,diffie-hellman-group14-sha256";
 	static const char *const ciphers = "aes128-gcm@openssh.com,aes256-gcm@openssh.com,"
 		"aes128-ctr,aes192-ctr,aes256-ctr,chacha20-poly1305@openssh.com";
 	static const char *const macs = "hmac-sha2-256,hmac-sha2-256-etm@openssh.com,"
 		"hmac-sha2-512,hmac-sha2-512-etm@openssh.com";
 	static const char *const compressions = "zlib@openssh.com,zlib,none";
 
-	(void) prefer(node, LIBSSH2_METHOD_CRYPT_CS, ciphers);
-	(void) prefer(node, LIBSSH2_METHOD_CRYPT_SC, ciphers);
-	(void) prefer(node, LIBSSH2_METHOD_MAC_CS, macs);
-	(void) prefer(node, LIBSSH2_METHOD_MAC_SC, macs);
-	if (!prefer(node, LIBSSH2_METHOD_HOSTKEY, ssh_verify_preference(node)))
+	const SshHop *hop = node->hop;
+
+	node->unusable = NULL;
+	prefer_allowed(node, "KexAlgorithms", LIBSSH2_METHOD_KEX, kex, hop->kex_algorithms);
+	prefer_allowed(node, "Ciphers", LIBSSH2_METHOD_CRYPT_CS, ciphers, hop->ciphers);
+	prefer_allowed(node, "Ciphers", LIBSSH2_METHOD_CRYPT_SC, ciphers, hop->ciphers);
+	prefer_allowed(node, "MACs", LIBSSH2_METHOD_MAC_CS, macs, hop->macs);
+	prefer_allowed(node, "MACs", LIBSSH2_METHOD_MAC_SC, macs, hop->macs);
+	if (!prefer(node, LIBSSH2_METHOD_HOSTKEY, ssh_verify_preference(node), NULL))
 	{
 		/* known are only types that this libssh2 cannot do: see what comes */
 		node->link->any_type = true;
-		(void) prefer(node, LIBSSH2_METHOD_HOSTKEY, ssh_verify_preference(node));
+		(void) prefer(node, LIBSSH2_METHOD_HOSTKEY, ssh_verify_preference(node), NULL);
 	}
-	if (node->hop->compression)
+	if (hop->compression)
 	{
 		libssh2_session_flag(node->session, LIBSSH2_FLAG_COMPRESS, 1);
-		(void) prefer(node, LIBSSH2_METHOD_COMP_CS, compressions);
-		(void) prefer(node, LIBSSH2_METHOD_COMP_SC, compressions);
+		(void) prefer(node, LIBSSH2_METHOD_COMP_CS, compressions, NULL);
+		(void) prefer(node, LIBSSH2_METHOD_COMP_SC, compressions, NULL);
 	}
+}
+
+/* The server says why it goes (RFC 4253 §11.1). */
+static void
+disconnect_callback(LIBSSH2_SESSION *session, int reason, const char *message, int message_len,
+					const char *language, int language_len, void **abstract)
+{
+	SshNode    *node = *abstract;
+	char		text[MAX_GOODBYE];
+
+	if (node->session == NULL)
+		return;					/* being freed */
+	make_printable(text, sizeof(text), message, message ? Max(message_len, 0) : 0);
+	ssh_trace(TRACE_DEBUG1, node, "the server disconnects, reason %d: \"%s\"", reason, text);
+	if (node->goodbye == NULL && text[0] != '\0')
+		node->goodbye = MemoryContextStrdup(node->link->context, text);
+}
+
+/* What the server wants debugged (RFC 4253 §11.3). */
+static void
+debug_callback(LIBSSH2_SESSION *session, int always_display, const char *message, int message_len,
+			   const char *language, int language_len, void **abstract)
+{
+	SshNode    *node = *abstract;
+	char		text[1024];
+
+	if (node->session == NULL)
+		return;
+	make_printable(text, sizeof(text), message, message ? Max(message_len, 0) : 0);
+	ssh_trace(TRACE_DEBUG2, node, "the server says for debugging: \"%s\"", text);
 }
 
 /* A fresh session on what carries the node; false: out of memory. */
@@ -295,12 +390,19 @@ ssh_node_begin(SshNode *node)
 	node->in_head = node->in_len = 0;
 	resetStringInfo(&node->out);
 	node->out_sent = 0;
+	node->received = node->sent = 0;
+	node->goodbye = NULL;
+	node->host_key = NULL;
+	node->freed_host_key = NULL;
+	node->rekeys = 0;
 	node->ended = false;
 	node->io_errno = 0;
 	node->heard = node->asked = clock_ms();
 	node->unanswered = 0;
 	compat_libssh2_set_callback(node->session, LIBSSH2_CALLBACK_RECV, receive_callback);
 	compat_libssh2_set_callback(node->session, LIBSSH2_CALLBACK_SEND, send_callback);
+	compat_libssh2_set_callback(node->session, LIBSSH2_CALLBACK_DISCONNECT, disconnect_callback);
+	compat_libssh2_set_callback(node->session, LIBSSH2_CALLBACK_DEBUG, debug_callback);
 	libssh2_session_set_blocking(node->session, 0);
 	libssh2_keepalive_config(node->session, 1, node->hop->alive_interval);
 	set_preferences(node);
@@ -326,9 +428,15 @@ char *
 ssh_node_error(SshNode *node)
 {
 	char	   *text = NULL;
+	char		clean[512];
 
+	if (node->goodbye != NULL)
+		return psprintf("the server disconnected, saying \"%s\"", node->goodbye);
 	if (node->io_errno != 0)
 		return pstrdup(strerror(node->io_errno));
 	(void) libssh2_session_last_error(node->session, &text, NULL, 0);
-	return pstrdup(text && text[0] ? text : "no reason given");
+	if (text == NULL || text[0] == '\0')
+		return pstrdup("no reason given");
+	make_printable(clean, sizeof(clean), text, strlen(text));
+	return pstrdup(clean);
 }

@@ -13,6 +13,9 @@
  * server has none of them, the link connects again and asks for any, only to be
  * able to say what was found instead (ssh_link's any_type).
  *
+ * A server may exchange keys again at any time, and libssh2 takes any host key
+ * then.  It has to be the same one for as long as the session lasts.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -30,17 +33,7 @@
 static bool
 algorithm_allowed(const SshHop *hop, const char *algorithm)
 {
-	const char *at = hop->host_key_algorithms;
-	size_t		len = strlen(algorithm);
-
-	if (at == NULL)
-		return true;
-	for (; *at != '\0'; at += strcspn(at, ","), at += *at == ',')
-	{
-		if (strncmp(at, algorithm, len) == 0 && (at[len] == ',' || at[len] == '\0'))
-			return true;
-	}
-	return false;
+	return hop->host_key_algorithms == NULL || ssh_listed(hop->host_key_algorithms, algorithm);
 }
 
 static void
@@ -136,7 +129,7 @@ reject(SshNode *node, const char *what, char *detail, char *hint)
 static bool
 approve(SshNode *node, const char *type, const char *fingerprint, const char *because)
 {
-	ssh_trace(node, "host key %s %s: %s", type, fingerprint, because);
+	ssh_trace(TRACE_DEBUG1, node, "host key %s %s is believed: %s", type, fingerprint, because);
 	ssh_link_note(node, "host key", psprintf("%s %s (%s)", type, fingerprint, because));
 	return true;
 }
@@ -266,8 +259,31 @@ ssh_verify_host(SshNode *node)
 		return reject(node, "the server showed none", NULL, NULL);
 	type = ssh_key_type(key, len);
 	fingerprint = ssh_key_fingerprint(key, len);
+	node->host_key = raw;
+	node->verified_key = palloc(len);
+	memcpy(node->verified_key, raw, len);
+	node->verified_len = len;
+	ssh_trace(TRACE_DEBUG1, node, "the server shows the host key %s %s; looking for \"%s\"",
+			  type, fingerprint, ssh_hop_known_name(node->hop));
 	known_hosts_check(node->hop->known_hosts, ssh_hop_known_name(node->hop), key, len, &verdict);
 	if (node->hop->pinned_key != NULL)
 		return verify_pinned(node, &verdict, type, fingerprint);
 	return verify_known(node, &verdict, key, len, type, fingerprint);
+}
+
+/* Looks whether keys were exchanged again; false when the host key is another one. */
+bool
+ssh_verify_rekey(SshNode *node)
+{
+	size_t		len = 0;
+	int			libssh2_type;
+	const char *raw = libssh2_session_hostkey(node->session, &len, &libssh2_type);
+
+	if (raw == NULL || raw == node->host_key || (const void *) raw == node->freed_host_key)
+		return true;
+	node->host_key = raw;
+	node->rekeys++;
+	ssh_trace(TRACE_DEBUG1, node, "new session keys, number %d, after " INT64_FORMAT " bytes in and " INT64_FORMAT " out",
+			  node->rekeys, node->received, node->sent);
+	return len == node->verified_len && memcmp(raw, node->verified_key, len) == 0;
 }

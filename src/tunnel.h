@@ -26,6 +26,8 @@ typedef struct TunnelOptions
 	int			connect_timeout;	/* ms, for each attempt */
 	int			connect_attempts;
 	int			connect_retry_delay;	/* ms */
+	int			log_level;		/* TraceLevel */
+	int64		run_id;			/* for the trace */
 } TunnelOptions;
 
 /*

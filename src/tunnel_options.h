@@ -24,6 +24,8 @@ typedef struct TunnelOrders
 	int			connect_timeout;	/* ms */
 	int			connect_attempts;
 	int			connect_retry_delay;	/* ms */
+	int			log_level;		/* TraceLevel */
+	int64		run_id;
 } TunnelOrders;
 
 extern void tunnel_options_pack(StringInfo buf, const TunnelOptions *options);

@@ -51,6 +51,7 @@
 #include "pack.h"
 #include "relay.h"
 #include "ssh_clock.h"
+#include "trace.h"
 #include "tunnel_gate.h"
 #include "tunnel_options.h"
 
@@ -158,7 +159,8 @@ start_slot(TunnelWorker *worker, Slot *slot)
 	slot->state = SLOT_CONNECTING;
 	slot->attempt++;
 	slot->link = ssh_link_start(worker->orders->route, &worker->orders->secrets,
-								worker->orders->connect_timeout);
+								worker->orders->connect_timeout,
+								(int) (slot - worker->slots) + 1);
 }
 
 static bool
@@ -266,10 +268,8 @@ step_connecting(TunnelWorker *worker, Slot *slot)
 			break;
 		case PROGRESS_DONE:
 			slot->state = SLOT_UP;
-			ereport(DEBUG1,
-					(errmsg_internal("SSH session %d of %d is up, round trip %d ms",
-									 (int) (slot - worker->slots) + 1, worker->slot_count,
-									 ssh_link_rtt(slot->link))));
+			trace(TRACE_DEBUG1, "session %d of %d is up, round trip %d ms",
+				  (int) (slot - worker->slots) + 1, worker->slot_count, ssh_link_rtt(slot->link));
 			break;
 		case PROGRESS_FAILED:
 			if (ssh_link_failure(slot->link)->transient &&
@@ -328,6 +328,7 @@ announce_open(TunnelWorker *worker)
 	initStringInfo(&buf);
 	pack_int(&buf, entrance_port(worker->entrance));
 	pack_string(&buf, entrance_host(worker->entrance));
+	trace(TRACE_DEBUG1, "the entrance is open: %s port %d", entrance_host(worker->entrance), entrance_port(worker->entrance));
 	relay_send('O', buf.data, buf.len);
 	pfree(buf.data);
 }
@@ -374,6 +375,8 @@ turn_away(TunnelWorker *worker, Arrival *arrival)
 {
 	const Visitor *visitor = &arrival->visitor;
 
+	trace(TRACE_DEBUG2, "visitor (port %d, process %d) is turned away: nobody announced it", visitor->port,
+		  (int) visitor->pid);
 	if (worker->warnings++ < MAX_WARNINGS)
 		ereport(WARNING,
 				(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
@@ -393,6 +396,7 @@ receive_visitors(TunnelWorker *worker)
 	{
 		Arrival    *arrival = palloc0(sizeof(Arrival));
 
+		trace(TRACE_DEBUG2, "visitor (port %d, process %d) at the entrance", visitor.port, (int) visitor.pid);
 		arrival->visitor = visitor;
 		arrival->since = clock_ms();
 		worker->arrivals = lappend(worker->arrivals, arrival);
@@ -758,6 +762,7 @@ pgtunsync_tunnel_main(Datum arg)
 	worker = palloc0(sizeof(TunnelWorker));
 	worker->shared = shared;
 	worker->orders = read_orders(shared);
+	trace_begin(worker->orders->log_level, worker->orders->run_id);
 	worker->slot_count = Max(1, worker->orders->sessions);
 	worker->slots = palloc0(worker->slot_count * sizeof(Slot));
 	entrance_check(worker->orders->local_port);

@@ -20,6 +20,8 @@
 
 #undef vsnprintf
 
+int			trace_level = 0;	/* of trace.c: no trace */
+
 /*
  * Strings and lists
  */
