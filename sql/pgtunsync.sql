@@ -39,8 +39,8 @@ CREATE TABLE pgtunsync.runs (
 COMMENT ON TABLE pgtunsync.runs IS 'runs of pgtunsync.pull(), one row each';
 COMMENT ON COLUMN pgtunsync.runs.source IS 'user, host, port and database of the source, never a password';
 COMMENT ON COLUMN pgtunsync.runs.tunnel IS 'local entrance and remote end';
-COMMENT ON COLUMN pgtunsync.runs.tables IS 'number of tables replaced';
-COMMENT ON COLUMN pgtunsync.runs.rows IS 'rows in the tables replaced';
+COMMENT ON COLUMN pgtunsync.runs.tables IS 'number of tables changed';
+COMMENT ON COLUMN pgtunsync.runs.rows IS 'rows pulled into them';
 COMMENT ON COLUMN pgtunsync.runs.progress_door IS 'where pgtunsync.progress finds a run that goes on';
 COMMENT ON COLUMN pgtunsync.runs.bytes IS 'bytes of COPY data received for them';
 
@@ -49,6 +49,8 @@ CREATE TABLE pgtunsync.run_tables (
     table_name text NOT NULL,
     status text NOT NULL CHECK (status IN ('succeeded', 'failed', 'skipped')),
     rows bigint,
+    rows_inserted bigint,
+    rows_updated bigint,
     bytes bigint,
     seconds double precision,
     columns_missing text[],
@@ -64,9 +66,12 @@ CREATE TABLE pgtunsync.run_tables (
 );
 COMMENT ON COLUMN pgtunsync.run_tables.table_name IS 'quoted as in SQL, with its schema unless that is public';
 COMMENT ON TABLE pgtunsync.run_tables IS 'tables of the runs of pgtunsync.pull()';
-COMMENT ON COLUMN pgtunsync.run_tables.status IS 'succeeded: replaced; failed: left as it was; skipped: loaded, but the run changed nothing';
+COMMENT ON COLUMN pgtunsync.run_tables.status IS 'succeeded: its rows have landed; failed: left as it was; skipped: loaded, but the run changed nothing';
 COMMENT ON COLUMN pgtunsync.run_tables.columns_missing IS 'columns of the source that the local table has not';
 COMMENT ON COLUMN pgtunsync.run_tables.columns_extra IS 'columns of the local table that the source has not: they took their defaults';
+COMMENT ON COLUMN pgtunsync.run_tables.rows IS 'rows pulled';
+COMMENT ON COLUMN pgtunsync.run_tables.rows_inserted IS 'of these, new to a table that keeps its rows; null in mode replace';
+COMMENT ON COLUMN pgtunsync.run_tables.rows_updated IS 'of these, in the place of others with the same key; null in mode replace';
 COMMENT ON COLUMN pgtunsync.run_tables.mode IS 'how the rows landed: replace, overwrite, preserve or append';
 COMMENT ON COLUMN pgtunsync.run_tables.filter IS 'the clause that chose the rows, as written; null: all rows';
 COMMENT ON COLUMN pgtunsync.run_tables.columns_masked IS 'columns that were masked on the source, each with its rule';

@@ -20,11 +20,13 @@ typedef struct AuditTable
 	int64		rows;			/* -1: not known */
 	int64		bytes;
 	double		seconds;
+	int64		inserted;		/* by a mode that keeps rows; -1: none of these */
+	int64		updated;
 	const char *error;
 	int			sqlerrcode;
 } AuditTable;
 
-/* Sums over the tables that were replaced. */
+/* Sums over the tables that were changed. */
 typedef struct AuditTotals
 {
 	int			tables;

@@ -163,6 +163,35 @@ compat_index_attoptions(Relation index)
 	ExecInsertIndexTuples(result_rel, slot, estate, false, false, NULL, NIL)
 #endif
 
+/* The same with all constraints left to a later look: returns the indexes that need one. */
+#if PG_VERSION_NUM >= 160000
+#define compat_insert_index_tuples_unchecked(result_rel, slot, estate, summarizing) \
+	ExecInsertIndexTuples(result_rel, slot, estate, false, true, NULL, NIL, summarizing)
+#else
+#define compat_insert_index_tuples_unchecked(result_rel, slot, estate, summarizing) \
+	ExecInsertIndexTuples(result_rel, slot, estate, false, true, NULL, NIL)
+#endif
+
+/* which indexes an update has to go into */
+#if PG_VERSION_NUM >= 160000
+#define compat_update_indexes TU_UpdateIndexes
+#define compat_must_update_indexes(update) ((update) != TU_None)
+#define compat_summarizing_only(update) ((update) == TU_Summarizing)
+#else
+#define compat_update_indexes bool
+#define compat_must_update_indexes(update) (update)
+#define compat_summarizing_only(update) false
+#endif
+
+/* 18 counts what index scans do */
+#if PG_VERSION_NUM >= 180000
+#define compat_index_beginscan(rel, index, snapshot, nkeys) \
+	index_beginscan(rel, index, snapshot, NULL, nkeys, 0)
+#else
+#define compat_index_beginscan(rel, index, snapshot, nkeys) \
+	index_beginscan(rel, index, snapshot, nkeys, 0)
+#endif
+
 /* 15 gave publications a descriptor of more than the actions */
 #if PG_VERSION_NUM >= 150000
 #define compat_publication_actions(rel, actions) \

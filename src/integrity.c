@@ -7,10 +7,16 @@
  * pulled table is checked once, at the end, over all rows: an anti-join with the
  * constraint's own operators, of the kind that RI_Initial_Check() in
  * ri_triggers.c runs for ALTER TABLE … ADD FOREIGN KEY.  Where an end is
- * staged, its staging heap stands for it.
+ * staged, its staging heap stands for it, unless it was merged into a table
+ * that keeps its rows.
  *
- * Keys with both ends staged are checked before any target is locked; only
- * those that lead to a table outside the run wait for the locks.
+ * Keys with both ends replaced are checked before any target is locked; those
+ * that lead to a table outside the run, or to a merged one, wait for the locks.
+ *
+ * A merge takes no row away, and changes no primary key: of a merged table
+ * only the rows that were written are checked as references, unless what they refer to
+ * may be gone, and keys that refer to it only if it was overwritten and they go
+ * by another unique key.
  *
  * Left alone: NOT VALID keys (as a restore leaves them) and NOT ENFORCED ones.
  * A key of a partitioned table has a pg_constraint row for each leaf, which is
@@ -30,6 +36,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_constraint.h"
+#include "catalog/pg_index.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
@@ -48,6 +55,7 @@
 #include "guarded_query.h"
 #include "integrity.h"
 #include "pgtunsync.h"
+#include "primary_key.h"
 
 /* how many keys an error shows */
 #define SAMPLE_KEYS		5
@@ -61,6 +69,7 @@ typedef struct ForeignKey
 	char	   *name;
 	Oid			fk_relid;		/* the referencing table */
 	Oid			pk_relid;		/* the referenced one */
+	Oid			index;			/* its unique index that the key goes by */
 	bool		match_full;
 	bool		period;			/* the last column is a range (18) */
 	int			nkeys;
@@ -76,6 +85,14 @@ typedef struct Violation
 	char	   *count;
 	char	   *samples;
 } Violation;
+
+/* Which references of a table have to be looked at? */
+typedef enum Scope
+{
+	NO_ROWS,
+	WRITTEN_ROWS,				/* those that a merge wrote */
+	ALL_ROWS
+} Scope;
 
 /* ---- which foreign keys ---- */
 
@@ -96,24 +113,30 @@ staged_table(const List *staged)
 		StagedTable *from = lfirst(lc);
 		StagedTable *to = hash_search(table, &from->target, HASH_ENTER, NULL);
 
-		to->staging = from->staging;
+		*to = *from;
 	}
 	return table;
+}
+
+static StagedTable *
+find_staged(HTAB *staged, Oid relid)
+{
+	return hash_search(staged, &relid, HASH_FIND, NULL);
+}
+
+static bool
+is_replaced(HTAB *staged, Oid relid)
+{
+	StagedTable *found = find_staged(staged, relid);
+
+	return found != NULL && !staged_merges(found);
 }
 
 /* The relation whose rows will be the table's after the swap. */
 static Oid
 future_rows(HTAB *staged, Oid relid)
 {
-	StagedTable *found = hash_search(staged, &relid, HASH_FIND, NULL);
-
-	return found ? found->staging : relid;
-}
-
-static bool
-is_staged(HTAB *staged, Oid relid)
-{
-	return hash_search(staged, &relid, HASH_FIND, NULL) != NULL;
+	return is_replaced(staged, relid) ? find_staged(staged, relid)->staging : relid;
 }
 
 /* The leaves of a referenced table: itself unless it is partitioned. */
@@ -160,6 +183,46 @@ is_checked_kind(Form_pg_constraint con)
 		!is_action_only(con);
 }
 
+static bool
+is_primary(Oid indexoid)
+{
+	HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(indexoid));
+	bool		result;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for index %u", indexoid);
+	result = ((Form_pg_index) GETSTRUCT(tuple))->indisprimary;
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+/* May values of a unique key, by this index or its parent, be gone? */
+static bool
+may_lose_keys(HTAB *staged, Oid relid, Oid indexoid)
+{
+	StagedTable *table = find_staged(staged, relid);
+
+	if (table == NULL)
+		return false;
+	return !staged_merges(table) || (table->updated > 0 && !is_primary(indexoid));
+}
+
+static Scope
+reference_scope(HTAB *staged, Oid fk_relid, Oid pk_relid, Oid indexoid)
+{
+	StagedTable *table = find_staged(staged, fk_relid);
+	ListCell   *lc;
+
+	if (table != NULL && !staged_merges(table))
+		return ALL_ROWS;
+	foreach(lc, leaves_of(pk_relid))
+	{
+		if (may_lose_keys(staged, lfirst_oid(lc), indexoid))
+			return ALL_ROWS;
+	}
+	return table != NULL && table->inserted + table->updated > 0 ? WRITTEN_ROWS : NO_ROWS;
+}
+
 void
 integrity_find(const List *staged_list, List **inside, List **across)
 {
@@ -172,22 +235,16 @@ integrity_find(const List *staged_list, List **inside, List **across)
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		Form_pg_constraint con = (Form_pg_constraint) GETSTRUCT(tuple);
-		int			pk_staged = 0;
-		int			pk_leaves = 0;
-		bool		fk_staged;
+		bool		all_replaced;
 		ListCell   *lc;
 
-		if (!is_checked_kind(con))
+		if (!is_checked_kind(con) ||
+			reference_scope(staged, con->conrelid, con->confrelid, con->conindid) == NO_ROWS)
 			continue;
-		fk_staged = is_staged(staged, con->conrelid);
+		all_replaced = is_replaced(staged, con->conrelid);
 		foreach(lc, leaves_of(con->confrelid))
-		{
-			pk_leaves++;
-			pk_staged += is_staged(staged, lfirst_oid(lc));
-		}
-		if (!fk_staged && pk_staged == 0)
-			continue;
-		if (fk_staged && pk_staged == pk_leaves)
+			all_replaced &= is_replaced(staged, lfirst_oid(lc));
+		if (all_replaced)
 			*inside = lappend_oid(*inside, con->oid);
 		else
 			*across = lappend_oid(*across, con->oid);
@@ -211,6 +268,7 @@ read_foreign_key(Oid oid)
 	key->name = pstrdup(NameStr(con->conname));
 	key->fk_relid = con->conrelid;
 	key->pk_relid = con->confrelid;
+	key->index = con->conindid;
 	key->period = compat_constraint_period(con);
 	key->match_full = con->confmatchtype == FKCONSTR_MATCH_FULL;
 	compat_deconstruct_fk(tuple, &key->nkeys, key->fk_attnums, key->pk_attnums, key->operators);
@@ -303,23 +361,78 @@ append_collation(StringInfo sql, const ForeignKey *key, int i)
 	ReleaseSysCache(tuple);
 }
 
+/* A column of one item of the FROM. */
+typedef struct Operand
+{
+	const char *alias;
+	Oid			relid;
+	AttrNumber	attnum;
+} Operand;
+
+/* left operator right */
+static void
+append_operator(StringInfo sql, Oid opno, Operand left, Operand right)
+{
+	HeapTuple	tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(opno));
+	Form_pg_operator oper;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for operator %u", opno);
+	oper = (Form_pg_operator) GETSTRUCT(tuple);
+	append_operand(sql, left.alias, left.relid, left.attnum, oper->oprleft);
+	appendStringInfo(sql, " OPERATOR(%s.%s) ",
+					 quote_identifier(get_namespace_name(oper->oprnamespace)),
+					 NameStr(oper->oprname));
+	append_operand(sql, right.alias, right.relid, right.attnum, oper->oprright);
+	ReleaseSysCache(tuple);
+}
+
 /* pk.column operator fk.column */
 static void
 append_comparison(StringInfo sql, const ForeignKey *key, int i)
 {
-	HeapTuple	tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(key->operators[i]));
-	Form_pg_operator oper;
-
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for operator %u", key->operators[i]);
-	oper = (Form_pg_operator) GETSTRUCT(tuple);
-	append_operand(sql, "pk", key->pk_relid, key->pk_attnums[i], oper->oprleft);
-	appendStringInfo(sql, " OPERATOR(%s.%s) ",
-					 quote_identifier(get_namespace_name(oper->oprnamespace)),
-					 NameStr(oper->oprname));
-	append_operand(sql, "fk", key->fk_relid, key->fk_attnums[i], oper->oprright);
+	append_operator(sql, key->operators[i],
+					(Operand) {"pk", key->pk_relid, key->pk_attnums[i]},
+					(Operand) {"fk", key->fk_relid, key->fk_attnums[i]});
 	append_collation(sql, key, i);
-	ReleaseSysCache(tuple);
+}
+
+/* The rows that a merge has written, as a FROM item named fk: found by their primary keys. */
+static void
+append_written(StringInfo sql, const StagedTable *table)
+{
+	Relation	rel = table_open(table->target, NoLock);
+	Relation	index = index_open(primary_key_index(rel), AccessShareLock);
+
+	appendStringInfo(sql, "ONLY %s staged JOIN ONLY %s fk ON",
+					 qualified_name(table->staging), qualified_name(table->target));
+	for (int i = 0; i < IndexRelationGetNumberOfKeyAttributes(index); i++)
+	{
+		AttrNumber	attnum = index->rd_index->indkey.values[i];
+		Oid			type = index->rd_opcintype[i];
+
+		appendStringInfoString(sql, i ? " AND " : " ");
+		append_operator(sql, get_opfamily_member(index->rd_opfamily[i], type, type, BTEqualStrategyNumber),
+						(Operand) {"staged", table->target, attnum},
+						(Operand) {"fk", table->target, attnum});
+	}
+	appendStringInfo(sql, " AND fk.xmin OPERATOR(pg_catalog.=) '%u'::pg_catalog.xid", table->written);
+	index_close(index, NoLock);
+	table_close(rel, NoLock);
+}
+
+/* The references to be looked at, as a FROM item named fk. */
+static void
+append_referencing(StringInfo sql, HTAB *staged, const ForeignKey *key)
+{
+	StagedTable *table = find_staged(staged, key->fk_relid);
+
+	if (reference_scope(staged, key->fk_relid, key->pk_relid, key->index) != WRITTEN_ROWS)
+		appendStringInfo(sql, "ONLY %s fk", qualified_name(future_rows(staged, key->fk_relid)));
+	else if (table->plan->mode == LAND_APPEND)
+		appendStringInfo(sql, "ONLY %s fk", qualified_name(table->staging));
+	else
+		append_written(sql, table);
 }
 
 /*
@@ -361,8 +474,9 @@ orphans_clause(HTAB *staged, const ForeignKey *key)
 	const char *fk_period = NULL;
 
 	initStringInfo(&sql);
-	appendStringInfo(&sql, " FROM ONLY %s fk WHERE ",
-					 qualified_name(future_rows(staged, key->fk_relid)));
+	appendStringInfoString(&sql, " FROM ");
+	append_referencing(&sql, staged, key);
+	appendStringInfoString(&sql, " WHERE ");
 	append_is_reference(&sql, key);
 	appendStringInfoString(&sql, " AND NOT EXISTS (SELECT 1 FROM ");
 	if (key->period)
@@ -428,6 +542,8 @@ key_relations(HTAB *staged, const ForeignKey *key)
 	List	   *leaves = leaves_of(key->pk_relid);
 	ListCell   *lc;
 
+	if (find_staged(staged, key->fk_relid) != NULL)
+		relids = list_append_unique_oid(relids, find_staged(staged, key->fk_relid)->staging);
 	if (leaves == NIL)
 		relids = lappend_oid(relids, key->pk_relid);
 	foreach(lc, leaves)
@@ -497,13 +613,24 @@ append_violation(StringInfo detail, const Violation *violation)
 static List *
 add_outside(List *tables, HTAB *staged, Oid relid)
 {
-	if (is_staged(staged, relid) ||
+	if (find_staged(staged, relid) != NULL ||
 		get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE)
 		return tables;
 	return list_append_unique_oid(tables, relid);
 }
 
-/* The call that would work: the tables of this run and those it lacks. */
+static bool
+any_merges(const List *staged_list)
+{
+	ListCell   *lc;
+
+	foreach(lc, staged_list)
+		if (staged_merges((StagedTable *) lfirst(lc)))
+			return true;
+	return false;
+}
+
+/* What would work: the tables of this run together with those it lacks. */
 static char *
 suggest_call(HTAB *staged, const List *staged_list, const List *violations)
 {
@@ -523,6 +650,8 @@ suggest_call(HTAB *staged, const List *staged_list, const List *violations)
 	initStringInfo(&call);
 	foreach(lc, lacking)
 		appendStringInfo(&call, "%s%s", call.len ? "," : "", qualified_name(lfirst_oid(lc)));
+	if (any_merges(staged_list))
+		return psprintf("Pull the rows that belong to them in the same call, from: %s.", call.data);
 	foreach(lc, staged_list)
 		appendStringInfo(&call, ",%s", qualified_name(((StagedTable *) lfirst(lc))->target));
 	return psprintf("Pull these tables together: SELECT pgtunsync.pull(%s);",

@@ -9,24 +9,36 @@
 #define PGTUNSYNC_INTEGRITY_H
 
 #include "nodes/pg_list.h"
+#include "plan.h"
 
-/* A table whose rows are about to be replaced by those of a staging heap. */
+/* A table and the rows that are about to become its own, or to join its own. */
 typedef struct StagedTable
 {
 	Oid			target;
 	Oid			staging;
+	const TablePlan *plan;
 	int64		fingerprint;	/* staging_fingerprint() of what the loader made */
+
+	/* what merge_table() did */
+	TransactionId written;		/* xmin of the rows that it wrote */
+	int64		inserted;
+	int64		updated;
+	bool		failed;			/* it could not be merged, and is out of the run */
 } StagedTable;
 
+/* Does the table keep rows of its own? */
+#define staged_merges(table)	((table)->plan->mode != LAND_REPLACE)
+
 /*
- * The validated foreign keys that have an end among the staged tables
- * (a List of StagedTable *): constraint OIDs, first those with both ends
- * staged, then the others.
+ * The validated foreign keys that the staged tables (a List of StagedTable *) may break:
+ * constraint OIDs, first those that can be checked before any target is
+ * locked, because both ends are replaced, then the others.
  */
 extern void integrity_find(const List *staged, List **inside, List **across);
 
 /*
- * Checks these constraints as they will be after the swap.  Raises
+ * Checks these constraints as they will be after the swap; tables that keep
+ * their rows have been merged.  Raises
  * FOREIGN_KEY_VIOLATION naming the constraints, counts and sample keys, with
  * the call that would work as HINT.  Uses the active snapshot.
  */

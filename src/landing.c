@@ -7,6 +7,8 @@
  */
 #include "postgres.h"
 
+#include "utils/acl.h"
+
 #include "landing.h"
 
 static const char *const names[] = {
@@ -14,6 +16,18 @@ static const char *const names[] = {
 	[LAND_OVERWRITE] = "overwrite",
 	[LAND_PRESERVE] = "preserve",
 	[LAND_APPEND] = "append"
+};
+
+/* INSERT, and this one beside it. */
+static const struct
+{
+	AclMode		right;
+	const char *needed;
+}			rights[] = {
+	[LAND_REPLACE] = {ACL_TRUNCATE, "TRUNCATE and INSERT"},
+	[LAND_OVERWRITE] = {ACL_UPDATE, "INSERT and UPDATE"},
+	[LAND_PRESERVE] = {ACL_INSERT, "INSERT"},
+	[LAND_APPEND] = {ACL_INSERT, "INSERT"}
 };
 
 Landing
@@ -34,4 +48,13 @@ const char *
 landing_name(Landing landing)
 {
 	return landing == LAND_UNSAID ? NULL : names[landing];
+}
+
+const char *
+landing_lacks(Landing landing, Oid relid, Oid role)
+{
+	if (pg_class_aclcheck(relid, role, ACL_INSERT) == ACLCHECK_OK &&
+		pg_class_aclcheck(relid, role, rights[landing].right) == ACLCHECK_OK)
+		return NULL;
+	return rights[landing].needed;
 }

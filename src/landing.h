@@ -8,6 +8,8 @@
 #ifndef PGTUNSYNC_LANDING_H
 #define PGTUNSYNC_LANDING_H
 
+#include "nodes/parsenodes.h"
+
 typedef enum Landing
 {
 	LAND_UNSAID,				/* of a call: each table has its default */
@@ -24,5 +26,11 @@ extern Landing landing_parse(const char *name);
 
 /* Its name as in mode => '…'; NULL for LAND_UNSAID. */
 extern const char *landing_name(Landing landing);
+
+/*
+ * Does the role have what it takes to let rows land so in the table?  Returns NULL, or
+ * what is needed, as text ("TRUNCATE and INSERT").
+ */
+extern const char *landing_lacks(Landing landing, Oid relid, Oid role);
 
 #endif							/* PGTUNSYNC_LANDING_H */

@@ -624,6 +624,7 @@ submit_jobs(Run *run)
 		job.partition_check = table->partition_check;
 		job.rewrites = table->rewrites;
 		job.row_name = table->row_name;
+		job.key_only = table->mode != LAND_REPLACE;
 		job.hide_values = table->hide_values;
 		pool_submit(run->pool, &job, table->source_bytes);
 	}
@@ -768,21 +769,21 @@ run_close_source(Run *run)
 
 /* ---- DONE ---- */
 
-/* The sequences of the tables that were loaded. */
-static List *
-loaded_sequences(Run *run)
+/* A table whose rows do not go into what is there; the others may. */
+static void
+on_merge_failure(const StagedTable *table, const ErrorData *error, void *arg)
 {
-	List	   *sequences = NIL;
-	ListCell   *lc;
+	Run		   *run = arg;
+	MemoryContext oldcontext = MemoryContextSwitchTo(run->context);
+	bool		abort = run->request->on_error == ON_ERROR_ABORT;
 
-	foreach(lc, run->plan->tables)
-	{
-		TablePlan  *table = lfirst(lc);
-
-		if (outcome_staging(run->outcomes, table->index) != InvalidOid)
-			sequences = list_concat(sequences, table->sequences);
-	}
-	return sequences;
+	outcome_failed(run->outcomes, table->plan->index, error);
+	report_table_error(abort ? ERROR : WARNING, table->plan, error);
+	refuse_incomplete(run);
+	run_report_refused(run);
+	outcomes_fail_wholes(run->outcomes);
+	relay_flush();
+	MemoryContextSwitchTo(oldcontext);
 }
 
 /* The one commit. */
@@ -790,7 +791,6 @@ static void
 run_commit(Run *run)
 {
 	List	   *staged = outcomes_staged(run->outcomes);
-	List	   *sequences = loaded_sequences(run);
 	char	   *error = outcomes_error_text(run->outcomes);
 
 	if (staged == NIL && error != NULL)
@@ -804,7 +804,12 @@ run_commit(Run *run)
 	}
 	report_phase(run, "SYNCING, checking and swapping");
 	if (staged != NIL)
-		replace_tables(staged, sequences, run->request->lock_timeout, awaiting_caller(run));
+		replace_tables(staged, run->request->lock_timeout, awaiting_caller(run),
+					   on_merge_failure, run);
+	error = outcomes_error_text(run->outcomes);
+	if (error != NULL && outcomes_staged(run->outcomes) == NIL)
+		return;
+	outcomes_merged(run->outcomes, staged);
 	outcomes_write(run->outcomes, run->id, true);
 	audit_finish(run->id, error ? "partial" : "succeeded",
 				 outcomes_totals(run->outcomes), error, outcomes_sqlerrcode(run->outcomes));
@@ -824,10 +829,11 @@ tell_totals(Run *run)
 
 	INSTR_TIME_SET_CURRENT(end);
 	INSTR_TIME_SUBTRACT(end, run->start);
+	outcomes_tell_merged(run->outcomes);
 	ereport(NOTICE,
-			(errmsg("run " INT64_FORMAT ": %d %s replaced, " INT64_FORMAT " rows, %s in %.1f s",
+			(errmsg("run " INT64_FORMAT ": %d %s %s, " INT64_FORMAT " rows, %s in %.1f s",
 					run->id, totals->tables, totals->tables == 1 ? "table" : "tables",
-					totals->rows, outcome_size_text(totals->bytes), INSTR_TIME_GET_DOUBLE(end))));
+					outcomes_any_merged(run->outcomes) ? "pulled" : "replaced", totals->rows, outcome_size_text(totals->bytes), INSTR_TIME_GET_DOUBLE(end))));
 	relay_flush();
 }
 

@@ -32,7 +32,6 @@
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "parser/parse_node.h"
-#include "parser/parse_relation.h"
 #include "rewrite/rewriteHandler.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -43,6 +42,7 @@
 #include "load.h"
 #include "owner.h"
 #include "progress.h"
+#include "range_table.h"
 #include "rewrite.h"
 #include "staging.h"
 
@@ -116,24 +116,6 @@ read_copy_data(void *outbuf, int minread, int maxread)
 	return got;
 }
 
-/*
- * A range table with the target as its only entry, made by hand because the
- * parser's functions insist on a lock of our own (see loader.c).
- */
-static void
-init_range_table(EState *estate, ParseState *pstate, Relation target)
-{
-	RangeTblEntry *rte = makeNode(RangeTblEntry);
-
-	rte->rtekind = RTE_RELATION;
-	rte->relid = RelationGetRelid(target);
-	rte->relkind = target->rd_rel->relkind;
-	rte->rellockmode = AccessShareLock;
-	rte->eref = makeAlias(RelationGetRelationName(target), NIL);
-	rte->inFromCl = false;
-	compat_init_range_table(estate, pstate, rte);
-}
-
 /* Does the column take part in the COPY, or have a value of its own? */
 static bool
 has_value(const Load *load, const LoadJob *job, Form_pg_attribute attr)
@@ -202,7 +184,7 @@ prepare_executor(Load *load, const LoadJob *job)
 	ListCell   *lc;
 
 	load->estate = CreateExecutorState();
-	init_range_table(load->estate, pstate, load->target);
+	range_table_init(load->estate, pstate, load->target);
 	load->result_rel = makeNode(ResultRelInfo);
 	InitResultRelInfo(load->result_rel, load->target, 1, NULL, 0);
 

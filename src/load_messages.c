@@ -75,6 +75,7 @@ load_job_pack(StringInfo buf, const LoadJob *job)
 	pack_string(buf, job->partition_check);
 	pack_expressions(buf, job->rewrites);
 	pack_string(buf, job->row_name);
+	pack_int(buf, job->key_only);
 	pack_int(buf, job->hide_values);
 }
 
@@ -91,6 +92,7 @@ load_job_unpack(StringInfo buf)
 	job->partition_check = unpack_string(buf);
 	job->rewrites = unpack_expressions(buf);
 	job->row_name = unpack_string(buf);
+	job->key_only = unpack_int(buf);
 	job->hide_values = unpack_int(buf);
 	return job;
 }

@@ -56,6 +56,7 @@ typedef struct LoadJob
 	char	   *partition_check;	/* nodeToString(), or NULL */
 	List	   *rewrites;		/* of RowExpression * */
 	char	   *row_name;		/* by what name those call the row */
+	bool		key_only;		/* the staging heap needs no index but the primary key's */
 	bool		hide_values;	/* errors of the source may show what is masked */
 } LoadJob;
 

@@ -199,7 +199,8 @@ create_stagings(Loader *loader, int last)
 		if (OidIsValid(loader->stagings[i]))
 			continue;
 		target = open_target(loader->jobs[i]->relid);
-		loader->stagings[i] = staging_create(target, loader->shared->run_id);
+		loader->stagings[i] = staging_create(target, loader->shared->run_id,
+											 loader->jobs[i]->key_only);
 		RelationClose(target);
 	}
 	PopActiveSnapshot();
@@ -236,7 +237,7 @@ fill_staging(Loader *loader, const LoadJob *job, LoadResult *result)
 	progress_phase(job->index, PHASE_COPYING);
 	load_rows(target, job, loader->source, result);
 	progress_phase(job->index, PHASE_INDEXING);
-	staging_build_indexes(target, result->staging);
+	staging_build_indexes(target, result->staging, job->key_only);
 	RelationClose(target);
 	analyze_staging(result->staging);
 	result->fingerprint = staging_fingerprint(result->staging);

@@ -6,10 +6,11 @@
  * The targets pass through three locks:
  *
  *	ShareUpdateExclusive	while rows are loaded: no DDL, no other pull
- *	Exclusive				while foreign keys to tables outside the run are checked: no
+ *	Exclusive				while rows are merged into tables that keep their own, and
+ *							foreign keys to tables outside the run are checked: no
  *							writers, and no foreign key check of anybody else
  *							(those need RowShare), but readers go on
- *	AccessExclusive			for the swap: milliseconds
+ *	AccessExclusive			for the swap: milliseconds; not for a merge
  *
  * A request for AccessExclusiveLock that waits makes every later reader wait
  * behind it.  So it is never left waiting: an attempt gives up after some
@@ -268,20 +269,15 @@ lock_all(const List *relids, LOCKMODE mode, instr_time since, double budget_ms)
 	}
 }
 
-/* What an attempt works on. */
+/* What an attempt works on; the lists are sorted. */
 typedef struct Attempt
 {
-	const List *targets;
-	const List *sequences;
-	void		(*check) (void *arg);
-	void		(*swap) (void *arg);
-	void	   *arg;
+	LockedWork	work;
 	double		first_check_ms; /* spent on the first check, which is not waiting */
 } Attempt;
 
-/* Was somebody in the way who will be gone? */
-static bool
-is_passing(const ErrorData *edata)
+bool
+lock_is_passing(const ErrorData *edata)
 {
 	return edata->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ||
 		edata->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED ||
@@ -319,7 +315,7 @@ try_step(bool (*step) (Attempt *attempt), Attempt *attempt)
 
 		MemoryContextSwitchTo(step_context);
 		edata = CopyErrorData();
-		if (!is_passing(edata))
+		if (!lock_is_passing(edata))
 			PG_RE_THROW();
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
@@ -335,12 +331,12 @@ try_step(bool (*step) (Attempt *attempt), Attempt *attempt)
 static bool
 exclusive_step(Attempt *attempt)
 {
-	double		budget = ATTEMPT_BUDGET + 0.1 * list_length(attempt->targets);
+	double		budget = ATTEMPT_BUDGET + 0.1 * list_length(attempt->work.swapped);
 	instr_time	start;
 
 	INSTR_TIME_SET_CURRENT(start);
-	lock_all(attempt->sequences, ShareRowExclusiveLock, start, budget);
-	lock_all(attempt->targets, AccessExclusiveLock, start, budget);
+	lock_all(attempt->work.sequences, ShareRowExclusiveLock, start, budget);
+	lock_all(attempt->work.swapped, AccessExclusiveLock, start, budget);
 
 	/*
 	 * A catalog row may still be in the hands of another transaction, that of a
@@ -348,7 +344,7 @@ exclusive_step(Attempt *attempt)
 	 * locked.
 	 */
 	session_set_int("lock_timeout", ATTEMPT_BUDGET);
-	attempt->swap(attempt->arg);
+	attempt->work.swap(attempt->work.arg);
 	return true;
 }
 
@@ -364,47 +360,46 @@ pause_ms(long ms)
 
 /*
  * Writers out, check, and then some attempts at the last lock: the check may
- * have taken long, and is only good while the writers stay out.
+ * have taken long, and is only good while the writers stay out.  A check that
+ * merges rows leaves dead ones behind when it was in vain: it is given as much
+ * time as it has taken.
  */
 static bool
 writers_step(Attempt *attempt)
 {
-	double		budget = ATTEMPT_BUDGET + 0.1 * list_length(attempt->targets);
+	double		budget = ATTEMPT_BUDGET + 0.1 * list_length(attempt->work.targets);
+	bool		merges = list_length(attempt->work.swapped) < list_length(attempt->work.targets);
+	double		check_ms;
 	instr_time	start;
 
 	INSTR_TIME_SET_CURRENT(start);
-	lock_all(attempt->targets, ExclusiveLock, start, 10 * budget);
+	lock_all(attempt->work.targets, ExclusiveLock, start, 10 * budget);
 	INSTR_TIME_SET_CURRENT(start);
-	attempt->check(attempt->arg);
+	attempt->work.check(attempt->work.arg);
+	check_ms = elapsed_ms(start);
 	if (attempt->first_check_ms == 0)
-		attempt->first_check_ms = elapsed_ms(start);
-	for (int tries = 1; tries <= EXCLUSIVE_TRIES; tries++)
+		attempt->first_check_ms = check_ms;
+	for (int tries = 1; tries <= EXCLUSIVE_TRIES || (merges && elapsed_ms(start) < 2 * check_ms); tries++)
 	{
 		if (try_step(exclusive_step, attempt))
 			return true;
-		pause_ms(20L * tries);
+		pause_ms(Min(20L * tries, LONGEST_PAUSE));
 	}
 	return false;
 }
 
 void
-lock_and_swap(const List *targets, const List *sequences, int timeout_ms,
-			  const VirtualTransactionId *caller,
-			  void (*check) (void *arg), void (*swap) (void *arg), void *arg)
+lock_and_swap(const LockedWork *work, int timeout_ms, const VirtualTransactionId *caller)
 {
-	Attempt		attempt = {
-		.targets = sorted(targets),
-		.sequences = sequences,
-		.check = check,
-		.swap = swap,
-		.arg = arg
-	};
+	Attempt		attempt = {.work = *work};
 	instr_time	start;
 
+	attempt.work.targets = sorted(work->targets);
+	attempt.work.swapped = sorted(work->swapped);
 	INSTR_TIME_SET_CURRENT(start);
 	for (int tries = 1; !try_step(writers_step, &attempt); tries++)
 	{
-		lock_check_caller(targets, caller);
+		lock_check_caller(work->targets, caller);
 		if (elapsed_ms(start) - attempt.first_check_ms > timeout_ms)
 			ereport(ERROR,
 					(errcode(ERRCODE_LOCK_NOT_AVAILABLE),

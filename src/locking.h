@@ -35,16 +35,29 @@ extern void lock_check_capacity(const List *targets);
 /* Raises OBJECT_IN_USE if the caller's own transaction holds a lock on a target; caller may be NULL. */
 extern void lock_check_caller(const List *targets, const VirtualTransactionId *caller);
 
+/* Was somebody in the way who will be gone?  Then the attempt is worth another one. */
+extern bool lock_is_passing(const ErrorData *edata);
+
+/* What is to be done, and with which relations locked (Lists of Oid). */
+typedef struct LockedWork
+{
+	const List *targets;		/* all */
+	const List *swapped;		/* those of them that readers must be kept from */
+	const List *sequences;
+	void		(*check) (void *arg);
+	void		(*swap) (void *arg);
+	void	   *arg;
+} LockedWork;
+
 /*
  * Runs check(arg) while nobody can write to the targets, then gets
- * AccessExclusiveLock on targets and ShareRowExclusiveLock on sequences, and
- * runs swap(arg) with them: all in short attempts, so that readers never queue
- * for long.  An attempt that would have to wait is undone as a whole and made
- * again; check and swap must stand that.  LOCK_NOT_AVAILABLE
+ * AccessExclusiveLock on those that are swapped and ShareRowExclusiveLock on
+ * sequences, and runs swap(arg) with them: all in short attempts, so that
+ * readers never queue for long.  An attempt that would have to wait is undone as
+ * a whole and made again; check and swap must stand that.  LOCK_NOT_AVAILABLE
  * after timeout_ms.
  */
-extern void lock_and_swap(const List *targets, const List *sequences, int timeout_ms,
-						  const VirtualTransactionId *caller,
-						  void (*check) (void *arg), void (*swap) (void *arg), void *arg);
+extern void lock_and_swap(const LockedWork *work, int timeout_ms,
+						  const VirtualTransactionId *caller);
 
 #endif							/* PGTUNSYNC_LOCKING_H */

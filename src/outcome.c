@@ -28,6 +28,9 @@ typedef struct Outcome
 	const TablePlan *plan;
 	bool		loaded;
 	LoadResult	result;
+	bool		merged;			/* into the rows that were there */
+	int64		inserted;
+	int64		updated;
 	const char *error;			/* NULL unless it failed */
 	int			sqlerrcode;
 } Outcome;
@@ -112,6 +115,7 @@ message_with_place(const ErrorData *error)
 void
 outcome_failed(Outcomes *outcomes, int index, const ErrorData *error)
 {
+	outcomes->tables[index].loaded = false;
 	outcomes->tables[index].error = message_with_place(error);
 	outcomes->tables[index].sqlerrcode = error->sqlerrcode;
 }
@@ -188,13 +192,61 @@ outcomes_staged(const Outcomes *outcomes)
 
 		if (!outcomes->tables[i].loaded)
 			continue;
-		table = palloc(sizeof(StagedTable));
+		table = palloc0(sizeof(StagedTable));
+		table->plan = outcomes->tables[i].plan;
 		table->target = outcomes->tables[i].plan->relid;
 		table->staging = outcomes->tables[i].result.staging;
 		table->fingerprint = outcomes->tables[i].result.fingerprint;
 		staged = lappend(staged, table);
 	}
 	return staged;
+}
+
+void
+outcomes_merged(Outcomes *outcomes, const List *staged)
+{
+	ListCell   *lc;
+
+	foreach(lc, staged)
+	{
+		StagedTable *table = lfirst(lc);
+		Outcome    *outcome = &outcomes->tables[table->plan->index];
+
+		outcome->merged = staged_merges(table) && !table->failed;
+		outcome->inserted = table->inserted;
+		outcome->updated = table->updated;
+	}
+}
+
+bool
+outcomes_any_merged(const Outcomes *outcomes)
+{
+	for (int i = 0; i < outcomes->n; i++)
+		if (outcomes->tables[i].merged)
+			return true;
+	return false;
+}
+
+void
+outcomes_tell_merged(const Outcomes *outcomes)
+{
+	for (int i = 0; i < outcomes->n; i++)
+	{
+		const Outcome *outcome = &outcomes->tables[i];
+		int64		rest = outcome->result.rows - outcome->inserted - outcome->updated;
+		const char *display = outcome->plan->display;
+
+		if (!outcome->merged)
+			continue;
+		if (outcome->plan->mode == LAND_OVERWRITE)
+			ereport(NOTICE,
+					(errmsg("%s: " INT64_FORMAT " inserted, " INT64_FORMAT " updated, " INT64_FORMAT " unchanged",
+							display, outcome->inserted, outcome->updated, rest)));
+		else
+			ereport(NOTICE,
+					(errmsg("%s: " INT64_FORMAT " inserted, " INT64_FORMAT " there already",
+							display, outcome->inserted, rest)));
+	}
 }
 
 const AuditTotals *
@@ -261,7 +313,7 @@ outcomes_write(const Outcomes *outcomes, int64 run_id, bool swapped)
 	for (int i = 0; i < outcomes->n; i++)
 	{
 		const Outcome *outcome = &outcomes->tables[i];
-		AuditTable	row = {.plan = outcome->plan, .rows = -1};
+		AuditTable	row = {.plan = outcome->plan, .rows = -1, .inserted = -1, .updated = -1};
 
 		if (outcome->error != NULL)
 		{
@@ -276,6 +328,11 @@ outcomes_write(const Outcomes *outcomes, int64 run_id, bool swapped)
 			row.rows = outcome->result.rows;
 			row.bytes = outcome->result.bytes;
 			row.seconds = outcome->result.seconds;
+		}
+		if (swapped && outcome->merged)
+		{
+			row.inserted = outcome->inserted;
+			row.updated = outcome->updated;
 		}
 		audit_table(run_id, &row);
 	}

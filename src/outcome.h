@@ -43,6 +43,14 @@ extern Oid	outcome_staging(const Outcomes *outcomes, int index);
 /* All that were loaded: a List of StagedTable *. */
 extern List *outcomes_staged(const Outcomes *outcomes);
 
+/* What became of these (StagedTable *) in tables that keep their rows. */
+extern void outcomes_merged(Outcomes *outcomes, const List *staged);
+
+extern bool outcomes_any_merged(const Outcomes *outcomes);
+
+/* Tells the caller of each, once it is committed. */
+extern void outcomes_tell_merged(const Outcomes *outcomes);
+
 /* Sums over the tables that were loaded. */
 extern const AuditTotals *outcomes_totals(Outcomes *outcomes);
 

@@ -260,7 +260,7 @@ parse_mode(FunctionCallInfo fcinfo, int arg)
 {
 	Landing		mode = landing_parse(text_argument(fcinfo, arg));
 
-	if (mode > LAND_REPLACE)
+	if (mode == LAND_APPEND)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("mode \"%s\" is not supported yet", landing_name(mode))));

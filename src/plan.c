@@ -42,6 +42,7 @@
 #include "local_catalog.h"
 #include "mask.h"
 #include "plan.h"
+#include "primary_key.h"
 #include "rewrite.h"
 #include "selection.h"
 #include "source_catalog.h"
@@ -126,41 +127,32 @@ refuse_itself(const SourceFacts *facts)
 
 /* ---- rights ---- */
 
-/* The rights that the caller lacks on a local table, NULL: none. */
-static char *
-lacking_rights(Oid relid, Oid role)
-{
-	bool		truncate = pg_class_aclcheck(relid, role, ACL_TRUNCATE) == ACLCHECK_OK;
-	bool		insert = pg_class_aclcheck(relid, role, ACL_INSERT) == ACLCHECK_OK;
-
-	if (truncate && insert)
-		return NULL;
-	return psprintf("Role %s needs TRUNCATE and INSERT on it, and lacks %s.",
-					quote_identifier(GetUserNameFromId(role, false)),
-					truncate ? "INSERT" : insert ? "TRUNCATE" : "both");
-}
-
-/* May the caller replace the rows?  A partitioned table's grants hold for its leaves. */
+/* May the caller let rows land there?  A partitioned table's grants hold for its leaves. */
 static void
 check_local_rights(TablePlan *table, const Choice *choice, Oid role)
 {
-	char	   *lacking = lacking_rights(table->relid, role);
+	const char *lacking = landing_lacks(table->mode, table->relid, role);
 
 	table->grants = table->relid;
-	if (lacking != NULL && choice->root != NULL && lacking_rights(choice->root->oid, role) == NULL)
+	if (lacking != NULL && choice->root != NULL &&
+		landing_lacks(table->mode, choice->root->oid, role) == NULL)
 	{
 		table->grants = choice->root->oid;
 		lacking = NULL;
 	}
 	if (lacking != NULL)
 		fail(table, ERRCODE_INSUFFICIENT_PRIVILEGE,
-			 psprintf("permission denied for table %s", table->display), lacking, NULL);
+			 psprintf("permission denied for table %s", table->display),
+			 psprintf("Role %s needs %s on it for mode \"%s\".",
+					  quote_identifier(GetUserNameFromId(role, false)), lacking,
+					  landing_name(table->mode)), NULL);
 	else if (check_enable_rls(table->relid, role, true) == RLS_ENABLED ||
 			 (choice->root && check_enable_rls(choice->root->oid, role, true) == RLS_ENABLED))
 		fail(table, ERRCODE_INSUFFICIENT_PRIVILEGE,
 			 psprintf("row security of table %s applies to role %s", table->display,
 					  quote_identifier(GetUserNameFromId(role, false))),
-			 "A pull replaces all rows, also those that the policies hide.",
+			 table->mode == LAND_REPLACE ? "A pull replaces all rows, also those that the policies hide." :
+			 "A pull writes rows without asking the policies.",
 			 "Call as the table's owner or as a role with BYPASSRLS.");
 }
 
@@ -324,6 +316,51 @@ match_columns(TablePlan *table, const Choice *choice, int source_version)
 	return travel;
 }
 
+/* ---- keys ---- */
+
+/* The columns of the primary key that the source does not send. */
+static List *
+unsent_key_columns(const TablePlan *table, const CatalogRelation *local)
+{
+	List	   *unsent = NIL;
+	ListCell   *lc_key;
+	ListCell   *lc;
+
+	foreach(lc_key, local->primary_key)
+	{
+		foreach(lc, table->extra_columns)
+			if (strcmp(lfirst(lc), lfirst(lc_key)) == 0)
+				unsent = lappend(unsent, lfirst(lc_key));
+	}
+	return unsent;
+}
+
+/*
+ * Modes that look rows up need a primary key whose values come from the source.
+ * That of a partition is no key of the whole table by itself.
+ */
+static void
+check_key(TablePlan *table, const Choice *choice)
+{
+	List	   *unsent = unsent_key_columns(table, choice->local);
+
+	if (table->message != NULL || (table->mode != LAND_OVERWRITE && table->mode != LAND_PRESERVE))
+		return;
+	if (!primary_key_exists(choice->local->oid) ||
+		(choice->root != NULL && !primary_key_exists(choice->root->oid)))
+		fail(table, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+			 psprintf("cannot pull %s in mode \"%s\": it has no primary key",
+					  table->display, landing_name(table->mode)),
+			 "Rows that are there already are found by their primary key, and one WITHOUT OVERLAPS finds none.",
+			 "Add a primary key, or use mode => 'replace'.");
+	else if (unsent != NIL)
+		fail(table, ERRCODE_UNDEFINED_COLUMN,
+			 psprintf("cannot pull %s in mode \"%s\": the source lacks columns of its primary key",
+					  table->display, landing_name(table->mode)),
+			 psprintf("Columns: %s.", join_names(unsent, true)),
+			 "Use mode => 'replace'.");
+}
+
 /* ---- sequences ---- */
 
 /* The source's sequence that belongs to a column's; names decide if it has several. */
@@ -435,6 +472,17 @@ masked_column(const CatalogColumn *source, const CatalogColumn *local, const Mas
 	return column;
 }
 
+static bool
+is_key_column(const CatalogRelation *local, const CatalogColumn *column)
+{
+	ListCell   *lc;
+
+	foreach(lc, local->primary_key)
+		if (strcmp(lfirst(lc), column->name) == 0)
+			return true;
+	return false;
+}
+
 /* Carries out the rule for one column; returns what is to travel. */
 static CatalogColumn *
 apply_rule(Planner *planner, TablePlan *table, const Choice *choice, const char *relation,
@@ -455,6 +503,14 @@ apply_rule(Planner *planner, TablePlan *table, const Choice *choice, const char 
 			 psprintf("The column has type %s, and of rule \"%s\" (line %d of file \"%s\"): %s.",
 					  local->type, mask->rule->pattern, mask->rule->line,
 					  planner->config->path, mask->problem), NULL);
+	if (mask != NULL && mask->by_chance && table->message == NULL &&
+		(table->mode == LAND_OVERWRITE || table->mode == LAND_PRESERVE) &&
+		is_key_column(choice->local, local))
+		fail(table, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+			 psprintf("cannot pull %s in mode \"%s\": data rule \"%s\" gives its primary key another value in each run",
+					  table->display, landing_name(table->mode), mask->rule->kind),
+			 psprintf("The column is %s.", quote_identifier(local->name)),
+			 "Use a pseudonym, which is always the same, or mode => 'replace'.");
 	if (mask == NULL || mask->sql == NULL)
 		return source;
 	table->user_sql |= mask->user_sql;
@@ -914,6 +970,7 @@ finish_table(Planner *planner, TablePlan *table, const Choice *choice)
 	if (table->message != NULL)
 		return;
 	travel = match_columns(table, choice, source_version(planner->control));
+	check_key(table, choice);
 	set_rows(table, choice, &query);
 	query.columns = travel;
 	query.columns = apply_rules(planner, table, choice, travel, &query);

@@ -47,12 +47,12 @@ published_table(Relation rel)
 }
 
 bool
-published_lacks_identity(Relation rel)
+published_lacks_identity(Relation rel, bool updates)
 {
 	PublicationActions actions;
 
 	compat_publication_actions(rel, &actions);
-	return actions.pubdelete &&
+	return (updates ? actions.pubupdate : actions.pubdelete) &&
 		rel->rd_rel->relreplident != REPLICA_IDENTITY_FULL &&
 		!OidIsValid(RelationGetReplicaIndex(rel));
 }

@@ -16,7 +16,7 @@ extern bool published_has_slots(void);
 /* Does a publication send any change of the table? */
 extern bool published_table(Relation rel);
 
-/* Does one send deletes that a subscriber could not match to rows? */
-extern bool published_lacks_identity(Relation rel);
+/* Does one send deletes, or updates, that a subscriber could not match to rows? */
+extern bool published_lacks_identity(Relation rel, bool updates);
 
 #endif							/* PGTUNSYNC_PUBLISHED_H */

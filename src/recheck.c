@@ -38,19 +38,36 @@
 #include "compat.h"
 #include "local_catalog.h"
 #include "owner.h"
+#include "primary_key.h"
 #include "published.h"
 #include "recheck.h"
 #include "row_query.h"
 
-/* Does the caller have what replacing the table takes? */
-static bool
-has_rights(const TablePlan *table, Oid role)
+/* The rights that the caller needs and does not have, or NULL. */
+static const char *
+lacking_rights(const TablePlan *table, Oid role)
 {
 	if (table->grants != table->relid &&
 		!list_member_oid(get_partition_ancestors(table->relid), table->grants))
-		return false;
-	return pg_class_aclcheck(table->grants, role, ACL_TRUNCATE) == ACLCHECK_OK &&
-		pg_class_aclcheck(table->grants, role, ACL_INSERT) == ACLCHECK_OK;
+		return "the grants of its partitioned table";
+	return landing_lacks(table->mode, table->grants, role);
+}
+
+/* What the table's mode relies on beside its columns; NULL if all is there. */
+static const char *
+mode_problem(Relation rel, const TablePlan *table)
+{
+	bool		looks_up = table->mode == LAND_OVERWRITE || table->mode == LAND_PRESERVE;
+
+	if (looks_up && !OidIsValid(primary_key_index(rel)))
+		return "it has no primary key";
+	if (!published_has_slots())
+		return NULL;
+	if (table->mode == LAND_REPLACE && published_lacks_identity(rel, false))
+		return "it is published with its deletes but has no replica identity";
+	if (table->mode == LAND_OVERWRITE && published_lacks_identity(rel, true))
+		return "it is published with its updates but has no replica identity";
+	return NULL;
 }
 
 static bool
@@ -187,22 +204,25 @@ try_step(void (*step) (Relation rel, TablePlan *table), bool trial,
 static const char *
 find_problem(Relation rel, TablePlan *table, Oid role, int *sqlerrcode)
 {
+	const char *lacking;
 	const char *problem = NULL;
 
 	*sqlerrcode = ERRCODE_OBJECT_IN_USE;
 	if (rel->rd_rel->relkind != RELKIND_RELATION || !columns_unchanged(rel, table))
 		return "it was altered meanwhile";
 	*sqlerrcode = ERRCODE_INSUFFICIENT_PRIVILEGE;
-	if (!has_rights(table, role))
-		return "TRUNCATE and INSERT on it are needed";
+	lacking = lacking_rights(table, role);
+	if (lacking != NULL)
+		return psprintf("%s on it is needed", lacking);
 	if (check_enable_rls(table->relid, role, true) == RLS_ENABLED)
 		return "row security applies to the caller";
 	*sqlerrcode = ERRCODE_FEATURE_NOT_SUPPORTED;
 	if (rel->rd_rel->relam != HEAP_TABLE_AM_OID)
 		return "its table access method is not \"heap\"";
 	*sqlerrcode = ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE;
-	if (published_has_slots() && published_lacks_identity(rel))
-		return "it is published with its deletes but has no replica identity";
+	problem = mode_problem(rel, table);
+	if (problem != NULL)
+		return problem;
 	if (rel->rd_rel->relispartition)
 		problem = try_step(set_partition_bounds, false, rel, table, sqlerrcode);
 	if (problem == NULL && table->rewrites != NIL)

@@ -1,11 +1,15 @@
 /*-------------------------------------------------------------------------
  *
  * replace.c
- *	  The moment that changes anything: checks, locks, swap.
+ *	  The moment that changes anything: checks, locks, merge, swap.
  *
- *	  1. foreign keys with both ends staged: no target is locked yet
- *	  2. foreign keys that lead out of the run: writers wait, readers do not
- *	  3. AccessExclusiveLock, swap, sequences: milliseconds
+ *	  1. foreign keys with both ends replaced: no target is locked yet
+ *	  2. rows into tables that keep their own, then the foreign keys that lead
+ *		 out of the run or to such a table: writers wait, readers do not
+ *	  3. AccessExclusiveLock on the others, swap, sequences: milliseconds
+ *
+ * A table that cannot be merged is left out, with all parts of the same
+ * partitioned table, and stays so if the attempt has to be made again.
  *
  * The commit is the leader's and follows at once.
  *
@@ -14,15 +18,19 @@
 #include "postgres.h"
 
 #include "access/table.h"
+#include "access/xact.h"
 #include "plan.h"
 #include "storage/lmgr.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
 #include "compat.h"
 #include "integrity.h"
 #include "locking.h"
+#include "merge.h"
 #include "plain.h"
 #include "published.h"
 #include "replace.h"
@@ -35,25 +43,129 @@
 typedef struct Replacement
 {
 	List	   *staged;			/* of StagedTable * */
-	List	   *sequences;		/* of SequencePlan * */
+	MergeFailed on_failure;
+	void	   *on_failure_arg;
 	List	   *by_row;			/* targets replaced row by row */
 	MemoryContext context;		/* where that list lives */
 } Replacement;
 
-/* Keys that lead out of the run, while nobody writes: see locking.c. */
+/* Those that have not failed. */
+static List *
+remaining(const List *staged)
+{
+	List	   *tables = NIL;
+	ListCell   *lc;
+
+	foreach(lc, staged)
+		if (!((StagedTable *) lfirst(lc))->failed)
+			tables = lappend(tables, lfirst(lc));
+	return tables;
+}
+
+/* ---- tables that keep their rows ---- */
+
+/* This table and those after it that are parts of the same partitioned one. */
+static List *
+next_group(const List *staged, int first)
+{
+	StagedTable *table = list_nth(staged, first);
+	List	   *group = list_make1(table);
+
+	for (int i = first + 1; i < list_length(staged) && OidIsValid(table->plan->whole); i++)
+	{
+		StagedTable *other = list_nth(staged, i);
+
+		if (other->plan->whole != table->plan->whole)
+			break;
+		group = lappend(group, other);
+	}
+	return group;
+}
+
+/*
+ * Merges tables that stand or fall together, in a subtransaction.  Returns the
+ * error, with the table that it is about, or NULL.
+ */
+static ErrorData *
+merge_group(const List *group, StagedTable **culprit)
+{
+	MemoryContext oldcontext = CurrentMemoryContext;
+	ResourceOwner oldowner = CurrentResourceOwner;
+	StagedTable *volatile table = NULL;
+	ErrorData  *volatile error = NULL;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(oldcontext);
+	PG_TRY();
+	{
+		ListCell   *lc;
+
+		foreach(lc, group)
+		{
+			table = lfirst(lc);
+			merge_table(table);
+		}
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(oldcontext);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(oldcontext);
+	CurrentResourceOwner = oldowner;
+	if (error != NULL &&
+		(error->sqlerrcode == ERRCODE_QUERY_CANCELED || lock_is_passing(error)))
+		ReThrowError(error);
+	*culprit = table;
+	return error;
+}
+
 static void
-check_across(void *arg)
+merge_all(Replacement *all)
+{
+	List	   *staged = remaining(all->staged);
+
+	for (int i = 0; i < list_length(staged);)
+	{
+		List	   *group = next_group(staged, i);
+		StagedTable *culprit = linitial(group);
+		ErrorData  *error = NULL;
+		ListCell   *lc;
+
+		i += list_length(group);
+		if (staged_merges(culprit))
+			error = merge_group(group, &culprit);
+		if (error == NULL)
+			continue;
+		foreach(lc, group)
+			((StagedTable *) lfirst(lc))->failed = true;
+		all->on_failure(culprit, error, all->on_failure_arg);
+	}
+}
+
+/* While nobody writes: merges, and keys that lead out of the run; see locking.c. */
+static void
+merge_and_check(void *arg)
 {
 	Replacement *all = arg;
 	List	   *inside;
 	List	   *across;
+	List	   *staged;
 
+	merge_all(all);
+	staged = remaining(all->staged);
 	PushActiveSnapshot(GetTransactionSnapshot());
 	/* found only now: a VALIDATE CONSTRAINT may have added one until we had the locks */
-	integrity_find(all->staged, &inside, &across);
-	integrity_check(all->staged, across);
+	integrity_find(staged, &inside, &across);
+	integrity_check(staged, across);
 	PopActiveSnapshot();
 }
+
+/* ---- the others ---- */
 
 /*
  * Our loaders are gone; only somebody who looks into a staging heap could be in
@@ -104,14 +216,33 @@ staged_heaps(const List *staged)
 	return oids;
 }
 
+/* The targets that readers have to be kept from. */
 static List *
-sequence_oids(const List *sequences)
+swapped_targets(const List *staged)
 {
 	List	   *oids = NIL;
 	ListCell   *lc;
 
-	foreach(lc, sequences)
-		oids = list_append_unique_oid(oids, ((SequencePlan *) lfirst(lc))->relid);
+	foreach(lc, staged)
+	{
+		StagedTable *table = lfirst(lc);
+
+		if (!staged_merges(table))
+			oids = lappend_oid(oids, table->target);
+	}
+	return oids;
+}
+
+static List *
+sequence_oids(const List *staged)
+{
+	List	   *oids = NIL;
+	ListCell   *lc_table;
+	ListCell   *lc;
+
+	foreach(lc_table, staged)
+		foreach(lc, ((StagedTable *) lfirst(lc_table))->plan->sequences)
+			oids = list_append_unique_oid(oids, ((SequencePlan *) lfirst(lc))->relid);
 	return oids;
 }
 
@@ -143,6 +274,21 @@ remember_by_row(Replacement *all, Oid target)
 	MemoryContextSwitchTo(oldcontext);
 }
 
+/* A sequence of a table that keeps its rows must not come back to numbers that these have. */
+static void
+restore_sequences(const StagedTable *table)
+{
+	ListCell   *lc;
+
+	foreach(lc, table->plan->sequences)
+	{
+		if (staged_merges(table))
+			sequence_advance(lfirst(lc));
+		else
+			sequence_restore(lfirst(lc));
+	}
+}
+
 /* Everything is locked. */
 static void
 swap_all(void *arg)
@@ -156,16 +302,18 @@ swap_all(void *arg)
 	{
 		StagedTable *table = lfirst(lc);
 
-		if (has_subscriber(table->target))
+		if (table->failed || staged_merges(table))
+			staging_drop(table->staging);
+		else if (has_subscriber(table->target))
 		{
 			plain_replace(table->target, table->staging);
 			remember_by_row(all, table->target);
 		}
 		else
 			swap_table(table->target, table->staging);
+		if (!table->failed)
+			restore_sequences(table);
 	}
-	foreach(lc, all->sequences)
-		sequence_restore(lfirst(lc));
 	PopActiveSnapshot();
 }
 
@@ -181,13 +329,22 @@ tell_by_row(const List *targets)
 }
 
 void
-replace_tables(List *staged, List *sequences, int lock_timeout,
-			   const VirtualTransactionId *caller)
+replace_tables(List *staged, int lock_timeout, const VirtualTransactionId *caller,
+			   MergeFailed on_failure, void *on_failure_arg)
 {
 	Replacement all = {
 		.staged = staged,
-		.sequences = sequences,
+		.on_failure = on_failure,
+		.on_failure_arg = on_failure_arg,
 		.context = CurrentMemoryContext
+	};
+	LockedWork	work = {
+		.targets = staged_targets(staged),
+		.swapped = swapped_targets(staged),
+		.sequences = sequence_oids(staged),
+		.check = merge_and_check,
+		.swap = swap_all,
+		.arg = &all
 	};
 	List	   *inside;
 	List	   *across;
@@ -199,7 +356,6 @@ replace_tables(List *staged, List *sequences, int lock_timeout,
 	integrity_check(staged, inside);
 	PopActiveSnapshot();
 
-	lock_and_swap(staged_targets(staged), sequence_oids(sequences), lock_timeout, caller,
-				  check_across, swap_all, &all);
+	lock_and_swap(&work, lock_timeout, caller);
 	tell_by_row(all.by_row);
 }

@@ -266,8 +266,6 @@ plan_split_spec(const char *spec)
 	return lappend(items, finish_spec_item(&buf));
 }
 
-static void check_mode(const PlanRequest *request, const char *what);
-
 void
 plan_check_request(const PlanRequest *request)
 {
@@ -286,14 +284,11 @@ plan_check_request(const PlanRequest *request)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("the group's name is empty")));
-	if (request->filter == NULL)
-		return;
-	if (request->everything)
+	if (request->filter != NULL && request->everything)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("a filter needs tables that it is for"),
 				 errhint("Name the tables or a group.")));
-	check_mode(request, "a filter");
 }
 
 /* ---- groups ---- */
@@ -380,20 +375,9 @@ find_group(const SyncConfig *config, const char *text, List **values)
 	return group;
 }
 
-/* Until there are other modes: a part of the rows replaces all of them, if told so. */
-static void
-check_mode(const PlanRequest *request, const char *what)
-{
-	if (request->mode == LAND_UNSAID)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("%s needs mode => 'replace'", what),
-				 errdetail("The tables' rows become those that the clause chooses. To keep others, as pgsync does, is not supported yet.")));
-}
-
 /* The tables of a group. */
 static List *
-group_items(const PlanRequest *request, const SyncConfig *config, const char *text)
+group_items(const SyncConfig *config, const char *text)
 {
 	List	   *values;
 	SyncGroup  *group = find_group(config, text, &values);
@@ -405,8 +389,6 @@ group_items(const PlanRequest *request, const SyncConfig *config, const char *te
 		SyncGroupEntry *entry = lfirst(lc);
 		Item	   *item = parse_item(entry->table);
 
-		if (entry->clause != NULL)
-			check_mode(request, psprintf("the clause for \"%s\" in group \"%s\"", entry->table, group->name));
 		item->group = group;
 		item->line = entry->line;
 		item->clause = entry->clause;
@@ -428,13 +410,13 @@ request_items(const PlanRequest *request, const SyncConfig *config)
 		const char *text = trim(lfirst(lc), strlen(lfirst(lc)));
 
 		if (is_group(text))
-			items = list_concat(items, group_items(request, config, text + strlen(GROUP_PREFIX)));
+			items = list_concat(items, group_items(config, text + strlen(GROUP_PREFIX)));
 		else
 			items = lappend(items, parse_item(text));
 	}
 	if (request->group != NULL)
 		items = list_concat(items,
-							group_items(request, config, is_group(request->group) ?
+							group_items(config, is_group(request->group) ?
 										request->group + strlen(GROUP_PREFIX) : request->group));
 	return items;
 }

@@ -8,40 +8,75 @@
  * restarted first, and setval() then writes the exact state into storage that
  * nobody else can see before the commit.
  *
+ * Where a table keeps rows of its own, their numbers have been given out
+ * already: there the sequence only goes forward.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/relation.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_sequence.h"
 #include "commands/defrem.h"
 #include "commands/sequence.h"
 #include "fmgr.h"
 #include "nodes/makefuncs.h"
 #include "parser/parse_node.h"
+#include "storage/bufmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
 #include "utils/syscache.h"
 
 #include "compat.h"
 #include "sequence_state.h"
 
-static bool
-in_range(Oid relid, int64 value)
+static FormData_pg_sequence
+definition(Oid relid)
 {
 	HeapTuple	tuple = SearchSysCache1(SEQRELID, ObjectIdGetDatum(relid));
-	Form_pg_sequence form;
-	bool		result;
+	FormData_pg_sequence form;
 
 	if (!HeapTupleIsValid(tuple))
 		elog(ERROR, "cache lookup failed for sequence %u", relid);
-	form = (Form_pg_sequence) GETSTRUCT(tuple);
-	result = value >= form->seqmin && value <= form->seqmax;
+	form = *(Form_pg_sequence) GETSTRUCT(tuple);
 	ReleaseSysCache(tuple);
-	return result;
+	return form;
+}
+
+static bool
+in_range(Oid relid, int64 value)
+{
+	FormData_pg_sequence form = definition(relid);
+
+	return value >= form.seqmin && value <= form.seqmax;
+}
+
+/* The state that the sequence has now: its one row, as read_seq_tuple() finds it. */
+static FormData_pg_sequence_data
+current_state(Oid relid)
+{
+	Relation	rel = relation_open(relid, NoLock);
+	FormData_pg_sequence_data state;
+	HeapTupleHeader row;
+	Buffer		buffer;
+	Page		page;
+
+	if (rel->rd_rel->relkind != RELKIND_SEQUENCE)
+		elog(ERROR, "relation %u is not a sequence", relid);
+	buffer = ReadBuffer(rel, 0);
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	page = BufferGetPage(buffer);
+	row = (HeapTupleHeader) PageGetItem(page, PageGetItemId(page, FirstOffsetNumber));
+	state = *(Form_pg_sequence_data) ((char *) row + row->t_hoff);
+	UnlockReleaseBuffer(buffer);
+	relation_close(rel, NoLock);
+	return state;
 }
 
 /* ALTER SEQUENCE … RESTART WITH value, as an internal call. */
@@ -80,4 +115,16 @@ sequence_restore(const SequencePlan *sequence)
 	DirectFunctionCall3(setval3_oid, ObjectIdGetDatum(sequence->relid),
 						Int64GetDatum(sequence->last_value),
 						BoolGetDatum(sequence->is_called));
+}
+
+void
+sequence_advance(const SequencePlan *sequence)
+{
+	FormData_pg_sequence_data local = current_state(sequence->relid);
+	bool		descends = definition(sequence->relid).seqincrement < 0;
+
+	if (sequence->last_value == local.last_value ? local.is_called || !sequence->is_called :
+		(sequence->last_value < local.last_value) != descends)
+		return;
+	sequence_restore(sequence);
 }

@@ -17,4 +17,7 @@
  */
 extern void sequence_restore(const SequencePlan *sequence);
 
+/* The same, unless the local sequence is as far already, in its own direction. */
+extern void sequence_advance(const SequencePlan *sequence);
+
 #endif							/* PGTUNSYNC_SEQUENCE_STATE_H */

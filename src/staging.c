@@ -60,6 +60,7 @@
 #include "compat.h"
 #include "owner.h"
 #include "pgtunsync.h"
+#include "primary_key.h"
 #include "staging.h"
 
 /* the run's number, then the target's OID */
@@ -274,15 +275,27 @@ open_target_index(Oid indexoid)
 	return index;
 }
 
+/* The indexes of the target that its staging heap has, too. */
+static List *
+staged_indexes(Relation target, bool key_only)
+{
+	Oid			key;
+
+	if (!key_only)
+		return RelationGetIndexList(target);
+	key = primary_key_index(target);
+	return OidIsValid(key) ? list_make1_oid(key) : NIL;
+}
+
 static void
-create_indexes(Relation target, Oid staging_oid)
+create_indexes(Relation target, Oid staging_oid, bool key_only)
 {
 	Relation	staging = table_open(staging_oid, AccessExclusiveLock);
 	OwnerContext owner;
 	ListCell   *lc;
 
 	owner_enter(&owner, target->rd_rel->relowner);
-	foreach(lc, RelationGetIndexList(target))
+	foreach(lc, staged_indexes(target, key_only))
 	{
 		Relation	index = open_target_index(lfirst_oid(lc));
 
@@ -295,12 +308,12 @@ create_indexes(Relation target, Oid staging_oid)
 }
 
 Oid
-staging_create(Relation target, int64 run_id)
+staging_create(Relation target, int64 run_id, bool key_only)
 {
 	Oid			staging = create_heap(target, run_id);
 
 	create_toast(target, staging);
-	create_indexes(target, staging);
+	create_indexes(target, staging, key_only);
 	return staging;
 }
 
@@ -439,14 +452,14 @@ build_index(Relation staging, Relation index, Relation target, Relation target_i
 }
 
 void
-staging_build_indexes(Relation target, Oid staging_oid)
+staging_build_indexes(Relation target, Oid staging_oid, bool key_only)
 {
 	Relation	staging = table_open(staging_oid, ShareLock);
 	OwnerContext owner;
 	ListCell   *lc;
 
 	owner_enter(&owner, target->rd_rel->relowner);
-	foreach(lc, RelationGetIndexList(target))
+	foreach(lc, staged_indexes(target, key_only))
 	{
 		Relation	target_index = open_target_index(lfirst_oid(lc));
 		Relation	index = index_open(staging_index(staging_oid, lfirst_oid(lc)),

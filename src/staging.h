@@ -13,14 +13,15 @@
 
 /*
  * Creates an empty copy of the target's storage in the extension's schema:
- * heap, toast table, and all its indexes, empty and unbuilt.  Commit before
+ * heap, toast table, and all its indexes (key_only: that of the primary key, if there
+ * is one), empty and unbuilt.  Commit before
  * loading, so that a crash leaves something that can be found and dropped.
  * The target need not be locked by this process, but by the leader.
  */
-extern Oid	staging_create(Relation target, int64 run_id);
+extern Oid	staging_create(Relation target, int64 run_id, bool key_only);
 
 /* Builds the indexes over what the staging heap holds now. */
-extern void staging_build_indexes(Relation target, Oid staging);
+extern void staging_build_indexes(Relation target, Oid staging, bool key_only);
 
 /* The index of the staging heap that stands for the target's; InvalidOid if none. */
 extern Oid	staging_index(Oid staging, Oid target_index);

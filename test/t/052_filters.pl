@@ -72,11 +72,12 @@ gets(q{'"Odd Ones"', filter => '"Store Id" = 2', mode => 'replace'}, '"Odd Ones"
 gets(q{'products', filter => 'store_id = {store} and v <> ''{x}''', mode => 'replace', variables => '{"store": 1}'}, 'products', 'SELECT * FROM products WHERE store_id = 1', 'a variable');
 gets(q{'stores,products,reviews', filter => 'id < 4', mode => 'replace'}, $_, "SELECT * FROM $_ WHERE id < 4", "for every table: $_") foreach qw(stores products reviews);
 
-# ---- modes that are not there yet, and what they would be for ----
+# ---- without a mode, and what is refused ----
 
-$w->refused("'products', filter => 'id = 1'", 'a filter without a mode', sqlstate => '0A000', message => [qr/mode => 'replace'/], audit => 'none');
-$w->refused("'products', mode => 'overwrite'", 'another mode', sqlstate => '0A000', message => [qr/overwrite/], audit => 'none');
-$w->refused("'products', mode => 'x'", 'an unknown mode', sqlstate => '22023', audit => 'none');
+gets("'products', filter => 'id = 1', mode => 'replace'", 'products', 'SELECT * FROM products WHERE id = 1');
+gets("'products', filter => 'id = 2'", 'products', 'SELECT * FROM products WHERE id < 3', 'without a mode, the other rows stay');
+is($w->local_sql("SELECT mode FROM pgtunsync.run_tables WHERE run_id = (SELECT max(id) FROM pgtunsync.runs)"), 'overwrite', 'the audit tells the mode');
+$w->refused("'products', mode => 'x'", 'an unknown mode', sqlstate => '22023', message => [ qr/"x"/, qr/overwrite.*preserve.*append/ ], audit => 'none');
 $w->refused("filter => 'id = 1', mode => 'replace'", 'a filter for nothing in particular', sqlstate => '22023', message => [qr/needs tables/], audit => 'none');
 $w->refused("'products', variables => '[1]'", 'variables that are no object', sqlstate => '22023', audit => 'none');
 $w->refused(qq{'products', variables => '{"a": $_}'}, "a variable that is $_", sqlstate => '22023', message => [qr/"a"/], audit => 'none') foreach 'null', '[1]', '{"b": 1}';
@@ -112,9 +113,12 @@ gets(q{grp => 'two:2:"a:b"', mode => 'replace'}, 'posts', 'SELECT * FROM posts W
 is($w->local_sql('SELECT count(*) FROM stores'), 5, 'a table of the group without a clause comes whole');
 gets(q{grp => 'region:3', mode => 'replace', variables => '{"what": 3, "more": "x"}'}, 'posts', 'SELECT * FROM posts WHERE id = 3', 'a variable by name');
 gets(q{grp => 'list:{1,3}', mode => 'replace'}, 'posts', 'SELECT * FROM posts WHERE id <> 2', 'a list as a value');
-gets("grp => 'plain'", 'posts', 'SELECT * FROM posts', 'a group without clauses needs no mode');
+gets("grp => 'plain'", 'posts', 'SELECT * FROM posts', 'a group without clauses replaces');
 gets(q{grp => 'variable_id:2', filter => 'id < 3', mode => 'replace'}, 'posts', 'SELECT * FROM posts WHERE id < 3', "the call's filter comes before the group's");
-$w->refused("grp => 'product:12'", 'without a mode', sqlstate => '0A000', message => [ qr/mode => 'replace'/, qr/product/ ]);
+$w->local_sql("DELETE FROM products; INSERT INTO products VALUES (12, 1, 'old'), (777, 7, 'local')");
+gets("grp => 'product:12'", 'products', "SELECT * FROM products WHERE id = 12 UNION ALL SELECT 777, 7, 'local'", 'without a mode, a clause leaves the other rows');
+gets("grp => 'two:2:Post 2'", 'stores', 'SELECT * FROM stores', 'a table of the group without a clause is replaced all the same');
+is($w->local_sql("SELECT string_agg(table_name || ' ' || mode, ', ' ORDER BY table_name) FROM pgtunsync.run_tables WHERE run_id = (SELECT max(id) FROM pgtunsync.runs)"), 'posts overwrite, stores replace', 'each has its mode');
 $w->refused("grp => 'product', mode => 'replace'", 'a missing value', sqlstate => '42P02', message => [ qr/missing variables: 1\n/, qr/products/ ]);
 $w->refused("grp => 'region', mode => 'replace'", 'all missing ones are named', sqlstate => '42P02', message => [qr/missing variables: what, 1\n/]);
 $w->refused("'posts:123'", 'a value for a table', sqlstate => '22023', message => [qr/a table takes no values/]);
@@ -149,7 +153,10 @@ $w->source_sql('REVOKE ALL ON sessions FROM PUBLIC; REVOKE pg_read_all_data FROM
 gets('', 'sessions', 'SELECT * FROM sessions WHERE false', 'a table that ends up empty, without being read');
 is($w->local_sql('SELECT count(*) FROM excluded'), 0, 'an excluded one is left alone');
 is($w->local_sql('SELECT count(*) FROM posts'), 3, 'others come whole');
-gets("'sessions', filter => 'id = 1', mode => 'replace'", 'sessions', 'SELECT * FROM sessions WHERE false', 'empty wins over a filter');
+$w->local_sql("INSERT INTO sessions VALUES (9, 'old')");
+gets("'sessions', filter => 'id = 1'", 'sessions', 'SELECT * FROM sessions WHERE false', 'empty wins over a filter');
+$w->local_sql("INSERT INTO sessions VALUES (9, 'old')");
+gets("'sessions', mode => 'overwrite'", 'sessions', "SELECT 9, 'old'", 'a mode that keeps rows brings none, and takes none');
 $w->source_sql('GRANT pg_read_all_data TO reader');
 $w->write_config("filters: {no_such: x = 1}\nempty: [nothing]\n");
 my $run = gets("'posts'", 'posts', 'SELECT * FROM posts', 'patterns that match nothing');
