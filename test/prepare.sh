@@ -79,7 +79,7 @@ install_missing() {
 # Stops every server and sshd that has its files under $work.
 stop_servers() {
 	local file pid
-	for file in $(find "$work" \( -name postmaster.pid -o -name '*.sshd.pid' \) 2>/dev/null); do
+	for file in $(find "$work" \( -name postmaster.pid -o -name '*.sshd.pid' -o -name '*.program.pid' \) 2>/dev/null); do
 		pid=$(head -n 1 "$file" 2>/dev/null || true)
 		[ -n "$pid" ] || continue
 		case $file in
