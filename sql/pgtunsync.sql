@@ -107,11 +107,12 @@ CREATE FUNCTION pgtunsync.pull(
     variables jsonb DEFAULT NULL,
     schemas text[] DEFAULT NULL,
     exclude text[] DEFAULT NULL,
-    rules boolean DEFAULT true
+    rules boolean DEFAULT true,
+    sequences boolean DEFAULT true
 ) RETURNS bigint
 AS 'MODULE_PATHNAME', 'pgtunsync_pull_array'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION pgtunsync.pull(text[], text, integer, text, boolean, boolean, text, text, jsonb, text[], text[], boolean)
+COMMENT ON FUNCTION pgtunsync.pull(text[], text, integer, text, boolean, boolean, text, text, jsonb, text[], text[], boolean, boolean)
     IS 'replace tables by those of the source, through an SSH tunnel, in one commit; returns the id of the run';
 
 CREATE FUNCTION pgtunsync.pull(
@@ -126,11 +127,12 @@ CREATE FUNCTION pgtunsync.pull(
     variables jsonb DEFAULT NULL,
     schemas text[] DEFAULT NULL,
     exclude text[] DEFAULT NULL,
-    rules boolean DEFAULT true
+    rules boolean DEFAULT true,
+    sequences boolean DEFAULT true
 ) RETURNS bigint
 AS 'MODULE_PATHNAME', 'pgtunsync_pull_text'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION pgtunsync.pull(text, text, integer, text, boolean, boolean, text, text, jsonb, text[], text[], boolean)
+COMMENT ON FUNCTION pgtunsync.pull(text, text, integer, text, boolean, boolean, text, text, jsonb, text[], text[], boolean, boolean)
     IS 'the same with the tables as text: names, globs and group:name, separated by commas';
 
 CREATE FUNCTION pgtunsync.plan(
@@ -146,6 +148,7 @@ CREATE FUNCTION pgtunsync.plan(
     schemas text[] DEFAULT NULL,
     exclude text[] DEFAULT NULL,
     rules boolean DEFAULT true,
+    sequences boolean DEFAULT true,
     OUT table_name text,
     OUT status text,
     OUT mode text,
@@ -165,7 +168,7 @@ CREATE FUNCTION pgtunsync.plan(
 ) RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'pgtunsync_plan_array'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION pgtunsync.plan(text[], text, integer, text, boolean, boolean, text, text, jsonb, text[], text[], boolean)
+COMMENT ON FUNCTION pgtunsync.plan(text[], text, integer, text, boolean, boolean, text, text, jsonb, text[], text[], boolean, boolean)
     IS 'what pull() with these arguments would do, a row for each table; changes nothing';
 
 CREATE FUNCTION pgtunsync.plan(
@@ -181,6 +184,7 @@ CREATE FUNCTION pgtunsync.plan(
     schemas text[] DEFAULT NULL,
     exclude text[] DEFAULT NULL,
     rules boolean DEFAULT true,
+    sequences boolean DEFAULT true,
     OUT table_name text,
     OUT status text,
     OUT mode text,
@@ -200,7 +204,7 @@ CREATE FUNCTION pgtunsync.plan(
 ) RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'pgtunsync_plan_text'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION pgtunsync.plan(text, text, integer, text, boolean, boolean, text, text, jsonb, text[], text[], boolean)
+COMMENT ON FUNCTION pgtunsync.plan(text, text, integer, text, boolean, boolean, text, text, jsonb, text[], text[], boolean, boolean)
     IS 'the same with the tables as text';
 
 CREATE FUNCTION pgtunsync.wait(run_id bigint) RETURNS bigint
@@ -253,10 +257,10 @@ COMMENT ON COLUMN pgtunsync.progress.bytes_total IS 'size of the table on the so
 GRANT SELECT ON pgtunsync.progress TO PUBLIC;
 
 -- a pull replaces tables and uses the credentials of the server: only who is granted it may call it
-REVOKE EXECUTE ON FUNCTION pgtunsync.pull(text[], text, integer, text, boolean, boolean, text, text, jsonb, text[], text[], boolean) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION pgtunsync.pull(text, text, integer, text, boolean, boolean, text, text, jsonb, text[], text[], boolean) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION pgtunsync.plan(text[], text, integer, text, boolean, boolean, text, text, jsonb, text[], text[], boolean) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION pgtunsync.plan(text, text, integer, text, boolean, boolean, text, text, jsonb, text[], text[], boolean) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION pgtunsync.pull(text[], text, integer, text, boolean, boolean, text, text, jsonb, text[], text[], boolean, boolean) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION pgtunsync.pull(text, text, integer, text, boolean, boolean, text, text, jsonb, text[], text[], boolean, boolean) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION pgtunsync.plan(text[], text, integer, text, boolean, boolean, text, text, jsonb, text[], text[], boolean, boolean) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION pgtunsync.plan(text, text, integer, text, boolean, boolean, text, text, jsonb, text[], text[], boolean, boolean) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION pgtunsync.wait(bigint) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION pgtunsync.cancel(bigint) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION pgtunsync.check() FROM PUBLIC;

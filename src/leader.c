@@ -485,6 +485,7 @@ run_make_plan(Run *run)
 		.schemas = run->request->schemas,
 		.exclude = run->request->exclude,
 		.rules = run->request->rules,
+		.sequences = run->request->sequences,
 		.require_rules = run->request->require_rules,
 		.survey = run->request->purpose == RUN_PLAN,
 		.search_path = run->request->search_path,
@@ -494,7 +495,8 @@ run_make_plan(Run *run)
 	report_phase(run, "SYNCING, planning");
 	PushActiveSnapshot(GetTransactionSnapshot());
 	run->plan = plan_run(&wanted, run->config, run->control);
-	plan_root_sequences(run->plan, run->control);
+	if (run->request->sequences)
+		plan_root_sequences(run->plan, run->control);
 	PopActiveSnapshot();
 	tell_large_objects(run->plan);
 	run->outcomes = outcomes_create(run->plan);

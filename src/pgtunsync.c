@@ -228,6 +228,7 @@ init_request(RunRequest *request)
 	request->lock_timeout = pgtunsync_lock_timeout;
 	request->log_level = pgtunsync_log_level;
 	request->rules = true;
+	request->sequences = true;
 	request->require_rules = pgtunsync_require_rules;
 	request->maintenance_work_mem = maintenance_work_mem;
 	request->parallel_maintenance_workers = max_parallel_maintenance_workers;
@@ -299,6 +300,7 @@ read_request(FunctionCallInfo fcinfo, List *tables, RunRequest *request)
 	request->schemas = names_argument(fcinfo, 9, "schemas");
 	request->exclude = names_argument(fcinfo, 10, "exclude");
 	request->rules = parse_rules(fcinfo, 11);
+	request->sequences = PG_ARGISNULL(12) || PG_GETARG_BOOL(12);
 }
 
 /*

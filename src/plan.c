@@ -988,7 +988,8 @@ finish_table(Planner *planner, TablePlan *table, const Choice *choice)
 	table->copy_sql = copy_statement(&query);
 	if (table->user_sql)
 		clause_verify_copy(table->copy_sql);
-	match_sequences(planner, table, choice, travel);
+	if (planner->request->sequences)
+		match_sequences(planner, table, choice, travel);
 	tell_differences(table);
 }
 

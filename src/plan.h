@@ -26,6 +26,7 @@ typedef struct PlanRequest
 	List	   *schemas;		/* of char *: instead of the configuration's; "*": all */
 	List	   *exclude;		/* of char *: beside the configuration's */
 	bool		rules;			/* data rules apply */
+	bool		sequences;		/* owned sequences come along */
 	bool		require_rules;	/* columns that look sensitive must have one */
 	bool		survey;			/* plan unknown and excluded tables too, as refused */
 	List	   *search_path;	/* of char *: schemas of the caller's search path */

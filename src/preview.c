@@ -44,7 +44,7 @@ status_of(const TablePlan *table)
 		return "excluded";
 	if (table->message != NULL)
 		return "refused";
-	return table->empty ? "emptied" : "pulled";
+	return table->empty && table->mode == LAND_REPLACE ? "emptied" : "pulled";
 }
 
 /* Message and DETAIL in one. */
@@ -63,7 +63,7 @@ send_table(const TablePlan *table)
 		.table = table->display,
 		.status = status_of(table),
 		.mode = table->message == NULL ? unconstify(char *, landing_name(table->mode)) : NULL,
-		.filter = table->empty ? NULL : table->filter,
+		.filter = table->empty && table->mode == LAND_REPLACE ? NULL : table->filter,
 		.columns = column_names(table),
 		.masked = table->masked_columns,
 		.unmasked = table->unmasked_columns,

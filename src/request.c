@@ -40,6 +40,7 @@ request_pack(StringInfo buf, const RunRequest *request)
 	pack_strings(buf, request->schemas);
 	pack_strings(buf, request->exclude);
 	pack_int(buf, request->rules);
+	pack_int(buf, request->sequences);
 	pack_int(buf, request->require_rules);
 	pack_string(buf, request->env_file);
 	pack_string(buf, request->config_file);
@@ -81,6 +82,7 @@ request_unpack(const char *data)
 	request->schemas = unpack_strings(&buf);
 	request->exclude = unpack_strings(&buf);
 	request->rules = unpack_int(&buf);
+	request->sequences = unpack_int(&buf);
 	request->require_rules = unpack_int(&buf);
 	request->env_file = unpack_string(&buf);
 	request->config_file = unpack_string(&buf);
@@ -151,6 +153,8 @@ append_selection(StringInfo buf, const RunRequest *request)
 	append_strings(buf, "exclude", request->exclude);
 	if (!request->rules)
 		appendStringInfoString(buf, ", \"rules\": false");
+	if (!request->sequences)
+		appendStringInfoString(buf, ", \"sequences\": false");
 }
 
 char *

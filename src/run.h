@@ -56,6 +56,7 @@ typedef struct RunRequest
 	List	   *schemas;		/* of char *: instead of the configuration's */
 	List	   *exclude;		/* of char *: beside the configuration's */
 	bool		rules;			/* data rules apply */
+	bool		sequences;		/* owned sequences come along */
 	bool		require_rules;	/* columns that look sensitive must have one */
 
 	/* settings in force for the caller */

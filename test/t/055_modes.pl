@@ -209,6 +209,12 @@ $w->source_sql("SELECT setval('counted_id_seq', 900)");
 $w->pull("'counted', mode => 'preserve'");
 is(rows("SELECT nextval('counted_id_seq')"), 901, 'it goes forward');
 
+$w->source_sql("SELECT setval('counted_id_seq', 5000)");
+$run = $w->pull("'counted', mode => '$_', sequences => false") foreach qw(overwrite replace);
+is(rows("SELECT nextval('counted_id_seq')"), 902, 'sequences => false leaves them alone');
+is($w->last_run("options ->> 'sequences'"), 'false', 'which the audit has');
+is($w->pull("'counted'")->{rc} . rows("SELECT nextval('counted_id_seq')"), '05001', 'else they come along');
+
 # ---- rights ----
 
 rows("CREATE ROLE dev LOGIN; GRANT USAGE ON SCHEMA pgtunsync TO dev; GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA pgtunsync TO dev; GRANT INSERT ON posts TO dev");
