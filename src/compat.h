@@ -143,6 +143,14 @@ compat_index_attoptions(Relation index)
 #define compat_constraint_enforced(con) true
 #endif
 
+/* 18 has NOT NULL constraints that are NOT VALID */
+#if PG_VERSION_NUM >= 180000
+#define compat_not_null_unvalidated(desc, i) \
+	(TupleDescCompactAttr(desc, i)->attnullability == ATTNULLABLE_INVALID)
+#else
+#define compat_not_null_unvalidated(desc, i) false
+#endif
+
 /* libssh2 1.11.1 gave callbacks a type of their own */
 #ifdef LIBSSH2_VERSION_NUM
 #if LIBSSH2_VERSION_NUM >= 0x010b01

@@ -6,8 +6,9 @@
  * The server's COPY parses and converts (BeginCopyFrom with a callback that
  * reads from libpq, NextCopyFrom), against the *target's* descriptor: columns that do
  * not travel take the target's defaults.  Then come rewrites (row_query.c), which
- * all see the row as it arrived, the target's generated columns, constraints and partition bounds, as in CopyFrom() of
- * copyfrom.c, and the finished rows go to the *staging* heap in batches of
+ * all see the row as it arrived, the target's generated columns, constraints and
+ * partition bounds, as in CopyFrom() of copyfrom.c, except for what is NOT VALID
+ * (unvalidated.c), and the finished rows go to the *staging* heap in batches of
  * table_multi_insert().
  *
  * Rows are written frozen.  After the swap they belong to a table that
@@ -45,6 +46,7 @@
 #include "range_table.h"
 #include "rewrite.h"
 #include "staging.h"
+#include "unvalidated.h"
 
 /* a batch goes out when it has this many rows or bytes */
 #define BATCH_ROWS	1000
@@ -67,10 +69,12 @@ typedef struct Load
 {
 	int			index;			/* in the plan */
 	Relation	target;
+	Relation	view;			/* the target without what is NOT VALID */
 	Relation	staging;
 	EState	   *estate;
 	ResultRelInfo *result_rel;
 	ExprState  *partition_check;
+	List	   *domains;		/* for unvalidated_check_domains() */
 	List	   *null_domains;	/* OIDs: see check_null_domains() */
 	RowQuery   *rewrite;		/* or NULL */
 	int			nrewrites;
@@ -185,8 +189,9 @@ prepare_executor(Load *load, const LoadJob *job)
 
 	load->estate = CreateExecutorState();
 	range_table_init(load->estate, pstate, load->target);
+	load->view = unvalidated_hide(load->target, job->columns, load->estate, &load->domains);
 	load->result_rel = makeNode(ResultRelInfo);
-	InitResultRelInfo(load->result_rel, load->target, 1, NULL, 0);
+	InitResultRelInfo(load->result_rel, load->view, 1, NULL, 0);
 
 	if (job->partition_check != NULL)
 		load->partition_check = ExecPrepareCheck((List *) stringToNode(job->partition_check),
@@ -195,7 +200,7 @@ prepare_executor(Load *load, const LoadJob *job)
 		columns = lappend(columns, makeString(lfirst(lc)));
 	if (job->binary)
 		options = list_make1(makeDefElem("format", (Node *) makeString("binary"), -1));
-	load->copy = BeginCopyFrom(pstate, load->target, NULL, NULL, false,
+	load->copy = BeginCopyFrom(pstate, load->view, NULL, NULL, false,
 							   read_copy_data, columns, options);
 	load->null_domains = find_null_domains(load, job);
 	prepare_rewrites(load, job);
@@ -216,7 +221,7 @@ next_slot(Load *load)
 static void
 complete_row(Load *load, TupleTableSlot *slot)
 {
-	TupleConstr *constr = RelationGetDescr(load->target)->constr;
+	TupleConstr *constr = RelationGetDescr(load->view)->constr;
 
 	slot->tts_tableOid = RelationGetRelid(load->target);
 	if (constr != NULL && constr->has_generated_stored)
@@ -265,6 +270,7 @@ load_row(Load *load)
 		ExecStoreVirtualTuple(slot);
 		if (load->rows == 0)
 			check_null_domains(load);
+		unvalidated_check_domains(load->domains, slot, load->estate);
 		if (load->rewrite != NULL)
 			rewrite_row(load, slot);
 		complete_row(load, slot);

@@ -39,7 +39,7 @@ both(q{
 	CREATE TABLE ranges (r int4range PRIMARY KEY); CREATE TABLE range_refs (r int4range REFERENCES ranges);
 	CREATE TYPE color_range AS RANGE (subtype = color); CREATE TABLE color_ranges (r color_range PRIMARY KEY); CREATE TABLE color_range_refs (r color_range REFERENCES color_ranges);
 	CREATE COLLATION ignore_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
-	CREATE TABLE folded (k text COLLATE ignore_case PRIMARY KEY); CREATE TABLE folded_refs (k text REFERENCES folded); CREATE TABLE folded_refs2 (k text COLLATE "C" REFERENCES folded);
+	CREATE TABLE folded (k text COLLATE ignore_case PRIMARY KEY); CREATE TABLE folded_refs (k text COLLATE ignore_case REFERENCES folded);
 	CREATE SCHEMA "Other Schema"; CREATE TABLE "Other Schema"."Targets of ""keys""" ("The Key" int PRIMARY KEY); CREATE TABLE quoted_refs ("the key" int CONSTRAINT "Fk %s" REFERENCES "Other Schema"."Targets of ""keys""" );
 	CREATE TABLE many_keys (a int REFERENCES bigs, b int REFERENCES bigs (id), c int, CONSTRAINT one FOREIGN KEY (c) REFERENCES bigs, CONSTRAINT two FOREIGN KEY (c) REFERENCES bigs);
 	CREATE TABLE not_valid (id int);
@@ -51,6 +51,9 @@ both(q{
 both(q{
 	ALTER TABLE ring_1 ADD FOREIGN KEY (next) REFERENCES ring_2; ALTER TABLE ring_2 ADD FOREIGN KEY (next) REFERENCES ring_3; ALTER TABLE ring_3 ADD FOREIGN KEY (next) REFERENCES ring_1;
 });
+# since 18 both columns must have the collation, where it is not deterministic
+my $other = $w->major('local') < 18 && $w->major('source') < 18 ? 'COLLATE "C"' : 'COLLATE ignore_case';
+both("CREATE TABLE folded_refs2 (k text $other REFERENCES folded)");
 both(q{CREATE EXTENSION citext; CREATE EXTENSION btree_gist; CREATE TABLE ci (k citext PRIMARY KEY); CREATE TABLE ci_refs (k citext REFERENCES ci);
 	CREATE TABLE booked (room int, during int4range, EXCLUDE USING gist (room WITH =, during WITH &&))}) if $contrib;
 both('SET max_stack_depth = 100; CREATE TABLE chain_1 (id int PRIMARY KEY, v text);' . join '', map { "CREATE TABLE chain_$_ (id int PRIMARY KEY REFERENCES chain_" . ($_ - 1) . ', v text);' } 2 .. 120);
@@ -170,11 +173,7 @@ $w->refused("'secret_kinds'", 'orphans that row security hides from their owner'
 $w->source_sql('ALTER TABLE checks DROP CONSTRAINT checks_a_check; INSERT INTO checks VALUES (-1, 0)');
 $w->refused("'checks'", 'a CHECK', sqlstate => '23514', message => [qr/checks_a_check/]);
 $w->source_sql('DELETE FROM checks WHERE a < 0; INSERT INTO checks VALUES (1, 7000)');
-$before = $w->snapshot;
-my $run = $w->pull("'checks'");
-# either as an INSERT would have it, or as a restore would
-if ($run->{rc} eq '0') { PgTunsync::Compare::all_equal($w, tables => ['public.checks'], title => 'a CHECK that is NOT VALID is left alone'); }
-else { subtest 'a CHECK that is NOT VALID holds for new rows' => sub { $w->check_refused($run, $before, sqlstate => '23514', message => [qr/unchecked/]); }; }
+PgTunsync::Compare::pulls_everything($w, "'checks'", 'a CHECK that is NOT VALID is left alone', tables => ['public.checks'], quick => 1);
 $w->source_sql('ALTER TABLE late_unique DROP CONSTRAINT late_unique_u_key; INSERT INTO late_unique VALUES (1000, 5)');
 $w->refused("'late_unique'", 'a deferrable unique constraint', sqlstate => '23505', message => [ qr/late_unique_u_key|u\)=\(5/, qr/late_unique/ ]);
 $w->source_sql('ALTER TABLE excluded DROP CONSTRAINT excluded_a_excl; INSERT INTO excluded VALUES (5)');
