@@ -60,6 +60,7 @@ CREATE TABLE pgtunsync.run_tables (
     filter text,
     columns_masked text[],
     columns_rewritten text[],
+    row_security boolean NOT NULL DEFAULT false,
     error text,
     sqlstate text,
     PRIMARY KEY (run_id, table_name)
@@ -76,6 +77,7 @@ COMMENT ON COLUMN pgtunsync.run_tables.mode IS 'how the rows landed: replace, ov
 COMMENT ON COLUMN pgtunsync.run_tables.filter IS 'the clause that chose the rows, as written; null: all rows';
 COMMENT ON COLUMN pgtunsync.run_tables.columns_masked IS 'columns that were masked on the source, each with its rule';
 COMMENT ON COLUMN pgtunsync.run_tables.columns_rewritten IS 'columns whose values were computed here, each with its expression';
+COMMENT ON COLUMN pgtunsync.run_tables.row_security IS 'policies of the source chose the rows that were pulled';
 COMMENT ON COLUMN pgtunsync.run_tables.columns_retyped IS 'columns whose type is another one on the source';
 
 SELECT pg_catalog.pg_extension_config_dump('pgtunsync.runs', '');

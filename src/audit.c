@@ -204,14 +204,15 @@ audit_table(int64 run_id, const AuditTable *table)
 	add_text(&args, table->plan->filter);
 	add_texts(&args, table->plan->masked_columns);
 	add_texts(&args, rewrite_texts(table->plan->rewrites));
+	add_arg(&args, BOOLOID, BoolGetDatum(table->plan->row_security), false);
 	add_int8(&args, table->inserted, table->inserted < 0);
 	add_int8(&args, table->updated, table->updated < 0);
 	add_text(&args, table->error);
 	add_sqlstate(&args, table->sqlerrcode);
 	execute("INSERT INTO " RUN_TABLES " (run_id, table_name, status, rows, bytes, seconds,"
 			" columns_missing, columns_extra, columns_retyped, mode, filter, columns_masked, columns_rewritten,"
-			" rows_inserted, rows_updated, error, sqlstate)"
-			" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)"
+			" row_security, rows_inserted, rows_updated, error, sqlstate)"
+			" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)"
 			" ON CONFLICT (run_id, table_name) DO NOTHING",
 			&args, NULL);
 }

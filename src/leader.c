@@ -421,12 +421,14 @@ run_connect(Run *run)
 	if (run->request->rules && mask_needs_key(run->config))
 		source_add_options(run->params, mask_key_options(run->env));
 	run->params->connect_timeout = run->request->connect_timeout;
+	run->params->row_security = run->request->row_security;
 	run->params->on_socket = tunnel_announce;
 	run->params->on_socket_arg = tunnel_gate(run->tunnel);
 
 	connect.conninfo = run->params->conninfo;
 	connect.display = run->params->display;
 	connect.connect_timeout = run->params->connect_timeout;
+	connect.row_security = run->params->row_security;
 	connect.gate = tunnel_gate_handle(run->tunnel);
 	if (run->pool != NULL)
 		pool_connect(run->pool, &connect);
@@ -487,6 +489,7 @@ run_make_plan(Run *run)
 		.rules = run->request->rules,
 		.sequences = run->request->sequences,
 		.require_rules = run->request->require_rules,
+		.row_security = run->request->row_security,
 		.survey = run->request->purpose == RUN_PLAN,
 		.search_path = run->request->search_path,
 		.role = run->request->role

@@ -16,6 +16,7 @@ loader_connect_pack(StringInfo buf, const LoaderConnect *connect)
 	pack_string(buf, connect->conninfo);
 	pack_string(buf, connect->display);
 	pack_int(buf, connect->connect_timeout);
+	pack_int(buf, connect->row_security);
 	pack_int(buf, connect->gate);
 }
 
@@ -27,6 +28,7 @@ loader_connect_unpack(StringInfo buf)
 	connect->conninfo = unpack_string(buf);
 	connect->display = unpack_string(buf);
 	connect->connect_timeout = unpack_int(buf);
+	connect->row_security = unpack_int(buf);
 	connect->gate = unpack_int(buf);
 	return connect;
 }

@@ -43,6 +43,7 @@ typedef struct LoaderConnect
 	char	   *conninfo;		/* with secrets */
 	char	   *display;
 	int			connect_timeout;	/* ms */
+	bool		row_security;	/* as in SourceParams */
 	dsm_handle	gate;			/* DSM_HANDLE_INVALID: no tunnel */
 } LoaderConnect;
 

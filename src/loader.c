@@ -405,6 +405,7 @@ take_connect_order(Loader *loader, StringInfo body)
 	loader->params.conninfo = connect->conninfo;
 	loader->params.display = connect->display;
 	loader->params.connect_timeout = connect->connect_timeout;
+	loader->params.row_security = connect->row_security;
 	if (connect->gate != DSM_HANDLE_INVALID)
 	{
 		loader->params.on_socket = tunnel_announce;

@@ -50,6 +50,13 @@ int			pgtunsync_lock_timeout;
 int			pgtunsync_log_level;
 bool		pgtunsync_require_rules;
 bool		pgtunsync_allow_unmasked;
+int			pgtunsync_source_row_security;
+
+static const struct config_enum_entry source_row_securities[] = {
+	{"error", SOURCE_ROWS_ERROR, false},
+	{"filter", SOURCE_ROWS_FILTER, false},
+	{NULL, 0, false}
+};
 
 /* As LogLevel of ssh_config, from where it begins to say more. */
 static const struct config_enum_entry log_levels[] = {
@@ -106,6 +113,17 @@ define_mask_settings(void)
 							 PGC_SUSET, 0, NULL, NULL, NULL);
 }
 
+/* Superuser-only: a caller must not take a part of a table for the whole. */
+static void
+define_source_settings(void)
+{
+	DefineCustomEnumVariable("pgtunsync.source_row_security",
+							 "What becomes of tables whose rows policies of the source would filter.",
+							 "error: they are refused; filter: the rows that the source's role may see are pulled.",
+							 &pgtunsync_source_row_security, SOURCE_ROWS_ERROR, source_row_securities,
+							 PGC_SUSET, 0, NULL, NULL, NULL);
+}
+
 /* Superuser-only: the trace names files, hosts and accounts. */
 static void
 define_log_settings(void)
@@ -150,6 +168,7 @@ _PG_init(void)
 	define_file_settings();
 	define_mask_settings();
 	define_limit_settings();
+	define_source_settings();
 	define_log_settings();
 	compat_mark_guc_prefix_reserved("pgtunsync");
 }
@@ -230,6 +249,7 @@ init_request(RunRequest *request)
 	request->rules = true;
 	request->sequences = true;
 	request->require_rules = pgtunsync_require_rules;
+	request->row_security = pgtunsync_source_row_security == SOURCE_ROWS_FILTER;
 	request->maintenance_work_mem = maintenance_work_mem;
 	request->parallel_maintenance_workers = max_parallel_maintenance_workers;
 }

@@ -24,5 +24,13 @@ extern int	pgtunsync_lock_timeout;
 extern int	pgtunsync_log_level;	/* TraceLevel */
 extern bool pgtunsync_require_rules;
 extern bool pgtunsync_allow_unmasked;
+extern int	pgtunsync_source_row_security;	/* SourceRowSecurity */
+
+/* What becomes of a table whose rows the source's policies would filter. */
+typedef enum SourceRowSecurity
+{
+	SOURCE_ROWS_ERROR,
+	SOURCE_ROWS_FILTER
+} SourceRowSecurity;
 
 #endif							/* PGTUNSYNC_H */

@@ -158,18 +158,20 @@ check_local_rights(TablePlan *table, const Choice *choice, Oid role)
 
 /* May we read all of it on the source? */
 static void
-check_source_rights(TablePlan *table, const CatalogRelation *source)
+check_source_rights(TablePlan *table, const CatalogRelation *source, bool row_security)
 {
 	if (!source->reachable)
 		fail(table, ERRCODE_INSUFFICIENT_PRIVILEGE,
 			 psprintf("permission denied on the source for table %s", table->display),
 			 psprintf("The source's role has no USAGE on schema %s.", quote_identifier(source->schema)),
 			 NULL);
-	else if (source->row_security)
+	else if (source->row_security && !row_security)
 		fail(table, ERRCODE_INSUFFICIENT_PRIVILEGE,
 			 psprintf("row security on the source would filter table %s", table->display),
 			 "A copy that lacks rows in silence is refused.",
-			 "Use a source role that owns the table or has BYPASSRLS.");
+			 "Use a source role that owns the table or has BYPASSRLS, or let a superuser allow it by the setting \"pgtunsync.source_row_security\".");
+	else
+		table->row_security = source->row_security;
 }
 
 /* Columns that travel but may not be read. */
@@ -589,6 +591,26 @@ tell_unmasked(const Planner *planner, List *tables)
 			 errhint(UNMASKED_HINT)));
 }
 
+/* Tables of which only a part may come. */
+static void
+tell_row_security(List *tables)
+{
+	List	   *names = NIL;
+	ListCell   *lc;
+
+	foreach(lc, tables)
+	{
+		TablePlan  *table = lfirst(lc);
+
+		if (table->row_security && table->message == NULL)
+			names = lappend(names, table->display);
+	}
+	if (names != NIL)
+		ereport(NOTICE,
+				(errmsg("row security on the source filters tables: %s", join_names(names, false)),
+				 errdetail("Only the rows that the source's role may see are pulled.")));
+}
+
 /* Rules that meet no column of this run: do they meet any on the source? */
 static void
 warn_unmatched_rules(Planner *planner)
@@ -721,7 +743,7 @@ begin_table(const Planner *planner, const Choice *choice, int index)
 		return table;
 	}
 	if (!choice->empty)
-		check_source_rights(table, choice->source);
+		check_source_rights(table, choice->source, planner->request->row_security);
 	if (table->message == NULL)
 		check_local_rights(table, choice, planner->request->role);
 	return table;
@@ -1229,6 +1251,7 @@ plan_run(const PlanRequest *request, const SyncConfig *config, Source *control)
 				 errmsg("data rules are off: all values come as they are")));
 	rewrite_warn_unmatched(&planner.rewrites);
 	tell_unmasked(&planner, plan->tables);
+	tell_row_security(plan->tables);
 	return plan;
 }
 

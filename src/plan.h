@@ -28,6 +28,7 @@ typedef struct PlanRequest
 	bool		rules;			/* data rules apply */
 	bool		sequences;		/* owned sequences come along */
 	bool		require_rules;	/* columns that look sensitive must have one */
+	bool		row_security;	/* policies of the source may filter its rows */
 	bool		survey;			/* plan unknown and excluded tables too, as refused */
 	List	   *search_path;	/* of char *: schemas of the caller's search path */
 	Oid			role;			/* the caller */
@@ -58,6 +59,7 @@ typedef struct TablePlan
 	char	   *filter;			/* the clause in force, as written, or NULL */
 	List	   *masked_columns; /* of char *: "name: rule" */
 	List	   *unmasked_columns;	/* of char *: they look sensitive and have no rule */
+	bool		row_security;	/* policies of the source filter the rows */
 	bool		user_sql;		/* people's SQL goes into copy_sql */
 	bool		hide_values;	/* errors of the source may show what is masked */
 	List	   *rewrites;		/* of RowExpression *: columns whose values are computed here */

@@ -42,6 +42,7 @@ request_pack(StringInfo buf, const RunRequest *request)
 	pack_int(buf, request->rules);
 	pack_int(buf, request->sequences);
 	pack_int(buf, request->require_rules);
+	pack_int(buf, request->row_security);
 	pack_string(buf, request->env_file);
 	pack_string(buf, request->config_file);
 	pack_int(buf, request->connect_timeout);
@@ -84,6 +85,7 @@ request_unpack(const char *data)
 	request->rules = unpack_int(&buf);
 	request->sequences = unpack_int(&buf);
 	request->require_rules = unpack_int(&buf);
+	request->row_security = unpack_int(&buf);
 	request->env_file = unpack_string(&buf);
 	request->config_file = unpack_string(&buf);
 	request->connect_timeout = unpack_int(&buf);

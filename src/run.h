@@ -58,6 +58,7 @@ typedef struct RunRequest
 	bool		rules;			/* data rules apply */
 	bool		sequences;		/* owned sequences come along */
 	bool		require_rules;	/* columns that look sensitive must have one */
+	bool		row_security;	/* policies of the source may filter its rows */
 
 	/* settings in force for the caller */
 	char	   *env_file;

@@ -57,6 +57,7 @@ struct Source
 	MemoryContextCallback callback;
 	PGconn	   *conn;
 	char	   *display;
+	bool		row_security;
 	bool		prepared;		/* session set-up was sent */
 	int			setup_results;	/* results of it still to be dropped */
 	bool		hide_values;	/* see source_hide_values() */
@@ -396,6 +397,7 @@ source_connect(const SourceParams *params)
 
 	source->context = context;
 	source->display = MemoryContextStrdup(context, params->display);
+	source->row_security = params->row_security;
 	source->callback.func = close_connection;
 	source->callback.arg = source;
 	MemoryContextRegisterResetCallback(context, &source->callback);
@@ -542,13 +544,11 @@ append_setup(Source *source, StringInfo buf)
 		{0, "SET bytea_output = 'hex'"},
 		{0, "SET xmloption = 'content'"},
 		{0, "SET lc_monetary = 'C'"},
-		{0, "SET row_security = off"},
 		{0, "SET lock_timeout = 0"},
 		{0, "SET idle_in_transaction_session_timeout = 0"},
 		{140000, "SET idle_session_timeout = 0"},
 		{170000, "SET transaction_timeout = 0"},
 		{140000, "SELECT set_config('client_connection_check_interval', '2s', false) WHERE version() ~ 'linux'"},
-		{0, "COMMIT"},
 	};
 
 	for (int i = 0; i < lengthof(settings); i++)
@@ -556,6 +556,8 @@ append_setup(Source *source, StringInfo buf)
 		if (source_version(source) >= settings[i].version)
 			add_setup(source, buf, settings[i].statement);
 	}
+	add_setup(source, buf, source->row_security ? "SET row_security = on" : "SET row_security = off");
+	add_setup(source, buf, "COMMIT");
 }
 
 bool

@@ -19,6 +19,7 @@ typedef struct SourceParams
 	char	   *conninfo;		/* complete keyword/value string, with secrets */
 	char	   *display;		/* "user@host:port/dbname" for messages, without */
 	int			connect_timeout;	/* ms, 0: none; the URL's, else the setting's */
+	bool		row_security;	/* policies may filter rows; false: that is an error */
 	void		(*on_socket) (int sock, void *arg); /* may be NULL */
 	void	   *on_socket_arg;
 } SourceParams;
@@ -61,7 +62,8 @@ extern void source_close_fallbacks(void);
  * Connects, interruptibly.  The session is prepared together with the first
  * query, in one round trip: search_path = pg_catalog, ISO dates,
  * extra_float_digits = 3, timeouts off, bytea_output hex, IntervalStyle
- * postgres, xmloption content, lc_monetary C, time zone UTC, row_security off;
+ * postgres, xmloption content, lc_monetary C, time zone UTC, row_security off
+ * unless the params say otherwise;
  * client_encoding = the local database's.  The connection belongs to the
  * current memory context: it is closed when that context is reset or deleted,
  * or by source_close().
