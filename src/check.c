@@ -142,7 +142,9 @@ send_table_steps(Run *run)
 		char	   *name = psprintf("table %s", table->display);
 
 		if (table->message != NULL)
-			send_step(name, false, table->message, table->hint);
+			send_step(name, false,
+					  table->detail ? psprintf("%s\n%s", table->message, table->detail) : table->message,
+					  table->hint);
 		else if (table->missing_columns || table->extra_columns || table->type_changes)
 			send_step(name, true,
 					  psprintf("columns missing here: %d, only here: %d, of another type: %d",

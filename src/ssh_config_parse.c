@@ -6,7 +6,8 @@
  * One keyword and its value a line.  The ones that matter for a connection
  * stand in a table with the function that takes them; the rest (forwardings,
  * terminals, X11) has no meaning here.  What we cannot do but a user would
- * miss is refused by name: ProxyCommand, and host key checking turned off.
+ * miss is refused by name: ProxyCommand, RevokedHostKeys, and host key checking
+ * turned off.
  *
  * Paths may still hold a "~" and tokens ("%h"), which ssh expands only when
  * it connects.
@@ -153,6 +154,16 @@ take_strict(Parse *parse, char *value)
 			   "Set it to \"accept-new\" or \"yes\" for this host in ssh_config.");
 }
 
+/* Not to look would be to believe keys that ssh does not. */
+static void
+take_revoked(Parse *parse, char *value)
+{
+	if (strcmp(value, "none") != 0)
+		refuse(parse, "RevokedHostKeys",
+			   "The tunnel knows revoked keys from known_hosts only.",
+			   "Mark the keys \"@revoked\" in known_hosts, and set RevokedHostKeys to \"none\" for this host.");
+}
+
 static void
 take_proxy_jump(Parse *parse, char *value)
 {
@@ -259,6 +270,7 @@ static const Keyword keywords[] = {
 	{"hostkeyalgorithms", take_host_key_algorithms},
 	{"hashknownhosts", take_hash_known_hosts},
 	{"stricthostkeychecking", take_strict},
+	{"revokedhostkeys", take_revoked},
 	{"proxyjump", take_proxy_jump},
 	{"proxycommand", take_proxy_command},
 	{"pubkeyauthentication", take_publickey},

@@ -63,7 +63,7 @@ install_missing() {
 		return 0
 	}
 	for package in build-essential pkg-config libpq-dev libssh2-1-dev libyaml-dev \
-		openssh-client openssh-server procps $(server_packages) "$@"; do
+		openssh-client openssh-server procps iproute2 $(server_packages) "$@"; do
 		installed "$package" || missing+=("$package")
 	done
 	[ ${#missing[@]} -gt 0 ] || return 0

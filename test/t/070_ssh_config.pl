@@ -133,6 +133,20 @@ Host squeezed
     Port $port
 Host command
     ProxyCommand touch $dir/proxy_command_was_run
+Host algorithms
+    KexAlgorithms ecdh-sha2-nistp384
+    Ciphers aes256-ctr
+    MACs hmac-sha2-512
+    Port $port
+Host no-mac
+    MACs umac-64\@openssh.com
+    Port $port
+Host no-kex
+    KexAlgorithms sntrup761x25519-sha512\@openssh.com
+    Port $port
+Host revoking
+    RevokedHostKeys $dir/revoked_keys
+    Port $port
 Host lax
     StrictHostKeyChecking no
     Port $port
@@ -177,7 +191,22 @@ stops('six', 'tunnel', 'AddressFamily inet6 of an IPv4 address', qr/could not co
 $steps = arrives('ecdsa-only', 'HostKeyAlgorithms');
 like($steps->detail('hop 1: host key'), qr/^ecdsa-sha2-nistp256 /, 'chooses the key');
 
+$w->setting(log_level => 'debug1');
+arrives('algorithms', 'KexAlgorithms, Ciphers and MACs');
+my $log = slurp_file($w->local_node->logfile);
+like($log, qr/key exchange ecdh-sha2-nistp384, /, 'the key exchange is the one that is allowed');
+like($log, qr/$_ to [a-z]+: cipher aes256-ctr, MAC hmac-sha2-512,/, "cipher and MAC of the $_") foreach 'client', 'server';
+$w->setting(log_level => undef);
+
 # ---- what is refused, by name ----
+
+foreach my $case ([ 'no-mac', 'MACs' ], [ 'no-kex', 'KexAlgorithms' ])
+{
+	my ($alias, $option) = @$case;
+	stops($alias, 'tunnel', "$option that libssh2 does not know", qr/^$option of "$alias" \(hop 1\) leaves nothing that the tunnel can use\nlibssh2 1\.\d+/);
+}
+$steps = stops('revoking', 'ssh target', 'RevokedHostKeys', qr/RevokedHostKeys/);
+like($steps->hint('ssh target'), qr/\@revoked/, 'the hint says what instead');
 
 stops('command', 'ssh target', 'ProxyCommand', qr/ProxyCommand.*\n.*no program/);
 ok(!-e "$dir/proxy_command_was_run", 'is not run');

@@ -175,6 +175,25 @@ foreach my $bytes (1, 30, 600, 1200, 1700, 2200, 3000, 4000, 6000, 20_000, 300_0
 	lost($call, "cut after $bytes bytes", 15, [qr/SSH server|tunnel|connection/]);
 }
 
+# ---- one direction ends, the other stays open ----
+
+foreach my $bytes (10, 2500, 1_000_000)
+{
+	$wire->set(half_close_after => $bytes);
+	$call = $w->start_pull("'{big,users}'", timeout => 40);
+	lost($call, "the jump host's half is closed after $bytes bytes", 15, [qr/SSH server|tunnel|connection/]);
+}
+$wire->set;
+my $back = $w->relay;
+foreach my $bytes (10, 3000, 1_000_000)
+{
+	$back->set(half_close_after => $bytes);
+	$call = $w->start_pull("'{big,users}'", timeout => 40);
+	lost($call, "the source's half is closed after $bytes bytes", 15, [qr/source|connection/]);
+}
+$back->set;
+$w->write_env;
+
 # ---- and one that falls silent there ----
 
 foreach my $bytes (10, 1200, 2500, 1_000_000)

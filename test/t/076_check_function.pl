@@ -163,6 +163,30 @@ like($steps->detail('table products'), qr/missing here: 1\b/, 'but told: a colum
 like($steps->detail('table reviews'), qr/only here: 1\b/, 'and one only here');
 unchanged();
 
+# rights on both sides, and one database on both
+$w->source_sql('REVOKE pg_read_all_data FROM reader; GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader; REVOKE SELECT ON orders FROM reader');
+$steps = PgTunsync::Steps->of($w);
+is($steps->failed, 'table public.orders', 'a table that the source does not let us read fails') if $steps->failed =~ /public/;
+like($steps->detail($steps->failed), qr/permission denied on the source for table .*orders/, 'saying whose right it is');
+$w->source_sql('GRANT pg_read_all_data TO reader; GRANT SELECT ON orders TO reader');
+$w->local_sql('CREATE ROLE poor LOGIN; GRANT EXECUTE ON FUNCTION pgtunsync.check() TO poor; GRANT INSERT, TRUNCATE ON ALL TABLES IN SCHEMA public TO poor; REVOKE TRUNCATE ON users FROM poor');
+$before = $w->snapshot;
+$steps = PgTunsync::Steps->of($w, user => 'poor');
+like($steps->failed, qr/users/, 'a table that the caller may not write fails');
+like($steps->detail($steps->failed), qr/permission denied for table .*users/, 'saying so') or diag($steps->text);
+like($steps->detail($steps->failed) . $steps->hint($steps->failed), qr/TRUNCATE/, 'and which right is missing') or diag($steps->text);
+is(scalar(grep { $_->{ok} eq 'f' } $steps->rows), 1, 'the others are well');
+unchanged();
+$w->write_env(PGSYNC_REMOTE_PORT => $w->local_node->port, PGSYNC_FROM_URL => $w->source_url(user => 'itself', database => 'dev'));
+$w->local_sql('CREATE ROLE itself LOGIN SUPERUSER');
+$w->local_node->append_conf('postgresql.conf', "listen_addresses = '127.0.0.1'");
+$w->local_node->append_conf('pg_hba.conf', 'host all all 127.0.0.1/32 trust');
+$w->local_node->restart;
+$steps = PgTunsync::Steps->of($w);
+like($steps->detail($steps->failed), qr/never pulled into itself|same database/, 'the local database as its own source is noticed') or diag($steps->text);
+$w->write_env;
+$before = $w->snapshot;
+
 # ---- who may, and from where ----
 
 $w->local_sql('CREATE ROLE dev_user LOGIN');

@@ -3,6 +3,7 @@
 #     my $relay = PgTunsync::Relay->new($dir, $target_port);
 #     $relay->set(stall_after => 1_000_000);   # bytes per connection, from the server
 #     $relay->set(cut_after => 1_000_000);
+#     $relay->set(half_close_after => 1_000_000);   # the other direction stays open
 #     $relay->set(rate => 1_000_000);          # bytes a second, per connection
 #     $relay->set(record => 1);                # what passes is kept, see recorded()
 #     $relay->set();                           # as a wire

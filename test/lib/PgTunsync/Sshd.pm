@@ -65,10 +65,17 @@ sub penalties
 	return defined $major && $major * 100 + $minor >= 908 ? (PerSourcePenalties => 'no') : ();
 }
 
-# Starts it and waits until it listens.
+# Starts it and waits until it listens.  Beside options of sshd_config: within, a
+# command to run it by; listens, a sub that tells when it does.
 sub start
 {
 	my ($self, %options) = @_;
+	my $within = delete $options{within} || [];
+	my $listens = delete $options{listens} || sub {
+		return IO::Socket::INET->new(
+			PeerAddr => '127.0.0.1',
+			PeerPort => $self->{port});
+	};
 	my $config = "$self->{dir}/$self->{name}.sshd_config";
 	my %all    = (
 		ListenAddress                => "127.0.0.1:$self->{port}",
@@ -93,15 +100,13 @@ sub start
 
 	my ($sshd) = grep { -x } map { "$_/sshd" } '/usr/sbin', '/usr/local/sbin', split(/:/, $ENV{PATH});
 	$self->{process} =
-	  PgTunsync::Process->start($self->log, $sshd, '-D', '-e', '-f', $config);
+	  PgTunsync::Process->start($self->log, @$within, $sshd, '-D', '-e', '-f', $config);
 	PgTunsync::Process::wait_until(
 		"sshd $self->{name}",
 		sub {
 			die "sshd $self->{name} ended: " . slurp_file($self->log)
 			  if $self->{process}->ended;
-			return IO::Socket::INET->new(
-				PeerAddr => '127.0.0.1',
-				PeerPort => $self->{port});
+			return $listens->();
 		});
 	return $self;
 }

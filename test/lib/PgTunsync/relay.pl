@@ -78,6 +78,7 @@ sub admit
 sub allowance
 {
 	my ($w) = @_;
+	return 0 if $w->{ended};
 	return 65536 unless $w->{from_server};
 	my $n = 65536;
 	if (defined $set{stall_after})
@@ -118,6 +119,14 @@ sub pass
 		{
 			$most = $w->{passed};
 			note_file('passed', $most);
+		}
+		if ($w->{from_server} && defined $set{half_close_after} && $w->{passed} >= $set{half_close_after})
+		{
+			syswrite($w->{to}, $w->{buffer});
+			$w->{buffer} = '';
+			$w->{ended} = 1;
+			shutdown($w->{to}, 1);
+			return;
 		}
 		return drop($w->{from})
 		  if $w->{from_server} && defined $set{cut_after}
