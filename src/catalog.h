@@ -45,6 +45,8 @@ typedef struct CatalogSequence
 	char	   *name;
 	AttrNumber	attnum;			/* of the column that owns it */
 	bool		readable;		/* source: SELECT is granted */
+	int64		last_value;		/* source, if it is readable */
+	bool		is_called;
 } CatalogSequence;
 
 typedef struct CatalogRelation

@@ -176,6 +176,7 @@ report_phase(Run *run, const char *phase)
 
 	trace(TRACE_DEBUG1, "%s", phase);
 	pgstat_report_activity(STATE_RUNNING, text);
+	ereport(DEBUG1, (errmsg_internal("%s", text)));
 	pfree(text);
 	relay_flush();
 	check_caller(run);
@@ -430,9 +431,11 @@ run_connect(Run *run)
 	connect.connect_timeout = run->params->connect_timeout;
 	connect.row_security = run->params->row_security;
 	connect.gate = tunnel_gate_handle(run->tunnel);
+	/* ahead of the loaders: for it the tunnel keeps the way that it has proven */
+	run->control = source_connect_start(run->params);
 	if (run->pool != NULL)
 		pool_connect(run->pool, &connect);
-	run->control = source_connect(run->params);
+	source_connect_finish(run->control, run->params);
 }
 
 /* Does a column of the table hold OIDs that may be those of large objects? */
@@ -624,6 +627,7 @@ submit_jobs(Run *run)
 		job.index = table->index;
 		job.relid = table->relid;
 		job.copy_sql = table->copy_sql;
+		job.verify_sql = table->verify_sql;
 		job.binary = table->binary;
 		job.columns = column_names(table);
 		job.partition_check = table->partition_check;
@@ -738,6 +742,8 @@ run_load(Run *run)
 		{
 			case POOL_LOADED:
 				outcome_loaded(run->outcomes, &event.result);
+				if (event.result.rewritten)
+					plan_fail_rewritten(list_nth(run->plan->tables, event.index));
 				break;
 			case POOL_FAILED:
 				progress_phase(event.index, PHASE_FAILED);
@@ -752,7 +758,6 @@ run_load(Run *run)
 		tunnel_check(run->tunnel);
 		source_check_idle(run->control);
 	}
-	plan_check_rewritten(run->plan, run->control);
 	run_report_refused(run);
 	refuse_incomplete(run);
 	run_report_refused(run);

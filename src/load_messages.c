@@ -72,6 +72,7 @@ load_job_pack(StringInfo buf, const LoadJob *job)
 	pack_int(buf, job->index);
 	pack_int(buf, job->relid);
 	pack_string(buf, job->copy_sql);
+	pack_string(buf, job->verify_sql);
 	pack_int(buf, job->binary);
 	pack_strings(buf, job->columns);
 	pack_string(buf, job->partition_check);
@@ -89,6 +90,7 @@ load_job_unpack(StringInfo buf)
 	job->index = unpack_int(buf);
 	job->relid = unpack_int(buf);
 	job->copy_sql = unpack_string(buf);
+	job->verify_sql = unpack_string(buf);
 	job->binary = unpack_int(buf);
 	job->columns = unpack_strings(buf);
 	job->partition_check = unpack_string(buf);
@@ -135,6 +137,7 @@ load_result_pack(StringInfo buf, const LoadResult *result)
 	pack_int(buf, result->rows);
 	pack_int(buf, result->bytes);
 	pack_double(buf, result->seconds);
+	pack_int(buf, result->rewritten);
 }
 
 LoadResult
@@ -148,5 +151,6 @@ load_result_unpack(StringInfo buf)
 	result.rows = unpack_int(buf);
 	result.bytes = unpack_int(buf);
 	result.seconds = unpack_double(buf);
+	result.rewritten = unpack_int(buf) != 0;
 	return result;
 }

@@ -52,6 +52,7 @@ typedef struct LoadJob
 	int			index;			/* of the table in the plan */
 	Oid			relid;
 	char	   *copy_sql;
+	char	   *verify_sql;		/* of the plan, or NULL */
 	bool		binary;
 	List	   *columns;		/* of char *, in the order of the COPY */
 	char	   *partition_check;	/* nodeToString(), or NULL */
@@ -69,6 +70,7 @@ typedef struct LoadResult
 	int64		rows;
 	int64		bytes;
 	double		seconds;
+	bool		rewritten;		/* verify_sql has returned rows */
 } LoadResult;
 
 typedef struct LoadFailure

@@ -72,6 +72,7 @@ typedef struct Loader
 	SourceParams params;
 	char	   *snapshot;
 	Source	   *source;
+	bool		begun;			/* the source's transaction, with that snapshot */
 	bool		connecting;		/* source_connect() has not returned */
 
 	/* the batch in hand */
@@ -113,23 +114,21 @@ static void
 disconnect(Loader *loader)
 {
 	loader->source = NULL;
+	loader->begun = false;
 	loader->connecting = false;
 	MemoryContextReset(loader->source_context);
 }
 
-/* Opens the source's transaction: the one snapshot of the run. */
+/* The source's transaction, the one snapshot of the run, opened in the first COPY's message. */
 static void
-begin_on_source(Loader *loader)
+append_begin(const Loader *loader, StringInfo sql)
 {
-	StringInfoData sql;
-
-	initStringInfo(&sql);
-	appendStringInfoString(&sql, "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY");
+	if (loader->begun)
+		return;
+	appendStringInfoString(sql, "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; ");
 	if (loader->snapshot != NULL)
-		appendStringInfo(&sql, "; SET TRANSACTION SNAPSHOT %s",
+		appendStringInfo(sql, "SET TRANSACTION SNAPSHOT %s; ",
 						 quote_literal_cstr(loader->snapshot));
-	source_query(loader->source, sql.data);
-	pfree(sql.data);
 }
 
 static void
@@ -141,16 +140,6 @@ connect_to_source(Loader *loader)
 	loader->source = source_connect(&loader->params);
 	loader->connecting = false;
 	MemoryContextSwitchTo(oldcontext);
-}
-
-/* Makes sure that a connection with the run's snapshot is there. */
-static void
-ready_source(Loader *loader)
-{
-	if (loader->source != NULL)
-		return;
-	connect_to_source(loader);
-	begin_on_source(loader);
 }
 
 /* ---- one table ---- */
@@ -236,6 +225,7 @@ fill_staging(Loader *loader, const LoadJob *job, LoadResult *result)
 	target = open_target(job->relid);
 	progress_phase(job->index, PHASE_COPYING);
 	load_rows(target, job, loader->source, result);
+	result->rewritten = job->verify_sql != NULL && source_copy_rows_behind(loader->source) > 0;
 	progress_phase(job->index, PHASE_INDEXING);
 	staging_build_indexes(target, result->staging, job->key_only);
 	RelationClose(target);
@@ -273,8 +263,15 @@ joined_copies(const Loader *loader, int last)
 	StringInfoData sql;
 
 	initStringInfo(&sql);
+	append_begin(loader, &sql);
 	for (int i = loader->next; i < last; i++)
-		appendStringInfo(&sql, "%s%s", sql.len > 0 ? "; " : "", loader->jobs[i]->copy_sql);
+	{
+		const LoadJob *job = loader->jobs[i];
+
+		appendStringInfo(&sql, "%s%s", i > loader->next ? "; " : "", job->copy_sql);
+		if (job->verify_sql != NULL)
+			appendStringInfo(&sql, "; %s", job->verify_sql);
+	}
 	return sql.data;
 }
 
@@ -297,9 +294,11 @@ load_some(Loader *loader, int count)
 	bool		several = last - loader->next > 1;
 
 	drop_spoilt(loader);
-	ready_source(loader);
+	if (loader->source == NULL)
+		connect_to_source(loader);
 	source_hide_values(loader->source, any_hidden(loader, last));
 	source_copy_start(loader->source, joined_copies(loader, last));
+	loader->begun = true;
 	create_stagings(loader, last);
 	while (loader->next < last)
 	{
@@ -424,8 +423,6 @@ take_snapshot_order(Loader *loader, StringInfo body)
 	loader->snapshot = unpack_string(body);
 	progress_attach(unpack_int(body));
 	MemoryContextSwitchTo(oldcontext);
-	if (loader->source != NULL)
-		begin_on_source(loader);
 }
 
 static void

@@ -47,14 +47,6 @@
 #include "selection.h"
 #include "source_catalog.h"
 
-/* A sequence whose state is still to be read. */
-typedef struct SequencePair
-{
-	TablePlan  *table;
-	SequencePlan *plan;
-	CatalogSequence *source;
-} SequencePair;
-
 typedef struct Planner
 {
 	const PlanRequest *request;
@@ -62,7 +54,6 @@ typedef struct Planner
 	Source	   *control;
 	Catalog    *local;
 	Catalog    *source;
-	List	   *pairs;			/* of SequencePair * */
 	List	   *trials;			/* of Trial * */
 	MaskContext masks;
 	RewriteContext rewrites;
@@ -397,7 +388,7 @@ match_sequences(Planner *planner, TablePlan *table, const Choice *choice, List *
 	{
 		CatalogSequence *local = lfirst(lc);
 		CatalogSequence *source = NULL;
-		SequencePair *pair;
+		SequencePlan *plan;
 		ListCell   *lc_column;
 		ListCell   *lc_travel;
 
@@ -415,43 +406,19 @@ match_sequences(Planner *planner, TablePlan *table, const Choice *choice, List *
 			unreadable = lappend(unreadable, local->name);
 			continue;
 		}
-		pair = palloc0(sizeof(SequencePair));
-		pair->table = table;
-		pair->source = source;
-		pair->plan = palloc0(sizeof(SequencePlan));
-		pair->plan->relid = local->oid;
-		pair->plan->display = selection_display(planner->request, planner->local,
-												planner->source, local->schema, local->name);
-		planner->pairs = lappend(planner->pairs, pair);
+		plan = palloc0(sizeof(SequencePlan));
+		plan->relid = local->oid;
+		plan->display = selection_display(planner->request, planner->local, planner->source,
+										  local->schema, local->name);
+		plan->last_value = source->last_value;
+		plan->is_called = source->is_called;
+		table->sequences = lappend(table->sequences, plan);
 	}
 	if (unreadable != NIL)
 		ereport(NOTICE,
 				(errmsg("sequences of table %s are left as they are: %s", table->display,
 						join_names(unreadable, true)),
 				 errdetail("The source's role has no SELECT on them.")));
-}
-
-/* Reads the states of all sequences at once. */
-static void
-read_sequences(Planner *planner)
-{
-	List	   *sources = NIL;
-	SequenceState *states;
-	ListCell   *lc;
-	int			n = 0;
-
-	foreach(lc, planner->pairs)
-		sources = lappend(sources, ((SequencePair *) lfirst(lc))->source);
-	states = source_catalog_sequence_states(planner->control, sources);
-	foreach(lc, planner->pairs)
-	{
-		SequencePair *pair = lfirst(lc);
-
-		pair->plan->last_value = states[n].last_value;
-		pair->plan->is_called = states[n].is_called;
-		pair->table->sequences = lappend(pair->table->sequences, pair->plan);
-		n++;
-	}
 }
 
 /* ---- data rules ---- */
@@ -1010,6 +977,8 @@ finish_table(Planner *planner, TablePlan *table, const Choice *choice)
 	table->copy_sql = copy_statement(&query);
 	if (table->user_sql)
 		clause_verify_copy(table->copy_sql);
+	if (!choice->empty)
+		table->verify_sql = source_catalog_rewritten_query(table->source_oids);
 	if (planner->request->sequences)
 		match_sequences(planner, table, choice, travel);
 	tell_differences(table);
@@ -1212,7 +1181,6 @@ plan_tables(Planner *planner, List *choices)
 	fail_wholes(tables);
 	check_maps(planner, tables, choices);
 	set_paths(planner, tables);
-	read_sequences(planner);
 	return tables;
 }
 
@@ -1228,13 +1196,14 @@ plan_run(const PlanRequest *request, const SyncConfig *config, Source *control)
 	if (config->data_rules != NIL)
 		schemas = list_concat(schemas, local_catalog_schemas());
 
-	planner.source = source_catalog_open(control, schemas, &facts);
+	planner.local = local_catalog_read(schemas);
+	planner.source = source_catalog_open(control, schemas,
+										 selection_likely(request, config, planner.local), &facts);
 	refuse_itself(&facts);
 	plan->snapshot = facts.snapshot;
 	plan->source_version = facts.version;
 	plan->source_in_recovery = facts.in_recovery;
 
-	planner.local = local_catalog_read(schemas);
 	planner.rewrites.config = config;
 	planner.masks.config = config;
 	planner.masks.local = planner.local;
@@ -1257,44 +1226,11 @@ plan_run(const PlanRequest *request, const SyncConfig *config, Source *control)
 
 /* ---- afterwards ---- */
 
-static bool
-any_member(List *oids, List *among)
-{
-	ListCell   *lc;
-
-	foreach(lc, oids)
-	{
-		if (list_member_oid(among, lfirst_oid(lc)))
-			return true;
-	}
-	return false;
-}
-
 void
-plan_check_rewritten(RunPlan *plan, Source *control)
+plan_fail_rewritten(TablePlan *table)
 {
-	List	   *oids = NIL;
-	List	   *rewritten;
-	ListCell   *lc;
-
-	foreach(lc, plan->tables)
-	{
-		TablePlan  *table = lfirst(lc);
-
-		if (table->message == NULL)
-			oids = list_concat(oids, table->source_oids);
-	}
-	rewritten = source_catalog_rewritten(control, oids);
-	if (rewritten == NIL)
-		return;
-	foreach(lc, plan->tables)
-	{
-		TablePlan  *table = lfirst(lc);
-
-		if (table->message == NULL && any_member(table->source_oids, rewritten))
-			fail(table, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-				 psprintf("table %s was truncated or rewritten on the source during the run", table->display),
-				 "Its rows may not be those of the run's snapshot.",
-				 "Pull it again.");
-	}
+	fail(table, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+		 psprintf("table %s was truncated or rewritten on the source during the run", table->display),
+		 "Its rows may not be those of the run's snapshot.",
+		 "Pull it again.");
 }

@@ -69,6 +69,7 @@ typedef struct TablePlan
 	bool		empty;			/* it ends up without rows */
 	bool		excluded;		/* left out, as message says */
 	char	   *copy_sql;		/* COPY … TO STDOUT … */
+	char	   *verify_sql;		/* to run behind the COPY: rows mean that it cannot be trusted; or NULL */
 	double		source_bytes;	/* relpages on the source, in bytes */
 	double		source_rows;	/* reltuples, -1 unknown */
 	double		local_rows;		/* the same here */
@@ -119,11 +120,11 @@ extern RunPlan *plan_run(const PlanRequest *request, const SyncConfig *config,
 						 Source *control);
 
 /*
- * After the last COPY: a table that was truncated or rewritten on the source
- * since the snapshot was taken may have been read as empty, and fails (as if
- * the plan had said so).  One round trip for all tables.
+ * The table was truncated or rewritten on the source since the snapshot was
+ * taken (verify_sql): it may have been read as empty, and fails as if the plan had
+ * said so.
  */
-extern void plan_check_rewritten(RunPlan *plan, Source *control);
+extern void plan_fail_rewritten(TablePlan *table);
 
 /*
  * Splits a plain-text specification ("users", "users,orders",

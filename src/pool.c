@@ -62,8 +62,10 @@ typedef struct WaitingJob
 } WaitingJob;
 
 /* A batch has so many tables at most, of so many expected bytes together. */
-#define BATCH_TABLES	32
-#define BATCH_BYTES		(1024.0 * 1024.0)
+#define BATCH_TABLES	128
+#define BATCH_BYTES		(4.0 * 1024.0 * 1024.0)
+/* What a table costs beside its rows, as bytes. */
+#define TABLE_BYTES		(64.0 * 1024.0)
 
 static shm_mq *
 create_queue(shm_toc *toc, uint64 key)
@@ -238,25 +240,39 @@ pool_busy(const Pool *pool)
 	return false;
 }
 
+/* The work that waits, in bytes, for each loader. */
+static double
+share_of_work(const Pool *pool)
+{
+	double		bytes = 0;
+	ListCell   *lc;
+
+	foreach(lc, pool->jobs)
+		bytes += ((WaitingJob *) lfirst(lc))->bytes + TABLE_BYTES;
+	return bytes / pool->size;
+}
+
 /*
  * Takes the next job off the queue, and those after it that fit into one batch with it:
- * no more than this loader's share of what is left.
+ * no more than this loader's share of what is left.  Where all tables are small, a
+ * loader gets all of its share at once.
  */
 static int
 take_batch(Pool *pool, StringInfo batch)
 {
-	int			share = list_length(pool->jobs) / pool->size;
-	int			limit = Max(1, Min(share, BATCH_TABLES));
+	double		limit = Min(share_of_work(pool), BATCH_BYTES + BATCH_TABLES * TABLE_BYTES);
 	double		bytes = 0;
+	double		work = 0;
 	int			taken = 0;
 
-	while (pool->jobs != NIL && taken < limit)
+	while (pool->jobs != NIL && taken < BATCH_TABLES)
 	{
 		WaitingJob *next = linitial(pool->jobs);
 
-		if (taken > 0 && bytes + next->bytes > BATCH_BYTES)
-			break;
 		bytes += next->bytes;
+		work += next->bytes + TABLE_BYTES;
+		if (taken > 0 && (bytes > BATCH_BYTES || work > limit + TABLE_BYTES / 2))
+			break;
 		appendBinaryStringInfo(batch, next->packed.data, next->packed.len);
 		pool->jobs = list_delete_first(pool->jobs);
 		pfree(next->packed.data);

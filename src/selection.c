@@ -92,6 +92,8 @@ typedef struct Selection
 } Selection;
 
 #define GROUP_PREFIX	"group:"
+/* more tables than this are not named to the source ahead of the choice */
+#define LIKELY_TABLES	256
 
 /* ---- text to items ---- */
 
@@ -1220,6 +1222,62 @@ choose_item(Selection *selection, const Item *item)
 		 choose_glob(selection, schema, name, item)))
 		return;
 	unknown_item(selection, item);
+}
+
+/* ---- before the source was asked ---- */
+
+/* Does the item mean the relation, or a table that it is a part of? */
+static bool
+may_mean(Item *item, const CatalogRelation *relation)
+{
+	Pattern		pattern = {.text = item->text, .item = item};
+
+	for (; relation != NULL; relation = relation->parent)
+	{
+		if (pg_strcasecmp(item->name, relation->name) == 0 ||
+			strcmp(item->text, relation->name) == 0)
+			return true;
+		if (is_glob(item) && (pattern_matches_as(&pattern, relation, false) ||
+							  pattern_matches_as(&pattern, relation, true)))
+			return true;
+	}
+	return false;
+}
+
+static bool
+any_may_mean(const List *items, const CatalogRelation *relation)
+{
+	const ListCell *lc;
+
+	foreach(lc, items)
+	{
+		if (may_mean(lfirst(lc), relation))
+			return true;
+	}
+	return false;
+}
+
+List *
+selection_likely(const PlanRequest *request, const SyncConfig *config, const Catalog *local)
+{
+	List	   *items = request_items(request, config);
+	List	   *likely = NIL;
+	ListCell   *lc;
+
+	if (list_length(items) > LIKELY_TABLES)
+		return NIL;
+	foreach(lc, local->relations)
+	{
+		CatalogRelation *relation = lfirst(lc);
+
+		if ((relation->kind != RELKIND_RELATION && relation->kind != RELKIND_PARTITIONED_TABLE) ||
+			!(request->everything || any_may_mean(items, relation)))
+			continue;
+		likely = lappend(likely, relation);
+		if (list_length(likely) > LIKELY_TABLES)
+			return NIL;
+	}
+	return likely;
 }
 
 List *

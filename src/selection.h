@@ -38,6 +38,14 @@ typedef struct Choice
 extern List *selection_schemas(const PlanRequest *request, const SyncConfig *config);
 
 /*
+ * Local relations (CatalogRelation *) that the request probably means, told by their
+ * names alone: all tables in question and perhaps some more, or NIL if they
+ * are many.
+ */
+extern List *selection_likely(const PlanRequest *request, const SyncConfig *config,
+							  const Catalog *local);
+
+/*
  * The tables that the request means, each once, in the order of naming (those
  * of a glob by name).  NOTICEs and errors as plan_run() says.
  */

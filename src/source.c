@@ -56,6 +56,7 @@ struct Source
 	MemoryContext context;		/* everything; its reset closes the connection */
 	MemoryContextCallback callback;
 	PGconn	   *conn;
+	ino_t		announced;		/* the socket that on_socket() was told of */
 	char	   *display;
 	bool		row_security;
 	bool		prepared;		/* session set-up was sent */
@@ -70,6 +71,7 @@ struct Source
 	char	   *row;			/* libpq's buffer of the last row */
 	bool		in_copy;		/* rows are to be read */
 	bool		copy_pending;	/* the next COPY has begun already */
+	int			rows_behind;	/* see source_copy_rows_behind() */
 	uint32		rows;
 };
 
@@ -319,15 +321,15 @@ raise_timeout(Source *source, int timeout)
  * inode is what tells sockets apart.
  */
 static void
-announce_socket(Source *source, const SourceParams *params, ino_t *announced)
+announce_socket(Source *source, const SourceParams *params)
 {
 	int			sock = PQsocket(source->conn);
 	struct stat st;
 
 	if (params->on_socket == NULL || sock < 0 || fstat(sock, &st) != 0 ||
-		st.st_ino == *announced)
+		st.st_ino == source->announced)
 		return;
-	*announced = st.st_ino;
+	source->announced = st.st_ino;
 	params->on_socket(sock, params->on_socket_arg);
 }
 
@@ -346,11 +348,6 @@ finish_connecting(Source *source, const SourceParams *params)
 {
 	PostgresPollingStatusType status = PGRES_POLLING_WRITING;
 	TimestampTz start = GetCurrentTimestamp();
-	ino_t		announced = 0;
-
-	if (PQstatus(source->conn) == CONNECTION_BAD)
-		raise_not_connected(source);
-	announce_socket(source, params, &announced);
 
 	while (status != PGRES_POLLING_OK)
 	{
@@ -372,7 +369,7 @@ finish_connecting(Source *source, const SourceParams *params)
 		status = PQconnectPoll(source->conn);
 		if (status == PGRES_POLLING_FAILED)
 			raise_not_connected(source);
-		announce_socket(source, params, &announced);
+		announce_socket(source, params);
 	}
 }
 
@@ -388,7 +385,7 @@ make_events(Source *source)
 }
 
 Source *
-source_connect(const SourceParams *params)
+source_connect_start(const SourceParams *params)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
 												  "pgtunsync source",
@@ -419,12 +416,28 @@ source_connect(const SourceParams *params)
 	}
 	PQsetNoticeReceiver(source->conn, drop_notice, NULL);
 	PQsetErrorVerbosity(source->conn, PQERRORS_VERBOSE);
+	if (PQstatus(source->conn) == CONNECTION_BAD)
+		raise_not_connected(source);
+	announce_socket(source, params);
+	return source;
+}
+
+void
+source_connect_finish(Source *source, const SourceParams *params)
+{
 	finish_connecting(source, params);
 	PQsetErrorVerbosity(source->conn, PQERRORS_DEFAULT);
-
 	if (PQsetnonblocking(source->conn, 1) != 0)
 		raise_lost(source, NULL);
 	make_events(source);
+}
+
+Source *
+source_connect(const SourceParams *params)
+{
+	Source	   *source = source_connect_start(params);
+
+	source_connect_finish(source, params);
 	return source;
 }
 
@@ -677,6 +690,8 @@ advance_to_copy(Source *source)
 		if (status != PGRES_COPY_OUT && status != PGRES_COMMAND_OK &&
 			status != PGRES_TUPLES_OK)
 			source_raise(source, result, source->copy_sql);
+		if (status == PGRES_TUPLES_OK)
+			source->rows_behind += PQntuples(result);
 		source_clear(source, result);
 		if (status == PGRES_COPY_OUT)
 			return source->in_copy = true;
@@ -705,6 +720,7 @@ finish_copy(Source *source)
 	if (PQresultStatus(result) != PGRES_COMMAND_OK)
 		source_raise(source, result, source->copy_sql);
 	source_clear(source, result);
+	source->rows_behind = 0;
 	source->copy_pending = advance_to_copy(source);
 }
 
@@ -747,4 +763,10 @@ source_copy_next(Source *source)
 
 	source->copy_pending = false;
 	return pending;
+}
+
+int
+source_copy_rows_behind(Source *source)
+{
+	return source->rows_behind;
 }

@@ -72,6 +72,10 @@ extern void source_close_fallbacks(void);
  * SQLSTATE for a refused login.
  */
 extern Source *source_connect(const SourceParams *params);
+
+/* The same in two steps: the first one announces the socket and does not wait. */
+extern Source *source_connect_start(const SourceParams *params);
+extern void source_connect_finish(Source *source, const SourceParams *params);
 extern void source_close(Source *source);
 
 /*
@@ -119,8 +123,9 @@ extern void source_check_idle(Source *source);
 
 /*
  * Starts a COPY … TO STDOUT; rows are then read by source_copy_data().  sql
- * may begin with statements that return nothing or one row (their results are
- * dropped) and may hold several COPYs, which source_copy_next() steps through.
+ * may begin with statements whose results are dropped, and may hold several
+ * COPYs, which source_copy_next() steps through, with other statements between
+ * and behind them.
  */
 extern void source_copy_start(Source *source, const char *sql);
 
@@ -137,6 +142,12 @@ extern int	source_copy_data(Source *source, char **data);
  * before the next query only when the message held several COPYs.
  */
 extern bool source_copy_next(Source *source);
+
+/*
+ * After source_copy_data() returned -1: how many rows the statements have
+ * returned that stood behind this COPY and before the next one.
+ */
+extern int	source_copy_rows_behind(Source *source);
 
 /* Raises the source's error of this result, or "unexpected" if it has none. */
 extern void source_raise(Source *source, PGresult *result, const char *sql) pg_attribute_noreturn();

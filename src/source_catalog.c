@@ -3,9 +3,11 @@
  * source_catalog.c
  *	  The source's catalog, in as few round trips as can be.
  *
- * Three messages, each of several statements: (1) BEGIN, the facts about the
- * server with the exported snapshot, the relations; (2) columns and sequences
- * of the tables that were chosen; (3) the states of those sequences.
+ * Two messages, each of several statements: (1) BEGIN, the facts about the
+ * server with the exported snapshot, the relations; (2) columns, sequences with
+ * their states, and foreign keys of the tables that were chosen.  Where few tables are
+ * wanted, (1) asks for their details as well, by name, and there is no (2) unless
+ * the choice turns out to be another.
  *
  * All runs with search_path = pg_catalog, so names need no qualification.
  * Only OIDs (as numbers) and quoted literals are put into the texts.  Rights
@@ -147,107 +149,108 @@ read_relations(PGresult *result, Catalog *catalog)
 	catalog_find_leaves(catalog);
 }
 
-Catalog *
-source_catalog_open(Source *source, List *schemas, SourceFacts *facts)
+static void
+check_version(Source *source)
 {
-	Catalog    *catalog = catalog_create();
-	StringInfoData buf;
-	List	   *results;
-
 	if (source_version(source) < OLDEST_SOURCE)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("the source server is too old"),
 				 errdetail("Its version is %d.%d; the oldest that is supported is 10.",
 						   source_version(source) / 10000, source_version(source) / 100 % 100)));
-
-	initStringInfo(&buf);
-	appendStringInfo(&buf, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; %s; ", facts_query);
-	append_relations_query(&buf, schemas);
-	results = source_query_multi(source, buf.data);
-	read_facts(lsecond(results), facts);
-	read_relations(lthird(results), catalog);
-	source_clear(source, linitial(results));
-	source_clear(source, lsecond(results));
-	source_clear(source, lthird(results));
-	return catalog;
 }
 
 /* ---- columns and sequences ---- */
 
-/* '{1,2,…}'::oid[] of those that pass. */
-static void
-append_oids(StringInfo buf, List *relations, bool (*wanted) (const CatalogRelation *))
+/* '{1,2,…}'::oid[] */
+static char *
+oids_of(List *relations)
 {
-	const char *separator = "";
+	StringInfoData buf;
 	ListCell   *lc;
 
-	appendStringInfoString(buf, "'{");
+	initStringInfo(&buf);
+	appendStringInfoString(&buf, "'{");
+	foreach(lc, relations)
+		appendStringInfo(&buf, "%s%u", lc == list_head(relations) ? "" : ",",
+						 ((CatalogRelation *) lfirst(lc))->oid);
+	appendStringInfoString(&buf, "}'::oid[]");
+	return buf.data;
+}
+
+/* The same of tables that we know by name only. */
+static char *
+oids_by_name(List *relations)
+{
+	StringInfoData buf;
+	ListCell   *lc;
+
+	initStringInfo(&buf);
+	appendStringInfoString(&buf,
+						   "ARRAY(SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+						   " WHERE c.relkind IN ('r', 'p') AND (n.nspname, c.relname) IN (");
 	foreach(lc, relations)
 	{
 		CatalogRelation *relation = lfirst(lc);
 
-		if (wanted != NULL && !wanted(relation))
-			continue;
-		appendStringInfo(buf, "%s%u", separator, relation->oid);
-		separator = ",";
+		appendStringInfo(&buf, "%s(%s, %s)", lc == list_head(relations) ? "" : ", ",
+						 quote_literal_cstr(relation->schema), quote_literal_cstr(relation->name));
 	}
-	appendStringInfoString(buf, "}'::oid[]");
-}
-
-static bool
-is_unreadable(const CatalogRelation *relation)
-{
-	return !relation->readable;
+	appendStringInfoString(&buf, "))");
+	return buf.data;
 }
 
 /* Generated columns came with 12. */
 static void
-append_columns_query(StringInfo buf, int version, List *relations)
+append_columns_query(StringInfo buf, int version, const char *oids)
 {
 	appendStringInfo(buf,
 					 "SELECT a.attrelid, a.attname, a.attnum, format_type(a.atttypid, a.atttypmod),"
 					 " a.atttypid, coalesce(nullif(t.typbasetype, 0), t.oid), %s,"
-					 " CASE WHEN a.attrelid = ANY (",
-					 version >= 120000 ? "a.attgenerated <> ''" : "false");
-	append_oids(buf, relations, is_unreadable);
-	appendStringInfoString(buf,
-						   ") THEN has_column_privilege(a.attrelid, a.attnum, 'SELECT') ELSE true END"
-						   " FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid"
-						   " WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attrelid = ANY (");
-	append_oids(buf, relations, NULL);
-	appendStringInfoString(buf, ") ORDER BY a.attrelid, a.attnum");
+					 " has_table_privilege(a.attrelid, 'SELECT') OR has_column_privilege(a.attrelid, a.attnum, 'SELECT')"
+					 " FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid"
+					 " WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attrelid = ANY (%s)"
+					 " ORDER BY a.attrelid, a.attnum",
+					 version >= 120000 ? "a.attgenerated <> ''" : "false", oids);
 }
 
+/*
+ * A sequence's state is in the sequence itself: query_to_xml() reads one that we
+ * know only while the query runs.
+ */
 static void
-append_sequences_query(StringInfo buf, List *relations)
+append_sequences_query(StringInfo buf, const char *oids)
 {
-	appendStringInfoString(buf,
-						   "SELECT d.refobjid, d.refobjsubid, s.oid, n.nspname, s.relname,"
-						   " has_table_privilege(s.oid, 'SELECT') AND has_schema_privilege(n.oid, 'USAGE')"
-						   " FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'"
-						   " JOIN pg_namespace n ON n.oid = s.relnamespace"
-						   " WHERE d.classid = 'pg_class'::regclass AND d.objsubid = 0"
-						   " AND d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0"
-						   " AND d.deptype IN ('a', 'i') AND d.refobjid = ANY (");
-	append_oids(buf, relations, NULL);
-	appendStringInfoString(buf, ") ORDER BY d.refobjid, d.refobjsubid, s.oid");
+	appendStringInfo(buf,
+					 "SELECT q.refobjid, q.refobjsubid, q.oid, q.nspname, q.relname, q.readable,"
+					 " substring(q.state FROM '<last_value>(-?[0-9]+)</last_value>'),"
+					 " substring(q.state FROM '<is_called>(true|false)</is_called>')"
+					 " FROM (SELECT r.*, CASE WHEN r.readable THEN query_to_xml("
+					 "format('SELECT last_value, is_called FROM %%I.%%I', r.nspname, r.relname),"
+					 " false, true, '')::text END AS state"
+					 " FROM (SELECT d.refobjid, d.refobjsubid, s.oid, n.nspname, s.relname,"
+					 " has_table_privilege(s.oid, 'SELECT') AND has_schema_privilege(n.oid, 'USAGE') AS readable"
+					 " FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'"
+					 " JOIN pg_namespace n ON n.oid = s.relnamespace"
+					 " WHERE d.classid = 'pg_class'::regclass AND d.objsubid = 0"
+					 " AND d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0"
+					 " AND d.deptype IN ('a', 'i') AND d.refobjid = ANY (%s)) r OFFSET 0) q"
+					 " ORDER BY q.refobjid, q.refobjsubid, q.oid", oids);
 }
 
 /* Both ends of foreign keys, a row for each column. */
 static void
-append_keys_query(StringInfo buf, List *relations)
+append_keys_query(StringInfo buf, const char *oids)
 {
-	appendStringInfoString(buf,
-						   "SELECT k.conrelid, k.oid, n.nspname, c.relname, a.attname, b.attname"
-						   " FROM pg_constraint k JOIN pg_class c ON c.oid = k.confrelid"
-						   " JOIN pg_namespace n ON n.oid = c.relnamespace"
-						   " CROSS JOIN LATERAL unnest(k.conkey, k.confkey) WITH ORDINALITY u (x, y, i)"
-						   " JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.x"
-						   " JOIN pg_attribute b ON b.attrelid = k.confrelid AND b.attnum = u.y"
-						   " WHERE k.contype = 'f' AND k.conrelid = ANY (");
-	append_oids(buf, relations, NULL);
-	appendStringInfoString(buf, ") ORDER BY k.conrelid, k.oid, u.i");
+	appendStringInfo(buf,
+					 "SELECT k.conrelid, k.oid, n.nspname, c.relname, a.attname, b.attname"
+					 " FROM pg_constraint k JOIN pg_class c ON c.oid = k.confrelid"
+					 " JOIN pg_namespace n ON n.oid = c.relnamespace"
+					 " CROSS JOIN LATERAL unnest(k.conkey, k.confkey) WITH ORDINALITY u (x, y, i)"
+					 " JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.x"
+					 " JOIN pg_attribute b ON b.attrelid = k.confrelid AND b.attnum = u.y"
+					 " WHERE k.contype = 'f' AND k.conrelid = ANY (%s)"
+					 " ORDER BY k.conrelid, k.oid, u.i", oids);
 }
 
 static void
@@ -260,6 +263,8 @@ read_keys(PGresult *result, const Catalog *catalog)
 	{
 		CatalogRelation *relation = catalog_find_oid(catalog, get_oid(result, row, 0));
 
+		if (relation == NULL)
+			continue;
 		if (key == NULL || current != get_oid(result, row, 1))
 		{
 			key = palloc0(sizeof(CatalogForeignKey));
@@ -279,8 +284,11 @@ read_columns(PGresult *result, const Catalog *catalog)
 	for (int row = 0; row < PQntuples(result); row++)
 	{
 		CatalogRelation *relation = catalog_find_oid(catalog, get_oid(result, row, 0));
-		CatalogColumn *column = palloc0(sizeof(CatalogColumn));
+		CatalogColumn *column;
 
+		if (relation == NULL)
+			continue;
+		column = palloc0(sizeof(CatalogColumn));
 		column->name = get_text(result, row, 1);
 		column->attnum = atoi(PQgetvalue(result, row, 2));
 		column->type = get_text(result, row, 3);
@@ -298,15 +306,53 @@ read_sequences(PGresult *result, const Catalog *catalog)
 	for (int row = 0; row < PQntuples(result); row++)
 	{
 		CatalogRelation *relation = catalog_find_oid(catalog, get_oid(result, row, 0));
-		CatalogSequence *sequence = palloc0(sizeof(CatalogSequence));
+		CatalogSequence *sequence;
 
+		if (relation == NULL)
+			continue;
+		sequence = palloc0(sizeof(CatalogSequence));
 		sequence->attnum = atoi(PQgetvalue(result, row, 1));
 		sequence->oid = get_oid(result, row, 2);
 		sequence->schema = get_text(result, row, 3);
 		sequence->name = get_text(result, row, 4);
 		sequence->readable = get_bool(result, row, 5);
+		if (sequence->readable)
+		{
+			sequence->last_value = get_int64(result, row, 6);
+			sequence->is_called = get_bool(result, row, 7);
+		}
 		relation->sequences = lappend(relation->sequences, sequence);
 	}
+}
+
+/* Three queries for these relations: an expression of type oid[]. */
+static void
+append_details_queries(StringInfo buf, int version, const char *oids)
+{
+	append_columns_query(buf, version, oids);
+	appendStringInfoString(buf, "; ");
+	append_sequences_query(buf, oids);
+	appendStringInfoString(buf, "; ");
+	append_keys_query(buf, oids);
+}
+
+/* Their results, from the nth on. */
+static void
+read_details(List *results, int n, const Catalog *catalog)
+{
+	read_columns(list_nth(results, n), catalog);
+	read_sequences(list_nth(results, n + 1), catalog);
+	read_keys(list_nth(results, n + 2), catalog);
+}
+
+static void
+clear_all(Source *source, List *results)
+{
+	ListCell   *lc;
+
+	foreach(lc, results)
+		source_clear(source, lfirst(lc));
+	list_free(results);
 }
 
 void
@@ -328,51 +374,55 @@ source_catalog_details(Source *source, const Catalog *catalog, List *wanted)
 	if (relations == NIL)
 		return;
 	initStringInfo(&buf);
-	append_columns_query(&buf, source_version(source), relations);
-	appendStringInfoString(&buf, "; ");
-	append_sequences_query(&buf, relations);
-	appendStringInfoString(&buf, "; ");
-	append_keys_query(&buf, relations);
+	append_details_queries(&buf, source_version(source), oids_of(relations));
 	results = source_query_multi(source, buf.data);
-	read_columns(linitial(results), catalog);
-	read_sequences(lsecond(results), catalog);
-	read_keys(lthird(results), catalog);
-	source_clear(source, linitial(results));
-	source_clear(source, lsecond(results));
-	source_clear(source, lthird(results));
+	read_details(results, 0, catalog);
+	clear_all(source, results);
 }
 
-/* ---- sequence states ---- */
+/* ---- the first message ---- */
 
-/* A statement for each: one big UNION ALL would nest as deep as it is long. */
-SequenceState *
-source_catalog_sequence_states(Source *source, List *sequences)
+/* Details were asked for by the names of our tables; the source's may be of another kind, or not there. */
+static void
+mark_detailed(const Catalog *catalog, List *relations)
 {
-	SequenceState *states = palloc(sizeof(SequenceState) * (list_length(sequences) + 1));
-	SequenceState *state = states;
-	StringInfoData buf;
 	ListCell   *lc;
 
-	if (sequences == NIL)
-		return states;
+	foreach(lc, relations)
+	{
+		CatalogRelation *ours = lfirst(lc);
+		CatalogRelation *theirs = catalog_find(catalog, ours->schema, ours->name);
+
+		if (theirs != NULL &&
+			(theirs->kind == RELKIND_RELATION || theirs->kind == RELKIND_PARTITIONED_TABLE))
+			theirs->detailed = true;
+	}
+}
+
+Catalog *
+source_catalog_open(Source *source, List *schemas, List *wanted, SourceFacts *facts)
+{
+	Catalog    *catalog = catalog_create();
+	StringInfoData buf;
+	List	   *results;
+
+	check_version(source);
 	initStringInfo(&buf);
-	foreach(lc, sequences)
+	appendStringInfo(&buf, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; %s; ", facts_query);
+	append_relations_query(&buf, schemas);
+	if (wanted != NIL)
 	{
-		CatalogSequence *sequence = lfirst(lc);
-
-		appendStringInfo(&buf, "SELECT last_value, is_called FROM %s;",
-						 catalog_sql_name(sequence->schema, sequence->name));
+		appendStringInfoString(&buf, "; ");
+		append_details_queries(&buf, source_version(source), oids_by_name(wanted));
 	}
-	foreach(lc, source_query_multi(source, buf.data))
-	{
-		PGresult   *result = lfirst(lc);
-
-		state->last_value = get_int64(result, 0, 0);
-		state->is_called = get_bool(result, 0, 1);
-		state++;
-		source_clear(source, result);
-	}
-	return states;
+	results = source_query_multi(source, buf.data);
+	read_facts(lsecond(results), facts);
+	read_relations(lthird(results), catalog);
+	if (wanted != NIL)
+		read_details(results, 3, catalog);
+	mark_detailed(catalog, wanted);
+	clear_all(source, results);
+	return catalog;
 }
 
 /* ---- patterns ---- */
@@ -491,28 +541,19 @@ source_catalog_count(Source *source, const CatalogRelation *relation, const char
 
 /* ---- what happened since ---- */
 
-List *
-source_catalog_rewritten(Source *source, List *oids)
+char *
+source_catalog_rewritten_query(List *oids)
 {
-	List	   *rewritten = NIL;
 	StringInfoData buf;
-	PGresult   *result;
 	ListCell   *lc;
 
-	if (oids == NIL)
-		return NIL;
 	initStringInfo(&buf);
 	appendStringInfoString(&buf,
-						   "SELECT c.oid FROM pg_class c WHERE c.relkind = 'r'"
-						   " AND pg_relation_filenode(c.oid) IS DISTINCT FROM c.relfilenode"
-						   " AND c.oid = ANY ('{");
+						   "SELECT FROM pg_catalog.pg_class c WHERE c.relkind OPERATOR(pg_catalog.=) 'r'"
+						   " AND pg_catalog.pg_relation_filenode(c.oid) IS DISTINCT FROM c.relfilenode"
+						   " AND c.oid OPERATOR(pg_catalog.=) ANY ('{");
 	foreach(lc, oids)
 		appendStringInfo(&buf, "%s%u", lc == list_head(oids) ? "" : ",", lfirst_oid(lc));
-	appendStringInfoString(&buf, "}'::oid[])");
-
-	result = source_query(source, buf.data);
-	for (int row = 0; row < PQntuples(result); row++)
-		rewritten = lappend_oid(rewritten, get_oid(result, row, 0));
-	source_clear(source, result);
-	return rewritten;
+	appendStringInfoString(&buf, "}'::pg_catalog.oid[])");
+	return buf.data;
 }

@@ -24,26 +24,19 @@ typedef struct SourceFacts
 
 /*
  * Begins the run's transaction on the source, and reads its facts and the
- * relations of these schemas (and all partitions): one round trip.  Raises
- * FEATURE_NOT_SUPPORTED for a source older than 10.
+ * relations of these schemas (and all partitions): one round trip.  wanted:
+ * CatalogRelation *s of ours whose namesakes there will probably be asked for, so
+ * that their details come along.  Raises FEATURE_NOT_SUPPORTED for a source
+ * older than 10.
  */
-extern Catalog *source_catalog_open(Source *source, List *schemas, SourceFacts *facts);
+extern Catalog *source_catalog_open(Source *source, List *schemas, List *wanted,
+									SourceFacts *facts);
 
 /*
- * Reads columns, foreign keys and owned sequences of these relations, unless it
- * has been done: one round trip.
+ * Reads columns, foreign keys and owned sequences (with their states) of these
+ * relations, unless it has been done: one round trip.
  */
 extern void source_catalog_details(Source *source, const Catalog *catalog, List *relations);
-
-/* A sequence's state. */
-typedef struct SequenceState
-{
-	int64		last_value;
-	bool		is_called;
-} SequenceState;
-
-/* The states of these CatalogSequence *s, in their order: one round trip. */
-extern SequenceState *source_catalog_sequence_states(Source *source, List *sequences);
 
 /*
  * Which of these patterns (char *, of data rules) match any column of the
@@ -68,10 +61,11 @@ extern ErrorData *source_catalog_count(Source *source, const CatalogRelation *re
 									   double *count);
 
 /*
- * Which of these relations (a list of OIDs) got another file since the run's snapshot was
- * taken, by TRUNCATE or a rewrite: a COPY that came later has not read what
- * the snapshot shows.  Returns their OIDs; one round trip.
+ * A query that returns a row for each of these relations (a list of OIDs) that got
+ * another file since the run's snapshot was taken, by TRUNCATE or a rewrite: a
+ * COPY that came later has not read what the snapshot shows.  Names in it are
+ * qualified.
  */
-extern List *source_catalog_rewritten(Source *source, List *oids);
+extern char *source_catalog_rewritten_query(List *oids);
 
 #endif							/* PGTUNSYNC_SOURCE_CATALOG_H */
