@@ -85,6 +85,7 @@ struct SshLink
 	SshNode    *nodes;
 	int			count;
 	int			current;		/* the node being connected */
+	bool		held;			/* must not log in yet */
 	bool		any_type;		/* the known host key types did not do */
 	bool		opening;		/* a channel open is under way */
 	bool		probing;		/* and it is ours, to hear from the server */

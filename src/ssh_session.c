@@ -141,6 +141,18 @@ trace_end(SshLink *link)
 	}
 }
 
+void
+ssh_link_hold(SshLink *link, bool hold)
+{
+	link->held = hold;
+}
+
+bool
+ssh_link_connected(const SshLink *link)
+{
+	return link->stage != STAGE_CONNECT && link->stage != STAGE_FAILED;
+}
+
 /* Says goodbye if that takes no waiting. */
 void
 ssh_link_free(SshLink *link)
@@ -435,11 +447,24 @@ stage_handshake(SshLink *link, SshNode *node)
 	return PROGRESS_DONE;
 }
 
+/* Is it where it was told to wait?  The server then waits, too: there is nothing to read. */
+static bool
+is_waiting(const SshLink *link)
+{
+	return link->held && link->stage == STAGE_LOGIN;
+}
+
 static Progress
 stage_login(SshLink *link, SshNode *node)
 {
-	Progress	progress = ssh_auth_step(node);
+	Progress	progress;
 
+	if (is_waiting(link))
+	{
+		ssh_link_extend(link);
+		return PROGRESS_AGAIN;
+	}
+	progress = ssh_auth_step(node);
 	if (progress == PROGRESS_DONE)
 		enter(link, link->current + 1 < link->count ? STAGE_JUMP : STAGE_UP);
 	return progress;
@@ -589,6 +614,8 @@ int
 ssh_link_poll(const SshLink *link, short *events, long *timeout)
 {
 	*timeout = 1000;
+	if (is_waiting(link))
+		return -1;
 	if (link->tcp != NULL)
 		return tcp_connect_poll(link->tcp, events);
 	*events = POLLIN;
@@ -602,6 +629,8 @@ ssh_link_poll(const SshLink *link, short *events, long *timeout)
 bool
 ssh_link_more(const SshLink *link)
 {
+	if (is_waiting(link))
+		return false;
 	for (int i = 0; i < link->count; i++)
 	{
 		const SshNode *node = &link->nodes[i];

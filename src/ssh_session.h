@@ -58,6 +58,15 @@ extern void ssh_secrets_wipe(SshSecrets *secrets);
 extern SshLink *ssh_link_start(const SshRoute *route, const SshSecrets *secrets,
 							   int connect_timeout, int number);
 extern Progress ssh_link_step(SshLink *link);
+
+/*
+ * Held, a link goes as far as the first hop's verified host key, and logs in only when
+ * it is released.
+ */
+extern void ssh_link_hold(SshLink *link, bool hold);
+
+/* Is the connection to the first hop made? */
+extern bool ssh_link_connected(const SshLink *link);
 extern void ssh_link_free(SshLink *link);
 
 /*

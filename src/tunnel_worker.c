@@ -6,10 +6,14 @@
  * Started by tunnel_start(), without a database.  In the order of events:
  *
  *		connect the first SSH session		transient failures are retried, visibly
+ *		connect the other sessions			beside it, up to the login
  *		prove the way to the remote port	a channel, kept for the first visitor
  *		open the entrance, tell the leader	'O'
- *		connect the other sessions			while the first one already serves
  *		carry connections					until the leader ends it
+ *
+ * The other sessions save their round trips by starting early, but log in only
+ * when the first one has: what is refused is refused once, not as often as there are
+ * sessions.
  *
  * Several sessions, because one is bound by its window and by one core's
  * decryption at the server.  A new connection goes to the session that has the
@@ -169,6 +173,31 @@ is_first(const TunnelWorker *worker, const Slot *slot)
 	return slot == &worker->slots[0];
 }
 
+/* Would a link write a new host key down?  Once is enough. */
+static bool
+learns_keys(const SshRoute *route)
+{
+	ListCell   *lc;
+
+	foreach(lc, route->hops)
+	{
+		if (((SshHop *) lfirst(lc))->accept_new)
+			return true;
+	}
+	return false;
+}
+
+/* May the sessions beside the first one begin to connect? */
+static bool
+others_may_start(const TunnelWorker *worker)
+{
+	const Slot *first = &worker->slots[0];
+
+	return first->state == SLOT_UP ||
+		(first->state == SLOT_CONNECTING && ssh_link_connected(first->link) &&
+		 !learns_keys(worker->orders->route));
+}
+
 static int
 slots_up(const TunnelWorker *worker)
 {
@@ -288,13 +317,15 @@ step_slots(TunnelWorker *worker)
 	{
 		Slot	   *slot = &worker->slots[i];
 
-		/* one login that works first, then the others beside each other */
-		if (slot->state == SLOT_IDLE && (i == 0 || worker->slots[0].state == SLOT_UP))
+		if (slot->state == SLOT_IDLE && (i == 0 || others_may_start(worker)))
 			start_slot(worker, slot);
 		if (slot->state == SLOT_WAITING && clock_ms() >= slot->retry_at)
 			start_slot(worker, slot);
 		if (slot->state == SLOT_CONNECTING)
+		{
+			ssh_link_hold(slot->link, i > 0 && worker->slots[0].state != SLOT_UP);
 			step_connecting(worker, slot);
+		}
 	}
 	if (!worker->settled && !slots_pending(worker))
 		settle_slots(worker);
