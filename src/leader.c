@@ -176,7 +176,6 @@ report_phase(Run *run, const char *phase)
 
 	trace(TRACE_DEBUG1, "%s", phase);
 	pgstat_report_activity(STATE_RUNNING, text);
-	ereport(DEBUG1, (errmsg_internal("%s", text)));
 	pfree(text);
 	relay_flush();
 	check_caller(run);

@@ -38,6 +38,7 @@ typedef struct Member
 	LoaderShared *shared;
 	shm_mq_handle *orders;
 	shm_mq_handle *reports;
+	bool		served;			/* has had its first batch */
 	int			busy;			/* how many tables it has */
 	bool		failing;		/* 'F' was read, the 'E' is to come */
 	LoadFailure failure;
@@ -62,7 +63,7 @@ typedef struct WaitingJob
 } WaitingJob;
 
 /* A batch has so many tables at most, of so many expected bytes together. */
-#define BATCH_TABLES	128
+#define BATCH_TABLES	64
 #define BATCH_BYTES		(4.0 * 1024.0 * 1024.0)
 /* What a table costs beside its rows, as bytes. */
 #define TABLE_BYTES		(64.0 * 1024.0)
@@ -240,27 +241,33 @@ pool_busy(const Pool *pool)
 	return false;
 }
 
-/* The work that waits, in bytes, for each loader. */
+/*
+ * A loader's share, in bytes, of the work that waits.  At first that is divided among
+ * those that have not had any: where all tables are small, each gets all of its
+ * tables at once.  Later on, shares get smaller, so that all end together.
+ */
 static double
-share_of_work(const Pool *pool)
+share_of_work(const Pool *pool, const Member *member)
 {
 	double		bytes = 0;
+	int			unserved = 0;
 	ListCell   *lc;
 
 	foreach(lc, pool->jobs)
 		bytes += ((WaitingJob *) lfirst(lc))->bytes + TABLE_BYTES;
-	return bytes / pool->size;
+	for (int i = 0; i < pool->size; i++)
+		unserved += !pool->members[i].served;
+	return bytes / (member->served ? pool->size : unserved);
 }
 
 /*
  * Takes the next job off the queue, and those after it that fit into one batch with it:
- * no more than this loader's share of what is left.  Where all tables are small, a
- * loader gets all of its share at once.
+ * no more than this loader's share of what is left.
  */
 static int
-take_batch(Pool *pool, StringInfo batch)
+take_batch(Pool *pool, Member *member, StringInfo batch)
 {
-	double		limit = Min(share_of_work(pool), BATCH_BYTES + BATCH_TABLES * TABLE_BYTES);
+	double		share = share_of_work(pool, member);
 	double		bytes = 0;
 	double		work = 0;
 	int			taken = 0;
@@ -271,7 +278,7 @@ take_batch(Pool *pool, StringInfo batch)
 
 		bytes += next->bytes;
 		work += next->bytes + TABLE_BYTES;
-		if (taken > 0 && (bytes > BATCH_BYTES || work > limit + TABLE_BYTES / 2))
+		if (taken > 0 && (bytes > BATCH_BYTES || work > share + TABLE_BYTES / 2))
 			break;
 		appendBinaryStringInfo(batch, next->packed.data, next->packed.len);
 		pool->jobs = list_delete_first(pool->jobs);
@@ -279,6 +286,7 @@ take_batch(Pool *pool, StringInfo batch)
 		pfree(next);
 		taken++;
 	}
+	member->served = true;
 	return taken;
 }
 
@@ -295,7 +303,7 @@ dispatch(Pool *pool)
 		if (member->busy > 0 || pool->jobs == NIL)
 			continue;
 		initStringInfo(&batch);
-		member->busy = take_batch(pool, &batch);
+		member->busy = take_batch(pool, member, &batch);
 		order(pool, member, LOADER_ORDER_LOAD, batch.data, batch.len);
 		pfree(batch.data);
 	}

@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * relay.c
- *	  A TCP relay that makes a link long: each byte arrives a while later.
+ *	  A TCP relay that makes a link long: each byte arrives a while later, and
+ *	  a connection takes a round trip to be made.
  *
  *		relay PORT TARGET_PORT ONE_WAY_MICROSECONDS
  *
@@ -53,6 +54,7 @@ typedef struct Direction
 } Direction;
 
 static uint64_t delay_ns;
+static int	target_port;
 
 static uint64_t
 now(void)
@@ -186,23 +188,6 @@ loopback(int port)
 	return addr;
 }
 
-/* Lives as long as the connection; the structures of a handful of them may stay. */
-static void *
-serve(void *arg)
-{
-	int		   *socks = arg;
-	pthread_t	threads[4];
-
-	start_direction(socks[0], socks[1], threads);
-	start_direction(socks[1], socks[0], threads + 2);
-	for (int i = 0; i < 4; i++)
-		pthread_join(threads[i], NULL);
-	close(socks[0]);
-	close(socks[1]);
-	free(socks);
-	return NULL;
-}
-
 static int
 connect_target(int port)
 {
@@ -213,6 +198,36 @@ connect_target(int port)
 		return sock;
 	close(sock);
 	return -1;
+}
+
+/* Lives as long as the connection; the structures of a handful of them may stay. */
+static void *
+serve(void *arg)
+{
+	int		   *socks = arg;
+	pthread_t	threads[4];
+	uint64_t	trip = 2 * delay_ns;
+	struct timespec t = {trip / 1000000000, trip % 1000000000};
+	int			one = 1;
+
+	nanosleep(&t, NULL);
+	socks[1] = connect_target(target_port);
+	if (socks[1] < 0)
+	{
+		close(socks[0]);
+		free(socks);
+		return NULL;
+	}
+	setsockopt(socks[0], IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	setsockopt(socks[1], IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	start_direction(socks[0], socks[1], threads);
+	start_direction(socks[1], socks[0], threads + 2);
+	for (int i = 0; i < 4; i++)
+		pthread_join(threads[i], NULL);
+	close(socks[0]);
+	close(socks[1]);
+	free(socks);
+	return NULL;
 }
 
 int
@@ -229,6 +244,7 @@ main(int argc, char **argv)
 	}
 	signal(SIGPIPE, SIG_IGN);
 	delay_ns = strtoull(argv[3], NULL, 10) * 1000;
+	target_port = atoi(argv[2]);
 	addr = loopback(atoi(argv[1]));
 	setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	if (bind(listener, (struct sockaddr *) &addr, sizeof(addr)) != 0 || listen(listener, 64) != 0)
@@ -242,16 +258,11 @@ main(int argc, char **argv)
 		pthread_t	thread;
 
 		socks[0] = accept(listener, NULL, NULL);
-		socks[1] = connect_target(atoi(argv[2]));
-		if (socks[0] < 0 || socks[1] < 0)
+		if (socks[0] < 0)
 		{
-			close(socks[0]);
-			close(socks[1]);
 			free(socks);
 			continue;
 		}
-		setsockopt(socks[0], IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-		setsockopt(socks[1], IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 		pthread_create(&thread, NULL, serve, socks);
 		pthread_detach(thread);
 	}
