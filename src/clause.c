@@ -481,6 +481,26 @@ is_only_where(const SelectStmt *select)
 		list_length(select->fromClause) == 1 && IsA(linitial(select->fromClause), RangeVar);
 }
 
+/* Our table, at the far left, unsampled and in no join that has rows without it. */
+static bool
+is_rowwise_source(Node *from)
+{
+	JoinExpr   *join = (JoinExpr *) from;
+
+	if (!IsA(from, JoinExpr))
+		return IsA(from, RangeVar);
+	return (join->jointype == JOIN_INNER || join->jointype == JOIN_LEFT) &&
+		is_rowwise_source(join->larg);
+}
+
+/* Would the parts of the table, asked one by one, give the same rows? */
+static bool
+is_rowwise(const SelectStmt *select)
+{
+	return is_rowwise_source(linitial(select->fromClause)) &&
+		select->limitCount == NULL && select->limitOffset == NULL;
+}
+
 static void
 finish_clause(Clause *clause, Scan *scan)
 {
@@ -495,6 +515,7 @@ finish_clause(Clause *clause, Scan *scan)
 	check_clause(select);
 	if (is_only_where(select))
 		clause->where = clause->sql + strlen("where ");
+	clause->rowwise = is_rowwise(select);
 }
 
 Clause *

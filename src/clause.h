@@ -23,6 +23,7 @@ typedef struct Clause
 {
 	char	   *sql;			/* "WHERE …", "ORDER BY … LIMIT …", … */
 	char	   *where;			/* the condition, if there is nothing else, or NULL */
+	bool		rowwise;		/* whether a row comes does not depend on the table's others */
 } Clause;
 
 /*

@@ -172,13 +172,40 @@ append_columns(StringInfo buf, const CopyQuery *query)
 	}
 }
 
+/* The table, as the clause is to find it: under its alias. */
+static void
+append_table(StringInfo buf, const CopyQuery *query)
+{
+	appendStringInfo(buf, "%s%s",
+					 query->source->kind == RELKIND_PARTITIONED_TABLE ? "" : "ONLY ",
+					 catalog_sql_name(query->source->schema, query->source->name));
+	if (query->alias != NULL)
+		appendStringInfo(buf, " AS %s", catalog_sql_identifier(query->alias));
+}
+
+/*
+ * FROM and all behind it.  In front of joins, the condition has the table's
+ * columns for itself.
+ */
 static void
 append_rows(StringInfo buf, const CopyQuery *query)
 {
-	if (query->clause != NULL && query->condition != NULL)
-		appendStringInfo(buf, " WHERE (%s) AND (%s)", query->condition, query->clause->where);
-	else if (query->clause != NULL)
-		appendStringInfo(buf, " %s", query->clause->sql);
+	const Clause *clause = query->clause;
+
+	appendStringInfoString(buf, " FROM ");
+	if (clause != NULL && query->condition != NULL && clause->where == NULL)
+	{
+		appendStringInfoString(buf, "(SELECT * FROM ");
+		append_table(buf, query);
+		appendStringInfo(buf, " WHERE %s) AS %s %s", query->condition,
+						 catalog_sql_identifier(query->alias), clause->sql);
+		return;
+	}
+	append_table(buf, query);
+	if (clause != NULL && query->condition != NULL)
+		appendStringInfo(buf, " WHERE (%s) AND (%s)", query->condition, clause->where);
+	else if (clause != NULL)
+		appendStringInfo(buf, " %s", clause->sql);
 	else if (query->condition != NULL)
 		appendStringInfo(buf, " WHERE %s", query->condition);
 }
@@ -193,16 +220,9 @@ copy_select(const CopyQuery *query)
 	appendStringInfoString(&buf, "SELECT ");
 	append_columns(&buf, query);
 	if (query->empty)
-	{
 		appendStringInfoString(&buf, " WHERE false");
-		return buf.data;
-	}
-	appendStringInfo(&buf, " FROM %s%s",
-					 query->source->kind == RELKIND_PARTITIONED_TABLE ? "" : "ONLY ",
-					 catalog_sql_name(query->source->schema, query->source->name));
-	if (query->alias != NULL)
-		appendStringInfo(&buf, " AS %s", catalog_sql_identifier(query->alias));
-	append_rows(&buf, query);
+	else
+		append_rows(&buf, query);
 	return buf.data;
 }
 

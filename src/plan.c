@@ -739,18 +739,29 @@ map_condition(TablePlan *table, const Choice *choice)
 	return condition->sql;
 }
 
+/* A clause calls a partition, and the rows for one, by the name of the whole. */
+static void
+set_clause(const Choice *choice, CopyQuery *query)
+{
+	query->clause = choice->clause;
+	if (choice->clause == NULL)
+		return;
+	if (choice->map == NULL && choice->root != NULL)
+		query->alias = choice->root->name;
+	else if (choice->map != NULL && choice->clause->where == NULL)
+		query->alias = choice->map->source->name;
+}
+
 /* Which rows the source is asked for. */
 static void
 set_rows(TablePlan *table, const Choice *choice, CopyQuery *query)
 {
 	query->empty = choice->empty;
-	query->clause = choice->clause;
+	set_clause(choice, query);
 	table->filter = choice->empty ? "false" : choice->filter;
 	table->user_sql = choice->clause != NULL;
 	if (choice->map != NULL)
 		query->condition = map_condition(table, choice);
-	else if (choice->clause != NULL && choice->root != NULL)
-		query->alias = choice->root->name;
 }
 
 /*
@@ -1020,16 +1031,17 @@ check_rest(Planner *planner, const Choice *choice, List *tables)
 	char	   *display = selection_display(planner->request, planner->local, planner->source,
 											map->local->schema, map->local->name);
 	ErrorData  *error = NULL;
+	CopyQuery	query = {map->source};
 	double		count = 0;
 	ListCell   *lc;
 
-	if (rest != NULL && choice->clause != NULL)
-		rest = psprintf("(%s) AND (%s)", rest, choice->clause->where);
 	if (rest != NULL)
 	{
+		query.condition = rest;
+		set_clause(choice, &query);
 		/* this is run, and a clause can ask for anything */
 		source_hide_values(planner->control, planner->config->data_rules != NIL);
-		error = source_catalog_count(planner->control, map->source, rest,
+		error = source_catalog_count(planner->control, copy_select(&query),
 									 choice->clause ? user_path(planner) : "pg_catalog, pg_temp",
 									 &count);
 		source_hide_values(planner->control, false);

@@ -888,11 +888,11 @@ choose_rows(const Selection *selection, Choice *choice, const Item *item)
 		return;
 	choice->clause = clause_parse(choice->filter, &values, what);
 	choice->partly = item != NULL && (selection->request->filter != NULL || item->clause != NULL);
-	if (choice->root != NULL && choice->clause->where == NULL)
+	if (choice->root != NULL && !choice->clause->rowwise)
 		fail(choice, ERRCODE_FEATURE_NOT_SUPPORTED,
-			 psprintf("cannot pull %s by this clause: only WHERE is supported for partitions", choice->display),
-			 psprintf("The clause is: %s.", choice->filter),
-			 NULL);
+			 psprintf("cannot pull %s by this clause: its table is partitioned", choice->display),
+			 psprintf("Partitions are pulled one by one, and LIMIT, OFFSET, TABLESAMPLE and RIGHT or FULL joins choose among all rows of the table: %s.", choice->filter),
+			 "Choose the rows by WHERE and JOIN.");
 }
 
 /*

@@ -521,13 +521,10 @@ source_catalog_try(Source *source, const char *sql, PGresult **result)
 }
 
 ErrorData *
-source_catalog_count(Source *source, const CatalogRelation *relation, const char *condition,
-					 const char *search_path, double *count)
+source_catalog_count(Source *source, const char *select, const char *search_path, double *count)
 {
-	char	   *sql = psprintf("SET LOCAL search_path = %s; SELECT count(*) FROM %s%s WHERE %s",
-							   search_path,
-							   relation->kind == RELKIND_PARTITIONED_TABLE ? "" : "ONLY ",
-							   catalog_sql_name(relation->schema, relation->name), condition);
+	char	   *sql = psprintf("SET LOCAL search_path = %s; SELECT count(*) FROM (%s) AS rows",
+							   search_path, select);
 	PGresult   *result = NULL;
 	ErrorData  *error = source_catalog_try(source, sql, &result);
 

@@ -55,10 +55,9 @@ extern char *source_encoding(Source *source);
  */
 extern ErrorData *source_catalog_try(Source *source, const char *sql, PGresult **result);
 
-/* How many rows of the relation meet a condition; returns the error if the source cannot tell. */
-extern ErrorData *source_catalog_count(Source *source, const CatalogRelation *relation,
-									   const char *condition, const char *search_path,
-									   double *count);
+/* How many rows a SELECT gives; returns the error if the source cannot tell. */
+extern ErrorData *source_catalog_count(Source *source, const char *select,
+									   const char *search_path, double *count);
 
 /*
  * A query that returns a row for each of these relations (a list of OIDs) that got

@@ -119,6 +119,37 @@ $w->local_sql('ALTER TABLE same_b ADD CHECK (v < 100)');
 $w->source_sql('UPDATE same SET v = v + 100');
 $w->refused("'same'", 'the same partitions, one fails', sqlstate => '23514', message => [qr/same_a is left as it is/]);
 
+# ---- clauses ----
+
+# A test: those rows of the table come, and no others.
+sub brings
+{
+	my ($table, $clause, $wanted, $title) = @_;
+	my $run = $w->pull("'$table', filter => \$f\$$clause\$f\$, mode => 'replace'");
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	return subtest $title => sub {
+		is($run->{rc}, 0, 'the call succeeds') or diag($run->{err});
+		is($w->local_sql("SELECT * FROM $table ORDER BY 1, 2"), $w->source_sql("$wanted ORDER BY 1, 2"), 'these rows');
+	};
+}
+$w->local_sql('ALTER TABLE same_b DROP CONSTRAINT same_b_v_check');
+$w->source_sql('CREATE TABLE chosen (id int, v int); INSERT INTO chosen SELECT i, i FROM generate_series(0, 99, 3) i; CREATE TABLE chosen_twice AS TABLE chosen UNION ALL TABLE chosen');
+foreach my $table (qw(same ranges levels events))
+{
+	my $columns = "$table.*";
+	brings($table, 'id % 2 = 0', "SELECT * FROM $table WHERE id % 2 = 0", "$table: WHERE");
+	brings($table, "JOIN chosen c ON c.id = $table.id WHERE c.v > 5", "SELECT $columns FROM $table JOIN chosen c USING (id) WHERE c.v > 5", "$table: JOIN");
+	brings($table, "JOIN chosen_twice c USING (id) LEFT JOIN chosen d ON false ORDER BY d.id", "SELECT $columns FROM $table JOIN chosen_twice c USING (id)", "$table: each row as often as the joins have it");
+	brings($table, ", chosen c WHERE c.id = $table.id AND c.id < (SELECT max(id) / 2 FROM $table)", "SELECT $columns FROM $table, chosen c WHERE c.id = $table.id AND c.id < (SELECT max(id) / 2 FROM $table)", "$table: a list, a subquery over all partitions");
+	foreach my $clause ('ORDER BY id LIMIT 3', 'OFFSET 2', 'TABLESAMPLE system (50)', "RIGHT JOIN chosen c ON c.id = $table.id", "FULL JOIN chosen c ON c.id = $table.id", "JOIN chosen c ON c.id = $table.id LIMIT 1")
+	{
+		$w->refused("'$table', filter => '$clause', mode => 'replace'", "$table: $clause", sqlstate => '0A000', message => [ qr/cannot pull/, qr/choose among all rows/ ]);
+	}
+}
+$w->source_sql('UPDATE narrow SET v = 1; INSERT INTO narrow VALUES (30, 1), (31, 1)');
+brings('narrow', 'JOIN chosen c ON c.id = narrow.id WHERE c.id < 20', 'SELECT narrow.* FROM narrow JOIN chosen c USING (id) WHERE narrow.id < 20', 'rows without a partition that the clause leaves there');
+$w->refused("'narrow', filter => 'JOIN chosen c ON c.id = narrow.id', mode => 'replace'", 'and one that it does not', sqlstate => '23514', message => [qr/no partition of narrow takes 1 of its rows/]);
+
 # ---- what the source cannot tell ----
 
 table('hashes', 'id int, v text',
