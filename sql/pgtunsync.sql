@@ -51,6 +51,8 @@ CREATE TABLE pgtunsync.run_tables (
     rows bigint,
     rows_inserted bigint,
     rows_updated bigint,
+    rows_kept bigint,
+    rows_yielded bigint,
     bytes bigint,
     seconds double precision,
     columns_missing text[],
@@ -68,9 +70,11 @@ CREATE TABLE pgtunsync.run_tables (
 COMMENT ON COLUMN pgtunsync.run_tables.table_name IS 'quoted as in SQL, with its schema unless that is public';
 COMMENT ON TABLE pgtunsync.run_tables IS 'tables of the runs of pgtunsync.pull()';
 COMMENT ON COLUMN pgtunsync.run_tables.status IS 'succeeded: its rows have landed; failed: left as it was; skipped: loaded, but the run changed nothing';
+COMMENT ON COLUMN pgtunsync.run_tables.rows_kept IS 'local rows that "keep" saved; null: none were asked for';
+COMMENT ON COLUMN pgtunsync.run_tables.rows_yielded IS 'pulled rows that were left out because a kept row has their key';
 COMMENT ON COLUMN pgtunsync.run_tables.columns_missing IS 'columns of the source that the local table has not';
 COMMENT ON COLUMN pgtunsync.run_tables.columns_extra IS 'columns of the local table that the source has not: they took their defaults';
-COMMENT ON COLUMN pgtunsync.run_tables.rows IS 'rows pulled';
+COMMENT ON COLUMN pgtunsync.run_tables.rows IS 'rows pulled, without those that yielded';
 COMMENT ON COLUMN pgtunsync.run_tables.rows_inserted IS 'of these, new to a table that keeps its rows; null in mode replace';
 COMMENT ON COLUMN pgtunsync.run_tables.rows_updated IS 'of these, in the place of others with the same key; null in mode replace';
 COMMENT ON COLUMN pgtunsync.run_tables.mode IS 'how the rows landed: replace, overwrite, preserve or append';
@@ -165,6 +169,7 @@ CREATE FUNCTION pgtunsync.plan(
     OUT source_rows bigint,
     OUT source_bytes bigint,
     OUT local_rows bigint,
+    OUT keep text[],
     OUT reason text,
     OUT hint text
 ) RETURNS SETOF record
@@ -201,6 +206,7 @@ CREATE FUNCTION pgtunsync.plan(
     OUT source_rows bigint,
     OUT source_bytes bigint,
     OUT local_rows bigint,
+    OUT keep text[],
     OUT reason text,
     OUT hint text
 ) RETURNS SETOF record

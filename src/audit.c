@@ -195,6 +195,8 @@ audit_table(int64 run_id, const AuditTable *table)
 	add_text(&args, audit_name(table->plan));
 	add_text(&args, table->status);
 	add_int8(&args, table->rows, table->rows < 0);
+	add_int8(&args, table->kept ? table->kept->rows : 0, table->kept == NULL);
+	add_int8(&args, table->kept ? table->kept->yielded : 0, table->kept == NULL);
 	add_int8(&args, table->bytes, table->rows < 0);
 	add_arg(&args, FLOAT8OID, Float8GetDatum(table->seconds), table->rows < 0);
 	add_texts(&args, table->plan->missing_columns);
@@ -209,10 +211,10 @@ audit_table(int64 run_id, const AuditTable *table)
 	add_int8(&args, table->updated, table->updated < 0);
 	add_text(&args, table->error);
 	add_sqlstate(&args, table->sqlerrcode);
-	execute("INSERT INTO " RUN_TABLES " (run_id, table_name, status, rows, bytes, seconds,"
+	execute("INSERT INTO " RUN_TABLES " (run_id, table_name, status, rows, rows_kept, rows_yielded, bytes, seconds,"
 			" columns_missing, columns_extra, columns_retyped, mode, filter, columns_masked, columns_rewritten,"
 			" row_security, rows_inserted, rows_updated, error, sqlstate)"
-			" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)"
+			" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)"
 			" ON CONFLICT (run_id, table_name) DO NOTHING",
 			&args, NULL);
 }

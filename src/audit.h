@@ -9,6 +9,7 @@
 #define PGTUNSYNC_AUDIT_H
 
 #include "datatype/timestamp.h"
+#include "kept.h"
 #include "plan.h"
 #include "run.h"
 
@@ -18,6 +19,7 @@ typedef struct AuditTable
 	const TablePlan *plan;
 	const char *status;			/* succeeded, failed, skipped */
 	int64		rows;			/* -1: not known */
+	const Kept *kept;			/* NULL: nothing was to be kept */
 	int64		bytes;
 	double		seconds;
 	int64		inserted;		/* by a mode that keeps rows; -1: none of these */
@@ -32,6 +34,8 @@ typedef struct AuditTotals
 	int			tables;
 	int64		rows;
 	int64		bytes;
+	int64		kept;			/* local rows */
+	int64		yielded;		/* pulled rows that yielded to them */
 } AuditTotals;
 
 /* All of these write in the current transaction, as superuser. */

@@ -200,6 +200,15 @@ compat_index_attoptions(Relation index)
 	index_beginscan(rel, index, snapshot, nkeys, 0)
 #endif
 
+/* 18 wants to know which row it is that looks */
+#if PG_VERSION_NUM >= 180000
+#define compat_check_index_constraints(result_rel, slot, estate, clash) \
+	ExecCheckIndexConstraints(result_rel, slot, estate, clash, &(ItemPointerData) {{0}}, NIL)
+#else
+#define compat_check_index_constraints(result_rel, slot, estate, clash) \
+	ExecCheckIndexConstraints(result_rel, slot, estate, clash, NIL)
+#endif
+
 /* 15 gave publications a descriptor of more than the actions */
 #if PG_VERSION_NUM >= 150000
 #define compat_publication_actions(rel, actions) \

@@ -686,7 +686,7 @@ raise_violations(HTAB *staged, const List *staged_list, const List *violations)
 					first->key->name, get_rel_name(first->key->fk_relid)),
 			 errdetail("%s", detail.data),
 			 call ? errhint("%s", call) :
-			 errhint("The rows are so on the source, or rows of a failed or excluded table are missing; no table was changed.")));
+			 errhint("The rows are so on the source, or rows of a failed or excluded table are missing, or kept rows refer to some that are gone; no table was changed.")));
 }
 
 void

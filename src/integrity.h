@@ -8,6 +8,7 @@
 #ifndef PGTUNSYNC_INTEGRITY_H
 #define PGTUNSYNC_INTEGRITY_H
 
+#include "kept.h"
 #include "nodes/pg_list.h"
 #include "plan.h"
 
@@ -24,6 +25,9 @@ typedef struct StagedTable
 	int64		inserted;
 	int64		updated;
 	bool		failed;			/* it could not be merged, and is out of the run */
+
+	Kept		kept;			/* local rows among those in staging, as the loader found them */
+	Kept		kept_now;		/* the same at the swap */
 } StagedTable;
 
 /* Does the table keep rows of its own? */

@@ -535,6 +535,8 @@ run_recheck(Run *run)
 {
 	ListCell   *lc;
 
+	/* subqueries of the configuration may meet other people's locks */
+	session_set_int("lock_timeout", run->request->lock_timeout);
 	foreach(lc, run->plan->tables)
 	{
 		TablePlan  *table = lfirst(lc);
@@ -549,6 +551,7 @@ run_recheck(Run *run)
 		table->sqlerrcode = code;
 		table->message = psprintf("table \"%s\" cannot be pulled: %s", table->display, problem);
 	}
+	session_set_int("lock_timeout", 0);
 }
 
 static void
@@ -631,6 +634,7 @@ submit_jobs(Run *run)
 		job.columns = column_names(table);
 		job.partition_check = table->partition_check;
 		job.rewrites = table->rewrites;
+		job.keep = table->keep;
 		job.row_name = table->row_name;
 		job.key_only = table->mode != LAND_REPLACE;
 		job.hide_values = table->hide_values;
@@ -818,7 +822,7 @@ run_commit(Run *run)
 	error = outcomes_error_text(run->outcomes);
 	if (error != NULL && outcomes_staged(run->outcomes) == NIL)
 		return;
-	outcomes_merged(run->outcomes, staged);
+	outcomes_landed(run->outcomes, staged);
 	outcomes_write(run->outcomes, run->id, true);
 	audit_finish(run->id, error ? "partial" : "succeeded",
 				 outcomes_totals(run->outcomes), error, outcomes_sqlerrcode(run->outcomes));
@@ -828,6 +832,17 @@ run_commit(Run *run)
 	if (error == NULL)
 		relay_send(RUN_MSG_COMMITTED, "", 0);
 	RESUME_INTERRUPTS();
+}
+
+/* "; 3 local rows kept, to which 1 pulled row yielded" */
+static char *
+kept_total_text(const AuditTotals *totals)
+{
+	if (totals->kept == 0)
+		return "";
+	return psprintf("; " INT64_FORMAT " local %s kept, to which " INT64_FORMAT " pulled %s yielded",
+					totals->kept, totals->kept == 1 ? "row" : "rows",
+					totals->yielded, totals->yielded == 1 ? "row" : "rows");
 }
 
 static void
@@ -840,9 +855,11 @@ tell_totals(Run *run)
 	INSTR_TIME_SUBTRACT(end, run->start);
 	outcomes_tell_merged(run->outcomes);
 	ereport(NOTICE,
-			(errmsg("run " INT64_FORMAT ": %d %s %s, " INT64_FORMAT " rows, %s in %.1f s",
+			(errmsg("run " INT64_FORMAT ": %d %s %s, " INT64_FORMAT " rows, %s in %.1f s%s",
 					run->id, totals->tables, totals->tables == 1 ? "table" : "tables",
-					outcomes_any_merged(run->outcomes) ? "pulled" : "replaced", totals->rows, outcome_size_text(totals->bytes), INSTR_TIME_GET_DOUBLE(end))));
+					outcomes_any_merged(run->outcomes) ? "pulled" : "replaced", totals->rows,
+					outcome_size_text(totals->bytes), INSTR_TIME_GET_DOUBLE(end),
+					kept_total_text(totals))));
 	relay_flush();
 }
 

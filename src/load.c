@@ -13,7 +13,7 @@
  *
  * Rows are written frozen.  After the swap they belong to a table that
  * readers with older snapshots know: those would find it empty if the rows were
- * younger than they are.
+ * younger than they are.  Local rows that are kept are written first.
  *
  * Everything between owner_enter() and owner_leave() can run what the table's
  * owner wrote; reading from the source in between does no harm.
@@ -79,6 +79,7 @@ typedef struct Load
 	RowQuery   *rewrite;		/* or NULL */
 	int			nrewrites;
 	AttrNumber *rewritten;		/* the columns that it gives */
+	KeptLoad   *kept;			/* or NULL */
 	CopyFromState copy;
 	BulkInsertState bulk;
 	CommandId	cid;
@@ -274,8 +275,11 @@ load_row(Load *load)
 		if (load->rewrite != NULL)
 			rewrite_row(load, slot);
 		complete_row(load, slot);
-		load->nslots++;
-		load->rows++;
+		if (load->kept == NULL || !kept_load_yields(load->kept, load->estate, slot))
+		{
+			load->nslots++;
+			load->rows++;
+		}
 	}
 	MemoryContextSwitchTo(oldcontext);
 	return more;
@@ -334,7 +338,8 @@ finish_load(Load *load)
 }
 
 void
-load_rows(Relation target, const LoadJob *job, Source *source, LoadResult *result)
+load_rows(Relation target, const LoadJob *job, const Stage *stage, Source *source,
+		  LoadResult *result)
 {
 	Load	   *load = palloc0(sizeof(Load));
 	OwnerContext owner;
@@ -344,13 +349,16 @@ load_rows(Relation target, const LoadJob *job, Source *source, LoadResult *resul
 
 	load->index = job->index;
 	load->target = target;
-	load->staging = table_open(result->staging, RowExclusiveLock);
+	load->staging = table_open(stage->staging, RowExclusiveLock);
 	staging_check_columns(target, load->staging);
 	load->cid = GetCurrentCommandId(true);
 	load->options = TABLE_INSERT_SKIP_FSM | TABLE_INSERT_FROZEN;
 	load->bulk = GetBulkInsertState();
 
 	owner_enter(&owner, target->rd_rel->relowner);
+	if (job->keep != NIL)
+		load->kept = kept_load_begin(target, load->staging, stage->copy, stage->yielded,
+									 job->row_name, job->keep);
 	prepare_executor(load, job);
 	load_all(load);
 	if (load->rewrite != NULL)
@@ -358,6 +366,8 @@ load_rows(Relation target, const LoadJob *job, Source *source, LoadResult *resul
 	owner_leave(&owner);
 
 	finish_load(load);
+	if (load->kept != NULL)
+		result->kept = kept_load_end(load->kept);
 	result->rows = load->rows;
 	result->bytes = copy_input.bytes;
 	table_close(load->staging, NoLock);

@@ -12,14 +12,22 @@
 #include "source.h"
 #include "utils/relcache.h"
 
+/* What a table is loaded into; InvalidOid: not needed. */
+typedef struct Stage
+{
+	Oid			staging;
+	Oid			copy;			/* of kept rows, while pulled ones are compared with them */
+	Oid			yielded;		/* for pulled rows that yield to them */
+} Stage;
+
 /*
  * Reads the COPY that was started on the source to its end and puts the rows
- * into result->staging, as rows of the target: defaults, generated columns,
+ * into the staging heap, as rows of the target: defaults, generated columns,
  * constraints and the partition's bounds are the target's.  Fills in
- * result->rows and result->bytes, and reports progress meanwhile.  Raises what COPY would
- * raise, with its context (table, line, column).
+ * result->rows, result->bytes and result->kept, and reports progress meanwhile.  Raises
+ * what COPY would raise, with its context (table, line, column).
  */
-extern void load_rows(Relation target, const LoadJob *job, Source *source,
-					  LoadResult *result);
+extern void load_rows(Relation target, const LoadJob *job, const Stage *stage,
+					  Source *source, LoadResult *result);
 
 #endif							/* PGTUNSYNC_LOAD_H */

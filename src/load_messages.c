@@ -77,6 +77,7 @@ load_job_pack(StringInfo buf, const LoadJob *job)
 	pack_strings(buf, job->columns);
 	pack_string(buf, job->partition_check);
 	pack_expressions(buf, job->rewrites);
+	pack_expressions(buf, job->keep);
 	pack_string(buf, job->row_name);
 	pack_int(buf, job->key_only);
 	pack_int(buf, job->hide_values);
@@ -95,6 +96,7 @@ load_job_unpack(StringInfo buf)
 	job->columns = unpack_strings(buf);
 	job->partition_check = unpack_string(buf);
 	job->rewrites = unpack_expressions(buf);
+	job->keep = unpack_expressions(buf);
 	job->row_name = unpack_string(buf);
 	job->key_only = unpack_int(buf);
 	job->hide_values = unpack_int(buf);
@@ -138,6 +140,11 @@ load_result_pack(StringInfo buf, const LoadResult *result)
 	pack_int(buf, result->bytes);
 	pack_double(buf, result->seconds);
 	pack_int(buf, result->rewritten);
+	pack_int(buf, result->kept.rows);
+	pack_int(buf, result->kept.yielded);
+	pack_int(buf, result->kept.print);
+	pack_int(buf, result->kept.last);
+	pack_int(buf, result->kept.yielded_heap);
 }
 
 LoadResult
@@ -152,5 +159,10 @@ load_result_unpack(StringInfo buf)
 	result.bytes = unpack_int(buf);
 	result.seconds = unpack_double(buf);
 	result.rewritten = unpack_int(buf) != 0;
+	result.kept.rows = unpack_int(buf);
+	result.kept.yielded = unpack_int(buf);
+	result.kept.print = unpack_int(buf);
+	result.kept.last = unpack_int(buf);
+	result.kept.yielded_heap = unpack_int(buf);
 	return result;
 }

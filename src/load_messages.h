@@ -9,6 +9,7 @@
 #define PGTUNSYNC_LOAD_MESSAGES_H
 
 #include "lib/stringinfo.h"
+#include "kept.h"
 #include "nodes/pg_list.h"
 #include "port/atomics.h"
 #include "row_query.h"
@@ -57,7 +58,8 @@ typedef struct LoadJob
 	List	   *columns;		/* of char *, in the order of the COPY */
 	char	   *partition_check;	/* nodeToString(), or NULL */
 	List	   *rewrites;		/* of RowExpression * */
-	char	   *row_name;		/* by what name those call the row */
+	List	   *keep;			/* of RowExpression *: local rows that stay */
+	char	   *row_name;		/* by what name all those call the row */
 	bool		key_only;		/* the staging heap needs no index but the primary key's */
 	bool		hide_values;	/* errors of the source may show what is masked */
 } LoadJob;
@@ -71,6 +73,7 @@ typedef struct LoadResult
 	int64		bytes;
 	double		seconds;
 	bool		rewritten;		/* verify_sql has returned rows */
+	Kept		kept;
 } LoadResult;
 
 typedef struct LoadFailure

@@ -6,7 +6,8 @@
  * A loader does what the leader orders: connect to the source, import the
  * run's snapshot there, load tables.  For each table
  *
- *	  transaction 1		staging heap with toast table and empty indexes
+ *	  transaction 1		staging heap with toast table and empty indexes; two more
+ *						heaps where local rows are to be kept (kept.c)
  *	  transaction 2		COPY into it, build the indexes, ANALYZE
  *
  * and reports rows and bytes, or why it failed.  Small tables come in batches:
@@ -78,8 +79,8 @@ typedef struct Loader
 	/* the batch in hand */
 	int			njobs;
 	LoadJob   **jobs;
-	Oid		   *stagings;		/* InvalidOid: not created yet */
-	Oid			spoilt;			/* a staging heap of a failed attempt */
+	Stage	   *stages;			/* not created yet: all zero */
+	Stage		spoilt;			/* of a failed attempt */
 	int			next;			/* the job at work */
 } Loader;
 
@@ -164,36 +165,60 @@ open_target(Oid relid)
 static void
 drop_spoilt(Loader *loader)
 {
-	if (!OidIsValid(loader->spoilt))
+	Oid			heaps[] = {loader->spoilt.staging, loader->spoilt.copy, loader->spoilt.yielded};
+
+	if (!OidIsValid(loader->spoilt.staging))
 		return;
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	LockRelationOid(loader->spoilt, AccessExclusiveLock);
-	staging_drop(loader->spoilt);
+	for (int i = 0; i < lengthof(heaps); i++)
+	{
+		if (!OidIsValid(heaps[i]))
+			continue;
+		LockRelationOid(heaps[i], AccessExclusiveLock);
+		staging_drop(heaps[i]);
+	}
 	PopActiveSnapshot();
 	CommitTransactionCommand();
-	loader->spoilt = InvalidOid;
+	memset(&loader->spoilt, 0, sizeof(Stage));
+}
+
+static Stage
+create_stage(const Loader *loader, const LoadJob *job)
+{
+	Relation	target = open_target(job->relid);
+	int64		run_id = loader->shared->run_id;
+	Stage		stage = {0};
+
+	stage.staging = staging_create(target, run_id, job->key_only);
+	if (job->keep != NIL)
+	{
+		stage.copy = staging_create_beside(target, run_id, "kept", true);
+		stage.yielded = staging_create_beside(target, run_id, "yielded", false);
+	}
+	RelationClose(target);
+	return stage;
 }
 
 /* Transaction 1, for jobs up to "last". */
 static void
-create_stagings(Loader *loader, int last)
+create_stages(Loader *loader, int last)
 {
+	Stage	   *stages = palloc(sizeof(Stage) * loader->njobs);
+
+	memcpy(stages, loader->stages, sizeof(Stage) * loader->njobs);
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	for (int i = loader->next; i < last; i++)
 	{
-		Relation	target;
-
-		if (OidIsValid(loader->stagings[i]))
-			continue;
-		target = open_target(loader->jobs[i]->relid);
-		loader->stagings[i] = staging_create(target, loader->shared->run_id,
-											 loader->jobs[i]->key_only);
-		RelationClose(target);
+		if (!OidIsValid(stages[i].staging))
+			stages[i] = create_stage(loader, loader->jobs[i]);
 	}
 	PopActiveSnapshot();
 	CommitTransactionCommand();
+	/* not before they are there to stay */
+	memcpy(loader->stages, stages, sizeof(Stage) * loader->njobs);
+	pfree(stages);
 }
 
 /* ANALYZE switches to the table's owner by itself. */
@@ -214,7 +239,7 @@ analyze_staging(Oid staging)
  * for the disk: the leader's last commit is written after it.
  */
 static void
-fill_staging(Loader *loader, const LoadJob *job, LoadResult *result)
+fill_staging(Loader *loader, const LoadJob *job, const Stage *stage, LoadResult *result)
 {
 	Relation	target;
 
@@ -224,7 +249,7 @@ fill_staging(Loader *loader, const LoadJob *job, LoadResult *result)
 	PushActiveSnapshot(GetTransactionSnapshot());
 	target = open_target(job->relid);
 	progress_phase(job->index, PHASE_COPYING);
-	load_rows(target, job, loader->source, result);
+	load_rows(target, job, stage, loader->source, result);
 	result->rewritten = job->verify_sql != NULL && source_copy_rows_behind(loader->source) > 0;
 	progress_phase(job->index, PHASE_INDEXING);
 	staging_build_indexes(target, result->staging, job->key_only);
@@ -237,15 +262,15 @@ fill_staging(Loader *loader, const LoadJob *job, LoadResult *result)
 }
 
 static void
-load_table(Loader *loader, const LoadJob *job, Oid staging)
+load_table(Loader *loader, const LoadJob *job, const Stage *stage)
 {
-	LoadResult	result = {.index = job->index, .staging = staging};
+	LoadResult	result = {.index = job->index, .staging = stage->staging};
 	StringInfoData buf;
 	instr_time	start;
 	instr_time	end;
 
 	INSTR_TIME_SET_CURRENT(start);
-	fill_staging(loader, job, &result);
+	fill_staging(loader, job, stage, &result);
 	INSTR_TIME_SET_CURRENT(end);
 	INSTR_TIME_SUBTRACT(end, start);
 
@@ -299,10 +324,10 @@ load_some(Loader *loader, int count)
 	source_hide_values(loader->source, any_hidden(loader, last));
 	source_copy_start(loader->source, joined_copies(loader, last));
 	loader->begun = true;
-	create_stagings(loader, last);
+	create_stages(loader, last);
 	while (loader->next < last)
 	{
-		load_table(loader, loader->jobs[loader->next], loader->stagings[loader->next]);
+		load_table(loader, loader->jobs[loader->next], &loader->stages[loader->next]);
 		loader->next++;
 		if (several)
 			(void) source_copy_next(loader->source);
@@ -357,11 +382,11 @@ load_batch(Loader *loader, List *jobs)
 	loader->njobs = 0;
 	loader->next = 0;
 	loader->jobs = palloc(sizeof(LoadJob *) * list_length(jobs));
-	loader->stagings = palloc0(sizeof(Oid) * list_length(jobs));
+	loader->stages = palloc0(sizeof(Stage) * list_length(jobs));
 	foreach(lc, jobs)
 		loader->jobs[loader->njobs++] = lfirst(lc);
 
-	loader->spoilt = InvalidOid;
+	memset(&loader->spoilt, 0, sizeof(Stage));
 	while (loader->next < loader->njobs && !source_gone)
 	{
 		PG_TRY();
@@ -382,8 +407,8 @@ load_batch(Loader *loader, List *jobs)
 			}
 			else
 			{
-				loader->spoilt = loader->stagings[loader->next];
-				loader->stagings[loader->next] = InvalidOid;
+				loader->spoilt = loader->stages[loader->next];
+				memset(&loader->stages[loader->next], 0, sizeof(Stage));
 			}
 			count = 1;
 			source_gone = gone;

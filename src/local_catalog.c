@@ -397,3 +397,12 @@ local_catalog_details(List *relations)
 	table_close(pg_depend, AccessShareLock);
 	table_close(pg_attribute, AccessShareLock);
 }
+
+Catalog *
+local_catalog_read_all(void)
+{
+	Catalog    *catalog = local_catalog_read(local_catalog_schemas());
+
+	local_catalog_details(catalog->relations);
+	return catalog;
+}

@@ -19,6 +19,9 @@ extern List *local_catalog_schemas(void);
 /* Reads columns, keys and owned sequences of these relations, unless it has been done. */
 extern void local_catalog_details(List *relations);
 
+/* All schemas of local_catalog_schemas(), with the details of all relations. */
+extern Catalog *local_catalog_read_all(void);
+
 /* A type as CatalogColumn.type has it. */
 extern char *local_type_text(Oid typid, int32 typmod);
 

@@ -79,6 +79,17 @@ left_out_text(const TablePlan *plan)
 	return text.data;
 }
 
+/* "; kept: 3 local rows, 1 pulled row yielded"; nothing without "keep". */
+static char *
+kept_text(const TablePlan *plan, const Kept *kept)
+{
+	if (plan->keep == NIL)
+		return "";
+	return psprintf("; kept: " INT64_FORMAT " local %s, to which " INT64_FORMAT " pulled %s yielded",
+					kept->rows, kept->rows == 1 ? "row" : "rows",
+					kept->yielded, kept->yielded == 1 ? "row" : "rows");
+}
+
 void
 outcome_loaded(Outcomes *outcomes, const LoadResult *result)
 {
@@ -87,10 +98,10 @@ outcome_loaded(Outcomes *outcomes, const LoadResult *result)
 	outcome->loaded = true;
 	outcome->result = *result;
 	ereport(NOTICE,
-			(errmsg("%s: " INT64_FORMAT " %s, %s in %.1f s%s", outcome->plan->display,
+			(errmsg("%s: " INT64_FORMAT " %s, %s in %.1f s%s%s", outcome->plan->display,
 					result->rows, result->rows == 1 ? "row" : "rows",
 					outcome_size_text(result->bytes), result->seconds,
-					left_out_text(outcome->plan))));
+					left_out_text(outcome->plan), kept_text(outcome->plan, &result->kept))));
 	relay_flush();
 }
 
@@ -194,6 +205,7 @@ outcomes_staged(const Outcomes *outcomes)
 			continue;
 		table = palloc0(sizeof(StagedTable));
 		table->plan = outcomes->tables[i].plan;
+		table->kept = outcomes->tables[i].result.kept;
 		table->target = outcomes->tables[i].plan->relid;
 		table->staging = outcomes->tables[i].result.staging;
 		table->fingerprint = outcomes->tables[i].result.fingerprint;
@@ -203,7 +215,7 @@ outcomes_staged(const Outcomes *outcomes)
 }
 
 void
-outcomes_merged(Outcomes *outcomes, const List *staged)
+outcomes_landed(Outcomes *outcomes, const List *staged)
 {
 	ListCell   *lc;
 
@@ -215,6 +227,8 @@ outcomes_merged(Outcomes *outcomes, const List *staged)
 		outcome->merged = staged_merges(table) && !table->failed;
 		outcome->inserted = table->inserted;
 		outcome->updated = table->updated;
+		outcome->result.rows += table->kept.yielded - table->kept_now.yielded;
+		outcome->result.kept = table->kept_now;
 	}
 }
 
@@ -260,6 +274,8 @@ outcomes_totals(Outcomes *outcomes)
 		outcomes->totals.tables++;
 		outcomes->totals.rows += outcomes->tables[i].result.rows;
 		outcomes->totals.bytes += outcomes->tables[i].result.bytes;
+		outcomes->totals.kept += outcomes->tables[i].result.kept.rows;
+		outcomes->totals.yielded += outcomes->tables[i].result.kept.yielded;
 	}
 	return &outcomes->totals;
 }
@@ -328,6 +344,7 @@ outcomes_write(const Outcomes *outcomes, int64 run_id, bool swapped)
 			row.rows = outcome->result.rows;
 			row.bytes = outcome->result.bytes;
 			row.seconds = outcome->result.seconds;
+			row.kept = outcome->plan->keep != NIL ? &outcome->result.kept : NULL;
 		}
 		if (swapped && outcome->merged)
 		{

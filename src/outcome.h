@@ -43,8 +43,8 @@ extern Oid	outcome_staging(const Outcomes *outcomes, int index);
 /* All that were loaded: a List of StagedTable *. */
 extern List *outcomes_staged(const Outcomes *outcomes);
 
-/* What became of these (StagedTable *) in tables that keep their rows. */
-extern void outcomes_merged(Outcomes *outcomes, const List *staged);
+/* What became of these (StagedTable *) with the rows that were there. */
+extern void outcomes_landed(Outcomes *outcomes, const List *staged);
 
 extern bool outcomes_any_merged(const Outcomes *outcomes);
 

@@ -434,8 +434,8 @@ return_plan(FunctionCallInfo fcinfo, List *tables)
 	foreach(lc, pull_plan(&request))
 	{
 		PlanRow    *row = lfirst(lc);
-		Datum		values[16];
-		bool		nulls[16] = {false};
+		Datum		values[17];
+		bool		nulls[17] = {false};
 
 		values[0] = CStringGetTextDatum(row->table);
 		values[1] = CStringGetTextDatum(row->status);
@@ -451,8 +451,9 @@ return_plan(FunctionCallInfo fcinfo, List *tables)
 		values[11] = count_or_null(row->source_rows, &nulls[11]);
 		values[12] = count_or_null(row->source_bytes, &nulls[12]);
 		values[13] = count_or_null(row->local_rows, &nulls[13]);
-		values[14] = text_or_null(row->reason, &nulls[14]);
-		values[15] = text_or_null(row->hint, &nulls[15]);
+		values[14] = names_or_null(row->keep, &nulls[14]);
+		values[15] = text_or_null(row->reason, &nulls[15]);
+		values[16] = text_or_null(row->hint, &nulls[16]);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
 	return (Datum) 0;

@@ -41,6 +41,7 @@
 #include "copy_format.h"
 #include "local_catalog.h"
 #include "mask.h"
+#include "keep.h"
 #include "plan.h"
 #include "primary_key.h"
 #include "rewrite.h"
@@ -57,6 +58,7 @@ typedef struct Planner
 	List	   *trials;			/* of Trial * */
 	MaskContext masks;
 	RewriteContext rewrites;
+	KeepContext keeps;
 	List	   *unmasked;		/* of char *: columns that look sensitive */
 } Planner;
 
@@ -959,6 +961,20 @@ set_rewrites(Planner *planner, TablePlan *table, const Choice *choice)
 			 problem, NULL);
 }
 
+/* Which local rows stay; in the other modes all of them do. */
+static void
+set_keep(Planner *planner, TablePlan *table, const Choice *choice)
+{
+	List	   *conditions = keep_plan(&planner->keeps, choice->local);
+
+	if (table->mode == LAND_REPLACE)
+		table->keep = conditions;
+	else if (table->mode == LAND_APPEND && conditions != NIL)
+		fail(table, ERRCODE_FEATURE_NOT_SUPPORTED,
+			 psprintf("cannot pull %s in mode \"append\": rows of it are kept", table->display),
+			 "Append adds rows beyond the highest key, which a kept row may have.", NULL);
+}
+
 /* The rest, once the columns are known. */
 static void
 finish_table(Planner *planner, TablePlan *table, const Choice *choice)
@@ -967,6 +983,7 @@ finish_table(Planner *planner, TablePlan *table, const Choice *choice)
 	CopyQuery	query = {choice->source};
 
 	set_rewrites(planner, table, choice);
+	set_keep(planner, table, choice);
 	if (table->message != NULL)
 		return;
 	travel = match_columns(table, choice, source_version(planner->control));
@@ -1217,6 +1234,7 @@ plan_run(const PlanRequest *request, const SyncConfig *config, Source *control)
 	plan->source_in_recovery = facts.in_recovery;
 
 	planner.rewrites.config = config;
+	planner.keeps.config = config;
 	planner.masks.config = config;
 	planner.masks.local = planner.local;
 	planner.masks.source = planner.source;
@@ -1231,6 +1249,7 @@ plan_run(const PlanRequest *request, const SyncConfig *config, Source *control)
 				(errcode(ERRCODE_WARNING),
 				 errmsg("data rules are off: all values come as they are")));
 	rewrite_warn_unmatched(&planner.rewrites);
+	keep_warn_unmatched(&planner.keeps);
 	tell_unmasked(&planner, plan->tables);
 	tell_row_security(plan->tables);
 	return plan;

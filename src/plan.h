@@ -63,6 +63,7 @@ typedef struct TablePlan
 	bool		user_sql;		/* people's SQL goes into copy_sql */
 	bool		hide_values;	/* errors of the source may show what is masked */
 	List	   *rewrites;		/* of RowExpression *: columns whose values are computed here */
+	List	   *keep;			/* of RowExpression *: conditions for local rows that stay */
 	char	   *row_name;		/* by what name those expressions call the row */
 	List	   *type_changes;	/* of char *: "name: source type → local type" */
 	bool		binary;			/* COPY format */

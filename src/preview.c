@@ -20,6 +20,7 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
+#include "keep.h"
 #include "leader.h"
 #include "locking.h"
 #include "relay.h"
@@ -68,6 +69,7 @@ send_table(const TablePlan *table)
 		.masked = table->masked_columns,
 		.unmasked = table->unmasked_columns,
 		.rewritten = rewrite_texts(table->rewrites),
+		.keep = keep_texts(table->keep),
 		.missing = table->missing_columns,
 		.extra = table->extra_columns,
 		.retyped = table->type_changes,

@@ -134,7 +134,7 @@ set_partition_bounds(Relation rel, TablePlan *table)
 		table->partition_check = nodeToString(qual);
 }
 
-/* ---- rewrites ---- */
+/* ---- expressions ---- */
 
 static void
 try_rewrites(Relation rel, TablePlan *table)
@@ -143,6 +143,16 @@ try_rewrites(Relation rel, TablePlan *table)
 
 	owner_enter(&owner, rel->rd_rel->relowner);
 	row_query_end(row_query_begin(rel, table->row_name, table->rewrites, false));
+	owner_leave(&owner);
+}
+
+static void
+try_keep(Relation rel, TablePlan *table)
+{
+	OwnerContext owner;
+
+	owner_enter(&owner, rel->rd_rel->relowner);
+	row_query_end(row_query_begin(rel, table->row_name, table->keep, true));
 	owner_leave(&owner);
 }
 
@@ -227,6 +237,8 @@ find_problem(Relation rel, TablePlan *table, Oid role, int *sqlerrcode)
 		problem = try_step(set_partition_bounds, false, rel, table, sqlerrcode);
 	if (problem == NULL && table->rewrites != NIL)
 		problem = try_step(try_rewrites, true, rel, table, sqlerrcode);
+	if (problem == NULL && table->keep != NIL)
+		problem = try_step(try_keep, true, rel, table, sqlerrcode);
 	return problem;
 }
 

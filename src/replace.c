@@ -4,8 +4,9 @@
  *	  The moment that changes anything: checks, locks, merge, swap.
  *
  *	  1. foreign keys with both ends replaced: no target is locked yet
- *	  2. rows into tables that keep their own, then the foreign keys that lead
- *		 out of the run or to such a table: writers wait, readers do not
+ *	  2. local rows that are kept, once more; rows into tables that keep all of
+ *		 theirs; then the foreign keys that lead out of the run or to such a
+ *		 table: writers wait, readers do not
  *	  3. AccessExclusiveLock on the others, swap, sequences: milliseconds
  *
  * A table that cannot be merged is left out, with all parts of the same
@@ -60,6 +61,27 @@ remaining(const List *staged)
 		if (!((StagedTable *) lfirst(lc))->failed)
 			tables = lappend(tables, lfirst(lc));
 	return tables;
+}
+
+/* ---- rows that are kept in tables that are replaced ---- */
+
+/* The kept rows as they are now; true if that changed a staging heap. */
+static bool
+refresh_kept(const List *staged)
+{
+	bool		changed = false;
+	ListCell   *lc;
+
+	foreach(lc, staged)
+	{
+		StagedTable *table = lfirst(lc);
+
+		table->kept_now = table->kept;
+		if (table->plan->keep != NIL)
+			changed |= kept_refresh(table->target, table->staging, table->plan->row_name,
+									table->plan->keep, &table->kept_now);
+	}
+	return changed;
 }
 
 /* ---- tables that keep their rows ---- */
@@ -152,6 +174,7 @@ static void
 merge_and_check(void *arg)
 {
 	Replacement *all = arg;
+	bool		changed = refresh_kept(all->staged);
 	List	   *inside;
 	List	   *across;
 	List	   *staged;
@@ -161,7 +184,7 @@ merge_and_check(void *arg)
 	PushActiveSnapshot(GetTransactionSnapshot());
 	/* found only now: a VALIDATE CONSTRAINT may have added one until we had the locks */
 	integrity_find(staged, &inside, &across);
-	integrity_check(staged, across);
+	integrity_check(staged, changed ? list_concat(inside, across) : across);
 	PopActiveSnapshot();
 }
 
@@ -184,6 +207,8 @@ lock_staging(const List *staged)
 
 		if (OidIsValid(rel->rd_rel->reltoastrelid))
 			LockRelationOid(rel->rd_rel->reltoastrelid, AccessExclusiveLock);
+		if (OidIsValid(table->kept.yielded_heap))
+			LockRelationOid(table->kept.yielded_heap, AccessExclusiveLock);
 		if (staging_fingerprint(table->staging) != table->fingerprint)
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_IN_USE),
@@ -212,7 +237,13 @@ staged_heaps(const List *staged)
 	ListCell   *lc;
 
 	foreach(lc, staged)
-		oids = lappend_oid(oids, ((StagedTable *) lfirst(lc))->staging);
+	{
+		StagedTable *table = lfirst(lc);
+
+		oids = lappend_oid(oids, table->staging);
+		if (OidIsValid(table->kept.yielded_heap))
+			oids = lappend_oid(oids, table->kept.yielded_heap);
+	}
 	return oids;
 }
 
@@ -282,7 +313,8 @@ restore_sequences(const StagedTable *table)
 
 	foreach(lc, table->plan->sequences)
 	{
-		if (staged_merges(table))
+		/* the keys of rows that stay may be ahead of the source's */
+		if (staged_merges(table) || table->kept_now.rows > 0)
 			sequence_advance(lfirst(lc));
 		else
 			sequence_restore(lfirst(lc));
@@ -313,6 +345,8 @@ swap_all(void *arg)
 			swap_table(table->target, table->staging);
 		if (!table->failed)
 			restore_sequences(table);
+		if (OidIsValid(table->kept.yielded_heap))
+			staging_drop(table->kept.yielded_heap);
 	}
 	PopActiveSnapshot();
 }

@@ -210,6 +210,7 @@ plan_row_pack(StringInfo buf, const PlanRow *row)
 	pack_strings(buf, row->masked);
 	pack_strings(buf, row->unmasked);
 	pack_strings(buf, row->rewritten);
+	pack_strings(buf, row->keep);
 	pack_strings(buf, row->missing);
 	pack_strings(buf, row->extra);
 	pack_strings(buf, row->retyped);
@@ -233,6 +234,7 @@ plan_row_unpack(StringInfo buf)
 	row->masked = unpack_strings(buf);
 	row->unmasked = unpack_strings(buf);
 	row->rewritten = unpack_strings(buf);
+	row->keep = unpack_strings(buf);
 	row->missing = unpack_strings(buf);
 	row->extra = unpack_strings(buf);
 	row->retyped = unpack_strings(buf);

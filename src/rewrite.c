@@ -139,10 +139,7 @@ rewrite_warn_unmatched(const RewriteContext *context)
 		if (list_member_ptr(context->matched, rewrite))
 			continue;
 		if (catalog == NULL)
-		{
-			catalog = local_catalog_read(local_catalog_schemas());
-			local_catalog_details(catalog->relations);
-		}
+			catalog = local_catalog_read_all();
 		if (!matches_any(rewrite->pattern, catalog->relations))
 			ereport(WARNING,
 					(errcode(ERRCODE_WARNING),

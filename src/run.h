@@ -106,6 +106,7 @@ typedef struct PlanRow
 	List	   *masked;
 	List	   *unmasked;
 	List	   *rewritten;
+	List	   *keep;
 	List	   *missing;
 	List	   *extra;
 	List	   *retyped;

@@ -111,7 +111,7 @@ record_membership(Oid staging)
 
 /* The copy of the descriptor is one without generated columns, identity and constraints. */
 static Oid
-create_heap(Relation target, int64 run_id)
+create_heap(Relation target, int64 run_id, const char *what)
 {
 	Form_pg_class form = target->rd_rel;
 	TupleDesc	columns = CreateTupleDescCopy(RelationGetDescr(target));
@@ -119,7 +119,7 @@ create_heap(Relation target, int64 run_id)
 	HeapTuple	tuple;
 	Oid			staging;
 
-	snprintf(name, sizeof(name), STAGING_PREFIX "%u", run_id, RelationGetRelid(target));
+	snprintf(name, sizeof(name), STAGING_PREFIX "%u%s", run_id, RelationGetRelid(target), what);
 	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(RelationGetRelid(target)));
 	if (!HeapTupleIsValid(tuple))
 		elog(ERROR, "cache lookup failed for relation %u", RelationGetRelid(target));
@@ -310,11 +310,22 @@ create_indexes(Relation target, Oid staging_oid, bool key_only)
 Oid
 staging_create(Relation target, int64 run_id, bool key_only)
 {
-	Oid			staging = create_heap(target, run_id);
+	Oid			staging = create_heap(target, run_id, "");
 
 	create_toast(target, staging);
 	create_indexes(target, staging, key_only);
 	return staging;
+}
+
+Oid
+staging_create_beside(Relation target, int64 run_id, const char *what, bool indexes)
+{
+	Oid			heap = create_heap(target, run_id, psprintf("_%s", what));
+
+	create_toast(target, heap);
+	if (indexes)
+		create_indexes(target, heap, false);
+	return heap;
 }
 
 static void

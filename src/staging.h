@@ -20,6 +20,12 @@
  */
 extern Oid	staging_create(Relation target, int64 run_id, bool key_only);
 
+/*
+ * The same for a heap that serves while the staging heap is made, and is never
+ * swapped; with indexes or without.  what: a word for its name.
+ */
+extern Oid	staging_create_beside(Relation target, int64 run_id, const char *what, bool indexes);
+
 /* Builds the indexes over what the staging heap holds now. */
 extern void staging_build_indexes(Relation target, Oid staging, bool key_only);
 

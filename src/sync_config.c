@@ -21,11 +21,11 @@
  *		filters: {events: {column: created_at, last: 6 months}}
  *		empty: [sessions]		as exclude
  *		rewrite: {"*.owner_id": "(select min(id) from users)"}
+ *		keep: {tenants: "name like 'test_%'"}
  *
  * Scalars are taken as written: a table named 1_000 or on is not a number or
  * a truth value.  What would silently change which rows arrive, or let an
- * unmasked value through, is an error: an unknown rule, and the keys that a
- * later release brings.  A group is only judged by its form, since pgsync
+ * unmasked value through, is an error: an unknown rule.  A group is only judged by its form, since pgsync
  * too does not look into groups that a call does not use.
  *
  *-------------------------------------------------------------------------
@@ -69,17 +69,6 @@ refuse(Reader *r, int line, const char *problem)
 			 errmsg("configuration file \"%s\", line %d: %s", r->config->path, line, problem),
 			 errhint("See the template \"%s\"; the path comes from the setting \"%s\".",
 					 config_file_kind.example, config_file_kind.setting)));
-	pg_unreachable();
-}
-
-static void pg_attribute_noreturn()
-refuse_later(Reader *r, int line, const char *what)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("configuration file \"%s\", line %d: %s is not supported yet",
-					r->config->path, line, what),
-			 errdetail("Leaving it out silently would change which rows arrive or what they hold.")));
 	pg_unreachable();
 }
 
@@ -495,7 +484,7 @@ read_data_rules(Reader *r, TreeNode *value)
 }
 
 /*
- * rewrite
+ * rewrite and keep
  */
 
 /* pattern: SQL */
@@ -529,6 +518,12 @@ read_rewrites(Reader *r, TreeNode *value)
 	r->config->rewrites = read_expressions(r, value, "rewrite", "columns");
 }
 
+static void
+read_keeps(Reader *r, TreeNode *value)
+{
+	r->config->keeps = read_expressions(r, value, "keep", "tables");
+}
+
 /*
  * The file
  */
@@ -540,7 +535,6 @@ read_key(Reader *r, TreePair *pair)
 	{
 		const char *name;
 		KeyReader	reader;
-		bool		later;		/* a release to come will read it */
 	}			keys[] = {
 		{"exclude", read_exclude},
 		{"schemas", read_schemas},
@@ -548,7 +542,7 @@ read_key(Reader *r, TreePair *pair)
 		{"data_rules", read_data_rules},
 		{"filters", read_filters},
 		{"empty", read_empty},
-		{"keep", NULL, true},
+		{"keep", read_keeps},
 		{"rewrite", read_rewrites},
 		{"from", NULL},
 		{"to", NULL},
@@ -563,8 +557,6 @@ read_key(Reader *r, TreePair *pair)
 	{
 		if (strcmp(name, keys[i].name) != 0)
 			continue;
-		if (keys[i].later)
-			refuse_later(r, pair->key->line, psprintf("key \"%s\"", name));
 		if (keys[i].reader)
 			keys[i].reader(r, pair->value);
 		else
@@ -572,7 +564,7 @@ read_key(Reader *r, TreePair *pair)
 		return;
 	}
 	warn_unknown(r, pair->key,
-				 "\"exclude\", \"schemas\", \"groups\", \"filters\", \"empty\", \"data_rules\" and \"rewrite\"");
+				 "\"exclude\", \"schemas\", \"groups\", \"filters\", \"empty\", \"data_rules\", \"rewrite\" and \"keep\"");
 }
 
 static void

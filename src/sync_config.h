@@ -47,7 +47,7 @@ typedef struct SyncRule
 	int			line;
 } SyncRule;
 
-/* What is computed here: for columns (rewrite). */
+/* What is computed here: values of columns (rewrite), which rows of tables stay (keep). */
 typedef struct SyncExpression
 {
 	char	   *pattern;
@@ -65,6 +65,7 @@ typedef struct SyncConfig
 	List	   *empty;			/* of char *: tables that end up without rows */
 	List	   *data_rules;		/* of SyncRule *, in the file's order */
 	List	   *rewrites;		/* of SyncExpression *, in the file's order */
+	List	   *keeps;			/* likewise */
 } SyncConfig;
 
 /*

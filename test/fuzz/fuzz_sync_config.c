@@ -89,6 +89,7 @@ parse(void *arg)
 	check_groups(config->groups);
 	check_rules(config->data_rules);
 	check_expressions(config->rewrites);
+	check_expressions(config->keeps);
 	if (config->groups)
 		(void) sync_config_group(config, "core");
 }

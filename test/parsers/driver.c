@@ -203,6 +203,7 @@ show_config(void *arg)
 	show_filters(config->filters);
 	show_names("empty", config->empty);
 	show_expressions("rewrite", config->rewrites);
+	show_expressions("keep", config->keeps);
 	show_rules(config->data_rules);
 }
 

@@ -261,8 +261,6 @@ accepted('settings of pgsync that do not matter', "defer_constraints_v1: true\nd
 
 # --- what must be refused
 
-refused("a later release's key $_", "exclude: [a]\n$_: {a: b}\n", 2, qq{key "$_" is not supported yet}, '0A000')
-  foreach qw(keep);
 refused('partial alone', "data_rules:\n  a: partial\n", 2, 'needs \{keep_first');
 refused('partial of nothing', "data_rules:\n  a:\n    partial: {}\n", 3, 'needs \{keep_first');
 refused('partial of words', "data_rules:\n  a:\n    partial: {keep_last: four}\n", 3, 'must be a number from 0 to 1000');
@@ -275,6 +273,8 @@ refused('a filter that is a list', "filters:\n  a: [b]\n", 2, 'must be a string'
 refused('an empty filter', "filters:\n  a:\n", 2, 'must be a string');
 refused('half a filter', "filters:\n  a: {column: b}\n", 2, 'needs both column and last');
 refused('another kind of filter', "filters:\n  a: {column: b, first: 3}\n", 2, 'unknown key "first"');
+refused('keep as a list', "keep: [a]\n", 1, 'must be a map of tables');
+refused('keep by nothing', "keep:\n  a:\n", 2, 'the SQL for "a" in "keep" must be a string');
 refused('rewrite as a list', "rewrite: [a]\n", 1, 'must be a map of columns');
 refused('rewrite by nothing', "rewrite:\n  a:\n", 2, 'the SQL for "a" in "rewrite" must be a string');
 refused('rewrite by a list', "rewrite:\n  a: [b]\n", 2, 'the SQL for "a" in "rewrite" must be a string');
@@ -287,6 +287,7 @@ filters:
   "p*": {column: at, last: 6 months}
 empty: [sessions, "tmp_*"]
 rewrite: {"*.owner_id": "(select min(id) from users)", n: 7}
+keep: {tenants: "name like 'test_%'", "*.tenant_id": tenant_id < 0}
 data_rules:
   a: pseudonym
   b: {partial: {keep_first: 1, keep_last: 4}}
@@ -300,11 +301,13 @@ empty "sessions"
 empty "tmp_*"
 rewrite "*.owner_id" "(select min(id) from users)" 5
 rewrite "n" "7" 5
-rule "a" pseudonym - 7
-rule "b" partial - 8 keep 1 4
-rule "c" shift_date - 9 days 30
-rule "d" pseudonym_name "last" 10
-rule "e" shift_date - 11 days 365
+keep "tenants" "name like 'test_%'" 6
+keep "*.tenant_id" "tenant_id < 0" 6
+rule "a" pseudonym - 8
+rule "b" partial - 9 keep 1 4
+rule "c" shift_date - 10 days 30
+rule "d" pseudonym_name "last" 11
+rule "e" shift_date - 12 days 365
 SHOWN
 
 refused('unknown rule', "data_rules:\n  a: x\n  b: uniqe_email\n", 2, 'unknown data rule "x"');
