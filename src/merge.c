@@ -128,11 +128,16 @@ end_lookup(Merge *merge)
 	index_close(merge->key_index, NoLock);
 }
 
-/* Finds the row that has the key of the staged one, as it was before the merge. */
+/*
+ * Finds the row that has the key of the staged one, as it was before the merge.  What
+ * the scan remembers, of dead rows for one, outlives the row in hand.
+ */
 static bool
 find_existing(Merge *merge)
 {
 	int2vector *attnums = &merge->key_index->rd_index->indkey;
+	MemoryContext oldcontext;
+	bool		found;
 
 	for (int i = 0; i < merge->nkeys; i++)
 	{
@@ -142,8 +147,11 @@ find_existing(Merge *merge)
 		if (isnull)
 			elog(ERROR, "null value in a primary key");
 	}
+	oldcontext = MemoryContextSwitchTo(merge->estate->es_query_cxt);
 	index_rescan(merge->scan, merge->keys, merge->nkeys, NULL, 0);
-	return index_getnext_slot(merge->scan, ForwardScanDirection, merge->existing);
+	found = index_getnext_slot(merge->scan, ForwardScanDirection, merge->existing);
+	MemoryContextSwitchTo(oldcontext);
+	return found;
 }
 
 /* ---- writing ---- */
