@@ -391,10 +391,17 @@ attempt_key_type(const Attempt *attempt)
 }
 
 static bool
-is_connection_loss(SshNode *node, int rc)
+is_connection_loss(const SshNode *node, int rc)
 {
 	return node->ended || node->io_errno != 0 || rc == LIBSSH2_ERROR_SOCKET_DISCONNECT ||
 		rc == LIBSSH2_ERROR_SOCKET_RECV || rc == LIBSSH2_ERROR_SOCKET_SEND;
+}
+
+/* Without a word; a server that has had enough says so. */
+static bool
+is_cut(const SshNode *node, int rc)
+{
+	return is_connection_loss(node, rc) && node->goodbye == NULL;
 }
 
 /* Why an attempt failed, in words that lead somewhere. */
@@ -403,7 +410,9 @@ note_refusal(SshNode *node, const Attempt *attempt, int rc)
 {
 	SshAuth    *auth = node->auth;
 
-	if (rc == LIBSSH2_ERROR_AUTHENTICATION_FAILED || rc == LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED)
+	/* 1.11.1 takes the end of the connection for an answer */
+	if (!is_cut(node, rc) &&
+		(rc == LIBSSH2_ERROR_AUTHENTICATION_FAILED || rc == LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED))
 		tried(auth, "%s: refused", attempt->label);
 	else if (is_connection_loss(node, rc))
 	{
@@ -444,6 +453,18 @@ fail_login(SshNode *node, const char *what)
 				  auth->hint ? auth->hint :
 				  psprintf("Try \"ssh -v -p %d %s@%s\" as the server's operating system user.",
 						   node->hop->port, node->hop->user, node->hop->host));
+	return PROGRESS_FAILED;
+}
+
+/* The link broke; tried again unless a refused key would go the same way. */
+static Progress
+fail_cut(SshNode *node)
+{
+	ssh_link_fail(node->link, ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION,
+				  node->auth->current == 0,
+				  psprintf("SSH server \"%s\" (hop %d) closed the connection during the login",
+						   node->name, node->index + 1),
+				  psprintf("Tried: %s.", node->auth->tried.data), NULL);
 	return PROGRESS_FAILED;
 }
 
@@ -529,6 +550,8 @@ ssh_auth_step(SshNode *node)
 			return logged_in(node, attempt->label);
 		auth->announced = false;
 		note_refusal(node, attempt, rc);
+		if (is_cut(node, rc))
+			return fail_cut(node);
 		if (is_connection_loss(node, rc))
 			return fail_login(node, "closed the connection during the login");
 		auth->current++;

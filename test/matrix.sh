@@ -19,6 +19,7 @@
 # MATRIX_TESTS    the tests ('020_main_path 083_relations') instead of those; "all": the whole
 #                 test command for pairs, too
 # JOBS            as for check.sh
+# SEEDS, START, TABLES  what 089_scale and 090_random_schema make of them
 #
 # How: every chroot is a Debian release that has the version, made with
 # debootstrap.  All mounts are in a mount namespace of this script's own, so they
@@ -78,7 +79,8 @@ inside() {
 	[ "$root" = / ] && root= || root="chroot $root"
 	$root env -i HOME=/root LANG=C.UTF-8 DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
 		PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
-		JOBS="${JOBS:-2}" PG_TEST_TIMEOUT_DEFAULT="${PG_TEST_TIMEOUT_DEFAULT:-120}" "$@" </dev/null 9>&- &
+		JOBS="${JOBS:-2}" PG_TEST_TIMEOUT_DEFAULT="${PG_TEST_TIMEOUT_DEFAULT:-120}" \
+		${SEEDS:+SEEDS="$SEEDS"} ${START:+START="$START"} ${TABLES:+TABLES="$TABLES"} "$@" </dev/null 9>&- &
 	child=$!
 	wait "$child" || status=$?
 	child=

@@ -47,6 +47,7 @@ is(state_of('local', $_), state_of('source', $_), "$_ is where the source's is")
 is(state_of('local', 'serial_there_id_seq'), '33|t', 'identity here, serial there');
 is(state_of('local', '"New %name"'), '34|t', 'a sequence of another name');
 is(state_of('local', 'free'), '13|t', 'a sequence that no column owns is left alone');
+is(state_of('local', 'owned_here_id_seq'), '1|f', 'and so is one that has none on the source to follow');
 is($w->local_sql("INSERT INTO $_ (v) VALUES ('next') RETURNING id"), $w->source_sql("INSERT INTO $_ (v) VALUES ('next') RETURNING id"), "the next row of $_ has the id that it has on the source")
   foreach qw(owned bigs always by_default descending never_called behind shares_1 parted unlogged);
 my ($rc, $out, $err) = $w->local_node->psql('dev', "INSERT INTO exhausted (v) VALUES ('next')");
