@@ -64,6 +64,7 @@
 #define ANNOUNCE_WAIT	2000	/* ms that an unannounced visitor may stand there */
 #define SESSION_WAIT	1000	/* ms that one waits for a session to itself */
 #define SPARE_LIFE		10000	/* ms that the proven channel is kept */
+#define MAX_LOGINS		8		/* sessions that connect at a time: sshd's MaxStartups is 10 */
 #define MAX_VISITORS	64
 #define MAX_WARNINGS	20		/* about uninvited visitors */
 
@@ -198,6 +199,17 @@ others_may_start(const TunnelWorker *worker)
 		 !learns_keys(worker->orders->route));
 }
 
+/* Is there room for one more that has not logged in?  Others log in there, too. */
+static bool
+may_start(const TunnelWorker *worker)
+{
+	int			connecting = 0;
+
+	for (int i = 0; i < worker->slot_count; i++)
+		connecting += worker->slots[i].state == SLOT_CONNECTING;
+	return connecting < MAX_LOGINS;
+}
+
 static int
 slots_up(const TunnelWorker *worker)
 {
@@ -317,9 +329,9 @@ step_slots(TunnelWorker *worker)
 	{
 		Slot	   *slot = &worker->slots[i];
 
-		if (slot->state == SLOT_IDLE && (i == 0 || others_may_start(worker)))
+		if (slot->state == SLOT_IDLE && (i == 0 || others_may_start(worker)) && may_start(worker))
 			start_slot(worker, slot);
-		if (slot->state == SLOT_WAITING && clock_ms() >= slot->retry_at)
+		if (slot->state == SLOT_WAITING && clock_ms() >= slot->retry_at && may_start(worker))
 			start_slot(worker, slot);
 		if (slot->state == SLOT_CONNECTING)
 		{
@@ -656,7 +668,7 @@ watch_everything(TunnelWorker *worker)
 
 			watch(worker, fd, events);
 		}
-		else if (slot->state == SLOT_WAITING)
+		else if (slot->state == SLOT_WAITING && may_start(worker))
 			wait = Max(0, slot->retry_at - clock_ms());
 		if (slot->state == SLOT_CONNECTING && ssh_link_more(slot->link))
 			wait = 0;

@@ -147,6 +147,12 @@ sshd(MaxSessions => 1);
 my $run = $w->pulls($shop, 'MaxSessions 1', \@PgTunsync::shop);
 sshd(MaxStartups => 1);
 $run = $w->pulls($shop, 'MaxStartups 1', \@PgTunsync::shop, options => '-c pgtunsync.jobs=4');
+sshd(MaxStartups => '10:100:10');
+my $heard = length slurp_file($jump->log);
+$run = $w->pulls('', 'more sessions than may log in at a time', [ @PgTunsync::shop, 'big' ], options => '-c pgtunsync.jobs=18');
+unlike(substr(slurp_file($jump->log), $heard), qr/MaxStartups|drop connection/i, 'they take turns');
+unlike($run->{err}, qr/SSH sessions/, 'and all arrive');
+$w->local_sql('TRUNCATE big');
 sshd(MaxStartups => '1:100:1', LoginGraceTime => 15);
 my $squatter;
 PgTunsync::Process::wait_until(
