@@ -100,9 +100,24 @@ restart(Oid relid, int64 value)
 	CommandCounterIncrement();
 }
 
+/*
+ * Is it in the source's state already?  A new one costs a file.  With a cache, other
+ * sessions may hold values that only a restart takes from them.
+ */
+static bool
+is_in_state(const SequencePlan *sequence)
+{
+	FormData_pg_sequence_data state = current_state(sequence->relid);
+
+	return definition(sequence->relid).seqcache == 1 &&
+		state.last_value == sequence->last_value && state.is_called == sequence->is_called;
+}
+
 void
 sequence_restore(const SequencePlan *sequence)
 {
+	if (is_in_state(sequence))
+		return;
 	if (!in_range(sequence->relid, sequence->last_value))
 	{
 		ereport(WARNING,
