@@ -10,6 +10,9 @@
  *
  *		none → (server's list) → attempt 1 → refused → attempt 2 → … → in
  *
+ * The list costs a round trip.  Where keys are all that we have, the first one is
+ * tried before anything is asked, and the list comes after it was refused.
+ *
  * Everything that was tried, and everything that was not and why, is written
  * down as we go: "permission denied" alone helps nobody.
  *
@@ -47,6 +50,8 @@ struct SshAuth
 {
 	char	   *methods;		/* what the server would take, or NULL: not yet asked */
 	char	   *planned;		/* the list before, whose methods were tried */
+	bool		guessed;		/* that the server takes keys; it was not asked */
+	bool		proven;			/* the last key is one of the user's: the server said so */
 	List	   *attempts;		/* of Attempt * */
 	int			current;
 	List	   *keys;			/* of SshKeyFile * */
@@ -477,6 +482,62 @@ logged_in(SshNode *node, const char *by)
 	return PROGRESS_DONE;
 }
 
+static Progress
+fail_before_login(SshNode *node)
+{
+	ssh_link_fail(node->link, ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION, true,
+				  psprintf("SSH server \"%s\" (hop %d) closed the connection before the login",
+						   node->name, node->index + 1),
+				  ssh_node_error(node), NULL);
+	return PROGRESS_FAILED;
+}
+
+/*
+ * Not where there is a password: the server may want that alone.  Behind other hops, the
+ * answer to the question is how a round trip is measured.
+ */
+static bool
+may_guess(const SshNode *node)
+{
+	const char *preferred = node->hop->preferred;
+
+	return node->hop->try_publickey && node->link->secrets->password == NULL &&
+		(preferred == NULL || strncmp(preferred, "publickey", strlen("publickey")) == 0) &&
+		(node->index == 0 || node->index < node->link->count - 1);
+}
+
+/* The first key is tried unasked, if there is one. */
+static void
+guess_methods(SshNode *node)
+{
+	SshAuth    *auth = node->auth;
+
+	auth->guessed = true;
+	auth->methods = pstrdup("publickey");
+	plan_attempts(node);
+	if (auth->attempts != NIL)
+		return;
+	auth->planned = auth->methods;
+	auth->methods = NULL;
+}
+
+/* The guess has failed, or could not be made: what do we know now? */
+static void
+end_guess(SshNode *node)
+{
+	SshAuth    *auth = node->auth;
+
+	auth->guessed = false;
+	if (!ssh_listed(auth->methods, "publickey"))
+	{
+		auth->attempts = list_truncate(auth->attempts, auth->current);
+		if (auth->proven)
+			tried(auth, "one of these was accepted, and the server then asked for %s", auth->methods);
+	}
+	plan_attempts(node);
+	auth->planned = NULL;
+}
+
 /* Asks what the server would take. */
 static Progress
 ask_methods(SshNode *node)
@@ -494,6 +555,11 @@ ask_methods(SshNode *node)
 		node->answer_ms = (int) (clock_ms() - node->question_sent);
 		ssh_trace(TRACE_DEBUG1, node, "the server takes %s for user %s; it answered in %d ms", methods, user,
 				  node->answer_ms);
+		if (node->auth->guessed)
+		{
+			end_guess(node);
+			return PROGRESS_DONE;
+		}
 		if (node->auth->planned != NULL && strcmp(node->auth->planned, methods) != 0)
 			tried(node->auth, "one of these was accepted, and the server then asked for %s", methods);
 		plan_attempts(node);
@@ -504,14 +570,8 @@ ask_methods(SshNode *node)
 	rc = libssh2_session_last_errno(node->session);
 	if (rc == LIBSSH2_ERROR_EAGAIN)
 		return PROGRESS_AGAIN;
-	if (is_connection_loss(node, rc) && node->auth->planned == NULL)
-	{
-		ssh_link_fail(node->link, ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION, true,
-					  psprintf("SSH server \"%s\" (hop %d) closed the connection before the login",
-							   node->name, node->index + 1),
-					  ssh_node_error(node), NULL);
-		return PROGRESS_FAILED;
-	}
+	if (is_connection_loss(node, rc) && (node->auth->planned == NULL || node->auth->attempts == NIL))
+		return fail_before_login(node);
 	if (node->auth->planned != NULL)
 		node->auth->methods = node->auth->planned;
 	return fail_login(node, "refused the login");
@@ -527,6 +587,8 @@ ssh_auth_step(SshNode *node)
 		auth = node->auth = palloc0(sizeof(SshAuth));
 		initStringInfo(&auth->tried);
 		node->question_sent = clock_ms();
+		if (may_guess(node))
+			guess_methods(node);
 	}
 	if (auth->methods == NULL)
 	{
@@ -549,12 +611,21 @@ ssh_auth_step(SshNode *node)
 		if (rc == 0)
 			return logged_in(node, attempt->label);
 		auth->announced = false;
+		if (auth->guessed && is_connection_loss(node, rc))
+			return fail_before_login(node);
 		note_refusal(node, attempt, rc);
 		if (is_cut(node, rc))
 			return fail_cut(node);
 		if (is_connection_loss(node, rc))
 			return fail_login(node, "closed the connection during the login");
+		auth->proven = rc == LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED;
 		auth->current++;
+		if (auth->guessed)
+		{
+			auth->planned = auth->methods;
+			auth->methods = NULL;
+			return ssh_auth_step(node);
+		}
 	}
 	if (auth->planned == NULL && auth->attempts != NIL)
 	{
