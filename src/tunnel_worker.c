@@ -188,13 +188,22 @@ learns_keys(const SshRoute *route)
 	return false;
 }
 
+/* Has the first session logged in?  One that was given up had. */
+static bool
+first_is_in(const TunnelWorker *worker)
+{
+	SlotState	state = worker->slots[0].state;
+
+	return state == SLOT_UP || state == SLOT_GIVEN_UP;
+}
+
 /* May the sessions beside the first one begin to connect? */
 static bool
 others_may_start(const TunnelWorker *worker)
 {
 	const Slot *first = &worker->slots[0];
 
-	return first->state == SLOT_UP ||
+	return first_is_in(worker) ||
 		(first->state == SLOT_CONNECTING && ssh_link_connected(first->link) &&
 		 !learns_keys(worker->orders->route));
 }
@@ -335,7 +344,7 @@ step_slots(TunnelWorker *worker)
 			start_slot(worker, slot);
 		if (slot->state == SLOT_CONNECTING)
 		{
-			ssh_link_hold(slot->link, i > 0 && worker->slots[0].state != SLOT_UP);
+			ssh_link_hold(slot->link, i > 0 && !first_is_in(worker));
 			step_connecting(worker, slot);
 		}
 	}
