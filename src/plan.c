@@ -1219,6 +1219,8 @@ plan_run(const PlanRequest *request, const SyncConfig *config, Source *control)
 	Planner		planner = {request, config, control};
 	RunPlan    *plan = palloc0(sizeof(RunPlan));
 	List	   *schemas = selection_schemas(request, config);
+	List	   *likely;
+	char	   *asked;
 	SourceFacts facts;
 
 	/* foreign keys lead anywhere */
@@ -1226,8 +1228,11 @@ plan_run(const PlanRequest *request, const SyncConfig *config, Source *control)
 		schemas = list_concat(schemas, local_catalog_schemas());
 
 	planner.local = local_catalog_read(schemas);
-	planner.source = source_catalog_open(control, schemas,
-										 selection_likely(request, config, planner.local), &facts);
+	likely = selection_likely(request, config, planner.local);
+	asked = source_catalog_ask(control, schemas, likely);
+	/* while the source looks */
+	local_catalog_details(likely);
+	planner.source = source_catalog_answer(control, asked, likely, &facts);
 	refuse_itself(&facts);
 	plan->snapshot = facts.snapshot;
 	plan->source_version = facts.version;

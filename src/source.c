@@ -588,9 +588,8 @@ source_usable(Source *source)
 	return PQstatus(source->conn) == CONNECTION_OK;
 }
 
-/* Sends a simple-query message and drops the set-up's results before its own. */
-static void
-send_query(Source *source, const char *sql)
+void
+source_send(Source *source, const char *sql)
 {
 	StringInfoData buf;
 
@@ -604,7 +603,12 @@ send_query(Source *source, const char *sql)
 		raise_lost(source, sql);
 	flush_output(source, sql);
 	pfree(buf.data);
+}
 
+/* Drops the set-up's results, which come before those of the first message. */
+static void
+finish_setup(Source *source)
+{
 	for (; source->setup_results > 0; source->setup_results--)
 	{
 		PGresult   *result = next_result(source, "session set-up");
@@ -617,12 +621,12 @@ send_query(Source *source, const char *sql)
 }
 
 List *
-source_query_multi(Source *source, const char *sql)
+source_receive(Source *source, const char *sql)
 {
 	List	   *results = NIL;
 	PGresult   *result;
 
-	send_query(source, sql);
+	finish_setup(source);
 	while ((result = next_result(source, sql)) != NULL)
 	{
 		ExecStatusType status = PQresultStatus(result);
@@ -634,6 +638,13 @@ source_query_multi(Source *source, const char *sql)
 	if (results == NIL)
 		source_raise(source, NULL, sql);
 	return results;
+}
+
+List *
+source_query_multi(Source *source, const char *sql)
+{
+	source_send(source, sql);
+	return source_receive(source, sql);
 }
 
 PGresult *
@@ -706,7 +717,8 @@ source_copy_start(Source *source, const char *sql)
 		pfree(source->copy_sql);
 	source->copy_sql = MemoryContextStrdup(source->context, sql);
 	source->copy_pending = false;
-	send_query(source, sql);
+	source_send(source, sql);
+	finish_setup(source);
 	if (!advance_to_copy(source))
 		source_raise(source, NULL, sql);
 }

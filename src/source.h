@@ -103,6 +103,10 @@ extern int	source_version(Source *source); /* as PQserverVersion() */
  */
 extern PGresult *source_query(Source *source, const char *sql);
 extern List *source_query_multi(Source *source, const char *sql);
+
+/* source_query_multi() in two steps, with time for other things while the source works. */
+extern void source_send(Source *source, const char *sql);
+extern List *source_receive(Source *source, const char *sql);
 extern void source_clear(Source *source, PGresult *result);
 
 /* Is the connection broken, or has the source said that it is about to be? */

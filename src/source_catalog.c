@@ -399,12 +399,10 @@ mark_detailed(const Catalog *catalog, List *relations)
 	}
 }
 
-Catalog *
-source_catalog_open(Source *source, List *schemas, List *wanted, SourceFacts *facts)
+char *
+source_catalog_ask(Source *source, List *schemas, List *wanted)
 {
-	Catalog    *catalog = catalog_create();
 	StringInfoData buf;
-	List	   *results;
 
 	check_version(source);
 	initStringInfo(&buf);
@@ -415,7 +413,16 @@ source_catalog_open(Source *source, List *schemas, List *wanted, SourceFacts *fa
 		appendStringInfoString(&buf, "; ");
 		append_details_queries(&buf, source_version(source), oids_by_name(wanted));
 	}
-	results = source_query_multi(source, buf.data);
+	source_send(source, buf.data);
+	return buf.data;
+}
+
+Catalog *
+source_catalog_answer(Source *source, const char *asked, List *wanted, SourceFacts *facts)
+{
+	Catalog    *catalog = catalog_create();
+	List	   *results = source_receive(source, asked);
+
 	read_facts(lsecond(results), facts);
 	read_relations(lthird(results), catalog);
 	if (wanted != NIL)

@@ -24,13 +24,15 @@ typedef struct SourceFacts
 
 /*
  * Begins the run's transaction on the source, and reads its facts and the
- * relations of these schemas (and all partitions): one round trip.  wanted:
- * CatalogRelation *s of ours whose namesakes there will probably be asked for, so
- * that their details come along.  Raises FEATURE_NOT_SUPPORTED for a source
- * older than 10.
+ * relations of these schemas (and all partitions): one round trip, in two steps.
+ * wanted: CatalogRelation *s of ours whose namesakes there will probably be asked
+ * for, so that their details come along; the same for both.  The first returns
+ * the text of what was asked, for errors.  Raises FEATURE_NOT_SUPPORTED for a
+ * source older than 10.
  */
-extern Catalog *source_catalog_open(Source *source, List *schemas, List *wanted,
-									SourceFacts *facts);
+extern char *source_catalog_ask(Source *source, List *schemas, List *wanted);
+extern Catalog *source_catalog_answer(Source *source, const char *asked, List *wanted,
+									  SourceFacts *facts);
 
 /*
  * Reads columns, foreign keys and owned sequences (with their states) of these

@@ -43,6 +43,10 @@ is(scalar(@one), 2, 'one table takes a message about it and one for its rows') o
 is(scalar(@all), 3, 'forty take one about them, and one for each loader\'s share') or diag(join "\n", map { substr $_, 0, 200 } @all);
 is($w->local_sql("SELECT last_value, is_called FROM small_7_id_seq"), '30|t', 'sequences came along');
 is($w->local_sql("SELECT last_value, is_called FROM small_7_other_seq"), '77|f', 'also one that was never called');
+my $files = "SELECT string_agg(relfilenode::text, ',' ORDER BY relname) FROM pg_class WHERE relkind = 'S' AND relname LIKE 'small%'";
+my $sequences = $w->local_sql($files);
+is($w->pull("'$list', jobs => 2")->{rc}, 0, 'once more');
+is($w->local_sql($files), $sequences, 'sequences that are in the state of the source\'s are not touched');
 $w->nothing_left;
 
 # ---- names in another spelling ----
