@@ -208,15 +208,18 @@ others_may_start(const TunnelWorker *worker)
 		 !learns_keys(worker->orders->route));
 }
 
-/* Is there room for one more that has not logged in?  Others log in there, too. */
+/*
+ * Is there room for one more that has not logged in?  Others log in there, too.  The first
+ * may always start: those that have may be waiting for it.
+ */
 static bool
-may_start(const TunnelWorker *worker)
+may_start(const TunnelWorker *worker, const Slot *slot)
 {
 	int			connecting = 0;
 
 	for (int i = 0; i < worker->slot_count; i++)
 		connecting += worker->slots[i].state == SLOT_CONNECTING;
-	return connecting < MAX_LOGINS;
+	return is_first(worker, slot) || connecting < MAX_LOGINS;
 }
 
 static int
@@ -338,9 +341,9 @@ step_slots(TunnelWorker *worker)
 	{
 		Slot	   *slot = &worker->slots[i];
 
-		if (slot->state == SLOT_IDLE && (i == 0 || others_may_start(worker)) && may_start(worker))
+		if (slot->state == SLOT_IDLE && (i == 0 || others_may_start(worker)) && may_start(worker, slot))
 			start_slot(worker, slot);
-		if (slot->state == SLOT_WAITING && clock_ms() >= slot->retry_at && may_start(worker))
+		if (slot->state == SLOT_WAITING && clock_ms() >= slot->retry_at && may_start(worker, slot))
 			start_slot(worker, slot);
 		if (slot->state == SLOT_CONNECTING)
 		{
@@ -677,7 +680,7 @@ watch_everything(TunnelWorker *worker)
 
 			watch(worker, fd, events);
 		}
-		else if (slot->state == SLOT_WAITING && may_start(worker))
+		else if (slot->state == SLOT_WAITING && may_start(worker, slot))
 			wait = Max(0, slot->retry_at - clock_ms());
 		if (slot->state == SLOT_CONNECTING && ssh_link_more(slot->link))
 			wait = 0;
