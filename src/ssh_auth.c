@@ -482,16 +482,6 @@ logged_in(SshNode *node, const char *by)
 	return PROGRESS_DONE;
 }
 
-static Progress
-fail_before_login(SshNode *node)
-{
-	ssh_link_fail(node->link, ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION, true,
-				  psprintf("SSH server \"%s\" (hop %d) closed the connection before the login",
-						   node->name, node->index + 1),
-				  ssh_node_error(node), NULL);
-	return PROGRESS_FAILED;
-}
-
 /*
  * Not where there is a password: the server may want that alone.  Behind other hops, the
  * answer to the question is how a round trip is measured.
@@ -571,7 +561,13 @@ ask_methods(SshNode *node)
 	if (rc == LIBSSH2_ERROR_EAGAIN)
 		return PROGRESS_AGAIN;
 	if (is_connection_loss(node, rc) && (node->auth->planned == NULL || node->auth->attempts == NIL))
-		return fail_before_login(node);
+	{
+		ssh_link_fail(node->link, ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION, true,
+					  psprintf("SSH server \"%s\" (hop %d) closed the connection before the login",
+							   node->name, node->index + 1),
+					  ssh_node_error(node), NULL);
+		return PROGRESS_FAILED;
+	}
 	if (node->auth->planned != NULL)
 		node->auth->methods = node->auth->planned;
 	return fail_login(node, "refused the login");
@@ -611,8 +607,6 @@ ssh_auth_step(SshNode *node)
 		if (rc == 0)
 			return logged_in(node, attempt->label);
 		auth->announced = false;
-		if (auth->guessed && is_connection_loss(node, rc))
-			return fail_before_login(node);
 		note_refusal(node, attempt, rc);
 		if (is_cut(node, rc))
 			return fail_cut(node);
