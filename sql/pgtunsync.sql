@@ -47,7 +47,7 @@ COMMENT ON COLUMN pgtunsync.runs.bytes IS 'bytes of COPY data received for them'
 CREATE TABLE pgtunsync.run_tables (
     run_id bigint NOT NULL REFERENCES pgtunsync.runs ON DELETE CASCADE,
     table_name text NOT NULL,
-    status text NOT NULL CHECK (status IN ('succeeded', 'failed', 'skipped')),
+    status text NOT NULL CHECK (status IN ('succeeded', 'partial', 'failed', 'skipped')),
     rows bigint,
     rows_inserted bigint,
     rows_updated bigint,
@@ -69,7 +69,7 @@ CREATE TABLE pgtunsync.run_tables (
 );
 COMMENT ON COLUMN pgtunsync.run_tables.table_name IS 'quoted as in SQL, with its schema unless that is public';
 COMMENT ON TABLE pgtunsync.run_tables IS 'tables of the runs of pgtunsync.pull()';
-COMMENT ON COLUMN pgtunsync.run_tables.status IS 'succeeded: its rows have landed; failed: left as it was; skipped: loaded, but the run changed nothing';
+COMMENT ON COLUMN pgtunsync.run_tables.status IS 'succeeded: its rows have landed; partial: some batches of an append have; failed: left as it was; skipped: loaded, but the run changed nothing';
 COMMENT ON COLUMN pgtunsync.run_tables.rows_kept IS 'local rows that "keep" saved; null: none were asked for';
 COMMENT ON COLUMN pgtunsync.run_tables.rows_yielded IS 'pulled rows that were left out because a kept row has their key';
 COMMENT ON COLUMN pgtunsync.run_tables.columns_missing IS 'columns of the source that the local table has not';
@@ -114,11 +114,13 @@ CREATE FUNCTION pgtunsync.pull(
     schemas text[] DEFAULT NULL,
     exclude text[] DEFAULT NULL,
     rules boolean DEFAULT true,
-    sequences boolean DEFAULT true
+    sequences boolean DEFAULT true,
+    batch_size integer DEFAULT NULL,
+    cursor text DEFAULT NULL
 ) RETURNS bigint
 AS 'MODULE_PATHNAME', 'pgtunsync_pull_array'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION pgtunsync.pull(text[], text, integer, text, boolean, boolean, text, text, jsonb, text[], text[], boolean, boolean)
+COMMENT ON FUNCTION pgtunsync.pull(text[], text, integer, text, boolean, boolean, text, text, jsonb, text[], text[], boolean, boolean, integer, text)
     IS 'replace tables by those of the source, through an SSH tunnel, in one commit; returns the id of the run';
 
 CREATE FUNCTION pgtunsync.pull(
@@ -134,11 +136,13 @@ CREATE FUNCTION pgtunsync.pull(
     schemas text[] DEFAULT NULL,
     exclude text[] DEFAULT NULL,
     rules boolean DEFAULT true,
-    sequences boolean DEFAULT true
+    sequences boolean DEFAULT true,
+    batch_size integer DEFAULT NULL,
+    cursor text DEFAULT NULL
 ) RETURNS bigint
 AS 'MODULE_PATHNAME', 'pgtunsync_pull_text'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION pgtunsync.pull(text, text, integer, text, boolean, boolean, text, text, jsonb, text[], text[], boolean, boolean)
+COMMENT ON FUNCTION pgtunsync.pull(text, text, integer, text, boolean, boolean, text, text, jsonb, text[], text[], boolean, boolean, integer, text)
     IS 'the same with the tables as text: names, globs and group:name, separated by commas';
 
 CREATE FUNCTION pgtunsync.plan(
@@ -155,6 +159,8 @@ CREATE FUNCTION pgtunsync.plan(
     exclude text[] DEFAULT NULL,
     rules boolean DEFAULT true,
     sequences boolean DEFAULT true,
+    batch_size integer DEFAULT NULL,
+    cursor text DEFAULT NULL,
     OUT table_name text,
     OUT status text,
     OUT mode text,
@@ -175,7 +181,7 @@ CREATE FUNCTION pgtunsync.plan(
 ) RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'pgtunsync_plan_array'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION pgtunsync.plan(text[], text, integer, text, boolean, boolean, text, text, jsonb, text[], text[], boolean, boolean)
+COMMENT ON FUNCTION pgtunsync.plan(text[], text, integer, text, boolean, boolean, text, text, jsonb, text[], text[], boolean, boolean, integer, text)
     IS 'what pull() with these arguments would do, a row for each table; changes nothing';
 
 CREATE FUNCTION pgtunsync.plan(
@@ -192,6 +198,8 @@ CREATE FUNCTION pgtunsync.plan(
     exclude text[] DEFAULT NULL,
     rules boolean DEFAULT true,
     sequences boolean DEFAULT true,
+    batch_size integer DEFAULT NULL,
+    cursor text DEFAULT NULL,
     OUT table_name text,
     OUT status text,
     OUT mode text,
@@ -212,7 +220,7 @@ CREATE FUNCTION pgtunsync.plan(
 ) RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'pgtunsync_plan_text'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION pgtunsync.plan(text, text, integer, text, boolean, boolean, text, text, jsonb, text[], text[], boolean, boolean)
+COMMENT ON FUNCTION pgtunsync.plan(text, text, integer, text, boolean, boolean, text, text, jsonb, text[], text[], boolean, boolean, integer, text)
     IS 'the same with the tables as text';
 
 CREATE FUNCTION pgtunsync.wait(run_id bigint) RETURNS bigint
@@ -265,10 +273,10 @@ COMMENT ON COLUMN pgtunsync.progress.bytes_total IS 'size of the table on the so
 GRANT SELECT ON pgtunsync.progress TO PUBLIC;
 
 -- a pull replaces tables and uses the credentials of the server: only who is granted it may call it
-REVOKE EXECUTE ON FUNCTION pgtunsync.pull(text[], text, integer, text, boolean, boolean, text, text, jsonb, text[], text[], boolean, boolean) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION pgtunsync.pull(text, text, integer, text, boolean, boolean, text, text, jsonb, text[], text[], boolean, boolean) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION pgtunsync.plan(text[], text, integer, text, boolean, boolean, text, text, jsonb, text[], text[], boolean, boolean) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION pgtunsync.plan(text, text, integer, text, boolean, boolean, text, text, jsonb, text[], text[], boolean, boolean) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION pgtunsync.pull(text[], text, integer, text, boolean, boolean, text, text, jsonb, text[], text[], boolean, boolean, integer, text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION pgtunsync.pull(text, text, integer, text, boolean, boolean, text, text, jsonb, text[], text[], boolean, boolean, integer, text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION pgtunsync.plan(text[], text, integer, text, boolean, boolean, text, text, jsonb, text[], text[], boolean, boolean, integer, text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION pgtunsync.plan(text, text, integer, text, boolean, boolean, text, text, jsonb, text[], text[], boolean, boolean, integer, text) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION pgtunsync.wait(bigint) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION pgtunsync.cancel(bigint) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION pgtunsync.check() FROM PUBLIC;

@@ -74,7 +74,7 @@ DELETE FROM pgtunsync.runs;
 RESET ROLE;
 
 -- with EXECUTE it gets as far as anyone (58P01) and sees that run
-GRANT EXECUTE ON FUNCTION pgtunsync.pull(text, text, integer, text, boolean, boolean, text, text, jsonb, text[], text[], boolean, boolean) TO regress_pgtunsync_user;
+GRANT EXECUTE ON FUNCTION pgtunsync.pull(text, text, integer, text, boolean, boolean, text, text, jsonb, text[], text[], boolean, boolean, integer, text) TO regress_pgtunsync_user;
 SET ROLE regress_pgtunsync_user;
 SELECT pgtunsync.pull('users');
 SELECT role, status, sqlstate FROM pgtunsync.runs;
@@ -85,7 +85,7 @@ GRANT pg_monitor TO regress_pgtunsync_user;
 SET ROLE regress_pgtunsync_user;
 SELECT count(*) > 10 AS sees_all FROM pgtunsync.runs;
 RESET ROLE;
-REVOKE EXECUTE ON FUNCTION pgtunsync.pull(text, text, integer, text, boolean, boolean, text, text, jsonb, text[], text[], boolean, boolean) FROM regress_pgtunsync_user;
+REVOKE EXECUTE ON FUNCTION pgtunsync.pull(text, text, integer, text, boolean, boolean, text, text, jsonb, text[], text[], boolean, boolean, integer, text) FROM regress_pgtunsync_user;
 DROP ROLE regress_pgtunsync_user;
 
 -- every function and table is explained

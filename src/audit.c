@@ -215,8 +215,22 @@ audit_table(int64 run_id, const AuditTable *table)
 			" columns_missing, columns_extra, columns_retyped, mode, filter, columns_masked, columns_rewritten,"
 			" row_security, rows_inserted, rows_updated, error, sqlstate)"
 			" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)"
-			" ON CONFLICT (run_id, table_name) DO NOTHING",
+			" ON CONFLICT (run_id, table_name) DO UPDATE SET status = excluded.status, rows = excluded.rows,"
+			" bytes = excluded.bytes, seconds = excluded.seconds, rows_inserted = excluded.rows_inserted,"
+			" rows_updated = excluded.rows_updated, error = excluded.error, sqlstate = excluded.sqlstate",
 			&args, NULL);
+}
+
+void
+audit_totals(int64 run_id, const AuditTotals *totals)
+{
+	Args		args = {0};
+
+	add_int8(&args, run_id, false);
+	add_arg(&args, INT4OID, Int32GetDatum(totals->tables), false);
+	add_int8(&args, totals->rows, false);
+	add_int8(&args, totals->bytes, false);
+	execute("UPDATE " RUNS " SET tables = $2, rows = $3, bytes = $4 WHERE id = $1", &args, NULL);
 }
 
 void

@@ -53,7 +53,11 @@ extern void audit_progress(int64 run_id, uint32 door);
 extern void audit_route(int64 run_id, const char *source, const char *ssh_host,
 						const char *tunnel);
 
+/* Writes a table's row, in the place of an earlier one of this run. */
 extern void audit_table(int64 run_id, const AuditTable *table);
+
+/* What is committed so far, of a run that goes on. */
+extern void audit_totals(int64 run_id, const AuditTotals *totals);
 
 /* The final state; error may be NULL. */
 extern void audit_finish(int64 run_id, const char *status, const AuditTotals *totals,

@@ -135,7 +135,7 @@ is_plain(const CopyQuery *query)
 			return false;
 	}
 	return query->source->kind == RELKIND_RELATION && query->columns != NIL &&
-		query->condition == NULL && query->clause == NULL && !query->empty;
+		query->condition == NULL && query->clause == NULL && query->tail == NULL && !query->empty;
 }
 
 char *
@@ -208,6 +208,8 @@ append_rows(StringInfo buf, const CopyQuery *query)
 		appendStringInfo(buf, " %s", clause->sql);
 	else if (query->condition != NULL)
 		appendStringInfo(buf, " WHERE %s", query->condition);
+	if (query->tail != NULL)
+		appendStringInfo(buf, " %s", query->tail);
 }
 
 /* Without the table's children, unless these are its partitions. */

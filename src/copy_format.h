@@ -26,6 +26,7 @@ typedef struct CopyQuery
 	const char *condition;		/* SQL over its rows, or NULL */
 	const Clause *clause;		/* people's SQL behind the table, or NULL */
 	const char *alias;			/* for the clause, the table is called so; NULL: by its name */
+	const char *tail;			/* ORDER BY … and what follows, or NULL */
 	bool		empty;			/* no rows, and the table is not even looked at */
 	bool		binary;
 } CopyQuery;

@@ -254,6 +254,106 @@ integrity_find(const List *staged_list, List **inside, List **across)
 	hash_destroy(staged);
 }
 
+/* ---- the order of tables ---- */
+
+/* One table refers to another one. */
+typedef struct Reference
+{
+	Oid			from;
+	Oid			to;
+} Reference;
+
+/* The references between these tables, those of a table to itself left out. */
+static List *
+find_references(const List *relids)
+{
+	Relation	con_rel = table_open(ConstraintRelationId, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(con_rel, InvalidOid, false, NULL, 0, NULL);
+	List	   *references = NIL;
+	HeapTuple	tuple;
+
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_constraint con = (Form_pg_constraint) GETSTRUCT(tuple);
+		ListCell   *lc;
+
+		if (!is_checked_kind(con) || !list_member_oid(relids, con->conrelid))
+			continue;
+		foreach(lc, leaves_of(con->confrelid))
+		{
+			Reference  *reference;
+
+			if (lfirst_oid(lc) == con->conrelid || !list_member_oid(relids, lfirst_oid(lc)))
+				continue;
+			reference = palloc(sizeof(Reference));
+			reference->from = con->conrelid;
+			reference->to = lfirst_oid(lc);
+			references = lappend(references, reference);
+		}
+	}
+	systable_endscan(scan);
+	table_close(con_rel, AccessShareLock);
+	return references;
+}
+
+/* Does the table refer to one that still waits? */
+static bool
+refers_to(Oid relid, const List *references, const List *waiting)
+{
+	ListCell   *lc;
+
+	foreach(lc, references)
+	{
+		Reference  *reference = lfirst(lc);
+
+		if (reference->from == relid && list_member_oid(waiting, reference->to))
+			return true;
+	}
+	return false;
+}
+
+static void pg_attribute_noreturn()
+raise_circle(const List *relids)
+{
+	StringInfoData names;
+	ListCell   *lc;
+
+	initStringInfo(&names);
+	foreach(lc, relids)
+		appendStringInfo(&names, "%s%s", names.len ? ", " : "", get_rel_name(lfirst_oid(lc)));
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("cannot append to tables that refer to each other in a circle"),
+			 errdetail("Tables: %s.", names.data),
+			 errhint("Their rows can only land together: use another mode.")));
+}
+
+List *
+integrity_order(const List *relids)
+{
+	List	   *references = find_references(relids);
+	List	   *waiting = list_copy(relids);
+	List	   *order = NIL;
+
+	while (waiting != NIL)
+	{
+		List	   *blocked = NIL;
+		ListCell   *lc;
+
+		foreach(lc, waiting)
+		{
+			if (refers_to(lfirst_oid(lc), references, waiting))
+				blocked = lappend_oid(blocked, lfirst_oid(lc));
+			else
+				order = lappend_oid(order, lfirst_oid(lc));
+		}
+		if (list_length(blocked) == list_length(waiting))
+			raise_circle(blocked);
+		waiting = blocked;
+	}
+	return order;
+}
+
 static ForeignKey *
 read_foreign_key(Oid oid)
 {

@@ -41,6 +41,12 @@ typedef struct StagedTable
 extern void integrity_find(const List *staged, List **inside, List **across);
 
 /*
+ * Tables (a List of Oid) in an order in which each comes after those that it
+ * refers to by foreign keys.  Raises FEATURE_NOT_SUPPORTED if there is none.
+ */
+extern List *integrity_order(const List *relids);
+
+/*
  * Checks these constraints as they will be after the swap; tables that keep
  * their rows have been merged.  Raises
  * FOREIGN_KEY_VIOLATION naming the constraints, counts and sample keys, with

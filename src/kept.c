@@ -212,7 +212,7 @@ kept_load_begin(Relation target, Relation staging, Oid copy, Oid yielded_heap,
 	staging_check_columns(target, load->copy);
 	staging_check_columns(target, load->yielded);
 	copy_rows(load, target, staging, row_name, conditions);
-	staging_build_indexes(target, copy, false);
+	staging_build_indexes(target, copy, LAND_REPLACE);
 	load->indexes = open_indexes(load->copy);
 	return load;
 }

@@ -169,8 +169,8 @@ check_caller(Run *run)
 }
 
 /* Shown in pg_stat_activity. */
-static void
-report_phase(Run *run, const char *phase)
+void
+run_report_phase(Run *run, const char *phase)
 {
 	char	   *text = psprintf("run " INT64_FORMAT ": %s", run->id, phase);
 
@@ -352,6 +352,8 @@ wanted_loaders(const RunRequest *request)
 {
 	ListCell   *lc;
 
+	if (request->mode == LAND_APPEND)
+		return 1;				/* one batch after the other */
 	if (request->everything || request->group != NULL)
 		return request->jobs;
 	foreach(lc, request->tables)
@@ -390,6 +392,7 @@ run_open_narrow_tunnel(Run *run)
 {
 	run_begin_transaction(run);		/* as for a pull, to the end */
 	lock_entrance(run->local_port, run->request->lock_timeout);
+	run->at_entrance = true;
 	run_start_tunnel(run, 1);
 	tunnel_wait_open(run->tunnel);
 }
@@ -399,8 +402,9 @@ run_open_tunnel(Run *run)
 {
 	int			loaders = wanted_loaders(run->request);
 
-	report_phase(run, "ENV-LOADED, opening the tunnel");
+	run_report_phase(run, "ENV-LOADED, opening the tunnel");
 	lock_entrance(run->local_port, run->request->lock_timeout);
+	run->at_entrance = true;
 	run_start_tunnel(run, loaders + 1);
 	show_banner(run);
 	run->pool = pool_start(run->request, run->id, loaders);
@@ -415,7 +419,7 @@ run_connect(Run *run)
 {
 	LoaderConnect connect;
 
-	report_phase(run, "TUNNEL-OPEN, connecting to the source");
+	run_report_phase(run, "TUNNEL-OPEN, connecting to the source");
 	run->params = source_params(run->env, run->local_port, tunnel_host(run->tunnel),
 								tunnel_port(run->tunnel), run->id);
 	if (run->request->rules && mask_needs_key(run->config))
@@ -490,6 +494,7 @@ run_make_plan(Run *run)
 		.exclude = run->request->exclude,
 		.rules = run->request->rules,
 		.sequences = run->request->sequences,
+		.cursor = run->request->cursor,
 		.require_rules = run->request->require_rules,
 		.row_security = run->request->row_security,
 		.survey = run->request->purpose == RUN_PLAN,
@@ -497,7 +502,7 @@ run_make_plan(Run *run)
 		.role = run->request->role
 	};
 
-	report_phase(run, "SYNCING, planning");
+	run_report_phase(run, "SYNCING, planning");
 	PushActiveSnapshot(GetTransactionSnapshot());
 	run->plan = plan_run(&wanted, run->config, run->control);
 	if (run->request->sequences)
@@ -524,20 +529,20 @@ run_planned_oids(Run *run)
 }
 
 /* The caller's transaction, if it waits for us; one that does not may hold what it likes. */
-static const VirtualTransactionId *
-awaiting_caller(const Run *run)
+const VirtualTransactionId *
+run_awaiting_caller(const Run *run)
 {
 	return run->request->wait ? &run->shared->caller : NULL;
 }
 
 void
-run_recheck(Run *run)
+run_recheck(Run *run, const List *tables)
 {
 	ListCell   *lc;
 
 	/* subqueries of the configuration may meet other people's locks */
 	session_set_int("lock_timeout", run->request->lock_timeout);
-	foreach(lc, run->plan->tables)
+	foreach(lc, tables)
 	{
 		TablePlan  *table = lfirst(lc);
 		int			code;
@@ -549,7 +554,9 @@ run_recheck(Run *run)
 		if (problem == NULL)
 			continue;
 		table->sqlerrcode = code;
-		table->message = psprintf("table \"%s\" cannot be pulled: %s", table->display, problem);
+		table->message = MemoryContextStrdup(run->context,
+											 psprintf("table \"%s\" cannot be pulled: %s",
+													  table->display, problem));
 	}
 	session_set_int("lock_timeout", 0);
 }
@@ -559,18 +566,18 @@ run_lock_targets(Run *run)
 {
 	List	   *oids = run_planned_oids(run);
 
-	report_phase(run, "SYNCING, locking the tables against other pulls");
+	run_report_phase(run, "SYNCING, locking the tables against other pulls");
 	lock_check_capacity(oids);
-	lock_check_caller(oids, awaiting_caller(run));
+	lock_check_caller(oids, run_awaiting_caller(run));
 	lock_targets(oids, ShareUpdateExclusiveLock, run->request->lock_timeout);
-	run_recheck(run);
+	run_recheck(run, run->plan->tables);
 }
 
 /*
  * Tables that the plan refuses, before the load or after it: told at once, and
  * the end of the run for on_error = abort.
  */
-static void
+void
 run_report_refused(Run *run)
 {
 	ListCell   *lc;
@@ -612,8 +619,31 @@ by_size(const ListCell *a, const ListCell *b)
 	return x->index - y->index;
 }
 
+void
+run_submit(Run *run, const TablePlan *table, const char *copy_sql)
+{
+	LoadJob		job = {
+		.index = table->index,
+		.relid = table->relid,
+		.copy_sql = unconstify(char *, copy_sql),
+		.verify_sql = table->verify_sql,
+		.binary = table->binary,
+		.columns = column_names(table),
+		.partition_check = table->partition_check,
+		.rewrites = table->rewrites,
+		.keep = table->keep,
+		.row_name = table->row_name,
+		.mode = table->mode,
+		.rows_before = outcome_appended(run->outcomes, table->index)->rows,
+		.bytes_before = outcome_appended(run->outcomes, table->index)->bytes,
+		.hide_values = table->hide_values
+	};
+
+	pool_submit(run->pool, &job, table->source_bytes);
+}
+
 static void
-submit_jobs(Run *run)
+submit_all(Run *run)
 {
 	List	   *order = list_copy(run->plan->tables);
 	ListCell   *lc;
@@ -622,23 +652,9 @@ submit_jobs(Run *run)
 	foreach(lc, order)
 	{
 		TablePlan  *table = lfirst(lc);
-		LoadJob		job = {0};
 
-		if (table->message != NULL)
-			continue;
-		job.index = table->index;
-		job.relid = table->relid;
-		job.copy_sql = table->copy_sql;
-		job.verify_sql = table->verify_sql;
-		job.binary = table->binary;
-		job.columns = column_names(table);
-		job.partition_check = table->partition_check;
-		job.rewrites = table->rewrites;
-		job.keep = table->keep;
-		job.row_name = table->row_name;
-		job.key_only = table->mode != LAND_REPLACE;
-		job.hide_values = table->hide_values;
-		pool_submit(run->pool, &job, table->source_bytes);
+		if (table->message == NULL)
+			run_submit(run, table, table->copy_sql);
 	}
 }
 
@@ -669,8 +685,10 @@ handle_failure(Run *run, PoolEvent *event)
 {
 	TablePlan  *table = list_nth(run->plan->tables, event->index);
 	bool		abort = run->request->on_error == ON_ERROR_ABORT;
+	MemoryContext oldcontext = MemoryContextSwitchTo(run->context);
 
 	outcome_failed(run->outcomes, event->index, event->error);
+	MemoryContextSwitchTo(oldcontext);
 	if (event->source_gone)
 	{
 		/* not the table's fault */
@@ -731,12 +749,15 @@ refuse_incomplete(Run *run)
 	}
 }
 
-static void
-run_load(Run *run)
+void
+run_start_loading(Run *run)
 {
-	report_phase(run, "SYNCING, loading");
 	pool_snapshot(run->pool, run->plan->snapshot, progress_publish(run->plan));
-	submit_jobs(run);
+}
+
+void
+run_await_loads(Run *run)
+{
 	while (pool_busy(run->pool))
 	{
 		PoolEvent	event = pool_next(run->pool, TICK);
@@ -761,6 +782,15 @@ run_load(Run *run)
 		tunnel_check(run->tunnel);
 		source_check_idle(run->control);
 	}
+}
+
+static void
+run_load(Run *run)
+{
+	run_report_phase(run, "SYNCING, loading");
+	run_start_loading(run);
+	submit_all(run);
+	run_await_loads(run);
 	run_report_refused(run);
 	refuse_incomplete(run);
 	run_report_refused(run);
@@ -769,22 +799,32 @@ run_load(Run *run)
 
 /* ---- TEARDOWN ---- */
 
+/* Lets the next run have the local port. */
+static void
+leave_entrance(Run *run)
+{
+	if (run->at_entrance)
+		unlock_entrance(run->local_port);
+	run->at_entrance = false;
+}
+
 /* The source has said all it had to say: nothing of it is needed any more. */
 static void
 run_close_source(Run *run)
 {
-	report_phase(run, "TEARDOWN, closing the tunnel");
+	run_report_phase(run, "TEARDOWN, closing the tunnel");
 	pool_stop(run->pool, false);
 	source_close(run->control);
 	run->control = NULL;
 	tunnel_stop(run->tunnel);
+	leave_entrance(run);
 }
 
 /* ---- DONE ---- */
 
 /* A table whose rows do not go into what is there; the others may. */
-static void
-on_merge_failure(const StagedTable *table, const ErrorData *error, void *arg)
+void
+run_merge_failed(const StagedTable *table, const ErrorData *error, void *arg)
 {
 	Run		   *run = arg;
 	MemoryContext oldcontext = MemoryContextSwitchTo(run->context);
@@ -815,10 +855,10 @@ run_commit(Run *run)
 		staging_drop_of_run(run->id, staged_heaps(staged));
 		PopActiveSnapshot();
 	}
-	report_phase(run, "SYNCING, checking and swapping");
+	run_report_phase(run, "SYNCING, checking and swapping");
 	if (staged != NIL)
-		replace_tables(staged, run->request->lock_timeout, awaiting_caller(run),
-					   on_merge_failure, run);
+		replace_tables(staged, run->request->lock_timeout, run_awaiting_caller(run),
+					   run_merge_failed, run);
 	error = outcomes_error_text(run->outcomes);
 	if (error != NULL && outcomes_staged(run->outcomes) == NIL)
 		return;
@@ -870,12 +910,14 @@ tell_totals(Run *run)
 static void
 run_after_commit(Run *run)
 {
-	List	   *targets = staged_targets(outcomes_staged(run->outcomes));
+	List	   *targets = outcomes_targets(run->outcomes);
 
+	if (run->request->mode == LAND_APPEND && targets == NIL)
+		return;					/* all failed */
 	tell_totals(run);
 	PG_TRY();
 	{
-		report_phase(run, "DONE, statistics and materialized views");
+		run_report_phase(run, "DONE, statistics and materialized views");
 		session_set_int("lock_timeout", run->request->lock_timeout);
 		aftermath_analyze(targets);
 		aftermath_matviews(targets, run->request->refresh, run->request->role);
@@ -903,7 +945,7 @@ static void
 run_steps(Run *run)
 {
 	run_begin(run);
-	report_phase(run, "READY, reading the files");
+	run_report_phase(run, "READY, reading the files");
 	run_read_env(run);
 	run_check_destination(run);
 	run_read_config(run);
@@ -916,9 +958,15 @@ run_steps(Run *run)
 	run_make_plan(run);
 	run_lock_targets(run);
 	run_report_refused(run);
-	run_load(run);
+	if (run->request->mode == LAND_APPEND)
+		run_append(run);
+	else
+		run_load(run);
 	run_close_source(run);
-	run_commit(run);
+	if (run->request->mode == LAND_APPEND)
+		run_finish_append(run);
+	else
+		run_commit(run);
 	if (run->committed)
 		run_after_commit(run);
 	outcomes_raise(run->outcomes, run->id);
@@ -940,13 +988,17 @@ run_stop_children(Run *run)
 static void
 write_failure(Run *run, const ErrorData *edata)
 {
-	AuditTotals nothing = {0};
+	AuditTotals landed = {0};	/* batches of an append */
 	bool		cancelled = cancel_requested;	/* here, not on the source */
 
 	run_begin_transaction(run);
 	if (run->outcomes != NULL)
+	{
 		outcomes_write(run->outcomes, run->id, false);
-	audit_finish(run->id, cancelled ? "cancelled" : "failed", &nothing,
+		if (run->request->mode == LAND_APPEND)
+			landed = *outcomes_appended(run->outcomes);
+	}
+	audit_finish(run->id, cancelled ? "cancelled" : landed.rows > 0 ? "partial" : "failed", &landed,
 				 edata->message, edata->sqlerrcode);
 	run_commit_transaction(run);
 }
@@ -1024,6 +1076,7 @@ run_fail(Run *run)
 	/* in this order: the loaders work under our locks */
 	run_stop_children(run);
 	AbortOutOfAnyTransaction();
+	leave_entrance(run);
 	MemoryContextSwitchTo(run->context);
 	run_clean_up(run, edata);
 	if (!run->request->wait)

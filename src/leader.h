@@ -10,6 +10,7 @@
 #define PGTUNSYNC_LEADER_H
 
 #include "env_file.h"
+#include "integrity.h"
 #include "outcome.h"
 #include "plan.h"
 #include "pool.h"
@@ -41,6 +42,7 @@ typedef struct Run
 	Source	   *control;
 	RunPlan    *plan;
 	Outcomes   *outcomes;
+	bool		at_entrance;	/* the local port is locked for us */
 	bool		committed;
 } Run;
 
@@ -58,8 +60,29 @@ extern void run_open_narrow_tunnel(Run *run);
 extern void run_connect(Run *run);
 extern void run_make_plan(Run *run);
 
-/* Looks at the planned tables once more, which are locked. */
-extern void run_recheck(Run *run);
+/* Looks at planned tables (a List of TablePlan *) once more, which are locked. */
+extern void run_recheck(Run *run, const List *tables);
+
+/* Tells of tables that the plan refuses by now, and have not been told. */
+extern void run_report_refused(Run *run);
+
+/* Shows what the run is at. */
+extern void run_report_phase(Run *run, const char *phase);
+
+/* Lets the loaders have the run's snapshot. */
+extern void run_start_loading(Run *run);
+
+/* Orders a table's rows, by this COPY. */
+extern void run_submit(Run *run, const TablePlan *table, const char *copy_sql);
+
+/* Waits until all that was ordered is loaded or has failed. */
+extern void run_await_loads(Run *run);
+
+/* For replace_tables(): arg is the run. */
+extern void run_merge_failed(const StagedTable *table, const ErrorData *error, void *arg);
+
+/* The waiting caller's transaction, or NULL. */
+extern const VirtualTransactionId *run_awaiting_caller(const Run *run);
 
 /* The OIDs of the tables that are fine so far. */
 extern List *run_planned_oids(Run *run);
@@ -70,6 +93,10 @@ extern void run_stop_children(Run *run);
 /* Texts for messages. */
 extern char *run_entrance_text(const Run *run);
 extern const char *run_jump_text(const Run *run);
+
+/* append.c: instead of loading and committing all at once. */
+extern void run_append(Run *run);
+extern void run_finish_append(Run *run);
 
 /* check.c: all steps, a report for each. */
 extern void run_check(Run *run);

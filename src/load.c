@@ -88,6 +88,8 @@ typedef struct Load
 	int			nslots;
 	uint64		batch_start;	/* bytes read before the batch */
 	uint64		rows;
+	uint64		rows_before;	/* of earlier batches */
+	uint64		bytes_before;
 } Load;
 
 /* COPY's data source: at least minread bytes unless the data ends. */
@@ -301,7 +303,7 @@ flush_batch(Load *load)
 		ExecClearTuple(load->slots[i]);
 	load->nslots = 0;
 	load->batch_start = copy_input.bytes;
-	progress_counts(load->index, load->rows, copy_input.bytes);
+	progress_counts(load->index, load->rows_before + load->rows, load->bytes_before + copy_input.bytes);
 	CHECK_FOR_INTERRUPTS();
 }
 
@@ -348,6 +350,8 @@ load_rows(Relation target, const LoadJob *job, const Stage *stage, Source *sourc
 	copy_input.source = source;
 
 	load->index = job->index;
+	load->rows_before = job->rows_before;
+	load->bytes_before = job->bytes_before;
 	load->target = target;
 	load->staging = table_open(stage->staging, RowExclusiveLock);
 	staging_check_columns(target, load->staging);

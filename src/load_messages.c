@@ -79,7 +79,9 @@ load_job_pack(StringInfo buf, const LoadJob *job)
 	pack_expressions(buf, job->rewrites);
 	pack_expressions(buf, job->keep);
 	pack_string(buf, job->row_name);
-	pack_int(buf, job->key_only);
+	pack_int(buf, job->mode);
+	pack_int(buf, job->rows_before);
+	pack_int(buf, job->bytes_before);
 	pack_int(buf, job->hide_values);
 }
 
@@ -98,7 +100,9 @@ load_job_unpack(StringInfo buf)
 	job->rewrites = unpack_expressions(buf);
 	job->keep = unpack_expressions(buf);
 	job->row_name = unpack_string(buf);
-	job->key_only = unpack_int(buf);
+	job->mode = unpack_int(buf);
+	job->rows_before = unpack_int(buf);
+	job->bytes_before = unpack_int(buf);
 	job->hide_values = unpack_int(buf);
 	return job;
 }

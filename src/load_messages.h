@@ -12,6 +12,7 @@
 #include "kept.h"
 #include "nodes/pg_list.h"
 #include "port/atomics.h"
+#include "landing.h"
 #include "row_query.h"
 #include "storage/dsm.h"
 
@@ -60,7 +61,9 @@ typedef struct LoadJob
 	List	   *rewrites;		/* of RowExpression * */
 	List	   *keep;			/* of RowExpression *: local rows that stay */
 	char	   *row_name;		/* by what name all those call the row */
-	bool		key_only;		/* the staging heap needs no index but the primary key's */
+	Landing		mode;			/* decides on the staging heap's indexes */
+	int64		rows_before;	/* of earlier batches, for the progress */
+	int64		bytes_before;
 	bool		hide_values;	/* errors of the source may show what is masked */
 } LoadJob;
 

@@ -190,7 +190,7 @@ create_stage(const Loader *loader, const LoadJob *job)
 	int64		run_id = loader->shared->run_id;
 	Stage		stage = {0};
 
-	stage.staging = staging_create(target, run_id, job->key_only);
+	stage.staging = staging_create(target, run_id, job->mode);
 	if (job->keep != NIL)
 	{
 		stage.copy = staging_create_beside(target, run_id, "kept", true);
@@ -252,9 +252,10 @@ fill_staging(Loader *loader, const LoadJob *job, const Stage *stage, LoadResult 
 	load_rows(target, job, stage, loader->source, result);
 	result->rewritten = job->verify_sql != NULL && source_copy_rows_behind(loader->source) > 0;
 	progress_phase(job->index, PHASE_INDEXING);
-	staging_build_indexes(target, result->staging, job->key_only);
+	staging_build_indexes(target, result->staging, job->mode);
 	RelationClose(target);
-	analyze_staging(result->staging);
+	if (job->mode != LAND_APPEND)
+		analyze_staging(result->staging);
 	result->fingerprint = staging_fingerprint(result->staging);
 	PopActiveSnapshot();
 	CommitTransactionCommand();

@@ -81,6 +81,12 @@ sorted(const List *oids)
 	return copy;
 }
 
+static void
+entrance_tag(LOCKTAG *tag, int local_port)
+{
+	SET_LOCKTAG_ADVISORY(*tag, 0, ENTRANCE_LOCK_CLASS, local_port, ENTRANCE_LOCK_TYPE);
+}
+
 void
 lock_entrance(int local_port, int timeout_ms)
 {
@@ -88,11 +94,11 @@ lock_entrance(int local_port, int timeout_ms)
 
 	if (local_port == 0)
 		return;
-	SET_LOCKTAG_ADVISORY(tag, 0, ENTRANCE_LOCK_CLASS, local_port, ENTRANCE_LOCK_TYPE);
+	entrance_tag(&tag, local_port);
 	session_set_int("lock_timeout", timeout_ms);
 	PG_TRY();
 	{
-		(void) LockAcquire(&tag, ExclusiveLock, false, false);
+		(void) LockAcquire(&tag, ExclusiveLock, true, false);
 	}
 	PG_CATCH();
 	{
@@ -107,6 +113,17 @@ lock_entrance(int local_port, int timeout_ms)
 	}
 	PG_END_TRY();
 	session_set_int("lock_timeout", 0);
+}
+
+void
+unlock_entrance(int local_port)
+{
+	LOCKTAG		tag;
+
+	if (local_port == 0)
+		return;
+	entrance_tag(&tag, local_port);
+	(void) LockRelease(&tag, ExclusiveLock, true);
 }
 
 static void

@@ -13,9 +13,11 @@
 
 /*
  * Keeps two runs of this server from using one local port: the second waits up to
- * timeout_ms, then LOCK_NOT_AVAILABLE.  Held to the end of the transaction.
+ * timeout_ms, then LOCK_NOT_AVAILABLE.  Held until it is unlocked, or the
+ * process ends: a run may have several transactions.
  */
 extern void lock_entrance(int local_port, int timeout_ms);
+extern void unlock_entrance(int local_port);
 
 /*
  * Locks targets (a List of Oid) and their toast tables, in OID order, to the end

@@ -14,7 +14,7 @@
  *	  compression.
  *	- Columns that the source lacks keep their local values.  Such a row is a mixture
  *	  that nobody has checked yet: its generated columns are computed, its
- *	  constraints checked again.
+ *	  constraints checked again (but for those that are NOT VALID).
  *	- Unique and exclusion constraints are looked at when all rows are in, as
  *	  if they were deferred: two rows may exchange their values.  What might
  *	  clash is remembered meanwhile, and checked as unique_key_recheck() in
@@ -55,6 +55,7 @@
 #include "range_table.h"
 #include "rewrite.h"
 #include "staging.h"
+#include "unvalidated.h"
 
 /* One table while it is merged. */
 typedef struct Merge
@@ -67,6 +68,7 @@ typedef struct Merge
 	ExprState  *partition_check;
 	bool	   *pulled;			/* by column: does the staged row's value count? */
 	bool		mixed;			/* if there are others, which keep their local values */
+	ResultRelInfo *checked;		/* the target with the constraints that such rows must meet */
 
 	/* rows of the target by primary key */
 	Relation	key_index;		/* NULL: nothing is looked up */
@@ -250,8 +252,8 @@ check_mixed(Merge *merge)
 {
 	TupleTableSlot *slot = merge->merged;
 
-	if (RelationGetDescr(merge->target)->constr != NULL)
-		ExecConstraints(merge->result_rel, slot, merge->estate);
+	if (RelationGetDescr(merge->checked->ri_RelationDesc)->constr != NULL)
+		ExecConstraints(merge->checked, slot, merge->estate);
 	if (merge->partition_check != NULL)
 	{
 		ExprContext *econtext = GetPerTupleExprContext(merge->estate);
@@ -397,6 +399,22 @@ find_pulled(Merge *merge)
 	}
 }
 
+/* What is NOT VALID does not hold for pulled rows, as in a load. */
+static void
+prepare_checks(Merge *merge)
+{
+	List	   *names = NIL;
+	List	   *domains;
+	ListCell   *lc;
+
+	foreach(lc, merge->table->plan->columns)
+		names = lappend(names, ((ColumnPlan *) lfirst(lc))->name);
+	merge->checked = makeNode(ResultRelInfo);
+	InitResultRelInfo(merge->checked,
+					  unvalidated_hide(merge->target, names, merge->estate, &domains),
+					  1, NULL, 0);
+}
+
 static void
 begin_merge(Merge *merge)
 {
@@ -409,6 +427,8 @@ begin_merge(Merge *merge)
 	InitResultRelInfo(merge->result_rel, merge->target, 1, NULL, 0);
 	ExecOpenIndices(merge->result_rel, false);
 	find_pulled(merge);
+	if (merge->mixed)
+		prepare_checks(merge);
 	if (plan->partition_check != NULL)
 		merge->partition_check = ExecPrepareCheck((List *) stringToNode(plan->partition_check),
 												  merge->estate);

@@ -28,6 +28,7 @@ typedef struct Outcome
 	const TablePlan *plan;
 	bool		loaded;
 	LoadResult	result;
+	AppendedRows appended;
 	bool		merged;			/* into the rows that were there */
 	int64		inserted;
 	int64		updated;
@@ -97,6 +98,8 @@ outcome_loaded(Outcomes *outcomes, const LoadResult *result)
 
 	outcome->loaded = true;
 	outcome->result = *result;
+	if (outcome->plan->mode == LAND_APPEND)
+		return;					/* one batch of many */
 	ereport(NOTICE,
 			(errmsg("%s: " INT64_FORMAT " %s, %s in %.1f s%s%s", outcome->plan->display,
 					result->rows, result->rows == 1 ? "row" : "rows",
@@ -142,6 +145,24 @@ outcome_refused(Outcomes *outcomes, const TablePlan *table)
 	outcome->error = table->message;
 	outcome->sqlerrcode = table->sqlerrcode;
 	return true;
+}
+
+AppendedRows *
+outcome_appended(Outcomes *outcomes, int index)
+{
+	return &outcomes->tables[index].appended;
+}
+
+const LoadResult *
+outcome_result(const Outcomes *outcomes, int index)
+{
+	return &outcomes->tables[index].result;
+}
+
+void
+outcome_consumed(Outcomes *outcomes, int index)
+{
+	outcomes->tables[index].loaded = false;
 }
 
 /* Fails all parts of the table that this one is a part of. */
@@ -214,6 +235,24 @@ outcomes_staged(const Outcomes *outcomes)
 	return staged;
 }
 
+/* Has an append put rows in, or found that there are none? */
+static bool
+has_landed(const Outcome *outcome)
+{
+	return outcome->appended.rows > 0 || outcome->appended.complete;
+}
+
+List *
+outcomes_targets(const Outcomes *outcomes)
+{
+	List	   *targets = NIL;
+
+	for (int i = 0; i < outcomes->n; i++)
+		if (outcomes->tables[i].loaded || has_landed(&outcomes->tables[i]))
+			targets = lappend_oid(targets, outcomes->tables[i].plan->relid);
+	return targets;
+}
+
 void
 outcomes_landed(Outcomes *outcomes, const List *staged)
 {
@@ -236,7 +275,7 @@ bool
 outcomes_any_merged(const Outcomes *outcomes)
 {
 	for (int i = 0; i < outcomes->n; i++)
-		if (outcomes->tables[i].merged)
+		if (outcomes->tables[i].merged || has_landed(&outcomes->tables[i]))
 			return true;
 	return false;
 }
@@ -250,6 +289,11 @@ outcomes_tell_merged(const Outcomes *outcomes)
 		int64		rest = outcome->result.rows - outcome->inserted - outcome->updated;
 		const char *display = outcome->plan->display;
 
+		if (outcome->plan->mode == LAND_APPEND && has_landed(outcome))
+			ereport(NOTICE,
+					(errmsg("%s: " INT64_FORMAT " inserted in %d %s", display,
+							outcome->appended.rows, outcome->appended.batches,
+							outcome->appended.batches == 1 ? "batch" : "batches")));
 		if (!outcome->merged)
 			continue;
 		if (outcome->plan->mode == LAND_OVERWRITE)
@@ -263,21 +307,47 @@ outcomes_tell_merged(const Outcomes *outcomes)
 	}
 }
 
+static void
+add_totals(AuditTotals *totals, int64 rows, int64 bytes)
+{
+	totals->rows += rows;
+	totals->bytes += bytes;
+}
+
+static const AuditTotals *
+sum_up(Outcomes *outcomes, bool with_loaded)
+{
+	AuditTotals *totals = &outcomes->totals;
+
+	memset(totals, 0, sizeof(AuditTotals));
+	for (int i = 0; i < outcomes->n; i++)
+	{
+		const Outcome *outcome = &outcomes->tables[i];
+		bool		loaded = outcome->loaded && with_loaded;
+
+		if (loaded || has_landed(outcome))
+			totals->tables++;
+		if (loaded)
+		{
+			add_totals(totals, outcome->result.rows, outcome->result.bytes);
+			totals->kept += outcome->result.kept.rows;
+			totals->yielded += outcome->result.kept.yielded;
+		}
+		add_totals(totals, outcome->appended.rows, outcome->appended.bytes);
+	}
+	return totals;
+}
+
 const AuditTotals *
 outcomes_totals(Outcomes *outcomes)
 {
-	memset(&outcomes->totals, 0, sizeof(AuditTotals));
-	for (int i = 0; i < outcomes->n; i++)
-	{
-		if (!outcomes->tables[i].loaded)
-			continue;
-		outcomes->totals.tables++;
-		outcomes->totals.rows += outcomes->tables[i].result.rows;
-		outcomes->totals.bytes += outcomes->tables[i].result.bytes;
-		outcomes->totals.kept += outcomes->tables[i].result.kept.rows;
-		outcomes->totals.yielded += outcomes->tables[i].result.kept.yielded;
-	}
-	return &outcomes->totals;
+	return sum_up(outcomes, true);
+}
+
+const AuditTotals *
+outcomes_appended(Outcomes *outcomes)
+{
+	return sum_up(outcomes, false);
 }
 
 static int
@@ -323,36 +393,70 @@ outcomes_sqlerrcode(const Outcomes *outcomes)
 	return 0;
 }
 
+static const char *
+table_status(const Outcome *outcome, bool swapped)
+{
+	if (outcome->error != NULL)
+		return outcome->appended.rows > 0 ? "partial" : "failed";
+	if (outcome->appended.complete)
+		return "succeeded";
+	if (outcome->plan->mode == LAND_APPEND)
+		return outcome->appended.rows > 0 || (swapped && outcome->loaded) ? "partial" : "skipped";
+	return swapped && outcome->loaded ? "succeeded" : "skipped";
+}
+
+/* An append's rows are those of the batches that are in, and of this one if it is going in. */
+static void
+fill_appended(AuditTable *row, const Outcome *outcome, bool swapped)
+{
+	const AppendedRows *appended = &outcome->appended;
+	const LoadResult *batch = &outcome->result;
+	bool		going_in = swapped && outcome->loaded;
+
+	if (!has_landed(outcome) && !going_in)
+		return;
+	row->rows = row->inserted = appended->rows + (going_in ? batch->rows : 0);
+	row->bytes = appended->bytes + (going_in ? batch->bytes : 0);
+	row->seconds = appended->seconds + (going_in ? batch->seconds : 0);
+	row->updated = 0;
+}
+
+void
+outcome_write(const Outcomes *outcomes, int index, int64 run_id, bool swapped)
+{
+	const Outcome *outcome = &outcomes->tables[index];
+	AuditTable	row = {
+		.plan = outcome->plan,
+		.status = table_status(outcome, swapped),
+		.error = outcome->error,
+		.sqlerrcode = outcome->error ? outcome->sqlerrcode : 0,
+		.rows = -1,
+		.inserted = -1,
+		.updated = -1
+	};
+
+	if (outcome->plan->mode == LAND_APPEND)
+		fill_appended(&row, outcome, swapped);
+	else if (outcome->loaded)
+	{
+		row.rows = outcome->result.rows;
+		row.bytes = outcome->result.bytes;
+		row.seconds = outcome->result.seconds;
+		row.kept = outcome->plan->keep != NIL ? &outcome->result.kept : NULL;
+	}
+	if (swapped && outcome->merged)
+	{
+		row.inserted = outcome->inserted;
+		row.updated = outcome->updated;
+	}
+	audit_table(run_id, &row);
+}
+
 void
 outcomes_write(const Outcomes *outcomes, int64 run_id, bool swapped)
 {
 	for (int i = 0; i < outcomes->n; i++)
-	{
-		const Outcome *outcome = &outcomes->tables[i];
-		AuditTable	row = {.plan = outcome->plan, .rows = -1, .inserted = -1, .updated = -1};
-
-		if (outcome->error != NULL)
-		{
-			row.status = "failed";
-			row.error = outcome->error;
-			row.sqlerrcode = outcome->sqlerrcode;
-		}
-		else
-			row.status = swapped && outcome->loaded ? "succeeded" : "skipped";
-		if (outcome->loaded)
-		{
-			row.rows = outcome->result.rows;
-			row.bytes = outcome->result.bytes;
-			row.seconds = outcome->result.seconds;
-			row.kept = outcome->plan->keep != NIL ? &outcome->result.kept : NULL;
-		}
-		if (swapped && outcome->merged)
-		{
-			row.inserted = outcome->inserted;
-			row.updated = outcome->updated;
-		}
-		audit_table(run_id, &row);
-	}
+		outcome_write(outcomes, i, run_id, swapped);
 }
 
 /* One line for each failed table. */
@@ -388,6 +492,8 @@ outcomes_raise(const Outcomes *outcomes, int64 run_id)
 			(errcode(outcomes_sqlerrcode(outcomes)),
 			 errmsg("%s", outcomes_error_text(outcomes)),
 			 errdetail("%s", failures_detail(outcomes)),
+			 outcomes->totals.tables > 0 && outcomes_any_merged(outcomes) ?
+			 errhint("What has landed stays; see pgtunsync.run_tables for run_id " INT64_FORMAT ".", run_id) :
 			 failed < outcomes->n ?
 			 errhint("The other tables were replaced; see pgtunsync.run_tables for run_id " INT64_FORMAT ".", run_id) :
 			 errhint("No table was changed; see pgtunsync.run_tables for run_id " INT64_FORMAT ".", run_id)));

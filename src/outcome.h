@@ -31,6 +31,24 @@ extern bool outcome_refused(Outcomes *outcomes, const TablePlan *table);
  */
 extern void outcomes_fail_wholes(Outcomes *outcomes);
 
+/* What has come of an append, all of it committed. */
+typedef struct AppendedRows
+{
+	int			batches;
+	int64		rows;
+	int64		bytes;
+	double		seconds;
+	bool		complete;
+} AppendedRows;
+
+extern AppendedRows *outcome_appended(Outcomes *outcomes, int index);
+
+/* What the loader said of the last load. */
+extern const LoadResult *outcome_result(const Outcomes *outcomes, int index);
+
+/* The staged rows have landed, or are of no use. */
+extern void outcome_consumed(Outcomes *outcomes, int index);
+
 /* Has nothing failed about it so far, in plan or load? */
 extern bool outcome_is_well(const Outcomes *outcomes, const TablePlan *table);
 
@@ -45,18 +63,27 @@ extern List *outcomes_staged(const Outcomes *outcomes);
 
 /* What became of these (StagedTable *) with the rows that were there. */
 extern void outcomes_landed(Outcomes *outcomes, const List *staged);
+/* The OIDs of the tables that were changed. */
+extern List *outcomes_targets(const Outcomes *outcomes);
+
 
 extern bool outcomes_any_merged(const Outcomes *outcomes);
 
 /* Tells the caller of each, once it is committed. */
 extern void outcomes_tell_merged(const Outcomes *outcomes);
 
-/* Sums over the tables that were loaded. */
+/* Sums over the tables that were loaded, or appended to. */
 extern const AuditTotals *outcomes_totals(Outcomes *outcomes);
+
+/* The same of what appends have committed, whatever is loaded. */
+extern const AuditTotals *outcomes_appended(Outcomes *outcomes);
 
 /* Names the failed tables; NULL if none failed. */
 extern char *outcomes_error_text(const Outcomes *outcomes);
 extern int	outcomes_sqlerrcode(const Outcomes *outcomes);
+
+/* Writes one table into run_tables. */
+extern void outcome_write(const Outcomes *outcomes, int index, int64 run_id, bool swapped);
 
 /* Writes run_tables; swapped: did the loaded ones replace their targets? */
 extern void outcomes_write(const Outcomes *outcomes, int64 run_id, bool swapped);

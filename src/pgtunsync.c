@@ -276,16 +276,42 @@ names_argument(FunctionCallInfo fcinfo, int arg, const char *name)
 	return names;
 }
 
-static Landing
-parse_mode(FunctionCallInfo fcinfo, int arg)
+static int
+parse_batch_size(FunctionCallInfo fcinfo, int arg)
 {
-	Landing		mode = landing_parse(text_argument(fcinfo, arg));
+	int			size;
 
-	if (mode == LAND_APPEND)
+	if (PG_ARGISNULL(arg))
+		return 0;
+	size = PG_GETARG_INT32(arg);
+	if (size < 1)
 		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("mode \"%s\" is not supported yet", landing_name(mode))));
-	return mode;
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid value for \"batch_size\": %d", size),
+				 errhint("Use a number of rows.")));
+	return size;
+}
+
+static void pg_attribute_noreturn()
+refuse_together(const char *argument, const char *detail)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("%s", argument),
+			 errdetail("%s", detail)));
+}
+
+/* Arguments that contradict each other. */
+static void
+check_batches(const RunRequest *request)
+{
+	if (request->mode != LAND_APPEND && request->batch_size != 0)
+		refuse_together("\"batch_size\" needs mode => 'append'", "In other modes all rows land in one commit.");
+	if (request->mode != LAND_APPEND && request->cursor != NULL)
+		refuse_together("\"cursor\" needs mode => 'append'", "Other modes go by the primary key.");
+	if (request->mode == LAND_APPEND && request->on_error == ON_ERROR_ABORT)
+		refuse_together("mode \"append\" cannot be combined with on_error => 'abort'",
+						"Each batch is committed by itself, and stays when a later one fails.");
 }
 
 /* Data rules are only off for those whom a superuser lets. */
@@ -315,12 +341,15 @@ read_request(FunctionCallInfo fcinfo, List *tables, RunRequest *request)
 	request->wait = PG_ARGISNULL(4) || PG_GETARG_BOOL(4);
 	request->refresh = !PG_ARGISNULL(5) && PG_GETARG_BOOL(5);
 	request->filter = text_argument(fcinfo, 6);
-	request->mode = parse_mode(fcinfo, 7);
+	request->mode = landing_parse(text_argument(fcinfo, 7));
 	request->variables = PG_ARGISNULL(8) ? NIL : variables_from_jsonb(PG_GETARG_JSONB_P(8));
 	request->schemas = names_argument(fcinfo, 9, "schemas");
 	request->exclude = names_argument(fcinfo, 10, "exclude");
 	request->rules = parse_rules(fcinfo, 11);
 	request->sequences = PG_ARGISNULL(12) || PG_GETARG_BOOL(12);
+	request->batch_size = parse_batch_size(fcinfo, 13);
+	request->cursor = text_argument(fcinfo, 14);
+	check_batches(request);
 }
 
 /*

@@ -38,6 +38,7 @@
 #include "utils/rls.h"
 #include "utils/timestamp.h"
 
+#include "batches.h"
 #include "copy_format.h"
 #include "local_catalog.h"
 #include "mask.h"
@@ -1002,6 +1003,10 @@ finish_table(Planner *planner, TablePlan *table, const Choice *choice)
 	table->hide_values = planner->request->rules && planner->config->data_rules != NIL &&
 		(table->user_sql || table->masked_columns != NIL);
 	query.binary = table->binary;
+	if (table->mode == LAND_APPEND && !choice->empty)
+		batches_plan(table, choice, &query, planner->request->cursor,
+					 source_version(planner->control),
+					 table->user_sql ? user_path(planner) : "pg_catalog, pg_temp");
 	table->copy_sql = copy_statement(&query);
 	if (table->user_sql)
 		clause_verify_copy(table->copy_sql);
@@ -1037,6 +1042,16 @@ fail_wholes(List *tables)
 							  part->display, table->display), NULL, NULL);
 		}
 	}
+}
+
+/* What is committed in batches cannot stand or fall together. */
+static void
+part_wholes(List *tables)
+{
+	ListCell   *lc;
+
+	foreach(lc, tables)
+		((TablePlan *) lfirst(lc))->whole = InvalidOid;
 }
 
 /* Fails all partitions of a map if there are rows that none of them takes. */
@@ -1257,6 +1272,8 @@ plan_run(const PlanRequest *request, const SyncConfig *config, Source *control)
 	keep_warn_unmatched(&planner.keeps);
 	tell_unmasked(&planner, plan->tables);
 	tell_row_security(plan->tables);
+	if (request->mode == LAND_APPEND)
+		part_wholes(plan->tables);
 	return plan;
 }
 

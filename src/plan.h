@@ -27,6 +27,7 @@ typedef struct PlanRequest
 	List	   *exclude;		/* of char *: beside the configuration's */
 	bool		rules;			/* data rules apply */
 	bool		sequences;		/* owned sequences come along */
+	char	   *cursor;			/* column by which an append goes, or NULL */
 	bool		require_rules;	/* columns that look sensitive must have one */
 	bool		row_security;	/* policies of the source may filter its rows */
 	bool		survey;			/* plan unknown and excluded tables too, as refused */
@@ -42,6 +43,9 @@ typedef struct ColumnPlan
 	char	   *source_type;	/* format_type() on the source */
 	char	   *local_type;
 } ColumnPlan;
+
+/* How to ask for its rows one batch after the other: batches.c. */
+typedef struct Batches Batches;
 
 typedef struct TablePlan
 {
@@ -71,6 +75,7 @@ typedef struct TablePlan
 	bool		excluded;		/* left out, as message says */
 	char	   *copy_sql;		/* COPY … TO STDOUT … */
 	char	   *verify_sql;		/* to run behind the COPY: rows mean that it cannot be trusted; or NULL */
+	Batches    *batches;		/* of an append; NULL: no rows come */
 	double		source_bytes;	/* relpages on the source, in bytes */
 	double		source_rows;	/* reltuples, -1 unknown */
 	double		local_rows;		/* the same here */

@@ -95,7 +95,7 @@ look_at_tables(Run *run)
 
 	lock_check_capacity(oids);
 	lock_targets(oids, AccessShareLock, run->request->lock_timeout);
-	run_recheck(run);
+	run_recheck(run, run->plan->tables);
 }
 
 void

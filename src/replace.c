@@ -264,6 +264,7 @@ swapped_targets(const List *staged)
 	return oids;
 }
 
+/* The sequences that will change. */
 static List *
 sequence_oids(const List *staged)
 {
@@ -272,8 +273,17 @@ sequence_oids(const List *staged)
 	ListCell   *lc;
 
 	foreach(lc_table, staged)
-		foreach(lc, ((StagedTable *) lfirst(lc_table))->plan->sequences)
-			oids = list_append_unique_oid(oids, ((SequencePlan *) lfirst(lc))->relid);
+	{
+		StagedTable *table = lfirst(lc_table);
+
+		foreach(lc, table->plan->sequences)
+		{
+			SequencePlan *sequence = lfirst(lc);
+
+			if (!staged_merges(table) || sequence_is_behind(sequence))
+				oids = list_append_unique_oid(oids, sequence->relid);
+		}
+	}
 	return oids;
 }
 

@@ -41,6 +41,8 @@ request_pack(StringInfo buf, const RunRequest *request)
 	pack_strings(buf, request->exclude);
 	pack_int(buf, request->rules);
 	pack_int(buf, request->sequences);
+	pack_int(buf, request->batch_size);
+	pack_string(buf, request->cursor);
 	pack_int(buf, request->require_rules);
 	pack_int(buf, request->row_security);
 	pack_string(buf, request->env_file);
@@ -84,6 +86,8 @@ request_unpack(const char *data)
 	request->exclude = unpack_strings(&buf);
 	request->rules = unpack_int(&buf);
 	request->sequences = unpack_int(&buf);
+	request->batch_size = unpack_int(&buf);
+	request->cursor = unpack_string(&buf);
 	request->require_rules = unpack_int(&buf);
 	request->row_security = unpack_int(&buf);
 	request->env_file = unpack_string(&buf);
@@ -157,6 +161,9 @@ append_selection(StringInfo buf, const RunRequest *request)
 		appendStringInfoString(buf, ", \"rules\": false");
 	if (!request->sequences)
 		appendStringInfoString(buf, ", \"sequences\": false");
+	if (request->batch_size != 0)
+		appendStringInfo(buf, ", \"batch_size\": %d", request->batch_size);
+	append_string(buf, "cursor", request->cursor);
 }
 
 char *

@@ -57,6 +57,8 @@ typedef struct RunRequest
 	List	   *exclude;		/* of char *: beside the configuration's */
 	bool		rules;			/* data rules apply */
 	bool		sequences;		/* owned sequences come along */
+	int			batch_size;		/* rows of an append's batch; 0: not said */
+	char	   *cursor;			/* column by which it goes; NULL: not said */
 	bool		require_rules;	/* columns that look sensitive must have one */
 	bool		row_security;	/* policies of the source may filter its rows */
 

@@ -61,7 +61,7 @@ in_range(Oid relid, int64 value)
 static FormData_pg_sequence_data
 current_state(Oid relid)
 {
-	Relation	rel = relation_open(relid, NoLock);
+	Relation	rel = relation_open(relid, AccessShareLock);
 	FormData_pg_sequence_data state;
 	HeapTupleHeader row;
 	Buffer		buffer;
@@ -75,7 +75,7 @@ current_state(Oid relid)
 	row = (HeapTupleHeader) PageGetItem(page, PageGetItemId(page, FirstOffsetNumber));
 	state = *(Form_pg_sequence_data) ((char *) row + row->t_hoff);
 	UnlockReleaseBuffer(buffer);
-	relation_close(rel, NoLock);
+	relation_close(rel, AccessShareLock);
 	return state;
 }
 
@@ -132,14 +132,20 @@ sequence_restore(const SequencePlan *sequence)
 						BoolGetDatum(sequence->is_called));
 }
 
-void
-sequence_advance(const SequencePlan *sequence)
+bool
+sequence_is_behind(const SequencePlan *sequence)
 {
 	FormData_pg_sequence_data local = current_state(sequence->relid);
 	bool		descends = definition(sequence->relid).seqincrement < 0;
 
-	if (sequence->last_value == local.last_value ? local.is_called || !sequence->is_called :
-		(sequence->last_value < local.last_value) != descends)
-		return;
-	sequence_restore(sequence);
+	if (sequence->last_value == local.last_value)
+		return sequence->is_called && !local.is_called;
+	return (sequence->last_value > local.last_value) != descends;
+}
+
+void
+sequence_advance(const SequencePlan *sequence)
+{
+	if (sequence_is_behind(sequence))
+		sequence_restore(sequence);
 }

@@ -17,7 +17,10 @@
  */
 extern void sequence_restore(const SequencePlan *sequence);
 
-/* The same, unless the local sequence is as far already, in its own direction. */
+/* Is the local sequence not as far as the source's, in its own direction? */
+extern bool sequence_is_behind(const SequencePlan *sequence);
+
+/* As sequence_restore(), if it is behind. */
 extern void sequence_advance(const SequencePlan *sequence);
 
 #endif							/* PGTUNSYNC_SEQUENCE_STATE_H */

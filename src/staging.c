@@ -277,25 +277,25 @@ open_target_index(Oid indexoid)
 
 /* The indexes of the target that its staging heap has, too. */
 static List *
-staged_indexes(Relation target, bool key_only)
+staged_indexes(Relation target, Landing mode)
 {
 	Oid			key;
 
-	if (!key_only)
+	if (mode == LAND_REPLACE)
 		return RelationGetIndexList(target);
-	key = primary_key_index(target);
+	key = mode == LAND_APPEND ? InvalidOid : primary_key_index(target);
 	return OidIsValid(key) ? list_make1_oid(key) : NIL;
 }
 
 static void
-create_indexes(Relation target, Oid staging_oid, bool key_only)
+create_indexes(Relation target, Oid staging_oid, Landing mode)
 {
 	Relation	staging = table_open(staging_oid, AccessExclusiveLock);
 	OwnerContext owner;
 	ListCell   *lc;
 
 	owner_enter(&owner, target->rd_rel->relowner);
-	foreach(lc, staged_indexes(target, key_only))
+	foreach(lc, staged_indexes(target, mode))
 	{
 		Relation	index = open_target_index(lfirst_oid(lc));
 
@@ -308,12 +308,12 @@ create_indexes(Relation target, Oid staging_oid, bool key_only)
 }
 
 Oid
-staging_create(Relation target, int64 run_id, bool key_only)
+staging_create(Relation target, int64 run_id, Landing mode)
 {
 	Oid			staging = create_heap(target, run_id, "");
 
 	create_toast(target, staging);
-	create_indexes(target, staging, key_only);
+	create_indexes(target, staging, mode);
 	return staging;
 }
 
@@ -324,7 +324,7 @@ staging_create_beside(Relation target, int64 run_id, const char *what, bool inde
 
 	create_toast(target, heap);
 	if (indexes)
-		create_indexes(target, heap, false);
+		create_indexes(target, heap, LAND_REPLACE);
 	return heap;
 }
 
@@ -463,14 +463,14 @@ build_index(Relation staging, Relation index, Relation target, Relation target_i
 }
 
 void
-staging_build_indexes(Relation target, Oid staging_oid, bool key_only)
+staging_build_indexes(Relation target, Oid staging_oid, Landing mode)
 {
 	Relation	staging = table_open(staging_oid, ShareLock);
 	OwnerContext owner;
 	ListCell   *lc;
 
 	owner_enter(&owner, target->rd_rel->relowner);
-	foreach(lc, staged_indexes(target, key_only))
+	foreach(lc, staged_indexes(target, mode))
 	{
 		Relation	target_index = open_target_index(lfirst_oid(lc));
 		Relation	index = index_open(staging_index(staging_oid, lfirst_oid(lc)),

@@ -8,17 +8,18 @@
 #ifndef PGTUNSYNC_STAGING_H
 #define PGTUNSYNC_STAGING_H
 
+#include "landing.h"
 #include "nodes/pg_list.h"
 #include "utils/relcache.h"
 
 /*
  * Creates an empty copy of the target's storage in the extension's schema:
- * heap, toast table, and all its indexes (key_only: that of the primary key, if there
- * is one), empty and unbuilt.  Commit before
+ * heap, toast table, and indexes, empty and unbuilt: all of them for a swap, the
+ * primary key's to look rows up by it, none for an append.  Commit before
  * loading, so that a crash leaves something that can be found and dropped.
  * The target need not be locked by this process, but by the leader.
  */
-extern Oid	staging_create(Relation target, int64 run_id, bool key_only);
+extern Oid	staging_create(Relation target, int64 run_id, Landing mode);
 
 /*
  * The same for a heap that serves while the staging heap is made, and is never
@@ -27,7 +28,7 @@ extern Oid	staging_create(Relation target, int64 run_id, bool key_only);
 extern Oid	staging_create_beside(Relation target, int64 run_id, const char *what, bool indexes);
 
 /* Builds the indexes over what the staging heap holds now. */
-extern void staging_build_indexes(Relation target, Oid staging, bool key_only);
+extern void staging_build_indexes(Relation target, Oid staging, Landing mode);
 
 /* The index of the staging heap that stands for the target's; InvalidOid if none. */
 extern Oid	staging_index(Oid staging, Oid target_index);
