@@ -155,8 +155,8 @@ ready_expressions(Oid relid)
 	relation_close(rel, NoLock);
 }
 
-static PlannedStmt *
-plan(Query *query, const char *sql, const List *relids)
+PlannedStmt *
+guarded_plan(Query *query, const char *sql, const List *relids)
 {
 	OwnerContext context;
 	PlannedStmt *planned;
@@ -236,7 +236,7 @@ guarded_query(const char *sql, const List *relids, Oid owner, uint64 max_rows)
 	GuardedRows *rows;
 
 	if (!calls_user_code_walker((Node *) query, NULL))
-		return execute(plan(query, sql, relids), sql, max_rows);
+		return execute(guarded_plan(query, sql, relids), sql, max_rows);
 
 	compat_check_tables_as(query, BOOTSTRAP_SUPERUSERID);
 	owner_enter(&context, owner);

@@ -8,7 +8,9 @@
 #ifndef PGTUNSYNC_GUARDED_QUERY_H
 #define PGTUNSYNC_GUARDED_QUERY_H
 
+#include "nodes/parsenodes.h"
 #include "nodes/pg_list.h"
+#include "nodes/plannodes.h"
 
 /* Rows as text, NULL for null; palloc'd. */
 typedef struct GuardedRows
@@ -29,5 +31,11 @@ typedef struct GuardedRows
  */
 extern GuardedRows *guarded_query(const char *sql, const List *relids, Oid owner,
 								  uint64 max_rows);
+
+/*
+ * Plans a query over these relations, which are locked, so that nothing that
+ * their owners wrote runs with anybody's rights but their own.
+ */
+extern PlannedStmt *guarded_plan(Query *query, const char *sql, const List *relids);
 
 #endif							/* PGTUNSYNC_GUARDED_QUERY_H */

@@ -14,20 +14,32 @@
  * again for each row, as anywhere else.
  *
  * A superuser wrote the expressions, but what they meet may be others': a view's
- * functions, index expressions, domains.  Everything, from parse analysis on,
- * runs as the owner of the table whose rows they are, who gets nowhere with it
- * that an INSERT of the owner's own would not.  With the owner's search_path of
- * pg_catalog no function of a user is taken for a built-in one.  Only names of
- * tables are looked up elsewhere, in the table's own schema and in public,
- * before the analysis.
+ * functions, index expressions, domains.  So
+ *
+ *	- everything runs as the owner of the table whose rows they are, who gets
+ *	  nowhere with it that an INSERT of the owner's own would not;
+ *	- that may be a superuser: no function or domain is called but built-in ones,
+ *	  the owner's and superusers', whatever views bring in;
+ *	- what the planner would run of the tables that are read, it runs as nobody
+ *	  (guarded_query.c);
+ *	- with a search_path of pg_catalog no function of a user is taken for a
+ *	  built-in one.  Only names of tables are looked up elsewhere, in the table's
+ *	  own schema and in public, before the analysis; a name that both have is
+ *	  refused, so that nobody can put a table in front of another.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/table.h"
+#include "access/transam.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_collation.h"
+#include "catalog/pg_language.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
@@ -45,11 +57,13 @@
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/regproc.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
 #include "compat.h"
+#include "guarded_query.h"
 #include "row_query.h"
 
 struct RowQuery
@@ -178,7 +192,7 @@ is_with_name(const Names *names, const char *name)
 	return false;
 }
 
-/* Gives a table's name the schema that has it. */
+/* Gives a table's name the one schema that has it. */
 static void
 qualify(const Names *names, RangeVar *name)
 {
@@ -186,12 +200,17 @@ qualify(const Names *names, RangeVar *name)
 		return;
 	for (int i = 0; i < lengthof(names->schemas); i++)
 	{
-		if (OidIsValid(names->schemas[i]) &&
-			OidIsValid(get_relname_relid(name->relname, names->schemas[i])))
-		{
-			name->schemaname = get_namespace_name(names->schemas[i]);
-			return;
-		}
+		if (!OidIsValid(names->schemas[i]) || (i > 0 && names->schemas[i] == names->schemas[0]) ||
+			!OidIsValid(get_relname_relid(name->relname, names->schemas[i])))
+			continue;
+		if (name->schemaname != NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_AMBIGUOUS_ALIAS),
+					 errmsg("table name \"%s\" is ambiguous", name->relname),
+					 errdetail("Schemas \"%s\" and \"%s\" have one.", name->schemaname,
+							   get_namespace_name(names->schemas[i])),
+					 errhint("Write it with its schema.")));
+		name->schemaname = get_namespace_name(names->schemas[i]);
 	}
 }
 
@@ -298,6 +317,96 @@ analyze(const char *sql, Relation rel, const Oid *types, int ntypes, Place *plac
 	return query;
 }
 
+/* ---- whose code is it? ---- */
+
+/* Would the owner of the table run it without a second thought? */
+static void
+check_trusted(Oid author, Oid owner, const char *what)
+{
+	if (author == owner || superuser_arg(author))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("%s belongs to role %s", what, quote_identifier(GetUserNameFromId(author, false))),
+			 errdetail("Expressions call only what superusers or the table's owner have written.")));
+}
+
+/* An aggregate is as good as the functions that it calls, and they are its author's choice. */
+static bool
+check_function(Oid funcid, void *owner)
+{
+	HeapTuple	tuple;
+	Form_pg_proc form;
+
+	if (funcid < FirstNormalObjectId)
+		return false;
+	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(funcid));
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for function %u", funcid);
+	form = (Form_pg_proc) GETSTRUCT(tuple);
+	if (form->prokind == PROKIND_AGGREGATE ||
+		(form->prolang != INTERNALlanguageId && form->prolang != ClanguageId))
+		check_trusted(form->proowner, *(Oid *) owner, psprintf("function %s", format_procedure(funcid)));
+	ReleaseSysCache(tuple);
+	return false;
+}
+
+/* What a query calls and reads, views and subqueries included. */
+typedef struct Contents
+{
+	Relation	rel;			/* whose row it is about */
+	List	   *relids;			/* OIDs of the tables that it reads */
+} Contents;
+
+/* A domain's constraints call what its owner wants; those of the table's columns are called anyway. */
+static void
+check_domain(Oid typid, Relation rel)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+	HeapTuple	tuple;
+	Form_pg_type form;
+
+	if (typid < FirstNormalObjectId)
+		return;
+	for (int i = 0; i < desc->natts; i++)
+	{
+		if (TupleDescAttr(desc, i)->atttypid == typid)
+			return;
+	}
+	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(typid));
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for type %u", typid);
+	form = (Form_pg_type) GETSTRUCT(tuple);
+	check_trusted(form->typowner, rel->rd_rel->relowner, psprintf("domain %s", format_type_be(typid)));
+	ReleaseSysCache(tuple);
+}
+
+static bool
+contents_walker(Node *node, void *context)
+{
+	Contents   *contents = context;
+
+	if (node == NULL)
+		return false;
+	(void) check_functions_in_node(node, check_function, &contents->rel->rd_rel->relowner);
+	if (IsA(node, CoerceToDomain))
+		check_domain(((CoerceToDomain *) node)->resulttype, contents->rel);
+	if (IsA(node, RangeTblEntry))
+	{
+		RangeTblEntry *rte = (RangeTblEntry *) node;
+
+		if (rte->rtekind == RTE_RELATION &&
+			(rte->relkind == RELKIND_RELATION || rte->relkind == RELKIND_PARTITIONED_TABLE ||
+			 rte->relkind == RELKIND_MATVIEW))
+			contents->relids = list_append_unique_oid(contents->relids, rte->relid);
+		return false;
+	}
+	if (IsA(node, Query))
+		return query_tree_walker((Query *) node, contents_walker, context,
+								 QTW_EXAMINE_RTES_BEFORE);
+	return expression_tree_walker(node, contents_walker, context);
+}
+
 /*
  * Each by itself first, so that an error names the one it is about; the analysis
  * of all cannot tell.
@@ -323,13 +432,15 @@ analyze_each(const char *row, Relation rel, const Oid *types, int ntypes, const 
 /* ---- computing ---- */
 
 static void
-start(RowQuery *query, Query *meaning, const char *sql, const Oid *types)
+start(RowQuery *query, Relation rel, Query *meaning, const char *sql, const Oid *types)
 {
 	List	   *rewritten = pg_rewrite_query(meaning);
+	Contents	contents = {rel};
 	PlannedStmt *planned;
 
 	Assert(list_length(rewritten) == 1);
-	planned = pg_plan_query(linitial_node(Query, rewritten), sql, 0, NULL);
+	(void) contents_walker(linitial(rewritten), &contents);
+	planned = guarded_plan(linitial_node(Query, rewritten), sql, contents.relids);
 	query->params = makeParamList(query->nparams);
 	for (int i = 0; i < query->nparams; i++)
 	{
@@ -358,7 +469,7 @@ row_query_begin(Relation rel, const char *alias, List *expressions, bool generat
 	sql = query_text(expressions, row);
 	analyze_each(row, rel, types, query->nparams, &place);
 	error_context_stack = &callback;
-	start(query, analyze(sql, rel, types, query->nparams, &place), sql, types);
+	start(query, rel, analyze(sql, rel, types, query->nparams, &place), sql, types);
 	error_context_stack = callback.previous;
 	return query;
 }

@@ -88,6 +88,7 @@ gives("'posts,app.posts'", 'SELECT DISTINCT size, (SELECT max(id) FROM app.posts
 
 my @broken = (
 	[ 'an unknown column', 'owner_id: "nowhere + 1"', '42703', qr/column "nowhere" does not exist.*rewrite of "owner_id", line 3 of file/ ],
+	[ 'a name that two schemas have', '"app.posts.author_id": "(select min(id) from auth_user)"', '42P09', qr/table name "auth_user" is ambiguous/, "'app.posts'" ],
 	[ 'an unknown table', 'owner_id: "(select id from nowhere)"', '42P01', qr/relation "nowhere" does not exist.*line 3/ ],
 	[ 'another type', 'owner_id: "name"', '42804', qr/column "owner_id" is of type integer but the expression is of type character varying/ ],
 	[ 'no SQL', 'owner_id: "1 +"', '42601', qr/syntax error/ ],
@@ -137,9 +138,22 @@ $w->local_sql(q{
 	CREATE FUNCTION public.upper(varchar) RETURNS text LANGUAGE sql AS 'SELECT public.become()::text';
 	CREATE FUNCTION public.cat(varchar, int) RETURNS text LANGUAGE sql AS 'SELECT public.become()::text';
 	CREATE OPERATOR public.|| (leftarg = varchar, rightarg = int, function = public.cat);
+	CREATE FUNCTION public.step(int, int) RETURNS int LANGUAGE sql AS 'SELECT public.become()';
+	CREATE AGGREGATE public.most(int) (sfunc = public.step, stype = int);
+	CREATE FUNCTION public.fits(int) RETURNS bool LANGUAGE sql AS 'SELECT public.become() = 1';
+	CREATE DOMAIN public.caught AS int CHECK (public.fits(VALUE));
 	RESET ROLE});
 config('owner_id: "(select id from trap)"', $region);
-$w->refused("'stores'", "a view's function runs as the table's owner, who may not leave that", sqlstate => '42501', message => [qr/cannot set parameter "role" within security-restricted operation/]);
+$w->refused("'stores'", "a view that calls somebody else's function", sqlstate => '42501', message => [qr/function public\.become\(\) belongs to role mallory.*rewrite of "owner_id", line 3/]);
+config('posts.author_id: "(select id from trap)"');
+$w->refused("'posts'", "also for a superuser's table", sqlstate => '42501', message => [qr/become\(\) belongs to role mallory/]);
+config('posts.author_id: "(select public.most(id) from auth_user)"');
+$w->refused("'posts'", "somebody else's aggregate", sqlstate => '42501', message => [qr/most\(integer\) belongs to role mallory/]);
+config('posts.author_id: "id::public.caught::int"');
+$w->refused("'posts'", "somebody else's domain", sqlstate => '42501', message => [qr/domain public\.caught belongs to role mallory/]);
+$w->local_sql('ALTER FUNCTION become OWNER TO alice');
+config('owner_id: "(select id from trap)"', $region);
+$w->refused("'stores'", "the owner's own function runs with the owner's rights, which it may not leave", sqlstate => '42501', message => [qr/cannot set parameter "role" within security-restricted operation/]);
 is($w->local_sql("SELECT bool_or(rolsuper) FROM pg_roles WHERE rolname IN ('alice', 'mallory')"), 'f', 'nobody has become superuser');
 is($w->local_sql('SELECT count(*) FROM tries'), '0', 'and nothing is left of the attempt');
 config('name: "upper(name) || id"', 'owner_id: "null"', $region);
@@ -161,6 +175,8 @@ $w->local_sql(q{
 	ALTER FUNCTION harmless OWNER TO mallory;
 	CREATE INDEX ON theirs (public.harmless(1)) WHERE public.harmless(2) = 2;
 	CREATE OR REPLACE FUNCTION public.harmless(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$BEGIN RETURN public.attempt() * $1; END$$});
+config('posts.author_id: "(select max(id) from theirs)"');
+gives("'posts'", 'SELECT DISTINCT author_id FROM posts', '2', "a superuser's table and a table of others");
 config('owner_id: "(select max(id) from theirs)"', $region);
 gives("'stores'", 'SELECT DISTINCT owner_id FROM stores', '2', 'a table of others with an index of theirs');
 is($w->local_sql("SELECT bool_or(rolsuper) FROM pg_roles WHERE rolname IN ('alice', 'mallory')"), 'f', 'and still nobody has become superuser');
