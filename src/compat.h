@@ -284,20 +284,14 @@ compat_index_attoptions(Relation index)
 #define compat_index_constraint_flags(info) 0
 #endif
 
-/* 16 moved it from the range table to the permission infos */
-static inline void
-compat_check_tables_as(Query *query, Oid role)
-{
-	ListCell   *lc;
-
+/* 16 moved the rights that a query needs from the range table to a list of their own */
 #if PG_VERSION_NUM >= 160000
-	foreach(lc, query->rteperminfos)
-		((RTEPermissionInfo *) lfirst(lc))->checkAsUser = role;
+#define compat_permission_info RTEPermissionInfo
+#define compat_permission_infos(query) ((query)->rteperminfos)
 #else
-	foreach(lc, query->rtable)
-		((RangeTblEntry *) lfirst(lc))->checkAsUser = role;
+#define compat_permission_info RangeTblEntry
+#define compat_permission_infos(query) ((query)->rtable)
 #endif
-}
 
 /* up to 16 a copy of the descriptor keeps the columns' statistics targets */
 #if PG_VERSION_NUM >= 170000

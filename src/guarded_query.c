@@ -132,6 +132,16 @@ analyze(const char *sql, const List *relids)
 	return linitial_node(Query, rewritten);
 }
 
+/* Says whose rights on the tables count. */
+static void
+check_as(Query *query, Oid role)
+{
+	ListCell   *lc;
+
+	foreach(lc, compat_permission_infos(query))
+		((compat_permission_info *) lfirst(lc))->checkAsUser = role;
+}
+
 /* ---- the plan ---- */
 
 /* Lets the relation cache hold what the planner will ask for. */
@@ -238,7 +248,7 @@ guarded_query(const char *sql, const List *relids, Oid owner, uint64 max_rows)
 	if (!calls_user_code_walker((Node *) query, NULL))
 		return execute(guarded_plan(query, sql, relids), sql, max_rows);
 
-	compat_check_tables_as(query, BOOTSTRAP_SUPERUSERID);
+	check_as(query, BOOTSTRAP_SUPERUSERID);
 	owner_enter(&context, owner);
 	rows = execute(pg_plan_query(query, sql, 0, NULL), sql, max_rows);
 	owner_leave(&context);

@@ -703,7 +703,8 @@ begin_table(const Planner *planner, const Choice *choice, int index)
 		table->relid = table->grants = choice->local->oid;
 		table->local_rows = local_estimate(choice->local);
 	}
-	if (choice->root != NULL)
+	/* an excluded part lets the others be */
+	if (choice->root != NULL && !choice->excluded)
 		table->whole = choice->root->oid;
 	if (choice->source != NULL)
 		estimate(table, choice->source);

@@ -381,6 +381,21 @@ check_domain(Oid typid, Relation rel)
 	ReleaseSysCache(tuple);
 }
 
+/* Says whose rights count where nobody is set yet: views have set their owners. */
+static void
+check_as(Query *query, Oid owner)
+{
+	ListCell   *lc;
+
+	foreach(lc, compat_permission_infos(query))
+	{
+		compat_permission_info *info = lfirst(lc);
+
+		if (!OidIsValid(info->checkAsUser))
+			info->checkAsUser = owner;
+	}
+}
+
 static bool
 contents_walker(Node *node, void *context)
 {
@@ -402,8 +417,12 @@ contents_walker(Node *node, void *context)
 		return false;
 	}
 	if (IsA(node, Query))
+	{
+		/* the planner asks for rights on views, and works as nobody */
+		check_as((Query *) node, contents->rel->rd_rel->relowner);
 		return query_tree_walker((Query *) node, contents_walker, context,
 								 QTW_EXAMINE_RTES_BEFORE);
+	}
 	return expression_tree_walker(node, contents_walker, context);
 }
 

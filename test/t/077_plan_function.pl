@@ -100,6 +100,7 @@ like($rows->{nonesuch}{reason}, qr/group "some", line 5/, 'a group with an unkno
 is_deeply([ map { @{ $rows->{$_} }{qw(status filter reason)} } qw(products stores) ], [ 'excluded', '', 'excluded by "prod*"', 'pulled', 'id < {n}', '' ], 'all arguments of a pull') or diag($call->{err});
 ($call, $rows) = planned("'stores', filter => 'only_there = nowhere', mode => 'replace'");
 like($rows->{stores}{reason}, qr/by its clause: .*column "nowhere" does not exist\n.*only_there = nowhere/, 'a filter that the source refuses') or diag($call->{err});
+is(join(' ', map { "$_->{table_name}:$_->{status}" } map { $_->{table_name} =~ /^logs/ ? $_ : () } @{ (planned("'logs', exclude => '{logs_b}'"))[1] }{qw(logs_a logs_b)}), 'logs_a:pulled logs_b:excluded', 'an excluded partition lets the others be');
 nothing_happened();
 
 # ---- rules ----
