@@ -216,6 +216,9 @@ $w->local_sql("DELETE FROM logs WHERE id < 900 AND id % 3 = 0; UPDATE logs SET t
 is($w->pull("'logs', mode => 'preserve'")->{rc}, 0, 'a mode that leaves all rows anyway');
 is($w->local_sql("SELECT count(*), count(*) FILTER (WHERE tenant_id = 4 AND id % 3 <> 0) >= 60, (SELECT count(rows_kept) FROM pgtunsync.run_tables WHERE run_id = (SELECT max(id) FROM pgtunsync.runs)) FROM logs"), '102|t|0', 'has no use for it');
 
+$w->write_config("keep: {plain: 'true', orders: id > 900}\n");
+$w->refused("'orders', mode => 'append'", 'append, which counts on the highest key', sqlstate => '0A000', message => [qr/in mode "append": rows of it are kept/]);
+
 # ---- published tables are replaced row by row ----
 
 $w->write_config($yml);
