@@ -5,8 +5,8 @@
  *
  * "ssh -v" is how people find out why a connection does not come about.  Here
  * there is no terminal, so pgtunsync.log_level has leader and tunnel tell the
- * same to the server log, whatever log_min_messages is (up to "fatal"), each line with the
- * run that it belongs to:
+ * same to the server log, even where log_min_messages is "error", each line with
+ * the run that it belongs to:
  *
  *		pgtunsync run 17: debug1: session 1, hop 2: known_hosts: …
  *

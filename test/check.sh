@@ -6,6 +6,9 @@
 # PG_CONFIG  the server to test with (default: the one in PATH)
 # SOURCE_PG_CONFIG  another version's, for the source's side (see matrix.sh)
 # JOBS       how many compilers and tests run side by side (default 2)
+# SANITIZE   what gcc shall watch, such as address,undefined: the extension is built with
+#            it and its servers run by it; what is found fails the run.  The server keeps
+#            that build until the next one is installed
 #
 # Runs as root (the servers then run as user "postgres") or as an ordinary user
 # with sudo.  Everything it starts is private and gone at the end; after a
@@ -28,6 +31,21 @@ perl_dir=$pgxs_dir/src/test/perl
 source_install=
 [ -z "${SOURCE_PG_CONFIG:-}" ] || source_install=$(dirname "$("$SOURCE_PG_CONFIG" --bindir)")
 
+# the sanitizer must be the first library of who loads the extension, and of nobody else
+servers_path=$bindir
+if [ -n "${SANITIZE:-}" ]; then
+	servers_path=$work/watched:$bindir
+	as_user mkdir "$work/watched"
+	as_user tee "$work/watched/pg_ctl" >/dev/null <<-END
+		#!/bin/sh
+		export LD_PRELOAD='$(gcc -print-file-name=libasan.so)'
+		export ASAN_OPTIONS='detect_leaks=0:abort_on_error=1:log_path=$work/tmp_check/log/sanitizer'
+		export UBSAN_OPTIONS='print_stacktrace=1:halt_on_error=1:log_path=$work/tmp_check/log/sanitizer'
+		exec '$bindir/pg_ctl' "\$@"
+	END
+	as_user chmod 755 "$work/watched/pg_ctl"
+fi
+
 cd "$work/tree"
 tests=("$@")
 [ ${#tests[@]} -gt 0 ] || tests=(test/t/*.pl)
@@ -36,9 +54,14 @@ status=0
 export -f as_user
 export work test_user
 run_child bash -c 'as_user "$@"' bash \
-	PATH="$bindir:$PATH" PG_CONFIG="$PG_CONFIG" PG_REGRESS="$pgxs_dir/src/test/regress/pg_regress" \
+	PATH="$servers_path:$PATH" PG_CONFIG="$PG_CONFIG" PG_REGRESS="$pgxs_dir/src/test/regress/pg_regress" \
 	LANG=C.UTF-8 TESTDIR="$work" TESTDATADIR="$work/tmp_check" TESTLOGDIR="$work/tmp_check/log" SOURCE_INSTALL_PATH="$source_install" PG_TEST_TIMEOUT_DEFAULT="${PG_TEST_TIMEOUT_DEFAULT:-120}" \
 	prove -j"$jobs" -I test/lib -I "$perl_dir" "${tests[@]}" || status=$?
+
+if compgen -G "$work/tmp_check/log/sanitizer*" >/dev/null; then
+	cat "$work"/tmp_check/log/sanitizer*
+	status=1
+fi
 
 if [ "$status" != 0 ]; then
 	rm -rf "$repo/tmp_check"

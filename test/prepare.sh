@@ -143,7 +143,9 @@ build_and_install() {
 	pgxs_dir=$(dirname "$("$PG_CONFIG" --pgxs)")/../..
 	pgxs_dir=$(cd "$pgxs_dir" && pwd)
 	say "building for $("$PG_CONFIG" --version)"
-	make -s -j"$jobs" -C "$work/tree" PG_CONFIG="$PG_CONFIG" WERROR=1 with_llvm=no all
-	as_root make -s -C "$work/tree" PG_CONFIG="$PG_CONFIG" WERROR=1 with_llvm=no install
+	local flags=(PG_CONFIG="$PG_CONFIG" WERROR=1 with_llvm=no)
+	[ -z "${SANITIZE:-}" ] || flags+=(PROFILE="-fsanitize=$SANITIZE -fno-sanitize-recover=all")
+	make -s -j"$jobs" -C "$work/tree" "${flags[@]}" all
+	as_root make -s -C "$work/tree" "${flags[@]}" install
 	[ "$(id -u)" != 0 ] || chown -R "$test_user" "$work"
 }

@@ -263,6 +263,12 @@ SKIP:
 	$gate->stop;
 }
 $jump->stop;
+$jump->start(MaxAuthTries => 2);
+PgTunsync::Sshd::keygen("$dir/many_$_", 'ed25519') foreach 1 .. 4;
+$w->write_ssh_config(IdentityFile => join("\n    IdentityFile ", map { "$dir/many_$_" } 1 .. 4));
+refused('more keys than MaxAuthTries', [ qr/many_1 \S+: refused/, qr/the server disconnected, saying "Too many authentication failures/, qr/Name the key that the server takes with PGSYNC_SSH_KEY/ ]);
+
+$jump->stop;
 $jump->start;
 $w->write_ssh_config;
 $w->write_env;
