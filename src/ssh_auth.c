@@ -420,12 +420,7 @@ note_refusal(SshNode *node, const Attempt *attempt, int rc)
 		(rc == LIBSSH2_ERROR_AUTHENTICATION_FAILED || rc == LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED))
 		tried(auth, "%s: refused", attempt->label);
 	else if (is_connection_loss(node, rc))
-	{
-		tried(auth, "%s: %s", attempt->label,
-			  node->goodbye ? ssh_node_error(node) : "the server closed the connection");
-		if (auth->current > 0 && node->goodbye != NULL && strstr(node->goodbye, "authentication failures") != NULL)
-			suggest(auth, "Name the key that the server takes with PGSYNC_SSH_KEY, or with IdentityFile and IdentitiesOnly in ssh_config.");
-	}
+		tried(auth, "%s: the server closed the connection", attempt->label);
 	else if (attempt->kind == ATTEMPT_KEY && attempt->key->encrypted)
 	{
 		tried(auth, "%s: PGSYNC_SSH_KEY_PASSPHRASE does not open it", attempt->label);
@@ -450,11 +445,15 @@ fail_login(SshNode *node, const char *what)
 {
 	SshAuth    *auth = node->auth;
 
+	if (node->goodbye != NULL && strstr(node->goodbye, "authentication failures") != NULL)
+		suggest(auth, "Name the key that the server takes with PGSYNC_SSH_KEY, or with IdentityFile and IdentitiesOnly in ssh_config.");
 	ssh_link_fail(node->link, ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION, false,
 				  psprintf("SSH server \"%s\" (hop %d) %s", node->name, node->index + 1, what),
-				  psprintf("The server would take: %s. Tried: %s.",
+				  psprintf("The server would take: %s. Tried: %s.%s%s%s",
 						   auth->methods && auth->methods[0] ? auth->methods : "nothing that it tells",
-						   auth->tried.len > 0 ? auth->tried.data : "nothing"),
+						   auth->tried.len > 0 ? auth->tried.data : "nothing",
+						   node->goodbye ? " It disconnected, saying \"" : "",
+						   node->goodbye ? node->goodbye : "", node->goodbye ? "\"." : ""),
 				  auth->hint ? auth->hint :
 				  psprintf("Try \"ssh -v -p %d %s@%s\" as the server's operating system user.",
 						   node->hop->port, node->hop->user, node->hop->host));

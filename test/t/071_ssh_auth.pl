@@ -266,7 +266,12 @@ $jump->stop;
 $jump->start(MaxAuthTries => 2);
 PgTunsync::Sshd::keygen("$dir/many_$_", 'ed25519') foreach 1 .. 4;
 $w->write_ssh_config(IdentityFile => join("\n    IdentityFile ", map { "$dir/many_$_" } 1 .. 4));
-refused('more keys than MaxAuthTries', [ qr/many_1 \S+: refused/, qr/the server disconnected, saying "Too many authentication failures/, qr/Name the key that the server takes with PGSYNC_SSH_KEY/ ]);
+$w->setting(connect_attempts => 3);
+refused('more keys than MaxAuthTries', [ qr/many_1 \S+: refused/, $old ? (qr/It disconnected, saying "Too many authentication failures/, qr/Name the key that the server takes with PGSYNC_SSH_KEY/) : () ]);
+$jump->stop;
+$jump->start(MaxAuthTries => 1);
+$w->write_ssh_config(IdentityFile => "$dir/many_1");
+pull_refused('one wrong key where only one may be tried', [qr/refused the login|during the login/]);
 
 $jump->stop;
 $jump->start;
