@@ -11,7 +11,8 @@
  *	  tunnel.c		the way to the source
  *	  source.c, plan.c, selection.c			what there is to pull, and how
  *	  pool.c, loader.c, staging.c			tables into staging heaps, side by side
- *	  integrity.c, swap.c					the one commit that changes anything
+ *	  replace.c, integrity.c, swap.c, merge.c	the one commit that changes anything
+ *	  append.c, batches.c					instead: many commits, one for each batch
  *	  audit.c		what happened
  *
  *-------------------------------------------------------------------------
