@@ -103,9 +103,17 @@ void
 catalog_set_parent(Catalog *catalog, Oid child, Oid parent)
 {
 	CatalogRelation *relation = catalog_find_oid(catalog, child);
+	CatalogRelation *found = catalog_find_oid(catalog, parent);
 
-	if (relation != NULL && relation->is_partition)
-		relation->parent = catalog_find_oid(catalog, parent);
+	if (relation == NULL || !relation->is_partition)
+		return;
+	/* a source may tell us anything, but not that a table is a part of itself */
+	for (const CatalogRelation *above = found; above != NULL; above = above->parent)
+	{
+		if (above == relation)
+			return;
+	}
+	relation->parent = found;
 }
 
 void

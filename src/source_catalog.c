@@ -53,6 +53,20 @@ get_int64(PGresult *result, int row, int column)
 	return strtoll(PQgetvalue(result, row, column), NULL, 10);
 }
 
+/*
+ * The nth result, which must have so many columns.  The source may be no server
+ * of PostgreSQL's, and libpq has no answer for fields that are not there.
+ */
+static PGresult *
+nth_result(Source *source, List *results, int n, int columns)
+{
+	PGresult   *result = n < list_length(results) ? list_nth(results, n) : NULL;
+
+	if (result == NULL || PQresultStatus(result) != PGRES_TUPLES_OK || PQnfields(result) != columns)
+		source_raise(source, NULL, "the catalog");
+	return result;
+}
+
 /* ---- the facts ---- */
 
 /*
@@ -69,8 +83,10 @@ static const char facts_query[] =
 " pg_is_in_recovery()";
 
 static void
-read_facts(PGresult *result, SourceFacts *facts)
+read_facts(Source *source, PGresult *result, SourceFacts *facts)
 {
+	if (PQntuples(result) != 1)
+		source_raise(source, NULL, "the server's facts");
 	facts->snapshot = get_text(result, 0, 0);
 	facts->version = source_text(PQgetvalue(result, 0, 1));
 	facts->system_identifier = (uint64) get_int64(result, 0, 2);
@@ -338,11 +354,11 @@ append_details_queries(StringInfo buf, int version, const char *oids)
 
 /* Their results, from the nth on. */
 static void
-read_details(List *results, int n, const Catalog *catalog)
+read_details(Source *source, List *results, int n, const Catalog *catalog)
 {
-	read_columns(list_nth(results, n), catalog);
-	read_sequences(list_nth(results, n + 1), catalog);
-	read_keys(list_nth(results, n + 2), catalog);
+	read_columns(nth_result(source, results, n, 8), catalog);
+	read_sequences(nth_result(source, results, n + 1, 8), catalog);
+	read_keys(nth_result(source, results, n + 2, 6), catalog);
 }
 
 static void
@@ -376,7 +392,7 @@ source_catalog_details(Source *source, const Catalog *catalog, List *wanted)
 	initStringInfo(&buf);
 	append_details_queries(&buf, source_version(source), oids_of(relations));
 	results = source_query_multi(source, buf.data);
-	read_details(results, 0, catalog);
+	read_details(source, results, 0, catalog);
 	clear_all(source, results);
 }
 
@@ -423,10 +439,10 @@ source_catalog_answer(Source *source, const char *asked, List *wanted, SourceFac
 	Catalog    *catalog = catalog_create();
 	List	   *results = source_receive(source, asked);
 
-	read_facts(lsecond(results), facts);
-	read_relations(lthird(results), catalog);
+	read_facts(source, nth_result(source, results, 1, 6), facts);
+	read_relations(nth_result(source, results, 2, 13), catalog);
 	if (wanted != NIL)
-		read_details(results, 3, catalog);
+		read_details(source, results, 3, catalog);
 	mark_detailed(catalog, wanted);
 	clear_all(source, results);
 	return catalog;
@@ -465,7 +481,9 @@ source_catalog_match_columns(Source *source, List *patterns)
 	}
 	appendStringInfoString(&buf, ") p (i, name, path) ORDER BY p.i");
 	result = source_query(source, buf.data);
-	for (n = 0; n < PQntuples(result); n++)
+	if (PQnfields(result) != 1 || PQntuples(result) != n)
+		source_raise(source, NULL, "patterns of columns");
+	while (n-- > 0)
 		found[n] = get_bool(result, n, 0);
 	source_clear(source, result);
 	return found;
@@ -485,9 +503,12 @@ source_encoding(Source *source)
 static PGresult *
 last_but_two(Source *source, List *results)
 {
-	PGresult   *result = list_nth(results, list_length(results) - 3);
+	PGresult   *result;
 	ListCell   *lc;
 
+	if (list_length(results) < 3)
+		source_raise(source, NULL, "a trial");
+	result = list_nth(results, list_length(results) - 3);
 	foreach(lc, results)
 	{
 		if (lfirst(lc) != result)
@@ -538,6 +559,8 @@ source_catalog_count(Source *source, const char *select, const char *search_path
 	pfree(sql);
 	if (error != NULL)
 		return error;
+	if (PQnfields(result) != 1 || PQntuples(result) != 1)
+		source_raise(source, NULL, "a count");
 	*count = strtod(PQgetvalue(result, 0, 0), NULL);
 	source_clear(source, result);
 	return NULL;
