@@ -829,6 +829,13 @@ check_name_types(TablePlan *table, const CopyQuery *query)
 
 /* ---- trials ---- */
 
+/* Are there values that nobody here is to see? */
+static bool
+has_rules(const Planner *planner)
+{
+	return planner->request->rules && planner->config->data_rules != NIL;
+}
+
 /* "email: unique_email" */
 static char *
 column_rule(const TablePlan *table, const char *name)
@@ -875,14 +882,21 @@ find_bad_mask(Planner *planner, const Trial *trial, ErrorData **error)
 	return NULL;
 }
 
+/*
+ * The planner of the source evaluates what a caller's clause asks for, such as
+ * table_to_xml(), in order to estimate: its errors can show values, too.
+ */
 static void
 try_one(Planner *planner, const Trial *trial)
 {
 	TablePlan  *table = trial->table;
-	ErrorData  *error = source_catalog_try(planner->control, trial_sql(planner, trial), NULL);
+	ErrorData  *error;
 	ErrorData  *mask_error;
 	CatalogColumn *column;
 
+	source_hide_values(planner->control, has_rules(planner));
+	error = source_catalog_try(planner->control, trial_sql(planner, trial), NULL);
+	source_hide_values(planner->control, false);
 	if (error == NULL)
 		return;
 	column = find_bad_mask(planner, trial, &mask_error);
@@ -1001,7 +1015,7 @@ finish_table(Planner *planner, TablePlan *table, const Choice *choice)
 		return;
 	if (table->user_sql || table->masked_columns != NIL)
 		add_trial(planner, table, &query);
-	table->hide_values = planner->request->rules && planner->config->data_rules != NIL &&
+	table->hide_values = has_rules(planner) &&
 		(table->user_sql || table->masked_columns != NIL);
 	query.binary = table->binary;
 	if (table->mode == LAND_APPEND && !choice->empty)
@@ -1073,7 +1087,7 @@ check_rest(Planner *planner, const Choice *choice, List *tables)
 		query.condition = rest;
 		set_clause(choice, &query);
 		/* this is run, and a clause can ask for anything */
-		source_hide_values(planner->control, planner->config->data_rules != NIL);
+		source_hide_values(planner->control, has_rules(planner));
 		error = source_catalog_count(planner->control, copy_select(&query),
 									 choice->clause ? user_path(planner) : "pg_catalog, pg_temp",
 									 &count);

@@ -159,18 +159,25 @@ source_hide_values(Source *source, bool hide)
 	source->hide_values = hide;
 }
 
-/* Can the error's texts hold a value of a row? */
+/*
+ * Can the error's texts hold a value of a row?  Not where the parser stopped at a
+ * place of our text: it has seen none.  Not in errors of what is around the
+ * computation.  All others can, also those that speak of names: (email)::regclass
+ * looks for a table of that name.
+ */
 static bool
-tells_values(const char *state)
+tells_values(const PGresult *result, const char *state)
 {
-	static const char *const classes[] = {"22", "23", "38", "39", "44", "P0", "XX"};
+	static const char *const harmless[] = {"08", "25", "28", "40", "42501", "53", "54", "55", "57", "72"};
 
-	for (int i = 0; i < lengthof(classes); i++)
+	if (PQresultErrorField(result, PG_DIAG_STATEMENT_POSITION) != NULL)
+		return false;
+	for (int i = 0; i < lengthof(harmless); i++)
 	{
-		if (strncmp(state, classes[i], 2) == 0)
-			return true;
+		if (strncmp(state, harmless[i], strlen(harmless[i])) == 0)
+			return false;
 	}
-	return false;
+	return true;
 }
 
 void
@@ -184,7 +191,7 @@ source_raise(Source *source, PGresult *result, const char *sql)
 	const char *severity = result ? PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED) : NULL;
 
 	source->lost |= severity != NULL && strcmp(severity, "ERROR") != 0;
-	if (source->hide_values && is_error_state(state) && tells_values(state))
+	if (source->hide_values && is_error_state(state) && tells_values(result, state))
 		ereport(ERROR,
 				(errcode(pack_state(state)),
 				 errmsg("error on the source while it computed the rows"),

@@ -258,6 +258,12 @@ $w->refused("'keyless', filter => '(select email from natural_key limit 1)::int 
 	sqlstate => '22P02', unlike => [qr/hidden/]);
 $w->refused("'moved', filter => '(select email from natural_key limit 1)::int = 1', mode => 'replace'", 'or for partitions',
 	sqlstate => '22P02', unlike => [qr/hidden/]);
+$w->refused(q{'natural_key', filter => $$length(email) = (table_to_xml('public.natural_key', true, false, '')::text)::int$$, mode => 'replace'}, 'or for all of them while it is planned',
+	sqlstate => '22P02', unlike => [qr/hidden/]);
+unlike($w->call(q{SELECT reason FROM pgtunsync.plan('natural_key', mode => 'replace', filter => $$length(email) = (table_to_xml('public.natural_key', true, false, '')::text)::int$$)})->finish->{out}, qr/hidden/, 'nor does the plan tell');
+$w->refused("'natural_key', filter => '$_ IS NOT NULL', mode => 'replace'", "or for one as a name: $_", sqlstate => '42\\w{3}|3F000|0A000', unlike => [qr/hidden/])
+	foreach 'email::regclass', 'current_setting(email)', 'has_table_privilege(email, \'\'SELECT\'\')', '(email || \'\'.a.b.c\'\')::regclass', 'email::regtype', 'query_to_xml(\'\'SELECT \'\' || email, true, true, \'\'\'\')';
+$w->refused(q{'natural_key', filter => $$email::regclass = table_to_xml('public.natural_key', true, false, '')::text::regclass$$, mode => 'replace'}, 'or for all of them as a name', sqlstate => '42\w{3}', unlike => [qr/hidden/]);
 $relay->forget;		# that text itself the source does send
 
 # ---- rules that meet nothing, settings, the switch ----
