@@ -151,6 +151,13 @@ compat_index_attoptions(Relation index)
 #define compat_not_null_unvalidated(desc, i) false
 #endif
 
+/* 18 has generated columns that are computed when they are read: no row holds them */
+#if PG_VERSION_NUM >= 180000
+#define compat_is_virtual(attr) ((attr)->attgenerated == ATTRIBUTE_GENERATED_VIRTUAL)
+#else
+#define compat_is_virtual(attr) false
+#endif
+
 /* libssh2 1.11.1 gave callbacks a type of their own */
 #ifdef LIBSSH2_VERSION_NUM
 #if LIBSSH2_VERSION_NUM >= 0x010b01

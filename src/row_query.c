@@ -133,7 +133,7 @@ row_text(RowQuery *query, Relation rel, const char *alias, bool generated, Oid *
 	{
 		Form_pg_attribute attr = TupleDescAttr(desc, i);
 
-		if (attr->attisdropped || (attr->attgenerated && !generated))
+		if (attr->attisdropped || (attr->attgenerated && !generated) || compat_is_virtual(attr))
 			continue;
 		query->attnums[query->nparams] = attr->attnum;
 		types[query->nparams++] = attr->atttypid;

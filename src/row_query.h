@@ -24,7 +24,7 @@ typedef struct RowQuery RowQuery;
 
 /*
  * Makes expressions (a List of RowExpression *) of rel's columns ready.  alias: by
- * what name they call the row.  generated: may they read generated
+ * what name they call the row.  generated: may they read stored generated
  * columns, are those computed yet?  The caller has entered the context of
  * rel's owner, who must be in force for all three calls, and has set an active
  * snapshot, which is what subqueries see.

@@ -137,6 +137,17 @@ is($w->pull("'plain'")->{rc}, 0, 'several that match a table');
 is(rows_of('SELECT * FROM plain'), '(,mine)/(1,new)/(2,new)/(20,other)/(3,new)/(4,new)/(4,source)/(5,new)/(7,mine)', 'add up, and are not rewritten');
 $w->write_config($yml);
 
+# a virtual column is computed when it is read, and a row in hand does not hold it
+if ($w->major('local') >= 18)
+{
+	both('CREATE TABLE virtuals (id int PRIMARY KEY, v int)');
+	$w->local_sql('ALTER TABLE virtuals ADD twice int GENERATED ALWAYS AS (v * 2) VIRTUAL; INSERT INTO virtuals VALUES (7, 7)');
+	$w->write_config("keep: {virtuals: twice = 14}\n");
+	$w->refused("'virtuals'", 'a virtual column', sqlstate => '42703', message => [qr/"twice" does not exist.*keep of "virtuals", line 1/]);
+	both('DROP TABLE virtuals');
+	$w->write_config($yml);
+}
+
 # ---- local writes while the run goes on ----
 
 # Starts a pull that is held up by another table, with all that matters loaded already.
