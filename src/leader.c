@@ -749,6 +749,16 @@ refuse_incomplete(Run *run)
 	}
 }
 
+/* What the plan says then must live as long as the run, of which this may be one batch. */
+static void
+handle_rewritten(Run *run, int index)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(run->context);
+
+	plan_fail_rewritten(list_nth(run->plan->tables, index));
+	MemoryContextSwitchTo(oldcontext);
+}
+
 void
 run_start_loading(Run *run)
 {
@@ -767,7 +777,7 @@ run_await_loads(Run *run)
 			case POOL_LOADED:
 				outcome_loaded(run->outcomes, &event.result);
 				if (event.result.rewritten)
-					plan_fail_rewritten(list_nth(run->plan->tables, event.index));
+					handle_rewritten(run, event.index);
 				break;
 			case POOL_FAILED:
 				progress_phase(event.index, PHASE_FAILED);
