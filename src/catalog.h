@@ -66,6 +66,7 @@ typedef struct CatalogRelation
 	bool		row_security;	/* source: policies apply to us */
 	double		bytes;			/* source: relpages with toast, in bytes */
 	double		rows;			/* reltuples, -1 unknown */
+	double		heap_pages;		/* source: relpages of a heap; 0: unknown, or none */
 
 	/* read for chosen tables only */
 	bool		detailed;		/* it was read */

@@ -23,6 +23,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
+#include "storage/block.h"
 #include "utils/lsyscache.h"
 
 #include "copy_format.h"
@@ -251,4 +252,37 @@ copy_statement(const CopyQuery *query)
 	if (query->binary)
 		appendStringInfoString(&sql, " (FORMAT binary)");
 	return sql.data;
+}
+
+/*
+ * Ranges of pages are read without the others since 14.  What the last one
+ * begins with is an estimate, so it has no end.
+ */
+List *
+copy_statement_parts(const CopyQuery *query, int parts)
+{
+	CopyQuery	part = *query;
+	double		pages = query->source->heap_pages / parts;
+	List	   *statements = NIL;
+
+	Assert(query->condition == NULL && query->clause == NULL);
+	for (int i = 0; i < parts; i++)
+	{
+		StringInfoData condition;
+
+		initStringInfo(&condition);
+		appendStringInfo(&condition, "ctid >= '(%u,0)'", (BlockNumber) (pages * i));
+		if (i < parts - 1)
+			appendStringInfo(&condition, " AND ctid < '(%u,0)'", (BlockNumber) (pages * (i + 1)));
+		part.condition = condition.data;
+		statements = lappend(statements, copy_statement(&part));
+	}
+	return statements;
+}
+
+bool
+copy_has_parts(const CopyQuery *query, int source_version)
+{
+	return source_version >= 140000 && query->source->heap_pages > 0 && query->source->readable &&
+		query->condition == NULL && query->clause == NULL && !query->empty;
 }

@@ -40,4 +40,11 @@ extern char *copy_select(const CopyQuery *query);
 /* COPY … TO STDOUT */
 extern char *copy_statement(const CopyQuery *query);
 
+/*
+ * The same rows in several COPYs (List of char *), of about the same number of the
+ * source's pages each; for queries of which copy_has_parts() is true.
+ */
+extern bool copy_has_parts(const CopyQuery *query, int source_version);
+extern List *copy_statement_parts(const CopyQuery *query, int parts);
+
 #endif							/* PGTUNSYNC_COPY_FORMAT_H */

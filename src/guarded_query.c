@@ -13,7 +13,8 @@
  *							then each relation must be one that was meant
  *	  plan					a role that can do nothing
  *	  execute				superuser: reads every table, whatever its grants
- *							and policies; the plan holds no code of users
+ *							and policies; the plan holds no code of users, and may be
+ *							parallel for the same reason
  *
  * unless the query needs a function in a user's language for itself, as a cast between
  * a user's types may be: then it is planned and executed as the owner it was
@@ -175,7 +176,7 @@ guarded_plan(Query *query, const char *sql, const List *relids)
 	foreach(lc, relids)
 		ready_expressions(lfirst_oid(lc));
 	owner_enter(&context, POWERLESS_ROLE);
-	planned = pg_plan_query(query, sql, 0, NULL);
+	planned = pg_plan_query(query, sql, CURSOR_OPT_PARALLEL_OK, NULL);
 	owner_leave(&context);
 	return planned;
 }

@@ -45,6 +45,7 @@
 #include "nodes/parsenodes.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/guc.h"
 #include "utils/hsearch.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -665,15 +666,16 @@ key_columns(const ForeignKey *key)
 }
 
 /*
- * Are there orphans of one key?  The planner must expect all rows, not the first
- * few, so there is no LIMIT: the executor stops by itself.
+ * Are there orphans of one key?  Counted, not looked for: the planner must
+ * expect to read all rows, and only a query that runs to its end runs in parallel.
  */
 static bool
 has_orphans(HTAB *staged, const ForeignKey *key)
 {
-	char	   *sql = psprintf("SELECT 1%s", orphans_clause(staged, key));
+	char	   *sql = psprintf("SELECT pg_catalog.count(*)%s", orphans_clause(staged, key));
+	GuardedRows *rows = guarded_query(sql, key_relations(staged, key), key_owner(key), 0);
 
-	return guarded_query(sql, key_relations(staged, key), key_owner(key), 1)->nrows > 0;
+	return strcmp(rows->values[0][0], "0") != 0;
 }
 
 /* How many there are, and some of them. */
@@ -789,10 +791,29 @@ raise_violations(HTAB *staged, const List *staged_list, const List *violations)
 			 errhint("The rows are so on the source, or rows of a failed or excluded table are missing, or kept rows refer to some that are gone; no table was changed.")));
 }
 
+/*
+ * The memory that ALTER TABLE … ADD FOREIGN KEY has for the same, see
+ * RI_Initial_Check().  AtEOXact_GUC() of what it returns takes it back.
+ */
+static int
+enlarge_memory(void)
+{
+	int			nestlevel = NewGUCNestLevel();
+	char		memory[32];
+
+	snprintf(memory, sizeof(memory), "%d", maintenance_work_mem);
+	(void) set_config_option("work_mem", memory, PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	(void) set_config_option("hash_mem_multiplier", "1", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	return nestlevel;
+}
+
 void
 integrity_check(const List *staged_list, const List *constraints)
 {
 	HTAB	   *staged = staged_table(staged_list);
+	int			nestlevel = enlarge_memory();
 	MemoryContext oldcontext = CurrentMemoryContext;
 	MemoryContext key_context = AllocSetContextCreate(CurrentMemoryContext,
 													  "pgtunsync foreign key",
@@ -816,6 +837,7 @@ integrity_check(const List *staged_list, const List *constraints)
 	}
 	if (violations != NIL)
 		raise_violations(staged, staged_list, violations);
+	AtEOXact_GUC(true, nestlevel);
 	MemoryContextDelete(key_context);
 	hash_destroy(staged);
 }

@@ -346,26 +346,6 @@ show_banner(const Run *run)
 	relay_flush();
 }
 
-/* No more loaders than tables, where that can be told before the plan. */
-static int
-wanted_loaders(const RunRequest *request)
-{
-	ListCell   *lc;
-
-	if (request->mode == LAND_APPEND)
-		return 1;				/* one batch after the other */
-	if (request->everything || request->group != NULL)
-		return request->jobs;
-	foreach(lc, request->tables)
-	{
-		const char *item = lfirst(lc);
-
-		if (strchr(item, '*') != NULL || strchr(item, ':') != NULL)
-			return request->jobs;
-	}
-	return Min(request->jobs, list_length(request->tables));
-}
-
 void
 run_start_tunnel(Run *run, int sessions)
 {
@@ -400,7 +380,8 @@ run_open_narrow_tunnel(Run *run)
 static void
 run_open_tunnel(Run *run)
 {
-	int			loaders = wanted_loaders(run->request);
+	/* even for one table, which may be large; an append is one batch after the other */
+	int			loaders = run->request->mode == LAND_APPEND ? 1 : run->request->jobs;
 
 	run_report_phase(run, "ENV-LOADED, opening the tunnel");
 	lock_entrance(run->local_port, run->request->lock_timeout);
@@ -639,7 +620,10 @@ run_submit(Run *run, const TablePlan *table, const char *copy_sql)
 		.hide_values = table->hide_values
 	};
 
-	pool_submit(run->pool, &job, table->source_bytes);
+	if (table->copy_parts != NIL && pool_size(run->pool) > 1)
+		pool_submit_parts(run->pool, &job, table->copy_parts);
+	else
+		pool_submit(run->pool, &job, table->source_bytes);
 }
 
 static void
@@ -1112,6 +1096,7 @@ pgtunsync_leader_main(Datum arg)
 	MemoryContextSwitchTo(run->context);
 	attach(run, DatumGetUInt32(arg));
 	session_start(run->request->database);
+	session_set_int("maintenance_work_mem", run->request->maintenance_work_mem);
 	before_shmem_exit(leader_exit, PointerGetDatum(run));
 
 	PG_TRY();

@@ -15,6 +15,10 @@
  * readers with older snapshots know: those would find it empty if the rows were
  * younger than they are.  Local rows that are kept are written first.
  *
+ * COPY allows FREEZE only for a table of its own
+ * transaction, so that an abort takes the rows along; here a staging heap whose load failed is
+ * dropped instead, and that is why several loaders may fill the same one.
+ *
  * Everything between owner_enter() and owner_leave() can run what the table's
  * owner wrote; reading from the source in between does no harm.
  *
@@ -87,9 +91,8 @@ typedef struct Load
 	TupleTableSlot *slots[BATCH_ROWS];
 	int			nslots;
 	uint64		batch_start;	/* bytes read before the batch */
+	uint64		batch_rows;		/* rows before it */
 	uint64		rows;
-	uint64		rows_before;	/* of earlier batches */
-	uint64		bytes_before;
 } Load;
 
 /* COPY's data source: at least minread bytes unless the data ends. */
@@ -302,8 +305,9 @@ flush_batch(Load *load)
 	for (int i = 0; i < load->nslots; i++)
 		ExecClearTuple(load->slots[i]);
 	load->nslots = 0;
+	progress_add(load->index, load->rows - load->batch_rows, copy_input.bytes - load->batch_start);
 	load->batch_start = copy_input.bytes;
-	progress_counts(load->index, load->rows_before + load->rows, load->bytes_before + copy_input.bytes);
+	load->batch_rows = load->rows;
 	CHECK_FOR_INTERRUPTS();
 }
 
@@ -350,8 +354,7 @@ load_rows(Relation target, const LoadJob *job, const Stage *stage, Source *sourc
 	copy_input.source = source;
 
 	load->index = job->index;
-	load->rows_before = job->rows_before;
-	load->bytes_before = job->bytes_before;
+	progress_add(job->index, job->rows_before, job->bytes_before);
 	load->target = target;
 	load->staging = table_open(stage->staging, RowExclusiveLock);
 	staging_check_columns(target, load->staging);

@@ -69,6 +69,7 @@ unpack_expressions(StringInfo buf)
 void
 load_job_pack(StringInfo buf, const LoadJob *job)
 {
+	pack_int(buf, job->step);
 	pack_int(buf, job->index);
 	pack_int(buf, job->relid);
 	pack_string(buf, job->copy_sql);
@@ -83,6 +84,9 @@ load_job_pack(StringInfo buf, const LoadJob *job)
 	pack_int(buf, job->rows_before);
 	pack_int(buf, job->bytes_before);
 	pack_int(buf, job->hide_values);
+	pack_int(buf, job->staging);
+	pack_int(buf, job->index_number);
+	pack_int(buf, job->fingerprint);
 }
 
 static LoadJob *
@@ -90,6 +94,7 @@ load_job_unpack(StringInfo buf)
 {
 	LoadJob    *job = palloc0(sizeof(LoadJob));
 
+	job->step = unpack_int(buf);
 	job->index = unpack_int(buf);
 	job->relid = unpack_int(buf);
 	job->copy_sql = unpack_string(buf);
@@ -104,6 +109,9 @@ load_job_unpack(StringInfo buf)
 	job->rows_before = unpack_int(buf);
 	job->bytes_before = unpack_int(buf);
 	job->hide_values = unpack_int(buf);
+	job->staging = unpack_int(buf);
+	job->index_number = unpack_int(buf);
+	job->fingerprint = unpack_int(buf);
 	return job;
 }
 
@@ -140,6 +148,7 @@ load_result_pack(StringInfo buf, const LoadResult *result)
 	pack_int(buf, result->index);
 	pack_int(buf, result->staging);
 	pack_int(buf, result->fingerprint);
+	pack_int(buf, result->indexes);
 	pack_int(buf, result->rows);
 	pack_int(buf, result->bytes);
 	pack_double(buf, result->seconds);
@@ -159,6 +168,7 @@ load_result_unpack(StringInfo buf)
 	result.index = unpack_int(buf);
 	result.staging = unpack_int(buf);
 	result.fingerprint = unpack_int(buf);
+	result.indexes = unpack_int(buf);
 	result.rows = unpack_int(buf);
 	result.bytes = unpack_int(buf);
 	result.seconds = unpack_double(buf);

@@ -49,8 +49,19 @@ typedef struct LoaderConnect
 	dsm_handle	gate;			/* DSM_HANDLE_INVALID: no tunnel */
 } LoaderConnect;
 
+/* How much of a table's load a job is; all but the first belong to a Split. */
+typedef enum LoadStep
+{
+	LOAD_WHOLE,					/* all of it */
+	LOAD_CREATE,				/* the staging heap and its indexes, empty */
+	LOAD_PART,					/* some of its rows */
+	LOAD_INDEX,					/* one index */
+	LOAD_FINISH					/* what is left to do when rows and indexes are there */
+} LoadStep;
+
 typedef struct LoadJob
 {
+	LoadStep	step;
 	int			index;			/* of the table in the plan */
 	Oid			relid;
 	char	   *copy_sql;
@@ -65,6 +76,9 @@ typedef struct LoadJob
 	int64		rows_before;	/* of earlier batches, for the progress */
 	int64		bytes_before;
 	bool		hide_values;	/* errors of the source may show what is masked */
+	Oid			staging;		/* after LOAD_CREATE */
+	int			index_number;	/* LOAD_INDEX: counted from 0 */
+	int64		fingerprint;	/* LOAD_FINISH: what LOAD_CREATE has given */
 } LoadJob;
 
 typedef struct LoadResult
@@ -72,6 +86,7 @@ typedef struct LoadResult
 	int			index;
 	Oid			staging;
 	int64		fingerprint;	/* staging_fingerprint() when it was complete */
+	int			indexes;		/* LOAD_CREATE: how many there are to build */
 	int64		rows;
 	int64		bytes;
 	double		seconds;

@@ -12,7 +12,8 @@
  *
  * and reports rows and bytes, or why it failed.  Small tables come in batches:
  * their COPYs travel to the source in one message, and their staging heaps share
- * transaction 1.
+ * transaction 1.  Of a large table a loader gets one step at a time, as
+ * others do (split.c).
  *
  * A failed table leaves its staging heap to the leader and costs the
  * connection to the source, whose transaction is of no use in the middle of a
@@ -235,18 +236,25 @@ analyze_staging(Oid staging)
 }
 
 /*
- * Transaction 2; fills in the result.  Its commit need not wait
- * for the disk: the leader's last commit is written after it.
+ * A transaction whose commit need not wait for the disk: the leader's last
+ * commit is written after it.
  */
+static void
+begin_filling(void)
+{
+	StartTransactionCommand();
+	(void) set_config_option("synchronous_commit", "off", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_LOCAL, true, 0, false);
+	PushActiveSnapshot(GetTransactionSnapshot());
+}
+
+/* Transaction 2; fills in the result. */
 static void
 fill_staging(Loader *loader, const LoadJob *job, const Stage *stage, LoadResult *result)
 {
 	Relation	target;
 
-	StartTransactionCommand();
-	(void) set_config_option("synchronous_commit", "off", PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_LOCAL, true, 0, false);
-	PushActiveSnapshot(GetTransactionSnapshot());
+	begin_filling();
 	target = open_target(job->relid);
 	progress_phase(job->index, PHASE_COPYING);
 	load_rows(target, job, stage, loader->source, result);
@@ -263,10 +271,20 @@ fill_staging(Loader *loader, const LoadJob *job, const Stage *stage, LoadResult 
 }
 
 static void
+report_result(Loader *loader, const LoadResult *result)
+{
+	StringInfoData buf;
+
+	MemoryContextSwitchTo(loader->job_context);
+	initStringInfo(&buf);
+	load_result_pack(&buf, result);
+	relay_send(LOADER_REPORT_LOADED, buf.data, buf.len);
+}
+
+static void
 load_table(Loader *loader, const LoadJob *job, const Stage *stage)
 {
 	LoadResult	result = {.index = job->index, .staging = stage->staging};
-	StringInfoData buf;
 	instr_time	start;
 	instr_time	end;
 
@@ -276,11 +294,10 @@ load_table(Loader *loader, const LoadJob *job, const Stage *stage)
 	INSTR_TIME_SUBTRACT(end, start);
 
 	result.seconds = INSTR_TIME_GET_DOUBLE(end);
-	MemoryContextSwitchTo(loader->job_context);
-	initStringInfo(&buf);
-	load_result_pack(&buf, &result);
-	relay_send(LOADER_REPORT_LOADED, buf.data, buf.len);
+	report_result(loader, &result);
 }
+
+/* ---- what the source is asked ---- */
 
 /* The COPYs of some jobs as one message. */
 static char *
@@ -312,6 +329,107 @@ any_hidden(const Loader *loader, int last)
 	return false;
 }
 
+/* Starts the COPYs of the jobs up to "last". */
+static void
+start_copies(Loader *loader, int last)
+{
+	if (loader->source == NULL)
+		connect_to_source(loader);
+	source_hide_values(loader->source, any_hidden(loader, last));
+	source_copy_start(loader->source, joined_copies(loader, last));
+	loader->begun = true;
+}
+
+/* ---- a step of a large table ---- */
+
+static void
+create_step(Loader *loader, const LoadJob *job, LoadResult *result)
+{
+	Relation	target;
+
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	target = open_target(job->relid);
+	result->staging = staging_create(target, loader->shared->run_id, job->mode);
+	result->indexes = staging_count_indexes(target, job->mode);
+	result->fingerprint = staging_fingerprint(result->staging);
+	RelationClose(target);
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	progress_phase(job->index, PHASE_COPYING);
+}
+
+static void
+part_step(Loader *loader, const LoadJob *job, LoadResult *result)
+{
+	Stage		stage = {.staging = job->staging};
+	Relation	target;
+
+	start_copies(loader, loader->next + 1);
+	begin_filling();
+	target = open_target(job->relid);
+	load_rows(target, job, &stage, loader->source, result);
+	result->rewritten = job->verify_sql != NULL && source_copy_rows_behind(loader->source) > 0;
+	RelationClose(target);
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+}
+
+static void
+index_step(const LoadJob *job)
+{
+	Relation	target;
+
+	begin_filling();
+	progress_phase(job->index, PHASE_INDEXING);
+	target = open_target(job->relid);
+	staging_build_index(target, job->staging, job->mode, job->index_number);
+	RelationClose(target);
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+}
+
+static void
+finish_step(const LoadJob *job)
+{
+	Relation	target;
+
+	begin_filling();
+	progress_phase(job->index, PHASE_INDEXING);
+	analyze_staging(job->staging);
+	target = open_target(job->relid);
+	staging_check_files(target, job->staging, job->fingerprint);
+	RelationClose(target);
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	progress_phase(job->index, PHASE_LOADED);
+}
+
+static void
+take_step(Loader *loader, const LoadJob *job)
+{
+	LoadResult	result = {.index = job->index, .staging = job->staging};
+
+	switch (job->step)
+	{
+		case LOAD_CREATE:
+			create_step(loader, job, &result);
+			break;
+		case LOAD_PART:
+			part_step(loader, job, &result);
+			break;
+		case LOAD_INDEX:
+			index_step(job);
+			break;
+		default:
+			finish_step(job);
+			break;
+	}
+	report_result(loader, &result);
+}
+
+/* ---- a batch ---- */
+
 /* Loads up to "count" jobs from the next one on. */
 static void
 load_some(Loader *loader, int count)
@@ -319,12 +437,15 @@ load_some(Loader *loader, int count)
 	int			last = Min(loader->next + count, loader->njobs);
 	bool		several = last - loader->next > 1;
 
+	if (loader->jobs[loader->next]->step != LOAD_WHOLE)
+	{
+		Assert(loader->njobs == 1);
+		take_step(loader, loader->jobs[loader->next]);
+		loader->next++;
+		return;
+	}
 	drop_spoilt(loader);
-	if (loader->source == NULL)
-		connect_to_source(loader);
-	source_hide_values(loader->source, any_hidden(loader, last));
-	source_copy_start(loader->source, joined_copies(loader, last));
-	loader->begun = true;
+	start_copies(loader, last);
 	create_stages(loader, last);
 	while (loader->next < last)
 	{

@@ -49,6 +49,11 @@
 #include "selection.h"
 #include "source_catalog.h"
 
+/* from how many bytes on a table is loaded in steps, and how many a part of it has */
+#define STEPS_MIN_BYTES	(32.0 * 1024 * 1024)
+#define PART_BYTES		(64.0 * 1024 * 1024)
+#define PARTS_MAX		16
+
 typedef struct Planner
 {
 	const PlanRequest *request;
@@ -940,6 +945,13 @@ add_trial(Planner *planner, TablePlan *table, const CopyQuery *query)
 	planner->trials = lappend(planner->trials, trial);
 }
 
+static char *
+with_path(const TablePlan *table, const char *path, const char *sql)
+{
+	return psprintf("SET LOCAL search_path = %s; %s",
+					table->user_sql ? path : "pg_catalog, pg_temp", sql);
+}
+
 /* Every COPY says its search_path when one of them has another. */
 static void
 set_paths(Planner *planner, List *tables)
@@ -956,10 +968,12 @@ set_paths(Planner *planner, List *tables)
 	{
 		TablePlan  *table = lfirst(lc);
 
+		ListCell   *lc_part;
+
 		if (table->copy_sql != NULL)
-			table->copy_sql = psprintf("SET LOCAL search_path = %s; %s",
-									   table->user_sql ? path : "pg_catalog, pg_temp",
-									   table->copy_sql);
+			table->copy_sql = with_path(table, path, table->copy_sql);
+		foreach(lc_part, table->copy_parts)
+			lfirst(lc_part) = with_path(table, path, lfirst(lc_part));
 	}
 }
 
@@ -989,6 +1003,23 @@ set_keep(Planner *planner, TablePlan *table, const Choice *choice)
 		fail(table, ERRCODE_FEATURE_NOT_SUPPORTED,
 			 psprintf("cannot pull %s in mode \"append\": rows of it are kept", table->display),
 			 "Append adds rows beyond the highest key, which a kept row may have.", NULL);
+}
+
+/*
+ * A large table as the COPYs that several loaders take.  One COPY is worth it,
+ * too, for the sake of the indexes.  Kept rows and the pulled ones have to be looked at by
+ * the same loader.
+ */
+static List *
+parts_of(const CopyQuery *query, const TablePlan *table, int version)
+{
+	int			parts = Min(PARTS_MAX, table->source_bytes / PART_BYTES);
+
+	if (table->source_bytes < STEPS_MIN_BYTES || table->keep != NIL || table->mode == LAND_APPEND)
+		return NIL;
+	if (parts < 2 || table->user_sql || !copy_has_parts(query, version))
+		return list_make1(table->copy_sql);
+	return copy_statement_parts(query, parts);
 }
 
 /* The rest, once the columns are known. */
@@ -1023,6 +1054,7 @@ finish_table(Planner *planner, TablePlan *table, const Choice *choice)
 					 source_version(planner->control),
 					 table->user_sql ? user_path(planner) : "pg_catalog, pg_temp");
 	table->copy_sql = copy_statement(&query);
+	table->copy_parts = parts_of(&query, table, source_version(planner->control));
 	if (table->user_sql)
 		clause_verify_copy(table->copy_sql);
 	if (!choice->empty)

@@ -76,6 +76,7 @@ typedef struct TablePlan
 	char	   *copy_sql;		/* COPY … TO STDOUT … */
 	char	   *verify_sql;		/* to run behind the COPY: rows mean that it cannot be trusted; or NULL */
 	Batches    *batches;		/* of an append; NULL: no rows come */
+	List	   *copy_parts;		/* of char *: the same in several COPYs; NIL: not worth it */
 	double		source_bytes;	/* relpages on the source, in bytes */
 	double		source_rows;	/* reltuples, -1 unknown */
 	double		local_rows;		/* the same here */

@@ -7,7 +7,11 @@
  * errors come back the other.  The leader keeps the jobs, and a loader that is
  * free gets the largest that waits.  Small tables go out in batches: the
  * round trip to the source, which costs more than their rows, is then paid once
- * for all of them.
+ * for all of them.  Large ones go out step by step (split.c), so that none of
+ * them keeps the run waiting for one loader.
+ *
+ * Copying waits for the network and building indexes does not: while at least
+ * half of the loaders copy, the others rather take an index.
  *
  * A loader that ends while it has a job (somebody terminated it) is an error
  * of the run: what became of its table cannot be known.
@@ -29,6 +33,7 @@
 #include "pack.h"
 #include "pool.h"
 #include "relay.h"
+#include "split.h"
 #include "worker.h"
 
 typedef struct Member
@@ -40,6 +45,8 @@ typedef struct Member
 	shm_mq_handle *reports;
 	bool		served;			/* has had its first batch */
 	int			busy;			/* how many tables it has */
+	bool		copies;			/* it reads from the source */
+	Split	   *split;			/* what its job is a step of, or NULL */
 	bool		failing;		/* 'F' was read, the 'E' is to come */
 	LoadFailure failure;
 	List	   *unsent;			/* of StringInfo: orders that did not fit yet */
@@ -50,7 +57,8 @@ struct Pool
 	MemoryContext context;
 	int			size;
 	Member	   *members;
-	List	   *jobs;			/* of WaitingJob *, in order */
+	List	   *jobs;			/* of WaitingJob *, in order: those that copy */
+	List	   *others;			/* those that do not */
 	StringInfoData body;
 	bool		stopped;
 };
@@ -59,6 +67,7 @@ struct Pool
 typedef struct WaitingJob
 {
 	double		bytes;			/* expected */
+	Split	   *split;			/* what it is a step of, or NULL */
 	StringInfoData packed;
 } WaitingJob;
 
@@ -217,28 +226,105 @@ pool_snapshot(Pool *pool, const char *snapshot, dsm_handle progress)
 	pfree(buf.data);
 }
 
+static WaitingJob *
+make_waiting(const LoadJob *job, double bytes, Split *split)
+{
+	WaitingJob *waiting = palloc(sizeof(WaitingJob));
+
+	waiting->bytes = bytes;
+	waiting->split = split;
+	initStringInfo(&waiting->packed);
+	load_job_pack(&waiting->packed, job);
+	return waiting;
+}
+
+static void
+free_waiting(WaitingJob *waiting)
+{
+	pfree(waiting->packed.data);
+	pfree(waiting);
+}
+
 void
 pool_submit(Pool *pool, const LoadJob *job, double bytes)
 {
 	MemoryContext oldcontext = MemoryContextSwitchTo(pool->context);
-	WaitingJob *waiting = palloc(sizeof(WaitingJob));
 
-	waiting->bytes = bytes;
-	initStringInfo(&waiting->packed);
-	load_job_pack(&waiting->packed, job);
-	pool->jobs = lappend(pool->jobs, waiting);
+	pool->jobs = lappend(pool->jobs, make_waiting(job, bytes, NULL));
 	MemoryContextSwitchTo(oldcontext);
+}
+
+void
+pool_submit_parts(Pool *pool, const LoadJob *job, const List *parts)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(pool->context);
+	Split	   *split = split_begin(job, parts);
+
+	pool->jobs = lappend(pool->jobs, make_waiting(split_first_job(split), 0, split));
+	MemoryContextSwitchTo(oldcontext);
+}
+
+/* Steps that have become possible go in front: their table has been begun. */
+static void
+queue_steps(Pool *pool, Split *split, const List *steps)
+{
+	List	   *copies = NIL;
+	List	   *others = NIL;
+	ListCell   *lc;
+
+	foreach(lc, steps)
+	{
+		LoadJob    *job = lfirst(lc);
+		WaitingJob *waiting = make_waiting(job, 0, split);
+
+		if (job->step == LOAD_PART)
+			copies = lappend(copies, waiting);
+		else
+			others = lappend(others, waiting);
+	}
+	pool->jobs = list_concat(copies, pool->jobs);
+	pool->others = list_concat(others, pool->others);
+}
+
+static List *
+without_steps(List *jobs, const Split *split)
+{
+	ListCell   *lc;
+
+	foreach(lc, jobs)
+	{
+		WaitingJob *waiting = lfirst(lc);
+
+		if (waiting->split != split)
+			continue;
+		free_waiting(waiting);
+		jobs = foreach_delete_current(jobs, lc);
+	}
+	return jobs;
 }
 
 bool
 pool_busy(const Pool *pool)
 {
-	if (pool->jobs != NIL)
+	if (pool->jobs != NIL || pool->others != NIL)
 		return true;
 	for (int i = 0; i < pool->size; i++)
 		if (pool->members[i].busy > 0)
 			return true;
 	return false;
+}
+
+/* Takes the first job of a queue. */
+static List *
+take_first(List *jobs, Member *member, StringInfo batch)
+{
+	WaitingJob *first = linitial(jobs);
+
+	member->split = first->split;
+	member->busy++;
+	appendBinaryStringInfo(batch, first->packed.data, first->packed.len);
+	free_waiting(first);
+	return list_delete_first(jobs);
 }
 
 /*
@@ -264,30 +350,49 @@ share_of_work(const Pool *pool, const Member *member)
  * Takes the next job off the queue, and those after it that fit into one batch with it:
  * no more than this loader's share of what is left.
  */
-static int
+static void
 take_batch(Pool *pool, Member *member, StringInfo batch)
 {
 	double		share = share_of_work(pool, member);
 	double		bytes = 0;
 	double		work = 0;
-	int			taken = 0;
 
-	while (pool->jobs != NIL && taken < BATCH_TABLES)
+	while (pool->jobs != NIL && member->busy < BATCH_TABLES)
 	{
 		WaitingJob *next = linitial(pool->jobs);
 
 		bytes += next->bytes;
 		work += next->bytes + TABLE_BYTES;
-		if (taken > 0 && (bytes > BATCH_BYTES || work > share + TABLE_BYTES / 2))
+		if (member->busy > 0 && (next->split != NULL || bytes > BATCH_BYTES ||
+								 work > share + TABLE_BYTES / 2))
 			break;
-		appendBinaryStringInfo(batch, next->packed.data, next->packed.len);
-		pool->jobs = list_delete_first(pool->jobs);
-		pfree(next->packed.data);
-		pfree(next);
-		taken++;
+		pool->jobs = take_first(pool->jobs, member, batch);
+		if (member->split != NULL)
+			break;
 	}
 	member->served = true;
-	return taken;
+}
+
+/* Do as many loaders copy as should? */
+static bool
+enough_copy(const Pool *pool)
+{
+	int			copying = 0;
+
+	for (int i = 0; i < pool->size; i++)
+		if (pool->members[i].busy > 0 && pool->members[i].copies)
+			copying++;
+	return copying * 2 >= pool->size;
+}
+
+static void
+take_work(Pool *pool, Member *member, StringInfo batch)
+{
+	member->copies = pool->others == NIL || (pool->jobs != NIL && !enough_copy(pool));
+	if (member->copies)
+		take_batch(pool, member, batch);
+	else
+		pool->others = take_first(pool->others, member, batch);
 }
 
 /* Gives each loader that has nothing to do its next jobs. */
@@ -300,13 +405,35 @@ dispatch(Pool *pool)
 		StringInfoData batch;
 
 		send_orders(member);
-		if (member->busy > 0 || pool->jobs == NIL)
+		if (member->busy > 0 || (pool->jobs == NIL && pool->others == NIL))
 			continue;
 		initStringInfo(&batch);
-		member->busy = take_batch(pool, member, &batch);
+		take_work(pool, member, &batch);
 		order(pool, member, LOADER_ORDER_LOAD, batch.data, batch.len);
 		pfree(batch.data);
 	}
+}
+
+/* A step of a table is done; is it the last one, and so an event? */
+static bool
+handle_step(Pool *pool, Split *split, PoolEvent *event)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(pool->context);
+	LoadResult	step = event->result;
+	bool		complete;
+
+	queue_steps(pool, split, split_done(split, &step, &complete, &event->result));
+	MemoryContextSwitchTo(oldcontext);
+	return complete;
+}
+
+/* A table failed in one of its steps: an event the first time, and no more steps of it. */
+static bool
+handle_failed_step(Pool *pool, Split *split)
+{
+	pool->jobs = without_steps(pool->jobs, split);
+	pool->others = without_steps(pool->others, split);
+	return split_fail(split);
 }
 
 /* Turns a message of a loader into an event; false if it was none. */
@@ -323,7 +450,7 @@ handle_report(Pool *pool, Member *member, char type, PoolEvent *event)
 			event->result = load_result_unpack(&pool->body);
 			event->index = event->result.index;
 			member->busy--;
-			return true;
+			return member->split == NULL || handle_step(pool, member->split, event);
 		case LOADER_REPORT_FAILED:
 			member->failing = true;
 			member->failure = load_failure_unpack(&pool->body);
@@ -339,7 +466,8 @@ handle_report(Pool *pool, Member *member, char type, PoolEvent *event)
 			relay_parse_report(&pool->body, event->error);
 			member->failing = false;
 			member->busy--;
-			return true;
+			return member->split == NULL || handle_failed_step(pool, member->split) ||
+				event->source_gone;
 		default:
 			elog(ERROR, "unexpected message type %d from a loader", type);
 	}
@@ -380,6 +508,9 @@ pool_next(Pool *pool, long timeout_ms)
 		dispatch(pool);
 		return event;
 	}
+	/* steps that are done may have made others possible */
+	dispatch(pool);
+	event.type = POOL_IDLE;
 	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 					 timeout_ms, PG_WAIT_EXTENSION);
 	ResetLatch(MyLatch);

@@ -47,6 +47,13 @@ extern void pool_snapshot(Pool *pool, const char *snapshot, dsm_handle progress)
  */
 extern void pool_submit(Pool *pool, const LoadJob *job, double bytes);
 
+/*
+ * The same for a table that comes in parts, a COPY each (List of char *, which must
+ * last as long as the pool, as must what the job points to).  Several loaders
+ * work on it at the same time; there is one event for all of it.
+ */
+extern void pool_submit_parts(Pool *pool, const LoadJob *job, const List *parts);
+
 /* Are there jobs that wait or run? */
 extern bool pool_busy(const Pool *pool);
 

@@ -126,20 +126,26 @@ progress_phase(int index, ProgressPhase phase)
 	if (progress == NULL)
 		return;
 	table = &progress->tables[index];
+	if (pg_atomic_read_u32(&table->phase) == PHASE_FAILED)
+		return;					/* other steps of it may still be under way */
 	if (phase == PHASE_COPYING)
+	{
+		pg_atomic_write_u64(&table->rows, 0);
+		pg_atomic_write_u64(&table->bytes, 0);
 		pg_atomic_write_u64(&table->started, (uint64) GetCurrentTimestamp());
-	if (phase == PHASE_INDEXING)
+	}
+	if (phase == PHASE_INDEXING && pg_atomic_read_u32(&table->phase) == PHASE_COPYING)
 		pg_atomic_write_u64(&table->ended, (uint64) GetCurrentTimestamp());
 	pg_atomic_write_u32(&table->phase, phase);
 }
 
 void
-progress_counts(int index, uint64 rows, uint64 bytes)
+progress_add(int index, uint64 rows, uint64 bytes)
 {
 	if (progress == NULL)
 		return;
-	pg_atomic_write_u64(&progress->tables[index].rows, rows);
-	pg_atomic_write_u64(&progress->tables[index].bytes, bytes);
+	pg_atomic_fetch_add_u64(&progress->tables[index].rows, rows);
+	pg_atomic_fetch_add_u64(&progress->tables[index].bytes, bytes);
 }
 
 void

@@ -53,7 +53,7 @@ extern void progress_attach(dsm_handle handle);
 
 /* Without anything attached, these do nothing. */
 extern void progress_phase(int index, ProgressPhase phase);
-extern void progress_counts(int index, uint64 rows, uint64 bytes);
+extern void progress_add(int index, uint64 rows, uint64 bytes);
 
 /* ---- any session ---- */
 

@@ -18,6 +18,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_am_d.h"
 #include "catalog/pg_class.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
@@ -122,7 +123,9 @@ append_relations_query(StringInfo buf, List *schemas)
 						   " has_schema_privilege(n.oid, 'USAGE'),"
 						   " CASE WHEN c.relrowsecurity THEN row_security_active(c.oid) ELSE false END,"
 						   " (c.relpages::float8 + coalesce(t.relpages, 0)) * current_setting('block_size')::float8,"
-						   " c.reltuples, CASE WHEN c.relispartition THEN pg_get_expr(c.relpartbound, 0) END"
+						   " c.reltuples, CASE WHEN c.relispartition THEN pg_get_expr(c.relpartbound, 0) END,"
+						   " CASE WHEN c.relkind = 'r' AND c.relam = " CppAsString2(HEAP_TABLE_AM_OID)
+						   " THEN c.relpages ELSE 0 END"
 						   " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
 						   " LEFT JOIN pg_class t ON t.oid = c.reltoastrelid"
 						   " LEFT JOIN pg_inherits i ON i.inhrelid = c.oid AND c.relispartition"
@@ -153,6 +156,7 @@ read_relations(PGresult *result, Catalog *catalog)
 		relation->bytes = strtod(PQgetvalue(result, row, 10), NULL);
 		relation->rows = strtod(PQgetvalue(result, row, 11), NULL);
 		relation->bound = get_text(result, row, 12);
+		relation->heap_pages = strtod(PQgetvalue(result, row, 13), NULL);
 		if (relation->rows == 0 && relation->bytes == 0)
 			relation->rows = -1;	/* before 14: never counted */
 		(void) catalog_add(catalog, relation);

@@ -462,31 +462,50 @@ build_index(Relation staging, Relation index, Relation target, Relation target_i
 	PG_END_TRY();
 }
 
+int
+staging_count_indexes(Relation target, Landing mode)
+{
+	return list_length(staged_indexes(target, mode));
+}
+
+void
+staging_build_index(Relation target, Oid staging_oid, Landing mode, int number)
+{
+	Oid			indexoid = list_nth_oid(staged_indexes(target, mode), number);
+	Relation	staging = table_open(staging_oid, ShareLock);
+	Relation	target_index = open_target_index(indexoid);
+	Relation	index = index_open(staging_index(staging_oid, indexoid), AccessExclusiveLock);
+	OwnerContext owner;
+
+	owner_enter(&owner, target->rd_rel->relowner);
+	if (!same_index_form(target_index, index))
+		raise_tampered(target);
+	build_index(staging, index, target, target_index);
+	set_index_usable(RelationGetRelid(index), true);
+	owner_leave(&owner);
+	index_close(index, NoLock);
+	RelationClose(target_index);
+	table_close(staging, NoLock);
+	CommandCounterIncrement();
+}
+
 void
 staging_build_indexes(Relation target, Oid staging_oid, Landing mode)
 {
-	Relation	staging = table_open(staging_oid, ShareLock);
-	OwnerContext owner;
-	ListCell   *lc;
+	int			count = staging_count_indexes(target, mode);
 
-	owner_enter(&owner, target->rd_rel->relowner);
-	foreach(lc, staged_indexes(target, mode))
+	for (int i = 0; i < count; i++)
 	{
-		Relation	target_index = open_target_index(lfirst_oid(lc));
-		Relation	index = index_open(staging_index(staging_oid, lfirst_oid(lc)),
-									   AccessExclusiveLock);
-
-		if (!same_index_form(target_index, index))
-			raise_tampered(target);
-		build_index(staging, index, target, target_index);
-		set_index_usable(RelationGetRelid(index), true);
-		index_close(index, NoLock);
-		RelationClose(target_index);
+		staging_build_index(target, staging_oid, mode, i);
 		CHECK_FOR_INTERRUPTS();
 	}
-	owner_leave(&owner);
-	table_close(staging, NoLock);
-	CommandCounterIncrement();
+}
+
+void
+staging_check_files(Relation target, Oid staging, int64 fingerprint)
+{
+	if (staging_fingerprint(staging) != fingerprint)
+		raise_tampered(target);
 }
 
 void

@@ -30,6 +30,10 @@ extern Oid	staging_create_beside(Relation target, int64 run_id, const char *what
 /* Builds the indexes over what the staging heap holds now. */
 extern void staging_build_indexes(Relation target, Oid staging, Landing mode);
 
+/* How many those are, and one of them (counted from 0) alone. */
+extern int	staging_count_indexes(Relation target, Landing mode);
+extern void staging_build_index(Relation target, Oid staging, Landing mode, int number);
+
 /* The index of the staging heap that stands for the target's; InvalidOid if none. */
 extern Oid	staging_index(Oid staging, Oid target_index);
 
@@ -45,6 +49,9 @@ extern void staging_check_columns(Relation target, Relation staging);
  * by another: heap, toast table, indexes.
  */
 extern int64 staging_fingerprint(Oid staging);
+
+/* Raises OBJECT_IN_USE if it is not that number. */
+extern void staging_check_files(Relation target, Oid staging, int64 fingerprint);
 
 /* "schema"."name" of a staging heap, quoted. */
 extern char *staging_name(Oid staging);

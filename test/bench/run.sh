@@ -7,6 +7,9 @@
 #   test/bench/run.sh --in DIR COMMAND   on those that --keep left:
 #       compare       the tools side by side
 #       report        what compare has measured so far, as table and plot
+#       one_table     one large table beside the same rows in four
+#       memory        peak memory of each worker, for small and large tables and large values
+#       readers       the longest wait of a reader while a table of 10 million rows is pulled
 #       install       builds and installs the extension again
 #       sql SIDE …    psql on "source" or "local"
 #   test/bench/run.sh --stop DIR         ends them
@@ -27,6 +30,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/../prepare.sh"
 . "$here/rig.sh"
 . "$here/tools.sh"
+. "$here/limits.sh"
 
 scale=${SCALE:-0.1}
 runs=${RUNS:-3}
@@ -129,7 +133,7 @@ case ${1:-} in
 		bindir=$("$PG_CONFIG" --bindir)
 		shift 3
 		case $command in
-			compare | report) "$command" ;;
+			compare | report | one_table | memory | readers) "$command" ;;
 			sql) psql_in "$1" app "${@:2}" ;;
 			install)
 				make -s -C "$repo" PG_CONFIG="$PG_CONFIG" WERROR=1 with_llvm=no all

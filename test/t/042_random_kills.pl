@@ -30,6 +30,10 @@ sub next_generation
 	$w->source_sql("TRUNCATE parent, child;
 		INSERT INTO parent SELECT $generation * 100000 + i, $generation, md5(i::text) FROM generate_series(1, $rows) i;
 		INSERT INTO child SELECT $generation * 100000 + i, $generation * 100000 + i, $generation, repeat(md5(i::text), 3) FROM generate_series(1, $rows) i");
+
+	# every other one looks large, and comes in parts
+	$w->source_sql("ANALYZE child; UPDATE pg_class SET relpages = 40000 WHERE oid = (SELECT reltoastrelid FROM pg_class WHERE oid = 'child'::regclass)")
+	  if $generation % 2;
 	return;
 }
 next_generation();
