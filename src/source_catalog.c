@@ -444,7 +444,7 @@ source_catalog_answer(Source *source, const char *asked, List *wanted, SourceFac
 	List	   *results = source_receive(source, asked);
 
 	read_facts(source, nth_result(source, results, 1, 6), facts);
-	read_relations(nth_result(source, results, 2, 13), catalog);
+	read_relations(nth_result(source, results, 2, 14), catalog);
 	if (wanted != NIL)
 		read_details(source, results, 3, catalog);
 	mark_detailed(catalog, wanted);
