@@ -7,8 +7,8 @@
  * sides must agree on what is higher: a type that comes with PostgreSQL and
  * whose order depends on no collation, with values as the source has them.
  * Rows that share a value must not be torn apart, since the next batch begins
- * behind it: where values need not be unique, all rows with the last one come
- * along.
+ * behind it: all rows with the last one come along.  That they are unique here
+ * does not make them so on the source, and a row must not be left out in silence.
  *
  *-------------------------------------------------------------------------
  */
@@ -30,7 +30,7 @@ struct Batches
 	ColumnPlan *cursor;
 	char	   *reference;		/* the same in SQL for the source */
 	char	   *search_path;
-	bool		unique;
+	bool		ties;			/* the source knows WITH TIES */
 };
 
 static void
@@ -114,6 +114,7 @@ batches_plan(TablePlan *table, const Choice *choice, const CopyQuery *query,
 	List	   *key = choice->local->primary_key;
 	char	   *problem;
 	bool		indexed;
+	bool		unique;
 
 	if (cursor == NULL && list_length(key) == 1)
 		cursor = linitial(key);
@@ -131,19 +132,20 @@ batches_plan(TablePlan *table, const Choice *choice, const CopyQuery *query,
 			   NULL);
 		return;
 	}
-	indexed = OidIsValid(highest_index(table->relid, batches->cursor->attnum, &batches->unique));
+	indexed = OidIsValid(highest_index(table->relid, batches->cursor->attnum, &unique));
 	problem = find_problem(table, choice, query, batches->cursor, indexed);
 	if (problem != NULL)
 		refuse(table, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
 			   psprintf("Column %s %s.", quote_identifier(cursor), problem),
 			   "Name another column: cursor => '...'.");
-	else if (!batches->unique && source_version < 130000)
+	else if (!unique && source_version < 130000)
 		refuse(table, ERRCODE_FEATURE_NOT_SUPPORTED,
 			   psprintf("Column %s is not unique, which takes PostgreSQL 13 or later on the source.",
 						quote_identifier(cursor)), NULL);
 	else if (query->clause != NULL && query->clause->where == NULL)
 		refuse(table, ERRCODE_FEATURE_NOT_SUPPORTED,
 			   psprintf("Only WHERE is supported, and the clause is: %s.", table->filter), NULL);
+	batches->ties = source_version >= 130000;
 	batches->query = *query;
 	batches->reference = psprintf("%s.%s", copy_table_reference(query), catalog_sql_identifier(cursor));
 	batches->search_path = pstrdup(search_path);
@@ -164,7 +166,7 @@ batches_copy_sql(const TablePlan *table, const char *bound, int batch_size)
 
 		query.condition = query.condition ? psprintf("(%s) AND %s", query.condition, beyond) : beyond;
 	}
-	query.tail = psprintf(batches->unique ? "ORDER BY %s LIMIT %d" : "ORDER BY %s FETCH FIRST %d ROWS WITH TIES",
+	query.tail = psprintf(batches->ties ? "ORDER BY %s FETCH FIRST %d ROWS WITH TIES" : "ORDER BY %s LIMIT %d",
 						  batches->reference, batch_size);
 	sql = psprintf("SET LOCAL search_path = %s; %s", batches->search_path, copy_statement(&query));
 	clause_verify_copy(sql);

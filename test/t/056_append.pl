@@ -82,6 +82,11 @@ $w->source_sql("INSERT INTO ids SELECT md5(i::text)::uuid FROM generate_series(1
 appends("'ids', batch_size => 7", 'SELECT count(*) FROM ids', 50, 'uuids');
 appends("'narrow', batch_size => 7", "$summary narrow", '20|1|20|210', 'integers of another width');
 
+both('CREATE TABLE twins (id int NOT NULL)');
+rows('ALTER TABLE twins ADD PRIMARY KEY (id)');
+$w->source_sql('INSERT INTO twins SELECT generate_series(1, 10); INSERT INTO twins VALUES (5)');
+is($w->pull("'twins', mode => 'append', batch_size => 5")->{sqlstate}, '23505', 'a value that is unique only here, at the end of a batch, is not taken for the only one');
+
 # ---- arguments that contradict each other ----
 
 $w->refused("'posts', mode => 'append', on_error => 'abort'", 'all or nothing', sqlstate => '22023', message => [qr/on_error/], audit => 'none');
@@ -138,6 +143,20 @@ is(rows('SELECT max(id) FROM orders'), 41, 'those before it are in');
 is($w->last_run('status, rows'), 'partial|4', 'and counted');
 $w->refused("'egg,hen', mode => 'append'", 'a circle', sqlstate => '0A000', message => [ qr/circle/, qr/egg/, qr/hen/ ]);
 $w->nothing_left;
+
+# ---- a source that changes ----
+
+both('CREATE TABLE first (id int PRIMARY KEY); CREATE TABLE second (id int PRIMARY KEY REFERENCES first)');
+$w->source_sql('INSERT INTO first VALUES (1); INSERT INTO second VALUES (1)');
+$w->write_config("filters: {first: pg_sleep(3) is not null}\n");
+my $truncated = $w->start_pull("'first,second', mode => 'append'");
+$w->source->poll_query_until('production', "SELECT count(*) > 0 FROM pg_stat_activity WHERE query LIKE '%COPY%' AND wait_event = 'PgSleep'");
+$w->source_sql('TRUNCATE second');
+$run = $truncated->finish;
+is($run->{sqlstate}, '55000', 'a table that is truncated while another one comes');
+like($run->{err}, qr/ERROR:.*DETAIL:  second: table second was truncated or rewritten on the source/s, 'is told in the end, too') or diag($run->{err});
+is(last_table('error', 'second'), 'table second was truncated or rewritten on the source during the run', 'and in the audit');
+$w->write_config('');
 
 # ---- partitions ----
 
