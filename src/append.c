@@ -7,15 +7,18 @@
  * which no table comes before what it refers to, each one goes
  *
  *		lock the table against DDL and other pulls, look at it once more
- *		ask it for its highest value, and the source for the rows beyond
+ *		ask the source for the rows beyond the highest value
  *		a loader stages them
  *		merge, foreign keys, sequences, audit: one commit, which ends the locks
  *
  * until a batch is not full.  All batches are read from the run's one snapshot of the
  * source.  Whatever ends the run, what is committed stays, the audit says how
  * much that is, and the next call finds out by itself where to go on.  Between
- * two batches others may get at the table: a writer, an ALTER TABLE, another
- * append, whose rows this one goes on behind.
+ * two batches others may get at the table: a writer or an ALTER TABLE, but no other
+ * append.  What a writer adds there, by a sequence that is ahead of the rows by then,
+ * must not make the rest of the source's rows look as if they had come: the run goes on behind
+ * its own last batch.  Only without a primary key, which would tell rows that
+ * came twice, it asks the table each time.
  *
  * An append is the only kind of run with several main transactions.
  *
@@ -55,13 +58,29 @@ find_table(const Run *run, Oid relid)
 	return NULL;
 }
 
+/* Where the next batch begins; NULL: with the first row. */
 static char *
-current_highest(const TablePlan *table)
+next_bound(const TablePlan *table, const char *last)
+{
+	char	   *value;
+
+	if (last != NULL && batches_are_keyed(table))
+		return pstrdup(last);
+	PushActiveSnapshot(GetTransactionSnapshot());
+	value = highest_value(table->relid, batches_cursor(table)->attnum);
+	PopActiveSnapshot();
+	return value;
+}
+
+/* The last value of the staged batch. */
+static char *
+batch_end(Run *run, const TablePlan *table)
 {
 	char	   *value;
 
 	PushActiveSnapshot(GetTransactionSnapshot());
-	value = highest_value(table->relid, batches_cursor(table)->attnum);
+	value = highest_of_batch(outcome_staging(run->outcomes, table->index),
+							 batches_cursor(table)->attnum);
 	PopActiveSnapshot();
 	return value;
 }
@@ -105,15 +124,16 @@ commit_batch(Run *run, const TablePlan *table)
 	run_begin_transaction(run);
 }
 
-/* Brings one batch in; true if another one may follow. */
+/* Brings the batch behind *last in; true if another one may follow. */
 static bool
-append_batch(Run *run, TablePlan *table, int batch_size)
+append_batch(Run *run, TablePlan *table, int batch_size, char **last)
 {
 	const LoadResult *batch = outcome_result(run->outcomes, table->index);
+	char	   *end;
 
 	if (!enter_table(run, table))
 		return false;
-	run_submit(run, table, batches_copy_sql(table, current_highest(table), batch_size));
+	run_submit(run, table, batches_copy_sql(table, next_bound(table, *last), batch_size));
 	run_await_loads(run);
 	run_report_refused(run);
 	if (!outcome_is_well(run->outcomes, table))
@@ -124,11 +144,15 @@ append_batch(Run *run, TablePlan *table, int batch_size)
 		outcome_consumed(run->outcomes, table->index);
 		return false;
 	}
+	end = batch_end(run, table);
 	replace_tables(outcomes_staged(run->outcomes), run->request->lock_timeout,
 				   run_awaiting_caller(run), run_merge_failed, run);
 	if (!outcome_is_well(run->outcomes, table))
 		return false;
 	commit_batch(run, table);
+	if (*last != NULL)
+		pfree(*last);
+	*last = MemoryContextStrdup(run->context, end);
 	return batch->rows >= batch_size;
 }
 
@@ -138,12 +162,13 @@ append_table(Run *run, TablePlan *table)
 	int			batch_size = run->request->batch_size ? run->request->batch_size : DEFAULT_BATCH_SIZE;
 	MemoryContext batch_context = AllocSetContextCreate(run->context, "pgtunsync batch",
 														ALLOCSET_DEFAULT_SIZES);
+	char	   *last = NULL;
 	bool		more = table->batches != NULL;
 
 	while (more)
 	{
 		MemoryContextSwitchTo(batch_context);
-		more = append_batch(run, table, batch_size);
+		more = append_batch(run, table, batch_size, &last);
 		MemoryContextSwitchTo(run->context);
 		MemoryContextReset(batch_context);
 		table->partition_check = NULL;	/* of the batch's memory */

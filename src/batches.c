@@ -3,7 +3,7 @@
  * batches.c
  *	  Which rows an append asks the source for.
  *
- * Each batch begins behind the highest value that this database has, so both
+ * Each batch begins behind the highest value that has come so far, so both
  * sides must agree on what is higher: a type that comes with PostgreSQL and
  * whose order depends on no collation, with values as the source has them.
  * Rows that share a value must not be torn apart, since the next batch begins
@@ -14,11 +14,8 @@
  */
 #include "postgres.h"
 
-#include "access/transam.h"
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
-#include "utils/lsyscache.h"
-#include "utils/typcache.h"
 
 #include "batches.h"
 #include "highest.h"
@@ -31,6 +28,7 @@ struct Batches
 	char	   *reference;		/* the same in SQL for the source */
 	char	   *search_path;
 	bool		ties;			/* the source knows WITH TIES */
+	bool		keyed;			/* a primary key tells rows that came before */
 };
 
 static void
@@ -59,13 +57,41 @@ is_integer(Oid typid)
 	return typid == INT2OID || typid == INT4OID || typid == INT8OID;
 }
 
+/* Types whose order depends on nothing but the value, and whose text says it all. */
+static bool
+is_ordered(Oid typid)
+{
+	switch (typid)
+	{
+		case OIDOID:
+		case NUMERICOID:
+		case FLOAT4OID:
+		case FLOAT8OID:
+		case DATEOID:
+		case TIMEOID:
+		case TIMETZOID:
+		case TIMESTAMPOID:
+		case TIMESTAMPTZOID:
+		case INTERVALOID:
+		case UUIDOID:
+		case BYTEAOID:
+		case INETOID:
+		case CIDROID:
+		case MACADDROID:
+		case MACADDR8OID:
+		case PG_LSNOID:
+		case XID8OID:
+			return true;
+		default:
+			return is_integer(typid);
+	}
+}
+
 /* Do both sides have the same order of values? */
 static bool
 same_order(Oid local, Oid source)
 {
-	return local < FirstGenbkiObjectId && !OidIsValid(get_typcollation(local)) &&
-		(local == source || (is_integer(local) && is_integer(source))) &&
-		OidIsValid(lookup_type_cache(local, TYPECACHE_LT_OPR)->lt_opr);
+	return is_ordered(local) && (local == source || (is_integer(local) && is_integer(source)));
 }
 
 /* Does the source send something else instead? */
@@ -146,6 +172,7 @@ batches_plan(TablePlan *table, const Choice *choice, const CopyQuery *query,
 		refuse(table, ERRCODE_FEATURE_NOT_SUPPORTED,
 			   psprintf("Only WHERE is supported, and the clause is: %s.", table->filter), NULL);
 	batches->ties = source_version >= 130000;
+	batches->keyed = key != NIL;
 	batches->query = *query;
 	batches->reference = psprintf("%s.%s", copy_table_reference(query), catalog_sql_identifier(cursor));
 	batches->search_path = pstrdup(search_path);
@@ -177,4 +204,10 @@ const ColumnPlan *
 batches_cursor(const TablePlan *table)
 {
 	return table->batches->cursor;
+}
+
+bool
+batches_are_keyed(const TablePlan *table)
+{
+	return table->batches->keyed;
 }

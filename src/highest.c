@@ -3,8 +3,8 @@
  * highest.c
  *	  The highest value of a column.
  *
- * As max() finds it: the last entry of a btree index.  Only that makes it worth to
- * ask before each batch, however large the table has become.
+ * As max() finds it: the last entry of a btree index, however large the table has
+ * become.  A batch that was only just staged need not have the index, and is read.
  *
  *-------------------------------------------------------------------------
  */
@@ -18,11 +18,14 @@
 #include "catalog/pg_index.h"
 #include "commands/defrem.h"
 #include "executor/tuptable.h"
+#include "miscadmin.h"
+#include "utils/datum.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
+#include "utils/typcache.h"
 
 #include "compat.h"
 #include "highest.h"
@@ -90,18 +93,24 @@ highest_index(Oid relid, AttrNumber attnum, bool *unique)
 }
 
 static char *
+datum_text(Datum value, Oid typid)
+{
+	Oid			output;
+	bool		varlena;
+
+	getTypeOutputInfo(typid, &output, &varlena);
+	return OidOutputFunctionCall(output, value);
+}
+
+static char *
 value_text(TupleTableSlot *slot, AttrNumber attnum)
 {
 	bool		isnull;
 	Datum		value = slot_getattr(slot, attnum, &isnull);
-	Oid			output;
-	bool		varlena;
 
 	if (isnull)
 		elog(ERROR, "the highest value is null");
-	getTypeOutputInfo(TupleDescAttr(slot->tts_tupleDescriptor, attnum - 1)->atttypid,
-					  &output, &varlena);
-	return OidOutputFunctionCall(output, value);
+	return datum_text(value, TupleDescAttr(slot->tts_tupleDescriptor, attnum - 1)->atttypid);
 }
 
 char *
@@ -132,6 +141,40 @@ highest_value(Oid relid, AttrNumber attnum)
 	index_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
 	index_close(index, NoLock);
+	table_close(rel, NoLock);
+	return value;
+}
+
+char *
+highest_of_batch(Oid relid, AttrNumber attnum)
+{
+	Relation	rel = table_open(relid, AccessShareLock);
+	Form_pg_attribute attr = TupleDescAttr(RelationGetDescr(rel), attnum - 1);
+	TypeCacheEntry *type = lookup_type_cache(attr->atttypid, TYPECACHE_CMP_PROC_FINFO);
+	TableScanDesc scan = table_beginscan(rel, GetActiveSnapshot(), 0, NULL);
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	bool		found = false;
+	Datum		highest = (Datum) 0;
+	char	   *value = NULL;
+
+	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	{
+		bool		isnull;
+		Datum		next = slot_getattr(slot, attnum, &isnull);
+
+		Assert(!isnull);
+		CHECK_FOR_INTERRUPTS();
+		if (found && DatumGetInt32(FunctionCall2Coll(&type->cmp_proc_finfo, InvalidOid, next, highest)) <= 0)
+			continue;
+		if (found && !attr->attbyval)
+			pfree(DatumGetPointer(highest));
+		highest = datumCopy(next, attr->attbyval, attr->attlen);
+		found = true;
+	}
+	if (found)
+		value = datum_text(highest, attr->atttypid);
+	ExecDropSingleTupleTableSlot(slot);
+	table_endscan(scan);
 	table_close(rel, NoLock);
 	return value;
 }

@@ -23,4 +23,7 @@ extern Oid	highest_index(Oid relid, AttrNumber attnum, bool *unique);
  */
 extern char *highest_value(Oid relid, AttrNumber attnum);
 
+/* The same of a staging heap, by reading it. */
+extern char *highest_of_batch(Oid relid, AttrNumber attnum);
+
 #endif							/* PGTUNSYNC_HIGHEST_H */

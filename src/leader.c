@@ -550,6 +550,8 @@ run_lock_targets(Run *run)
 	run_report_phase(run, "SYNCING, locking the tables against other pulls");
 	lock_check_capacity(oids);
 	lock_check_caller(oids, run_awaiting_caller(run));
+	if (run->request->mode == LAND_APPEND)
+		lock_append(oids, run->request->lock_timeout);
 	lock_targets(oids, ShareUpdateExclusiveLock, run->request->lock_timeout);
 	run_recheck(run, run->plan->tables);
 }

@@ -55,8 +55,9 @@
 /* the longest pause between two attempts, in ms */
 #define LONGEST_PAUSE	500
 /* the class of our advisory locks ("tuns"); beyond what pg_advisory_lock() uses */
-#define ENTRANCE_LOCK_CLASS	0x74756e73
+#define OUR_LOCK_CLASS	0x74756e73
 #define ENTRANCE_LOCK_TYPE	3
+#define APPEND_LOCK_TYPE	4
 
 static Oid
 toast_of(Oid relid)
@@ -84,7 +85,30 @@ sorted(const List *oids)
 static void
 entrance_tag(LOCKTAG *tag, int local_port)
 {
-	SET_LOCKTAG_ADVISORY(*tag, 0, ENTRANCE_LOCK_CLASS, local_port, ENTRANCE_LOCK_TYPE);
+	SET_LOCKTAG_ADVISORY(*tag, 0, OUR_LOCK_CLASS, local_port, ENTRANCE_LOCK_TYPE);
+}
+
+/* Takes one of our advisory locks for the session; false after timeout_ms. */
+static bool
+take_lock(const LOCKTAG *tag, int timeout_ms)
+{
+	volatile bool taken = true;
+
+	session_set_int("lock_timeout", timeout_ms);
+	PG_TRY();
+	{
+		(void) LockAcquire(tag, ExclusiveLock, true, false);
+	}
+	PG_CATCH();
+	{
+		if (geterrcode() != ERRCODE_LOCK_NOT_AVAILABLE)
+			PG_RE_THROW();
+		FlushErrorState();
+		taken = false;
+	}
+	PG_END_TRY();
+	session_set_int("lock_timeout", 0);
+	return taken;
 }
 
 void
@@ -95,24 +119,12 @@ lock_entrance(int local_port, int timeout_ms)
 	if (local_port == 0)
 		return;
 	entrance_tag(&tag, local_port);
-	session_set_int("lock_timeout", timeout_ms);
-	PG_TRY();
-	{
-		(void) LockAcquire(&tag, ExclusiveLock, true, false);
-	}
-	PG_CATCH();
-	{
-		if (geterrcode() != ERRCODE_LOCK_NOT_AVAILABLE)
-			PG_RE_THROW();
-		FlushErrorState();
+	if (!take_lock(&tag, timeout_ms))
 		ereport(ERROR,
 				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 				 errmsg("local port %d is in use by another pull", local_port),
 				 errdetail("It did not become free within %d ms (\"pgtunsync.lock_timeout\").", timeout_ms),
 				 errhint("Set PGSYNC_LOCAL_PORT=0 in the environment file to let pulls run side by side.")));
-	}
-	PG_END_TRY();
-	session_set_int("lock_timeout", 0);
 }
 
 void
@@ -124,6 +136,30 @@ unlock_entrance(int local_port)
 		return;
 	entrance_tag(&tag, local_port);
 	(void) LockRelease(&tag, ExclusiveLock, true);
+}
+
+static void
+append_tag(LOCKTAG *tag, Oid relid)
+{
+	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, OUR_LOCK_CLASS, relid, APPEND_LOCK_TYPE);
+}
+
+void
+lock_append(const List *targets, int timeout_ms)
+{
+	ListCell   *lc;
+
+	foreach(lc, sorted(targets))
+	{
+		LOCKTAG		tag;
+
+		append_tag(&tag, lfirst_oid(lc));
+		if (!take_lock(&tag, timeout_ms))
+			ereport(ERROR,
+					(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+					 errmsg("another pull appends to table \"%s\"", get_rel_name(lfirst_oid(lc))),
+					 errdetail("It did not end within %d ms (\"pgtunsync.lock_timeout\").", timeout_ms)));
+	}
 }
 
 static void

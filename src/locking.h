@@ -20,6 +20,13 @@ extern void lock_entrance(int local_port, int timeout_ms);
 extern void unlock_entrance(int local_port);
 
 /*
+ * An append's claim to its tables (a List of Oid), held by the session over all batches:
+ * two at once would bring the same rows.  Before any other lock on them.
+ * LOCK_NOT_AVAILABLE after timeout_ms.
+ */
+extern void lock_append(const List *targets, int timeout_ms);
+
+/*
  * Locks targets (a List of Oid) and their toast tables, in OID order, to the end
  * of the transaction.  ShareUpdateExclusiveLock keeps other pulls, DDL and
  * autovacuum away, and lets readers and writers be.  LOCK_NOT_AVAILABLE naming
