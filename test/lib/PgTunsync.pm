@@ -274,6 +274,21 @@ sub server_is_up
 	return;
 }
 
+# Kills workers the hard way and waits until the postmaster has seen it and begins
+# afresh; what has ended by itself in the meantime makes no crash.
+sub kill_hard
+{
+	my ($self, @pids) = @_;
+	my $crashes = sub { scalar(() = slurp_file($self->{local}->logfile) =~ /all server processes terminated; reinitializing/g) };
+	my $before = $crashes->();
+	my $end = time() + 5;
+
+	return unless kill 'KILL', @pids;
+	$self->{has_crashed} = 1;
+	sleep 0.05 while time() < $end && $crashes->() == $before;
+	return;
+}
+
 # ---- what a database looks like ----
 
 # All local facts as a list of lines: rows, catalog, sequences.

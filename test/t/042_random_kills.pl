@@ -111,14 +111,10 @@ foreach my $round (1 .. $rounds)
 	sleep rand($length * 1.1);
 	my @pids = $kind eq 'caller' ? () : $w->worker_pids($kind);
 	if ($kind eq 'caller') { $w->local_sql("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query LIKE 'SELECT pgtunsync.pull%' AND pid <> pg_backend_pid()"); }
-	kill $hard ? 'KILL' : 'TERM', $pids[ int(rand(@pids)) ] if @pids;
+	my $pid = $pids[ int(rand(@pids)) ];
+	if ($pid) { $hard ? $w->kill_hard($pid) : kill 'TERM', $pid; }
 	$call->finish;
-	if ($hard)
-	{
-		$w->{has_crashed} = 1;
-		sleep 0.3;
-		$w->server_is_up;
-	}
+	$w->server_is_up if $hard;
 	readers_are_content("round $round: readers saw whole generations only");
 	my $now = local_generation();
 	my $status = $w->last_run('status') || 'none';

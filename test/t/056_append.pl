@@ -193,7 +193,7 @@ $w->nothing_left;
 $call = $w->start_pull("'long', mode => 'append', batch_size => 100");
 my $before = rows('SELECT count(*) FROM long');
 sleep 0.05 until rows('SELECT count(*) FROM long') > $before + 500;
-kill 'KILL', rows("SELECT pid FROM pg_stat_activity WHERE backend_type LIKE 'pgtunsync leader%'");
+$w->kill_hard(rows("SELECT pid FROM pg_stat_activity WHERE backend_type LIKE 'pgtunsync leader%'"));
 $call->finish;
 $w->server_is_up;
 is(rows($whole), 't|t', 'so does a kill');

@@ -299,7 +299,8 @@ for my $round (1 .. $ENV{KILL_ROUNDS} || 12)
 	$call = $w->start_pull("'tenants,orders,bookings,logs'");
 	sleep rand(0.7);
 	my @pids = ($w->worker_pids('loader'), $w->worker_pids('leader'));
-	kill $signal, $pids[ rand @pids ] if @pids;
+	my $pid = $pids[ rand @pids ];
+	if ($pid) { $signal eq 'KILL' ? $w->kill_hard($pid) : kill $signal, $pid; }
 	$run = $call->finish;
 	$w->server_is_up;
 	my $last = $w->last_run('status');

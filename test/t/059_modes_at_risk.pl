@@ -119,7 +119,7 @@ foreach my $round (1 .. $rounds)
 	else
 	{
 		my $pid = rows("SELECT pid FROM pg_stat_activity WHERE backend_type LIKE 'pgtunsync $how%' LIMIT 1");
-		kill $round % 2 ? 'TERM' : 'KILL', $pid if $pid;
+		if ($pid) { $round % 2 ? kill 'TERM', $pid : $w->kill_hard($pid); }
 	}
 	$pull->finish;
 	$w->server_is_up;
