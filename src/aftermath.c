@@ -14,6 +14,7 @@
 #include "access/xact.h"
 #include "executor/spi.h"
 #include "storage/lock.h"
+#include "utils/attoptcache.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -24,6 +25,18 @@
 #include "compat.h"
 #include "matview.h"
 
+/*
+ * Is the column's n_distinct set?  That pg_attribute.attoptions is not null does
+ * not say so: minor releases of 2026 keep a version of every column there.
+ */
+static bool
+has_n_distinct(Oid relid, AttrNumber attnum)
+{
+	AttributeOpts *options = get_attribute_options(relid, attnum);
+
+	return options != NULL && (options->n_distinct != 0 || options->n_distinct_inherited != 0);
+}
+
 /* Do columns have statistics settings that a staging heap did not take over? */
 static bool
 has_statistics_settings(Relation rel)
@@ -32,8 +45,7 @@ has_statistics_settings(Relation rel)
 
 	for (int i = 1; i <= desc->natts; i++)
 		if (!TupleDescAttr(desc, i - 1)->attisdropped &&
-			(get_attoptions(RelationGetRelid(rel), i) != (Datum) 0 ||
-			 compat_has_statistics_target(rel, i)))
+			(has_n_distinct(RelationGetRelid(rel), i) || compat_has_statistics_target(rel, i)))
 			return true;
 	return false;
 }
