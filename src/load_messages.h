@@ -27,14 +27,15 @@ typedef struct LoaderShared
 	Oid			database;
 	int64		run_id;
 	int			lock_timeout;	/* ms */
-	int			maintenance_work_mem;	/* kB, this loader's share */
+	int			maintenance_work_mem;	/* kB */
 	int			parallel_maintenance_workers;
 } LoaderShared;
 
 /* Orders, leader to loader. */
 #define LOADER_ORDER_CONNECT	'C' /* LoaderConnect */
 #define LOADER_ORDER_SNAPSHOT	'S' /* string, handle of the progress */
-#define LOADER_ORDER_LOAD		'L' /* List of LoadJob *: small tables come in batches */
+#define LOADER_ORDER_LOAD		'L' /* how many cores are idle, List of LoadJob *: small tables
+									 * come in batches */
 
 /* Reports, loader to leader, beside 'N'. */
 #define LOADER_REPORT_LOADED	'L' /* LoadResult */

@@ -572,6 +572,14 @@ take_snapshot_order(Loader *loader, StringInfo body)
 	MemoryContextSwitchTo(oldcontext);
 }
 
+/* Parallel workers cost more than they give where all cores have work. */
+static void
+take_spare_cores(Loader *loader, int spare)
+{
+	session_set_int("max_parallel_maintenance_workers",
+					Min(spare, loader->shared->parallel_maintenance_workers));
+}
+
 static void
 take_order(Loader *loader, char type, StringInfo body)
 {
@@ -584,6 +592,7 @@ take_order(Loader *loader, char type, StringInfo body)
 			take_snapshot_order(loader, body);
 			break;
 		case LOADER_ORDER_LOAD:
+			take_spare_cores(loader, unpack_int(body));
 			load_batch(loader, load_jobs_unpack(body));
 			break;
 		default:
@@ -658,8 +667,6 @@ pgtunsync_loader_main(Datum arg)
 	session_start(loader.shared->database);
 	session_set_int("lock_timeout", loader.shared->lock_timeout);
 	session_set_int("maintenance_work_mem", loader.shared->maintenance_work_mem);
-	session_set_int("max_parallel_maintenance_workers",
-					loader.shared->parallel_maintenance_workers);
 	pgstat_report_appname("pgtunsync loader");
 
 	obey(&loader);

@@ -19,8 +19,6 @@
  */
 #include "postgres.h"
 
-#include <unistd.h>
-
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "funcapi.h"
@@ -38,6 +36,7 @@
 #include "pull.h"
 #include "trace.h"
 #include "variables.h"
+#include "worker.h"
 
 PG_MODULE_MAGIC;
 
@@ -75,9 +74,7 @@ void		_PG_init(void);
 static int
 default_jobs(void)
 {
-	long		cores = sysconf(_SC_NPROCESSORS_ONLN);
-
-	return (int) Max(1, Min(4, cores));
+	return Min(4, worker_cores());
 }
 
 /*

@@ -87,7 +87,7 @@ create_queue(shm_toc *toc, uint64 key)
 }
 
 static void
-create_member_segment(Member *member, const RunRequest *request, int64 run_id, int loaders)
+create_member_segment(Member *member, const RunRequest *request, int64 run_id)
 {
 	shm_toc_estimator estimator;
 	shm_toc    *toc;
@@ -109,7 +109,7 @@ create_member_segment(Member *member, const RunRequest *request, int64 run_id, i
 	shared->database = request->database;
 	shared->run_id = run_id;
 	shared->lock_timeout = request->lock_timeout;
-	shared->maintenance_work_mem = Max(1024, request->maintenance_work_mem / loaders);
+	shared->maintenance_work_mem = request->maintenance_work_mem;
 	shared->parallel_maintenance_workers = request->parallel_maintenance_workers;
 	shm_toc_insert(toc, LOADER_KEY_SHARED, shared);
 	member->shared = shared;
@@ -124,9 +124,9 @@ create_member_segment(Member *member, const RunRequest *request, int64 run_id, i
 
 /* Starts one loader; false when there is no free slot. */
 static bool
-start_member(Member *member, const RunRequest *request, int64 run_id, int loaders)
+start_member(Member *member, const RunRequest *request, int64 run_id)
 {
-	create_member_segment(member, request, run_id, loaders);
+	create_member_segment(member, request, run_id);
 	member->worker = worker_launch("pgtunsync_loader_main", "pgtunsync loader",
 								   dsm_segment_handle(member->segment), true);
 	if (member->worker == NULL)
@@ -147,7 +147,7 @@ pool_start(const RunRequest *request, int64 run_id, int loaders)
 	pool->members = palloc0(sizeof(Member) * loaders);
 	initStringInfo(&pool->body);
 	while (pool->size < loaders &&
-		   start_member(&pool->members[pool->size], request, run_id, loaders))
+		   start_member(&pool->members[pool->size], request, run_id))
 		pool->size++;
 	if (pool->size == 0)
 		worker_no_slot("loaders");
@@ -395,6 +395,17 @@ take_work(Pool *pool, Member *member, StringInfo batch)
 		pool->others = take_first(pool->others, member, batch);
 }
 
+/* The cores that have nothing to do once one more loader works. */
+static int
+spare_cores(const Pool *pool)
+{
+	int			working = 1;
+
+	for (int i = 0; i < pool->size; i++)
+		working += pool->members[i].busy > 0;
+	return Max(0, worker_cores() - working);
+}
+
 /* Gives each loader that has nothing to do its next jobs. */
 static void
 dispatch(Pool *pool)
@@ -408,6 +419,7 @@ dispatch(Pool *pool)
 		if (member->busy > 0 || (pool->jobs == NIL && pool->others == NIL))
 			continue;
 		initStringInfo(&batch);
+		pack_int(&batch, spare_cores(pool));
 		take_work(pool, member, &batch);
 		order(pool, member, LOADER_ORDER_LOAD, batch.data, batch.len);
 		pfree(batch.data);

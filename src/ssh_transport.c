@@ -43,6 +43,7 @@
 
 #include "ssh_link.h"
 #include "compat.h"
+#include "mac_speed.h"
 
 #define MAX_GOODBYE	200			/* bytes of a server's last words that are kept */
 
@@ -319,10 +320,9 @@ set_preferences(SshNode *node)
 		"diffie-hellman-group-exchange-sha256,diffie-hellman-group14-sha256";
 	static const char *const ciphers = "aes128-gcm@openssh.com,aes256-gcm@openssh.com,"
 		"aes128-ctr,aes192-ctr,aes256-ctr,chacha20-poly1305@openssh.com";
-	static const char *const macs = "hmac-sha2-256,hmac-sha2-256-etm@openssh.com,"
-		"hmac-sha2-512,hmac-sha2-512-etm@openssh.com";
 	static const char *const compressions = "zlib@openssh.com,zlib,none";
 
+	const char *macs = mac_preference();
 	const SshHop *hop = node->hop;
 
 	node->unusable = NULL;

@@ -58,6 +58,7 @@
 #include "utils/syscache.h"
 
 #include "compat.h"
+#include "index_source.h"
 #include "owner.h"
 #include "pgtunsync.h"
 #include "primary_key.h"
@@ -439,7 +440,7 @@ build_index(Relation staging, Relation index, Relation target, Relation target_i
 
 	PG_TRY();
 	{
-		index_build(staging, index, copy_index_info(target_index), false, true);
+		index_source_build(staging, index, copy_index_info(target_index), true);
 	}
 	PG_CATCH();
 	{

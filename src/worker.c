@@ -16,6 +16,8 @@
  */
 #include "postgres.h"
 
+#include <unistd.h>
+
 #include <signal.h>
 
 #include "miscadmin.h"
@@ -110,6 +112,12 @@ worker_free(Worker *worker)
 {
 	pfree(worker->handle);
 	pfree(worker);
+}
+
+int
+worker_cores(void)
+{
+	return (int) Max(1, sysconf(_SC_NPROCESSORS_ONLN));
 }
 
 void

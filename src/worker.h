@@ -41,6 +41,9 @@ extern void worker_wait_end(Worker *worker);
 
 extern void worker_free(Worker *worker);
 
+/* How many workers can run at the same time: the machine's cores. */
+extern int	worker_cores(void);
+
 /* The message to raise when worker_launch() returned NULL. */
 extern void worker_no_slot(const char *what) pg_attribute_noreturn();
 

@@ -1,0 +1,131 @@
+/*-------------------------------------------------------------------------
+ *
+ * index_source.c
+ *	  Where an index of a staging heap gets its rows from.
+ *
+ * An index access method does not read the heap itself: it asks the table
+ * access method for the rows.  For the time of a build, the staging heap's
+ * answers with a scan that knows that the rows are frozen (frozen_scan.c), where the
+ * index is over plain columns.  Everything else, the participants of a
+ * parallel build too, gets the heap's own answer.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/heapam.h"
+#include "access/tableam.h"
+#include "catalog/index.h"
+#include "commands/progress.h"
+#include "pgstat.h"
+
+#include "frozen_scan.h"
+#include "index_source.h"
+
+static bool
+has_plain_columns(const IndexInfo *info)
+{
+	if (info->ii_Expressions != NIL || info->ii_Predicate != NIL)
+		return false;
+	for (int i = 0; i < info->ii_NumIndexAttrs; i++)
+		if (info->ii_IndexAttrNumbers[i] <= 0)
+			return false;
+	return true;
+}
+
+static void
+report(bool progress, int param, BlockNumber value)
+{
+	if (progress)
+		pgstat_progress_update_param(param, value);
+}
+
+/* The rows of the page under the scan, to the index. */
+static void
+hand_over(FrozenScan *page, Relation index, const IndexInfo *info,
+		  IndexBuildCallback callback, void *state)
+{
+	TupleDesc	desc = RelationGetDescr(page->rel);
+	Datum		values[INDEX_MAX_KEYS];
+	bool		isnull[INDEX_MAX_KEYS];
+
+	for (int row = 0; row < page->ntuples; row++)
+	{
+		HeapTuple	tuple = &page->tuples[row];
+
+		for (int i = 0; i < info->ii_NumIndexAttrs; i++)
+			values[i] = heap_getattr(tuple, info->ii_IndexAttrNumbers[i], desc, &isnull[i]);
+		callback(index, &tuple->t_self, values, isnull, true, state);
+	}
+}
+
+/* Gives the heap its own access method back: heap_getnext() insists on it. */
+static const TableAmRoutine *
+own_method(Relation heap)
+{
+	heap->rd_tableam = GetHeapamTableAmRoutine();
+	return heap->rd_tableam;
+}
+
+/* The index_build_range_scan() of a staging heap: returns how many rows there were. */
+static double
+scan_frozen(Relation heap, Relation index, IndexInfo *info, bool allow_sync, bool anyvisible,
+			bool progress, BlockNumber start, BlockNumber count,
+			IndexBuildCallback callback, void *state, TableScanDesc parallel_scan)
+{
+	double		rows = 0;
+	FrozenScan	page;
+
+	if (parallel_scan != NULL || anyvisible || start != 0 || count != InvalidBlockNumber ||
+		!has_plain_columns(info))
+		return own_method(heap)->index_build_range_scan(heap, index, info, allow_sync, anyvisible,
+														progress, start, count, callback,
+														state, parallel_scan);
+	frozen_scan_begin(&page, heap);
+	report(progress, PROGRESS_SCAN_BLOCKS_TOTAL, page.nblocks);
+	while (frozen_scan_page(&page))
+	{
+		hand_over(&page, index, info, callback, state);
+		rows += page.ntuples;
+		if (!page.frozen)
+			rows += own_method(heap)->index_build_range_scan(heap, index, info, false, false,
+															 false, page.block, 1, callback,
+															 state, NULL);
+		report(progress, PROGRESS_SCAN_BLOCKS_DONE, page.block + 1);
+	}
+	frozen_scan_end(&page);
+	return rows;
+}
+
+/* The heap's access method with that scan; it stays valid for as long as the process. */
+static const TableAmRoutine *
+frozen_heap(void)
+{
+	static TableAmRoutine routine;
+
+	routine = *GetHeapamTableAmRoutine();
+	routine.index_build_range_scan = scan_frozen;
+	return &routine;
+}
+
+/*
+ * Should the relcache build the heap's entry anew meanwhile, it gets its own access
+ * method back a little earlier.
+ */
+void
+index_source_build(Relation heap, Relation index, IndexInfo *info, bool parallel)
+{
+	const TableAmRoutine *own = heap->rd_tableam;
+
+	if (frozen_scan_possible(heap))
+		heap->rd_tableam = frozen_heap();
+	PG_TRY();
+	{
+		index_build(heap, index, info, false, parallel);
+	}
+	PG_FINALLY();
+	{
+		heap->rd_tableam = own;
+	}
+	PG_END_TRY();
+}
