@@ -122,6 +122,9 @@ read_copy_data(void *outbuf, int minread, int maxread)
 		got += n;
 		in->data += n;
 		in->left -= n;
+		/* a large row exists often enough while its values are made */
+		if (in->left == 0)
+			source_copy_consumed(in->source);
 	}
 	return got;
 }

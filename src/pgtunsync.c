@@ -70,11 +70,14 @@ static const struct config_enum_entry log_levels[] = {
 
 void		_PG_init(void);
 
-/* As many loaders as there are cores, up to four. */
+/*
+ * Twice as many loaders as there are cores, up to four: while some wait for
+ * a source that is far away, the others build indexes.
+ */
 static int
 default_jobs(void)
 {
-	return Min(4, worker_cores());
+	return Min(4, 2 * worker_cores());
 }
 
 /*

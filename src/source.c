@@ -775,6 +775,13 @@ source_copy_data(Source *source, char **data)
 	return -1;
 }
 
+void
+source_copy_consumed(Source *source)
+{
+	PQfreemem(source->row);
+	source->row = NULL;
+}
+
 bool
 source_copy_next(Source *source)
 {

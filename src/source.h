@@ -140,6 +140,9 @@ extern void source_copy_start(Source *source, const char *sql);
  */
 extern int	source_copy_data(Source *source, char **data);
 
+/* Frees that message before the next call would do it. */
+extern void source_copy_consumed(Source *source);
+
 /*
  * After source_copy_data() returned -1: does another COPY of the same message
  * follow?  Its rows are then read by source_copy_data().  Must be called

@@ -94,7 +94,7 @@ start_sshd() {
 	for p in "$ssh_port" "$far_port"; do
 		echo "[127.0.0.1]:$p $(as_user cat "$work/ssh/host_key.pub")"
 	done | as_user tee "$work/ssh/known_hosts" >/dev/null
-	start_program sshd "$sshd" -D -e -f "$work/ssh/sshd_config"
+	start_program sshd "$work/reaper" "$sshd" -D -e -f "$work/ssh/sshd_config"
 	wait_port "$ssh_port"
 }
 
@@ -165,6 +165,7 @@ make_rig() {
 	port=$(free_port) ssh_port=$(free_port) far_port=$(free_port)
 	tunnel_port=$(free_port) entrance=$(free_port)
 	as_user cc -O2 -pthread -o "$work/relay" "$work/tree/test/bench/relay.c"
+	as_user cc -O2 -o "$work/reaper" "$work/tree/test/bench/reaper.c"
 	make_cluster source
 	make_cluster local
 	start_sshd
