@@ -20,6 +20,8 @@
 #                 test command for pairs, too
 # JOBS            as for check.sh
 # SEEDS, START, TABLES  what 089_scale and 090_random_schema make of them
+# REGRESS_SRC, REGRESS_LIB  what regression_database.pl (MATRIX_TESTS=../regression_database)
+#                 makes of them: directories below MATRIX_DIR/shared, of the source's version
 #
 # How: every chroot is a Debian release that has the version, made with
 # debootstrap.  All mounts are in a mount namespace of this script's own, so they
@@ -80,7 +82,8 @@ inside() {
 	$root env -i HOME=/root LANG=C.UTF-8 DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
 		PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
 		JOBS="${JOBS:-2}" PG_TEST_TIMEOUT_DEFAULT="${PG_TEST_TIMEOUT_DEFAULT:-120}" \
-		${SEEDS:+SEEDS="$SEEDS"} ${START:+START="$START"} ${TABLES:+TABLES="$TABLES"} "$@" </dev/null 9>&- &
+		${SEEDS:+SEEDS="$SEEDS"} ${START:+START="$START"} ${TABLES:+TABLES="$TABLES"} \
+		${REGRESS_SRC:+REGRESS_SRC="$REGRESS_SRC"} ${REGRESS_LIB:+REGRESS_LIB="$REGRESS_LIB"} "$@" </dev/null 9>&- &
 	child=$!
 	wait "$child" || status=$?
 	child=
@@ -217,7 +220,7 @@ finish() {
 	exit "$status"
 }
 
-# All of it in a function: a script that is edited while it runs goes on as it was.
+# All of it in a function, and one line at the end: a script that is edited while it runs goes on as it was.
 main() {
 	local prepare_only= combinations one other version root
 
@@ -272,5 +275,4 @@ main() {
 	done
 }
 
-main "$@"
-exit "$failed"
+main "$@"; exit "$failed"
