@@ -149,6 +149,13 @@ is($w->local_sql("SELECT count(*) > 2 FROM pg_stats WHERE tablename = 'options'"
 is($w->local_sql("SELECT count(*) FROM pg_stats WHERE tablename = 'options_e'"), 1, 'expressions of indexes too');
 is($w->local_sql("SELECT reltuples FROM pg_class WHERE relname = 'options'"), 500, 'and the table its number of rows');
 
+# ANALYZE has seen the staging heap; only statistics objects and settings ask for it once more
+my $counts = "SELECT relname, analyze_count FROM pg_stat_user_tables WHERE relname IN ('typed', 'options')";
+my %analyzed = map { split /\|/ } split /\n/, $w->local_sql($counts);
+$w->pull("'{typed,options}'");
+ok($w->local_node->poll_query_until('dev', "SELECT max(analyze_count) FILTER (WHERE relname = 'options') = $analyzed{options} + 2 FROM ($counts) c"), 'a table with a statistics object is analyzed again');
+is($w->local_sql("SELECT max(analyze_count) FILTER (WHERE relname = 'typed') - $analyzed{typed} FROM ($counts) c"), 1, 'one without is not');
+
 # unlogged tables survive a clean restart, and are emptied by a crash as ever
 $w->local_node->restart;
 PgTunsync::Compare::all_equal($w, title => 'after a restart too');
