@@ -7,7 +7,8 @@
  * access method for the rows.  For the time of a build, the staging heap's
  * answers with a scan that knows that the rows are frozen (frozen_scan.c), where the
  * index is over plain columns.  Everything else, the participants of a
- * parallel build too, gets the heap's own answer.
+ * parallel build too, gets the heap's own answer; and so do access methods of
+ * extensions, which may read the heap in ways that ask for its own method.
  *
  *-------------------------------------------------------------------------
  */
@@ -16,7 +17,9 @@
 #include "access/heapam.h"
 #include "access/tableam.h"
 #include "catalog/index.h"
+#include "catalog/pg_am.h"
 #include "commands/progress.h"
+#include "miscadmin.h"
 #include "pgstat.h"
 
 #include "frozen_scan.h"
@@ -31,6 +34,24 @@ has_plain_columns(const IndexInfo *info)
 		if (info->ii_IndexAttrNumbers[i] <= 0)
 			return false;
 	return true;
+}
+
+/* Does it read the heap in no other way? */
+static bool
+is_built_in_method(Oid method)
+{
+	switch (method)
+	{
+		case BTREE_AM_OID:
+		case HASH_AM_OID:
+		case GIST_AM_OID:
+		case GIN_AM_OID:
+		case SPGIST_AM_OID:
+		case BRIN_AM_OID:
+			return true;
+		default:
+			return false;
+	}
 }
 
 static void
@@ -53,6 +74,7 @@ hand_over(FrozenScan *page, Relation index, const IndexInfo *info,
 	{
 		HeapTuple	tuple = &page->tuples[row];
 
+		CHECK_FOR_INTERRUPTS();
 		for (int i = 0; i < info->ii_NumIndexAttrs; i++)
 			values[i] = heap_getattr(tuple, info->ii_IndexAttrNumbers[i], desc, &isnull[i]);
 		callback(index, &tuple->t_self, values, isnull, true, state);
@@ -83,17 +105,18 @@ scan_frozen(Relation heap, Relation index, IndexInfo *info, bool allow_sync, boo
 														state, parallel_scan);
 	frozen_scan_begin(&page, heap);
 	report(progress, PROGRESS_SCAN_BLOCKS_TOTAL, page.nblocks);
-	while (frozen_scan_page(&page))
+	while (frozen_scan_page(&page) && page.frozen)
 	{
 		hand_over(&page, index, info, callback, state);
 		rows += page.ntuples;
-		if (!page.frozen)
-			rows += own_method(heap)->index_build_range_scan(heap, index, info, false, false,
-															 false, page.block, 1, callback,
-															 state, NULL);
 		report(progress, PROGRESS_SCAN_BLOCKS_DONE, page.block + 1);
 	}
 	frozen_scan_end(&page);
+	/* from the first page on that is not frozen */
+	if (page.block < page.nblocks)
+		rows += own_method(heap)->index_build_range_scan(heap, index, info, false, false, false,
+														 page.block, page.nblocks - page.block,
+														 callback, state, NULL);
 	return rows;
 }
 
@@ -117,7 +140,7 @@ index_source_build(Relation heap, Relation index, IndexInfo *info, bool parallel
 {
 	const TableAmRoutine *own = heap->rd_tableam;
 
-	if (frozen_scan_possible(heap))
+	if (frozen_scan_possible(heap) && is_built_in_method(index->rd_rel->relam))
 		heap->rd_tableam = frozen_heap();
 	PG_TRY();
 	{

@@ -32,11 +32,20 @@ typedef struct Chunk
 	uint64	   *bits;
 } Chunk;
 
+/* With a seed that the source, whose keys they are, cannot know. */
+static inline uint32
+hash_chunk_number(int64 number, uint64 seed)
+{
+	uint64		high = hash_bytes_uint32_extended((uint32) (number >> 32), seed);
+
+	return (uint32) hash_bytes_uint32_extended((uint32) number, high);
+}
+
 #define SH_PREFIX		chunks
 #define SH_ELEMENT_TYPE Chunk
 #define SH_KEY_TYPE		int64
 #define SH_KEY			number
-#define SH_HASH_KEY(table, key) murmurhash32((uint32) ((key) ^ (key) >> 32))
+#define SH_HASH_KEY(table, key) hash_chunk_number(key, *(uint64 *) (table)->private_data)
 #define SH_EQUAL(table, a, b) ((a) == (b))
 #define SH_SCOPE		static inline
 #define SH_DECLARE
@@ -46,7 +55,8 @@ typedef struct Chunk
 typedef struct KeySet
 {
 	chunks_hash *chunks;
-	Size		bytes;			/* that more chunks may take */
+	uint64		seed;			/* of its hash */
+	Size		bytes;			/* that it may take */
 	int64		number;			/* of the chunk that was used last */
 	uint64	   *bits;			/* and its bits, NULL if there is none */
 } KeySet;
@@ -139,6 +149,14 @@ key_word(int64 key)
 	return (int) ((uint64) key % CHUNK_KEYS / 64);
 }
 
+/* While the hash table grows, the smaller one is still there. */
+static Size
+bytes_taken(const KeySet *set)
+{
+	return set->chunks->members * (CHUNK_WORDS * sizeof(uint64) + 2 * sizeof(Size)) +
+		set->chunks->size * sizeof(Chunk) * 2;
+}
+
 /* False if it does not fit any more. */
 static bool
 add_chunk(KeySet *set, int64 number)
@@ -147,18 +165,10 @@ add_chunk(KeySet *set, int64 number)
 	Chunk	   *chunk = chunks_insert(set->chunks, number, &found);
 
 	if (!found)
-	{
-		/* the table itself is at most twice as large as what is in it */
-		Size		size = CHUNK_WORDS * sizeof(uint64) + 2 * sizeof(Chunk);
-
-		if (set->bytes < size)
-			return false;
-		set->bytes -= size;
 		chunk->bits = palloc0(CHUNK_WORDS * sizeof(uint64));
-	}
 	set->number = number;
 	set->bits = chunk->bits;
-	return true;
+	return found || bytes_taken(set) <= set->bytes;
 }
 
 static bool
@@ -231,10 +241,12 @@ integer_keys_match(Relation referencing, AttrNumber fk,
 	if (!frozen_scan_possible(referencing) || !frozen_scan_possible(referenced) ||
 		!is_integer_column(referencing, fk) || !is_integer_column(referenced, pk))
 		return false;
+	if (!pg_strong_random(&set.seed, sizeof(set.seed)))
+		return false;
 	context = AllocSetContextCreate(CurrentMemoryContext, "pgtunsync integer keys",
 									ALLOCSET_DEFAULT_SIZES);
 	oldcontext = MemoryContextSwitchTo(context);
-	set.chunks = chunks_create(context, 256, NULL);
+	set.chunks = chunks_create(context, 256, &set.seed);
 	match = all_pages(&set, referenced, pk, add_page);
 	/* what was used last belongs to adding */
 	set.number = -1;

@@ -15,13 +15,14 @@
 #include "common/hmac.h"
 #include "common/sha2.h"
 #include "portability/instr_time.h"
+#include "utils/float.h"
 
 #include "mac_speed.h"
 
 #define SAMPLE_BYTES	(32 * 1024) /* what SSH puts into one packet */
 #define SAMPLES			5
 
-/* Microseconds for the MAC of one sample; negative if it cannot be computed. */
+/* Microseconds for the MAC of one sample; infinite if it cannot be computed. */
 static double
 time_sample(pg_cryptohash_type type, const uint8 *sample)
 {
@@ -40,7 +41,7 @@ time_sample(pg_cryptohash_type type, const uint8 *sample)
 	INSTR_TIME_SET_CURRENT(end);
 	INSTR_TIME_SUBTRACT(end, start);
 	pg_hmac_free(ctx);
-	return ok ? INSTR_TIME_GET_DOUBLE(end) * 1e6 : -1;
+	return ok ? INSTR_TIME_GET_DOUBLE(end) * 1e6 : get_float8_infinity();
 }
 
 /* The best of some, since others use the processor too. */

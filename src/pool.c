@@ -395,15 +395,15 @@ take_work(Pool *pool, Member *member, StringInfo batch)
 		pool->others = take_first(pool->others, member, batch);
 }
 
-/* The cores that have nothing to do once one more loader works. */
+/* The cores that have nothing to do once the jobs that wait have loaders. */
 static int
 spare_cores(const Pool *pool)
 {
-	int			working = 1;
+	int			working = list_length(pool->jobs) + list_length(pool->others);
 
 	for (int i = 0; i < pool->size; i++)
 		working += pool->members[i].busy > 0;
-	return Max(0, worker_cores() - working);
+	return Max(0, worker_cores() - Min(working, pool->size));
 }
 
 /* Gives each loader that has nothing to do its next jobs. */

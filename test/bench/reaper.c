@@ -16,7 +16,8 @@ static pid_t program;
 static void
 pass_on(int signal_number)
 {
-	kill(program, signal_number);
+	if (program > 0)
+		kill(program, signal_number);
 }
 
 int
@@ -27,14 +28,14 @@ main(int argc, char **argv)
 		fprintf(stderr, "usage: reaper PROGRAM ARG…\n");
 		return 2;
 	}
-	signal(SIGTERM, pass_on);
-	signal(SIGINT, pass_on);
 	program = fork();
 	if (program == 0)
 	{
 		execv(argv[1], argv + 1);
 		_exit(127);
 	}
+	signal(SIGTERM, pass_on);
+	signal(SIGINT, pass_on);
 	/* until there is nobody left to wait for */
 	while (wait(NULL) > 0 || errno == EINTR)
 		;
