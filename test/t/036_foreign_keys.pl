@@ -71,6 +71,32 @@ my $before = $w->snapshot;
 $w->pulls("'hen,egg,tree,full_match,unchecked'", 'cycles, self references and keys that are not validated', [qw(hen egg tree full_match unchecked)]);
 $w->catalog_unchanged($before);
 
+# ---- keys of one integer: negative, at the ends, far apart, of other widths ----
+
+$_->(q{
+	CREATE TABLE numbers (id bigint PRIMARY KEY);
+	CREATE TABLE few (gone text, id smallint UNIQUE);
+	ALTER TABLE few DROP COLUMN gone;
+	CREATE TABLE refers (id serial PRIMARY KEY, note text, n bigint REFERENCES numbers, i int REFERENCES numbers, s smallint REFERENCES few (id), b bigint REFERENCES few (id));
+}) foreach sub { $w->source_sql(@_) }, sub { $w->local_sql(@_) };
+$w->source_sql(q{
+	INSERT INTO numbers SELECT i FROM generate_series(-5000, 5000, 2) i;
+	INSERT INTO numbers SELECT i * 1000003000::bigint + 1 FROM generate_series(-3000, 3000) i;
+	INSERT INTO numbers VALUES (9223372036854775807), (-9223372036854775808), (-2147483648);
+	INSERT INTO few VALUES (-32768), (-1), (0), (32767), (NULL);
+	INSERT INTO refers (note, n) SELECT repeat('x', (id % 7)::int + 8), id FROM numbers;
+	INSERT INTO refers (i, s, b) VALUES (-2147483648, -32768, 32767), (-5000, -1, -1), (4998, NULL, 0), (NULL, 0, NULL)});
+my @numbers = qw(numbers few refers);
+$w->pulls("'numbers,few,refers'", "integer keys with $_", \@numbers, options => "-c maintenance_work_mem=$_") foreach '64MB', '1MB';
+foreach my $orphan ([ 'n', 4999 ], [ 'n', -4999 ], [ 'n', 9223372036854775806 ], [ 'n', 1000003000 ], [ 'i', -2147483647 ], [ 's', 1 ], [ 'b', 32768 ], [ 'b', -65537 ])
+{
+	my ($column, $value) = @$orphan;
+	$w->source_sql("SET session_replication_role = replica; INSERT INTO refers ($column) VALUES ($value)");
+	$w->refused("'numbers,few,refers'", "$column = $value leads nowhere", sqlstate => '23503', message => [ qr/refers_${column}_fkey/, qr/\($value\)/ ]);
+	$w->source_sql("DELETE FROM refers WHERE $column = $value");
+}
+$w->pulls("'numbers,few,refers'", 'without them', \@numbers);
+
 # ---- nothing fires ----
 
 $w->local_sql(q{
