@@ -19,6 +19,7 @@
 
 #include "batches.h"
 #include "highest.h"
+#include "integer_type.h"
 #include "rewrite.h"
 
 struct Batches
@@ -51,12 +52,6 @@ find_column(const TablePlan *table, const char *name)
 	return NULL;
 }
 
-static bool
-is_integer(Oid typid)
-{
-	return typid == INT2OID || typid == INT4OID || typid == INT8OID;
-}
-
 /* Types whose order depends on nothing but the value, and whose text says it all. */
 static bool
 is_ordered(Oid typid)
@@ -83,7 +78,7 @@ is_ordered(Oid typid)
 		case XID8OID:
 			return true;
 		default:
-			return is_integer(typid);
+			return is_integer_type(typid);
 	}
 }
 
@@ -91,7 +86,7 @@ is_ordered(Oid typid)
 static bool
 same_order(Oid local, Oid source)
 {
-	return is_ordered(local) && (local == source || (is_integer(local) && is_integer(source)));
+	return is_ordered(local) && (local == source || (is_integer_type(local) && is_integer_type(source)));
 }
 
 /* Does the source send something else instead? */

@@ -13,13 +13,13 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 
 #include "frozen_scan.h"
 #include "integer_keys.h"
+#include "integer_type.h"
 
 #define CHUNK_BITS		12		/* of a key: which bit of the chunk */
 #define CHUNK_KEYS		(1 << CHUNK_BITS)
@@ -57,7 +57,7 @@ typedef struct KeySet
 	chunks_hash *chunks;
 	uint64		seed;			/* of its hash */
 	Size		bytes;			/* that it may take */
-	int64		number;			/* of the chunk that was used last */
+	int64		number;			/* of the chunk that was used last; -1: none */
 	uint64	   *bits;			/* and its bits, NULL if there is none */
 } KeySet;
 
@@ -97,8 +97,7 @@ is_integer_column(Relation rel, AttrNumber attnum)
 	if (attnum <= 0 || attnum > RelationGetNumberOfAttributes(rel))
 		return false;
 	att = TupleDescAttr(RelationGetDescr(rel), attnum - 1);
-	return !att->attisdropped &&
-		(att->atttypid == INT2OID || att->atttypid == INT4OID || att->atttypid == INT8OID);
+	return !att->attisdropped && is_integer_type(att->atttypid);
 }
 
 /* ---- the keys of a column ---- */
@@ -172,19 +171,11 @@ add_chunk(KeySet *set, int64 number)
 }
 
 static bool
-add_page(KeySet *set, KeyColumn *column)
+add_key(KeySet *set, int64 key)
 {
-	int64		key;
-
-	for (int row = 0; row < column->scan.ntuples; row++)
-	{
-		if (!read_key(column, row, &key))
-			continue;
-		if ((set->bits == NULL || chunk_number(key) != set->number) &&
-			!add_chunk(set, chunk_number(key)))
-			return false;
-		set->bits[key_word(key)] |= key_bit(key);
-	}
+	if (chunk_number(key) != set->number && !add_chunk(set, chunk_number(key)))
+		return false;
+	set->bits[key_word(key)] |= key_bit(key);
 	return true;
 }
 
@@ -197,34 +188,38 @@ find_chunk(KeySet *set, int64 number)
 	set->bits = chunk != NULL ? chunk->bits : NULL;
 }
 
-/* Are all keys of the page in the set? */
 static bool
-find_page(KeySet *set, KeyColumn *column)
+find_key(KeySet *set, int64 key)
+{
+	if (chunk_number(key) != set->number)
+		find_chunk(set, chunk_number(key));
+	return set->bits != NULL && (set->bits[key_word(key)] & key_bit(key)) != 0;
+}
+
+/* Hands each key of the page to "visit" until that says no. */
+static pg_attribute_always_inline bool
+page_keys(KeySet *set, KeyColumn *column, bool (*visit) (KeySet *, int64))
 {
 	int64		key;
 
 	for (int row = 0; row < column->scan.ntuples; row++)
 	{
-		if (!read_key(column, row, &key))
-			continue;
-		if (chunk_number(key) != set->number)
-			find_chunk(set, chunk_number(key));
-		if (set->bits == NULL || (set->bits[key_word(key)] & key_bit(key)) == 0)
+		if (read_key(column, row, &key) && !visit(set, key))
 			return false;
 	}
-	return true;
+	return column->scan.frozen;
 }
 
-/* Hands each page to "visit" until that says no. */
-static bool
-all_pages(KeySet *set, Relation rel, AttrNumber attnum, bool (*visit) (KeySet *, KeyColumn *))
+/* The same for the whole column; inlined, so that each use has a loop of its own. */
+static pg_attribute_always_inline bool
+all_keys(KeySet *set, Relation rel, AttrNumber attnum, bool (*visit) (KeySet *, int64))
 {
 	KeyColumn	column;
 	bool		go_on = true;
 
 	begin_column(&column, rel, attnum);
 	while (go_on && frozen_scan_page(&column.scan))
-		go_on = column.scan.frozen && visit(set, &column);
+		go_on = page_keys(set, &column, visit);
 	frozen_scan_end(&column.scan);
 	return go_on;
 }
@@ -235,7 +230,7 @@ integer_keys_match(Relation referencing, AttrNumber fk,
 {
 	MemoryContext context;
 	MemoryContext oldcontext;
-	KeySet		set = {.bytes = bytes};
+	KeySet		set = {.bytes = bytes, .number = -1};
 	bool		match;
 
 	if (!frozen_scan_possible(referencing) || !frozen_scan_possible(referenced) ||
@@ -247,11 +242,7 @@ integer_keys_match(Relation referencing, AttrNumber fk,
 									ALLOCSET_DEFAULT_SIZES);
 	oldcontext = MemoryContextSwitchTo(context);
 	set.chunks = chunks_create(context, 256, &set.seed);
-	match = all_pages(&set, referenced, pk, add_page);
-	/* what was used last belongs to adding */
-	set.number = -1;
-	set.bits = NULL;
-	match = match && all_pages(&set, referencing, fk, find_page);
+	match = all_keys(&set, referenced, pk, add_key) && all_keys(&set, referencing, fk, find_key);
 	MemoryContextSwitchTo(oldcontext);
 	MemoryContextDelete(context);
 	return match;

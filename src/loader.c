@@ -248,6 +248,23 @@ begin_filling(void)
 	PushActiveSnapshot(GetTransactionSnapshot());
 }
 
+/* Its end. */
+static void
+end_filling(void)
+{
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+}
+
+/* The rows of a COPY that has been started. */
+static void
+copy_rows(Loader *loader, Relation target, const LoadJob *job, const Stage *stage,
+		  LoadResult *result)
+{
+	load_rows(target, job, stage, loader->source, result);
+	result->rewritten = job->verify_sql != NULL && source_copy_rows_behind(loader->source) > 0;
+}
+
 /* Transaction 2; fills in the result. */
 static void
 fill_staging(Loader *loader, const LoadJob *job, const Stage *stage, LoadResult *result)
@@ -257,16 +274,14 @@ fill_staging(Loader *loader, const LoadJob *job, const Stage *stage, LoadResult 
 	begin_filling();
 	target = open_target(job->relid);
 	progress_phase(job->index, PHASE_COPYING);
-	load_rows(target, job, stage, loader->source, result);
-	result->rewritten = job->verify_sql != NULL && source_copy_rows_behind(loader->source) > 0;
+	copy_rows(loader, target, job, stage, result);
 	progress_phase(job->index, PHASE_INDEXING);
 	staging_build_indexes(target, result->staging, job->mode);
 	RelationClose(target);
 	if (job->mode != LAND_APPEND)
 		analyze_staging(result->staging);
 	result->fingerprint = staging_fingerprint(result->staging);
-	PopActiveSnapshot();
-	CommitTransactionCommand();
+	end_filling();
 	progress_phase(job->index, PHASE_LOADED);
 }
 
@@ -368,11 +383,9 @@ part_step(Loader *loader, const LoadJob *job, LoadResult *result)
 	start_copies(loader, loader->next + 1);
 	begin_filling();
 	target = open_target(job->relid);
-	load_rows(target, job, &stage, loader->source, result);
-	result->rewritten = job->verify_sql != NULL && source_copy_rows_behind(loader->source) > 0;
+	copy_rows(loader, target, job, &stage, result);
 	RelationClose(target);
-	PopActiveSnapshot();
-	CommitTransactionCommand();
+	end_filling();
 }
 
 static void
@@ -385,23 +398,17 @@ index_step(const LoadJob *job)
 	target = open_target(job->relid);
 	staging_build_index(target, job->staging, job->mode, job->index_number);
 	RelationClose(target);
-	PopActiveSnapshot();
-	CommitTransactionCommand();
+	end_filling();
 }
 
 static void
 finish_step(const LoadJob *job)
 {
-	Relation	target;
-
 	begin_filling();
 	progress_phase(job->index, PHASE_INDEXING);
 	analyze_staging(job->staging);
-	target = open_target(job->relid);
-	staging_check_files(target, job->staging, job->fingerprint);
-	RelationClose(target);
-	PopActiveSnapshot();
-	CommitTransactionCommand();
+	staging_check_files(job->relid, job->staging, job->fingerprint);
+	end_filling();
 	progress_phase(job->index, PHASE_LOADED);
 }
 

@@ -31,6 +31,7 @@
 
 #include "clause.h"
 #include "column_pattern.h"
+#include "integer_type.h"
 #include "mask.h"
 #include "mask_sql.h"
 
@@ -353,9 +354,7 @@ make_statement(Work *work)
 static bool
 is_integer(const Work *work)
 {
-	Oid			typid = work->own.column->base_typid;
-
-	return typid == INT2OID || typid == INT4OID || typid == INT8OID;
+	return is_integer_type(work->own.column->base_typid);
 }
 
 static char *

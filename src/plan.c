@@ -791,6 +791,13 @@ user_path(const Planner *planner)
 	return buf.data;
 }
 
+/* The search_path of a table's COPY. */
+static const char *
+copy_path(const Planner *planner, const TablePlan *table)
+{
+	return table->user_sql ? user_path(planner) : "pg_catalog, pg_temp";
+}
+
 /* Does the text of its values depend on the search_path? */
 static bool
 is_name_type(Oid typid)
@@ -860,8 +867,7 @@ static char *
 trial_sql(const Planner *planner, const Trial *trial)
 {
 	return psprintf("SET LOCAL search_path = %s; EXPLAIN %s",
-					trial->table->user_sql ? user_path(planner) : "pg_catalog, pg_temp",
-					copy_select(trial->query));
+					copy_path(planner, trial->table), copy_select(trial->query));
 }
 
 /* The column whose mask the source refuses by itself, with its error; or NULL. */
@@ -946,17 +952,15 @@ add_trial(Planner *planner, TablePlan *table, const CopyQuery *query)
 }
 
 static char *
-with_path(const TablePlan *table, const char *path, const char *sql)
+with_path(const Planner *planner, const TablePlan *table, const char *sql)
 {
-	return psprintf("SET LOCAL search_path = %s; %s",
-					table->user_sql ? path : "pg_catalog, pg_temp", sql);
+	return psprintf("SET LOCAL search_path = %s; %s", copy_path(planner, table), sql);
 }
 
 /* Every COPY says its search_path when one of them has another. */
 static void
 set_paths(Planner *planner, List *tables)
 {
-	char	   *path = user_path(planner);
 	bool		any = false;
 	ListCell   *lc;
 
@@ -967,13 +971,12 @@ set_paths(Planner *planner, List *tables)
 	foreach(lc, tables)
 	{
 		TablePlan  *table = lfirst(lc);
-
 		ListCell   *lc_part;
 
 		if (table->copy_sql != NULL)
-			table->copy_sql = with_path(table, path, table->copy_sql);
+			table->copy_sql = with_path(planner, table, table->copy_sql);
 		foreach(lc_part, table->copy_parts)
-			lfirst(lc_part) = with_path(table, path, lfirst(lc_part));
+			lfirst(lc_part) = with_path(planner, table, lfirst(lc_part));
 	}
 }
 
@@ -1052,7 +1055,7 @@ finish_table(Planner *planner, TablePlan *table, const Choice *choice)
 	if (table->mode == LAND_APPEND && !choice->empty)
 		batches_plan(table, choice, &query, planner->request->cursor,
 					 source_version(planner->control),
-					 table->user_sql ? user_path(planner) : "pg_catalog, pg_temp");
+					 copy_path(planner, table));
 	table->copy_sql = copy_statement(&query);
 	table->copy_parts = parts_of(&query, table, source_version(planner->control));
 	if (table->user_sql)

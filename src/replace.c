@@ -209,12 +209,7 @@ lock_staging(const List *staged)
 			LockRelationOid(rel->rd_rel->reltoastrelid, AccessExclusiveLock);
 		if (OidIsValid(table->kept.yielded_heap))
 			LockRelationOid(table->kept.yielded_heap, AccessExclusiveLock);
-		if (staging_fingerprint(table->staging) != table->fingerprint)
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_IN_USE),
-					 errmsg("the staging heap of table \"%s\" was altered by someone else",
-							get_rel_name(table->target)),
-					 errhint("Pull again.")));
+		staging_check_files(table->target, table->staging, table->fingerprint);
 		table_close(rel, NoLock);
 	}
 }

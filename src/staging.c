@@ -330,12 +330,12 @@ staging_create_beside(Relation target, int64 run_id, const char *what, bool inde
 }
 
 static void
-raise_tampered(Relation target)
+raise_tampered(Oid target)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_IN_USE),
 			 errmsg("the staging heap of table \"%s\" was altered by someone else",
-					RelationGetRelationName(target)),
+					get_rel_name(target)),
 			 errhint("Pull again.")));
 }
 
@@ -363,7 +363,7 @@ void
 staging_check_columns(Relation target, Relation staging)
 {
 	if (!same_columns(RelationGetDescr(target), RelationGetDescr(staging)))
-		raise_tampered(target);
+		raise_tampered(RelationGetRelid(target));
 }
 
 /* Would the one index do in the place of the other? */
@@ -480,7 +480,7 @@ staging_build_index(Relation target, Oid staging_oid, Landing mode, int number)
 
 	owner_enter(&owner, target->rd_rel->relowner);
 	if (!same_index_form(target_index, index))
-		raise_tampered(target);
+		raise_tampered(RelationGetRelid(target));
 	build_index(staging, index, target, target_index);
 	set_index_usable(RelationGetRelid(index), true);
 	owner_leave(&owner);
@@ -503,7 +503,7 @@ staging_build_indexes(Relation target, Oid staging_oid, Landing mode)
 }
 
 void
-staging_check_files(Relation target, Oid staging, int64 fingerprint)
+staging_check_files(Oid target, Oid staging, int64 fingerprint)
 {
 	if (staging_fingerprint(staging) != fingerprint)
 		raise_tampered(target);

@@ -51,7 +51,7 @@ extern void staging_check_columns(Relation target, Relation staging);
 extern int64 staging_fingerprint(Oid staging);
 
 /* Raises OBJECT_IN_USE if it is not that number. */
-extern void staging_check_files(Relation target, Oid staging, int64 fingerprint);
+extern void staging_check_files(Oid target, Oid staging, int64 fingerprint);
 
 /* "schema"."name" of a staging heap, quoted. */
 extern char *staging_name(Oid staging);
