@@ -113,6 +113,20 @@ compat_index_attoptions(Relation index)
 #define compat_exchange_relallfrozen(a, b) ((void) 0)
 #endif
 
+/* 15 has a function that opens the files when needed */
+#if PG_VERSION_NUM >= 150000
+#define compat_smgr(rel) RelationGetSmgr(rel)
+#else
+#define compat_smgr(rel) (RelationOpenSmgr(rel), (rel)->rd_smgr)
+#endif
+
+/* 16 renamed it */
+#if PG_VERSION_NUM >= 160000
+#define compat_locator(rel) (&(rel)->rd_locator)
+#else
+#define compat_locator(rel) (&(rel)->rd_node)
+#endif
+
 /* since 17 smgr entries cannot dangle */
 #if PG_VERSION_NUM >= 170000
 #define compat_close_smgr(relid) ((void) 0)

@@ -3,13 +3,11 @@
  * load.c
  *	  Rows of a COPY into a staging heap.
  *
- * The server's COPY parses and converts (BeginCopyFrom with a callback that
- * reads from libpq, NextCopyFrom), against the *target's* descriptor: columns that do
+ * Rows are read against the *target's* descriptor (copy_reader.c): columns that do
  * not travel take the target's defaults.  Then come rewrites (row_query.c), which
  * all see the row as it arrived, the target's generated columns, constraints and
  * partition bounds, as in CopyFrom() of copyfrom.c, except for what is NOT VALID
- * (unvalidated.c), and the finished rows go to the *staging* heap in batches of
- * table_multi_insert().
+ * (unvalidated.c), and the finished rows go to the *staging* heap (heap_writer.c).
  *
  * Rows are written frozen.  After the swap they belong to a table that
  * readers with older snapshots know: those would find it empty if the rows were
@@ -26,16 +24,10 @@
  */
 #include "postgres.h"
 
-#include "access/heapam.h"
 #include "access/table.h"
 #include "access/tableam.h"
-#include "access/xact.h"
-#include "catalog/pg_type.h"
-#include "commands/copy.h"
 #include "executor/executor.h"
 #include "executor/nodeModifyTable.h"
-#include "miscadmin.h"
-#include "nodes/makefuncs.h"
 #include "parser/parse_node.h"
 #include "rewrite/rewriteHandler.h"
 #include "utils/builtins.h"
@@ -44,6 +36,8 @@
 #include "utils/rel.h"
 
 #include "compat.h"
+#include "copy_reader.h"
+#include "heap_writer.h"
 #include "load.h"
 #include "owner.h"
 #include "progress.h"
@@ -52,21 +46,9 @@
 #include "staging.h"
 #include "unvalidated.h"
 
-/* a batch goes out when it has this many rows or bytes */
-#define BATCH_ROWS	1000
-#define BATCH_BYTES	(256 * 1024)
-
-/* Where NextCopyFrom's callback reads: it has no argument of its own. */
-typedef struct CopyInput
-{
-	Source	   *source;
-	char	   *data;
-	int			left;
-	bool		ended;
-	uint64		bytes;
-} CopyInput;
-
-static CopyInput copy_input;
+/* the progress hears of a load when it has got on by so much */
+#define PROGRESS_ROWS	1000
+#define PROGRESS_BYTES	(256 * 1024)
 
 /* One table while it loads. */
 typedef struct Load
@@ -84,50 +66,13 @@ typedef struct Load
 	int			nrewrites;
 	AttrNumber *rewritten;		/* the columns that it gives */
 	KeptLoad   *kept;			/* or NULL */
-	CopyFromState copy;
-	BulkInsertState bulk;
-	CommandId	cid;
-	int			options;
-	TupleTableSlot *slots[BATCH_ROWS];
-	int			nslots;
-	uint64		batch_start;	/* bytes read before the batch */
-	uint64		batch_rows;		/* rows before it */
+	CopyReader *reader;
+	HeapWriter *writer;
+	TupleTableSlot *slot;
 	uint64		rows;
+	uint64		told_rows;		/* that the progress knows of */
+	uint64		told_bytes;
 } Load;
-
-/* COPY's data source: at least minread bytes unless the data ends. */
-static int
-read_copy_data(void *outbuf, int minread, int maxread)
-{
-	CopyInput  *in = &copy_input;
-	int			got = 0;
-
-	while (got < minread && !in->ended)
-	{
-		int			n;
-
-		if (in->left == 0)
-		{
-			in->left = source_copy_data(in->source, &in->data);
-			if (in->left < 0)
-			{
-				in->left = 0;
-				in->ended = true;
-				break;
-			}
-			in->bytes += in->left;
-		}
-		n = Min(in->left, maxread - got);
-		memcpy((char *) outbuf + got, in->data, n);
-		got += n;
-		in->data += n;
-		in->left -= n;
-		/* a large row exists often enough while its values are made */
-		if (in->left == 0)
-			source_copy_consumed(in->source);
-	}
-	return got;
-}
 
 /* Does the column take part in the COPY, or have a value of its own? */
 static bool
@@ -189,12 +134,9 @@ prepare_rewrites(Load *load, const LoadJob *job)
 }
 
 static void
-prepare_executor(Load *load, const LoadJob *job)
+prepare_executor(Load *load, const LoadJob *job, Source *source)
 {
 	ParseState *pstate = make_parsestate(NULL);
-	List	   *columns = NIL;
-	List	   *options = NIL;
-	ListCell   *lc;
 
 	load->estate = CreateExecutorState();
 	range_table_init(load->estate, pstate, load->target);
@@ -205,25 +147,9 @@ prepare_executor(Load *load, const LoadJob *job)
 	if (job->partition_check != NULL)
 		load->partition_check = ExecPrepareCheck((List *) stringToNode(job->partition_check),
 												 load->estate);
-	foreach(lc, job->columns)
-		columns = lappend(columns, makeString(lfirst(lc)));
-	if (job->binary)
-		options = list_make1(makeDefElem("format", (Node *) makeString("binary"), -1));
-	load->copy = BeginCopyFrom(pstate, load->view, NULL, NULL, false,
-							   read_copy_data, columns, options);
+	load->reader = copy_reader_begin(load->view, pstate, job->columns, job->binary, source);
 	load->null_domains = find_null_domains(load, job);
 	prepare_rewrites(load, job);
-}
-
-static TupleTableSlot *
-next_slot(Load *load)
-{
-	TupleTableSlot **slot = &load->slots[load->nslots];
-
-	if (*slot == NULL)
-		*slot = MakeSingleTupleTableSlot(RelationGetDescr(load->target),
-										 table_slot_callbacks(load->staging));
-	return *slot;
 }
 
 /* Completes and checks a row as an INSERT into the target would. */
@@ -245,7 +171,6 @@ complete_row(Load *load, TupleTableSlot *slot)
 		if (!ExecCheck(load->partition_check, econtext))
 			ExecPartitionCheckEmitError(load->result_rel, slot, load->estate);
 	}
-	ExecMaterializeSlot(slot);
 }
 
 /* Only once the row is complete do the new values need to last. */
@@ -261,19 +186,27 @@ rewrite_row(Load *load, TupleTableSlot *slot)
 	}
 }
 
-/* Reads one row into the batch; false at the end. */
+static void
+store_row(Load *load, TupleTableSlot *slot)
+{
+	slot_getallattrs(slot);
+	heap_writer_add(load->writer, slot->tts_values, slot->tts_isnull);
+	load->rows++;
+}
+
+/* False at the end. */
 static bool
 load_row(Load *load)
 {
-	TupleTableSlot *slot = next_slot(load);
+	TupleTableSlot *slot = load->slot;
 	MemoryContext oldcontext;
 	bool		more;
 
-	ResetPerTupleExprContext(load->estate);
 	ExecClearTuple(slot);
+	ResetPerTupleExprContext(load->estate);
 	oldcontext = MemoryContextSwitchTo(GetPerTupleMemoryContext(load->estate));
-	more = NextCopyFrom(load->copy, GetPerTupleExprContext(load->estate),
-						slot->tts_values, slot->tts_isnull);
+	more = copy_reader_next(load->reader, GetPerTupleExprContext(load->estate),
+							slot->tts_values, slot->tts_isnull);
 	if (more)
 	{
 		ExecStoreVirtualTuple(slot);
@@ -284,34 +217,27 @@ load_row(Load *load)
 			rewrite_row(load, slot);
 		complete_row(load, slot);
 		if (load->kept == NULL || !kept_load_yields(load->kept, load->estate, slot))
-		{
-			load->nslots++;
-			load->rows++;
-		}
+			store_row(load, slot);
 	}
 	MemoryContextSwitchTo(oldcontext);
 	return more;
 }
 
 static void
-flush_batch(Load *load)
+tell_progress(Load *load)
 {
-	MemoryContext oldcontext;
+	uint64		bytes = copy_reader_bytes(load->reader);
 
-	if (load->nslots == 0)
-		return;
-	ResetPerTupleExprContext(load->estate);
-	oldcontext = MemoryContextSwitchTo(GetPerTupleMemoryContext(load->estate));
-	table_multi_insert(load->staging, load->slots, load->nslots, load->cid,
-					   load->options, load->bulk);
-	MemoryContextSwitchTo(oldcontext);
-	for (int i = 0; i < load->nslots; i++)
-		ExecClearTuple(load->slots[i]);
-	load->nslots = 0;
-	progress_add(load->index, load->rows - load->batch_rows, copy_input.bytes - load->batch_start);
-	load->batch_start = copy_input.bytes;
-	load->batch_rows = load->rows;
-	CHECK_FOR_INTERRUPTS();
+	progress_add(load->index, load->rows - load->told_rows, bytes - load->told_bytes);
+	load->told_rows = load->rows;
+	load->told_bytes = bytes;
+}
+
+static bool
+progress_is_stale(const Load *load)
+{
+	return load->rows - load->told_rows >= PROGRESS_ROWS ||
+		copy_reader_bytes(load->reader) - load->told_bytes >= PROGRESS_BYTES;
 }
 
 static void
@@ -319,29 +245,22 @@ load_all(Load *load)
 {
 	ErrorContextCallback errcallback;
 
-	errcallback.callback = CopyFromErrorCallback;
-	errcallback.arg = (void *) load->copy;
-	errcallback.previous = error_context_stack;
-	error_context_stack = &errcallback;
+	copy_reader_push_context(load->reader, &errcallback);
 	while (load_row(load))
 	{
-		if (load->nslots == BATCH_ROWS ||
-			copy_input.bytes - load->batch_start >= BATCH_BYTES)
-			flush_batch(load);
+		if (progress_is_stale(load))
+			tell_progress(load);
 	}
 	error_context_stack = errcallback.previous;
-	flush_batch(load);
+	heap_writer_end(load->writer);
+	tell_progress(load);
 }
 
 static void
 finish_load(Load *load)
 {
-	FreeBulkInsertState(load->bulk);
-	table_finish_bulk_insert(load->staging, load->options);
-	for (int i = 0; i < BATCH_ROWS; i++)
-		if (load->slots[i] != NULL)
-			ExecDropSingleTupleTableSlot(load->slots[i]);
-	EndCopyFrom(load->copy);
+	ExecDropSingleTupleTableSlot(load->slot);
+	copy_reader_end(load->reader);
 	ExecResetTupleTable(load->estate->es_tupleTable, false);
 	FreeExecutorState(load->estate);
 }
@@ -353,33 +272,30 @@ load_rows(Relation target, const LoadJob *job, const Stage *stage, Source *sourc
 	Load	   *load = palloc0(sizeof(Load));
 	OwnerContext owner;
 
-	memset(&copy_input, 0, sizeof(copy_input));
-	copy_input.source = source;
-
 	load->index = job->index;
 	progress_add(job->index, job->rows_before, job->bytes_before);
 	load->target = target;
 	load->staging = table_open(stage->staging, RowExclusiveLock);
 	staging_check_columns(target, load->staging);
-	load->cid = GetCurrentCommandId(true);
-	load->options = TABLE_INSERT_SKIP_FSM | TABLE_INSERT_FROZEN;
-	load->bulk = GetBulkInsertState();
+	load->slot = MakeSingleTupleTableSlot(RelationGetDescr(target),
+										  table_slot_callbacks(load->staging));
 
 	owner_enter(&owner, target->rd_rel->relowner);
 	if (job->keep != NIL)
 		load->kept = kept_load_begin(target, load->staging, stage->copy, stage->yielded,
 									 job->row_name, job->keep);
-	prepare_executor(load, job);
+	load->writer = heap_writer_begin(load->staging);
+	prepare_executor(load, job, source);
 	load_all(load);
 	if (load->rewrite != NULL)
 		row_query_end(load->rewrite);
 	owner_leave(&owner);
 
+	result->bytes = copy_reader_bytes(load->reader);
 	finish_load(load);
 	if (load->kept != NULL)
 		result->kept = kept_load_end(load->kept);
 	result->rows = load->rows;
-	result->bytes = copy_input.bytes;
 	table_close(load->staging, NoLock);
 	pfree(load);
 	CommandCounterIncrement();
