@@ -28,6 +28,7 @@
 #include "utils/timestamp.h"
 
 #include "binary_rows.h"
+#include "jsonb_text.h"
 
 /* How a column's values are received. */
 typedef enum Receive
@@ -38,7 +39,8 @@ typedef enum Receive
 	RECEIVE_4,
 	RECEIVE_8,
 	RECEIVE_TIMESTAMP,
-	RECEIVE_TEXT
+	RECEIVE_TEXT,
+	RECEIVE_JSONB
 } Receive;
 
 typedef struct BinaryColumn
@@ -73,6 +75,12 @@ static const char signature[11] = "PGCOPY\n\377\r\n";
 
 /* ---- columns ---- */
 
+static bool
+text_needs_no_conversion(void)
+{
+	return pg_get_client_encoding() == GetDatabaseEncoding();
+}
+
 static Receive
 choose_receive(Oid function, int32 typmod)
 {
@@ -94,7 +102,9 @@ choose_receive(Oid function, int32 typmod)
 			return typmod < 0 || typmod >= MAX_TIMESTAMP_PRECISION ? RECEIVE_TIMESTAMP : RECEIVE_CALL;
 		case F_TEXTRECV:
 		case F_VARCHARRECV:
-			return pg_get_client_encoding() == GetDatabaseEncoding() ? RECEIVE_TEXT : RECEIVE_CALL;
+			return text_needs_no_conversion() ? RECEIVE_TEXT : RECEIVE_CALL;
+		case F_JSONB_RECV:
+			return text_needs_no_conversion() ? RECEIVE_JSONB : RECEIVE_CALL;
 		default:
 			return RECEIVE_CALL;
 	}
@@ -267,6 +277,20 @@ receive_text(BinaryColumn *column, char *data, int len)
 	return PointerGetDatum(value);
 }
 
+/* One byte is the format's version. */
+static Datum
+receive_jsonb(BinaryColumn *column, char *data, int len)
+{
+	Jsonb	   *value = NULL;
+
+	if (len > 1 && *data == 1)
+	{
+		(void) pg_verify_mbstr(GetDatabaseEncoding(), data + 1, len - 1, false);
+		value = jsonb_text_parse(data + 1, len - 1);
+	}
+	return value != NULL ? JsonbPGetDatum(value) : call_receive(column, data, len);
+}
+
 static Datum
 receive_value(BinaryColumn *column, char *data, int len)
 {
@@ -282,6 +306,8 @@ receive_value(BinaryColumn *column, char *data, int len)
 			return receive_timestamp(column, data, len);
 		case RECEIVE_TEXT:
 			return receive_text(column, data, len);
+		case RECEIVE_JSONB:
+			return receive_jsonb(column, data, len);
 		default:
 			return call_receive(column, data, len);
 	}
