@@ -41,6 +41,7 @@
 
 #include "compat.h"
 #include "heap_writer.h"
+#include "toast_row.h"
 
 /* of a batch: as many as one WAL record may hold */
 #define BATCH_PAGES		32
@@ -246,58 +247,73 @@ take_in(HeapWriter *writer, Page page, Size len)
 	writer->rows++;
 }
 
-/* A row that is too large for a page, or has values from elsewhere; see heap_prepare_insert(). */
-static void
-add_toasted(HeapWriter *writer, Datum *values, bool *isnull)
-{
-	HeapTuple	tuple = heap_form_tuple(RelationGetDescr(writer->heap), values, isnull);
-	Page		page;
-
-	tuple = heap_toast_insert_or_update(writer->heap, tuple, NULL,
-										HEAP_INSERT_SKIP_FSM | HEAP_INSERT_FROZEN);
-	if (MAXALIGN(tuple->t_len) > MaxHeapTupleSize)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("row is too big: size %zu, maximum size %zu",
-						(Size) tuple->t_len, MaxHeapTupleSize)));
-	page = find_page(writer, tuple->t_len);
-	memcpy(next_place(page, tuple->t_len), tuple->t_data, tuple->t_len);
-	take_in(writer, page, tuple->t_len);
-}
-
 static bool
-has_nulls(const bool *isnull, int natts)
+has_nulls(const HeapWriter *writer, const bool *isnull)
 {
-	return memchr(isnull, true, natts) != NULL;
+	return memchr(isnull, true, RelationGetNumberOfAttributes(writer->heap)) != NULL;
 }
 
-/* As heap_form_tuple(), but in its place.  False if the row needs the toaster. */
+static Size
+header_size(const HeapWriter *writer, const bool *isnull)
+{
+	Size		bitmap = BITMAPLEN(RelationGetNumberOfAttributes(writer->heap));
+
+	return MAXALIGN(SizeofHeapTupleHeader + (has_nulls(writer, isnull) ? bitmap : 0));
+}
+
+/* As heap_form_tuple(), but in its place: header and values take hoff and data_len bytes. */
+static HeapTupleHeader
+form_row(HeapWriter *writer, Page page, Size hoff, Size data_len, Datum *values, bool *isnull)
+{
+	TupleDesc	desc = RelationGetDescr(writer->heap);
+	HeapTupleHeader row = next_place(page, hoff + data_len);
+
+	row->t_hoff = hoff;
+	HeapTupleHeaderSetNatts(row, desc->natts);
+	heap_fill_tuple(desc, values, isnull, (char *) row + hoff, data_len, &row->t_infomask,
+					has_nulls(writer, isnull) ? row->t_bits : NULL);
+	return row;
+}
+
+/* False if the row must be toasted first: it is large, or has values from elsewhere. */
 static bool
 add_plain(HeapWriter *writer, Datum *values, bool *isnull)
 {
-	TupleDesc	desc = RelationGetDescr(writer->heap);
-	bool		nulls = has_nulls(isnull, desc->natts);
-	Size		hoff = MAXALIGN(SizeofHeapTupleHeader + (nulls ? BITMAPLEN(desc->natts) : 0));
-	Size		data_len = heap_compute_data_size(desc, values, isnull);
-	Size		len = hoff + data_len;
+	Size		hoff = header_size(writer, isnull);
+	Size		data_len = heap_compute_data_size(RelationGetDescr(writer->heap), values, isnull);
 	Page		page;
 	HeapTupleHeader row;
 
-	if (len > TOAST_TUPLE_THRESHOLD)
+	if (hoff + data_len > TOAST_TUPLE_THRESHOLD)
 		return false;
-	page = find_page(writer, len);
-	row = next_place(page, len);
-	row->t_hoff = hoff;
-	HeapTupleHeaderSetNatts(row, desc->natts);
-	heap_fill_tuple(desc, values, isnull, (char *) row + hoff, data_len,
-					&row->t_infomask, nulls ? row->t_bits : NULL);
+	page = find_page(writer, hoff + data_len);
+	row = form_row(writer, page, hoff, data_len, values, isnull);
 	if ((row->t_infomask & HEAP_HASEXTERNAL) != 0)
 	{
-		memset(row, 0, len);
+		memset(row, 0, hoff + data_len);
 		return false;
 	}
-	take_in(writer, page, len);
+	take_in(writer, page, hoff + data_len);
 	return true;
+}
+
+static void
+add_toasted(HeapWriter *writer, Datum *values, bool *isnull)
+{
+	Size		hoff = header_size(writer, isnull);
+	Size		data_len;
+	Page		page;
+
+	toast_row(writer->heap, values, isnull, HEAP_INSERT_SKIP_FSM | HEAP_INSERT_FROZEN);
+	data_len = heap_compute_data_size(RelationGetDescr(writer->heap), values, isnull);
+	if (MAXALIGN(hoff + data_len) > MaxHeapTupleSize)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("row is too big: size %zu, maximum size %zu",
+						hoff + data_len, MaxHeapTupleSize)));
+	page = find_page(writer, hoff + data_len);
+	(void) form_row(writer, page, hoff, data_len, values, isnull);
+	take_in(writer, page, hoff + data_len);
 }
 
 void
