@@ -28,6 +28,7 @@
 #include "utils/timestamp.h"
 
 #include "binary_rows.h"
+#include "compat.h"
 #include "jsonb_text.h"
 
 /* How a column's values are received. */

@@ -13,6 +13,16 @@
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
+/* 16 took the macros of varlena values out of postgres.h */
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
+/* 14's RelationOpenSmgr() leaves it to the caller */
+#if PG_VERSION_NUM < 150000
+#include "storage/smgr.h"
+#endif
+
 #if PG_VERSION_NUM < 140000 || PG_VERSION_NUM >= 190000
 #error "pgtunsync supports PostgreSQL 14 to 18"
 #endif
@@ -117,7 +127,12 @@ compat_index_attoptions(Relation index)
 #if PG_VERSION_NUM >= 150000
 #define compat_smgr(rel) RelationGetSmgr(rel)
 #else
-#define compat_smgr(rel) (RelationOpenSmgr(rel), (rel)->rd_smgr)
+static inline SMgrRelation
+compat_smgr(Relation rel)
+{
+	RelationOpenSmgr(rel);
+	return rel->rd_smgr;
+}
 #endif
 
 /* 16 renamed it */
