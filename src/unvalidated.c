@@ -155,7 +155,7 @@ static bool
 domain_has_unvalidated(Relation pg_constraint, Oid domain)
 {
 	bool		found = false;
-	bool		not_null;
+	bool		not_null = false;
 
 	while (get_typtype(domain) == TYPTYPE_DOMAIN && !found)
 	{
