@@ -105,6 +105,13 @@ frozen_scan_page(FrozenScan *scan)
 }
 
 void
+frozen_scan_go_to(FrozenScan *scan, BlockNumber block)
+{
+	/* InvalidBlockNumber is one before the first, as above */
+	scan->block = block - 1;
+}
+
+void
 frozen_scan_end(FrozenScan *scan)
 {
 	release_page(scan);

@@ -40,6 +40,9 @@ extern void frozen_scan_begin(FrozenScan *scan, Relation rel);
  */
 extern bool frozen_scan_page(FrozenScan *scan);
 
+/* frozen_scan_page() goes on to that one. */
+extern void frozen_scan_go_to(FrozenScan *scan, BlockNumber block);
+
 extern void frozen_scan_end(FrozenScan *scan);
 
 #endif							/* PGTUNSYNC_FROZEN_SCAN_H */

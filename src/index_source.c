@@ -10,6 +10,9 @@
  * parallel build too, gets the heap's own answer; and so do access methods of
  * extensions, which may read the heap in ways that ask for its own method.
  *
+ * A b-tree gets them in the order of its keys where that can be had cheaply
+ * (key_order.c), since it is about to sort them.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -24,6 +27,10 @@
 
 #include "frozen_scan.h"
 #include "index_source.h"
+#include "key_order.h"
+
+/* As much as rows that are put in order may take, whatever maintenance_work_mem is. */
+#define ORDER_BYTES		(32 * 1024 * 1024)
 
 static bool
 has_plain_columns(const IndexInfo *info)
@@ -61,10 +68,26 @@ report(bool progress, int param, BlockNumber value)
 		pgstat_progress_update_param(param, value);
 }
 
+/* The index, and how many rows it has been given. */
+typedef struct Receiver
+{
+	IndexBuildCallback callback;
+	void	   *state;
+	double		rows;
+} Receiver;
+
+static void
+receive(Relation index, ItemPointer tid, Datum *values, bool *isnull, bool alive, void *state)
+{
+	Receiver   *receiver = state;
+
+	receiver->callback(index, tid, values, isnull, alive, receiver->state);
+	receiver->rows++;
+}
+
 /* The rows of the page under the scan, to the index. */
 static void
-hand_over(FrozenScan *page, Relation index, const IndexInfo *info,
-		  IndexBuildCallback callback, void *state)
+hand_over(FrozenScan *page, Relation index, const IndexInfo *info, Receiver *receiver)
 {
 	TupleDesc	desc = RelationGetDescr(page->rel);
 	Datum		values[INDEX_MAX_KEYS];
@@ -77,8 +100,35 @@ hand_over(FrozenScan *page, Relation index, const IndexInfo *info,
 		CHECK_FOR_INTERRUPTS();
 		for (int i = 0; i < info->ii_NumIndexAttrs; i++)
 			values[i] = heap_getattr(tuple, info->ii_IndexAttrNumbers[i], desc, &isnull[i]);
-		callback(index, &tuple->t_self, values, isnull, true, state);
+		receive(index, &tuple->t_self, values, isnull, true, receiver);
 	}
+}
+
+/*
+ * Memory for rows that are put in order.  The build's own sort takes maintenance_work_mem
+ * besides.
+ */
+static Size
+order_bytes(void)
+{
+	return Min(maintenance_work_mem * (Size) 1024 / 2, ORDER_BYTES);
+}
+
+/* A page's rows to what puts them in order; NULL if that can no longer be. */
+static KeyOrder *
+put_in_order(KeyOrder *order, FrozenScan *page)
+{
+	BlockNumber block;
+	bool		again;
+
+	if (key_order_add(order, page))
+		return order;
+	again = key_order_revise(order, &block);
+	frozen_scan_go_to(page, block);
+	if (again)
+		return order;
+	key_order_end(order);
+	return NULL;
 }
 
 /* Gives the heap its own access method back: heap_getnext() insists on it. */
@@ -89,13 +139,37 @@ own_method(Relation heap)
 	return heap->rd_tableam;
 }
 
+/* The rows of the heap's frozen pages; the scan ends at the first that is not. */
+static void
+hand_over_all(FrozenScan *page, Relation index, const IndexInfo *info, bool progress,
+			  Receiver *receiver)
+{
+	KeyOrder   *order = key_order_begin(page->rel, index, info, page->nblocks, order_bytes(),
+										receive, receiver);
+
+	report(progress, PROGRESS_SCAN_BLOCKS_TOTAL, page->nblocks);
+	while (frozen_scan_page(page) && page->frozen)
+	{
+		if (order != NULL)
+			order = put_in_order(order, page);
+		else
+			hand_over(page, index, info, receiver);
+		report(progress, PROGRESS_SCAN_BLOCKS_DONE, page->block + 1);
+	}
+	if (order != NULL)
+	{
+		key_order_flush(order);
+		key_order_end(order);
+	}
+}
+
 /* The index_build_range_scan() of a staging heap: returns how many rows there were. */
 static double
 scan_frozen(Relation heap, Relation index, IndexInfo *info, bool allow_sync, bool anyvisible,
 			bool progress, BlockNumber start, BlockNumber count,
 			IndexBuildCallback callback, void *state, TableScanDesc parallel_scan)
 {
-	double		rows = 0;
+	Receiver	receiver = {.callback = callback,.state = state};
 	FrozenScan	page;
 
 	if (parallel_scan != NULL || anyvisible || start != 0 || count != InvalidBlockNumber ||
@@ -104,20 +178,15 @@ scan_frozen(Relation heap, Relation index, IndexInfo *info, bool allow_sync, boo
 														progress, start, count, callback,
 														state, parallel_scan);
 	frozen_scan_begin(&page, heap);
-	report(progress, PROGRESS_SCAN_BLOCKS_TOTAL, page.nblocks);
-	while (frozen_scan_page(&page) && page.frozen)
-	{
-		hand_over(&page, index, info, callback, state);
-		rows += page.ntuples;
-		report(progress, PROGRESS_SCAN_BLOCKS_DONE, page.block + 1);
-	}
+	hand_over_all(&page, index, info, progress, &receiver);
 	frozen_scan_end(&page);
 	/* from the first page on that is not frozen */
 	if (page.block < page.nblocks)
-		rows += own_method(heap)->index_build_range_scan(heap, index, info, false, false, false,
-														 page.block, page.nblocks - page.block,
-														 callback, state, NULL);
-	return rows;
+		receiver.rows += own_method(heap)->index_build_range_scan(heap, index, info, false, false,
+																  false, page.block,
+																  page.nblocks - page.block,
+																  callback, state, NULL);
+	return receiver.rows;
 }
 
 /* The heap's access method with that scan; it stays valid for as long as the process. */
