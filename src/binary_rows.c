@@ -333,13 +333,20 @@ read_value(BinaryRows *rows, BinaryColumn *column, Rest *rest, Datum *value, boo
 
 /* ---- rows ---- */
 
-static void
-check_row(BinaryRows *rows, int16 count)
+/* Is it the trailer?  Nothing may come after it. */
+static bool
+is_trailer(BinaryRows *rows, int16 count, const Rest *rest)
 {
-	if (rows->ended)
+	if (rows->ended || (count == -1 && rest->len > 0))
 		ereport(ERROR,
 				(errcode(ERRCODE_BAD_COPY_FILE_FORMAT),
 				 errmsg("received copy data after EOF marker")));
+	return rows->ended = count == -1;
+}
+
+static void
+check_count(const BinaryRows *rows, int16 count)
+{
 	if (count != rows->ncolumns)
 		ereport(ERROR,
 				(errcode(ERRCODE_BAD_COPY_FILE_FORMAT),
@@ -360,12 +367,9 @@ binary_rows_read(BinaryRows *rows, char *message, int len, Datum *values, bool *
 
 	rows->line++;
 	count = (int16) take_uint16(&rest);
-	if (count == -1 && rest.len == 0 && !rows->ended)
-	{
-		rows->ended = true;
+	if (is_trailer(rows, count, &rest))
 		return false;
-	}
-	check_row(rows, count);
+	check_count(rows, count);
 	for (int i = 0; i < rows->ncolumns; i++)
 	{
 		BinaryColumn *column = &rows->columns[i];
@@ -379,6 +383,15 @@ binary_rows_read(BinaryRows *rows, char *message, int len, Datum *values, bool *
 				(errcode(ERRCODE_BAD_COPY_FILE_FORMAT),
 				 errmsg("extra data after last expected column")));
 	return true;
+}
+
+void
+binary_rows_end(const BinaryRows *rows)
+{
+	if (!rows->ended)
+		ereport(ERROR,
+				(errcode(ERRCODE_BAD_COPY_FILE_FORMAT),
+				 errmsg("unexpected EOF in COPY data")));
 }
 
 /* In the words of CopyFromErrorCallback(). */

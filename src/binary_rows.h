@@ -31,6 +31,12 @@ extern BinaryRows *binary_rows_begin(Relation rel, List *columns);
 extern bool binary_rows_read(BinaryRows *rows, char *message, int len,
 							 Datum *values, bool *isnull);
 
+/*
+ * The COPY has ended.  Raises BAD_COPY_FILE_FORMAT if its trailer did not come: who
+ * sends it, sends it always, and rows may be missing.
+ */
+extern void binary_rows_end(const BinaryRows *rows);
+
 /* For ErrorContextCallback, with the BinaryRows as argument: table, line and column. */
 extern void binary_rows_context(void *arg);
 

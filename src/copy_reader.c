@@ -137,7 +137,10 @@ read_binary(CopyReader *reader, Datum *values, bool *isnull)
 		int			len = source_copy_data(reader->source, &message);
 
 		if (len < 0)
+		{
+			binary_rows_end(reader->rows);
 			return false;
+		}
 		reader->bytes += len;
 		found = binary_rows_read(reader->rows, message, len, values, isnull);
 		/* a large row exists often enough while it is stored */

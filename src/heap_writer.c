@@ -310,7 +310,7 @@ add_toasted(HeapWriter *writer, Datum *values, bool *isnull)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("row is too big: size %zu, maximum size %zu",
-						hoff + data_len, MaxHeapTupleSize)));
+						MAXALIGN(hoff + data_len), MaxHeapTupleSize)));
 	page = find_page(writer, hoff + data_len);
 	(void) form_row(writer, page, hoff, data_len, values, isnull);
 	take_in(writer, page, hoff + data_len);
