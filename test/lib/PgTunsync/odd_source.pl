@@ -1,4 +1,7 @@
 # odd_source.pl PORT MODE: speaks PostgreSQL's protocol, and answers what nobody asked for.
+# MODE: one of those that "list" prints; or "copy:" and what a binary COPY of the table "odd"
+# gives, in hexadecimal, its messages separated by commas.  Its columns: id int, name text,
+# code varchar, at timestamp, marks int[].
 
 use strict;
 use warnings;
@@ -21,7 +24,7 @@ sub rows
 {
 	my ($columns, @rows) = @_;
 	my $description = pack('n', $columns) . ("c\0" . pack('NnNnNn', 0, 0, 25, 0xffff, 0xffffffff, 0)) x $columns;
-	my $data = join('', map { message('D', pack('n', scalar @$_) . join('', map { pack('N/a*', $_) } @$_)) } @rows);
+	my $data = join('', map { message('D', pack('n', scalar @$_) . join('', map { defined $_ ? pack('N/a*', $_) : pack('N', 0xffffffff) } @$_)) } @rows);
 	return message('T', $description) . $data . done('SELECT');
 }
 
@@ -53,11 +56,27 @@ if ($mode eq 'list')
 	print "$_\n" foreach sort keys %modes;
 	exit;
 }
-my %answers = (%usual, %{ $modes{$mode} });
+
+# The one table of a source that is sound up to its rows.
+my @types = ([ id => 23 ], [ name => 25 ], [ code => 1043 ], [ at => 1114 ], [ marks => 1007 ]);
+
+sub copied
+{
+	my @messages = map { pack('H*', $_) } split /,/, $_[0];
+	my @columns = map { [ 1, $types[$_][0], $_ + 1, 'a type', ($types[$_][1]) x 2, 'f', 't' ] } 0 .. $#types;
+	return {
+		relations => rows(14, [ 1, 'public', 'odd', 'r', 'p', 'f', undef, 't', 't', 'f', 8192, 1, undef, 1 ]),
+		columns   => rows(8, @columns),
+		copy      => message('H', pack('Cn', 1, scalar @types) . pack('n', 1) x @types) . join('', map { message('d', $_) } @messages) . message('c', '') . done('COPY') };
+}
+
+my %answers = (%usual, %{ $mode =~ /^copy:(.*)/ ? copied($1) : $modes{$mode} });
 
 sub answer
 {
 	my ($statement) = @_;
+	return $answers{copy} if $statement =~ /^\s*COPY .*FORMAT binary/;
+	return rows(1) if $statement =~ /pg_relation_filenode/;
 	return $answers{facts} if $statement =~ /pg_export_snapshot/;
 	return $answers{relations} if $statement =~ /relpartbound/;
 	return $answers{columns} if $statement =~ /format_type/;
