@@ -23,9 +23,9 @@
  * where it is checked; a partitioned table that is referenced is read as
  * all of its leaves.
  *
- * References by one integer column between staging heaps are looked up in a bitmap
- * (integer_keys.c); a query has to find out only where that does not say that
- * all is well.
+ * References by one integer column between staging heaps are looked up in bitmaps
+ * first (integer_references.c); a query has to find out only where that does not say
+ * that all is well.
  *
  * The queries run as superuser over tables of others; guarded_query.c sees to it
  * that nothing of theirs runs along.
@@ -59,6 +59,7 @@
 #include "compat.h"
 #include "guarded_query.h"
 #include "integer_keys.h"
+#include "integer_references.h"
 #include "integrity.h"
 #include "pgtunsync.h"
 #include "primary_key.h"
@@ -670,28 +671,51 @@ key_columns(const ForeignKey *key)
 	return text.data;
 }
 
-/*
- * Is it certain, without a query, that there are no orphans?  Reads only values of
- * built-in types, so nobody's code runs.
- */
-static bool
-integers_match(HTAB *staged, const ForeignKey *key)
-{
-	Relation	fk;
-	Relation	pk;
-	bool		match;
+/* ---- what is certain without a query ---- */
 
-	if (key->nkeys != 1 || key->period || !integer_keys_equality(key->operators[0]) ||
-		!is_replaced(staged, key->fk_relid) || !is_replaced(staged, key->pk_relid))
-		return false;
-	fk = table_open(future_rows(staged, key->fk_relid), AccessShareLock);
-	pk = table_open(future_rows(staged, key->pk_relid), AccessShareLock);
-	match = integer_keys_match(fk, key->fk_attnums[0], pk, key->pk_attnums[0],
-							   maintenance_work_mem * (Size) 1024);
-	table_close(pk, NoLock);
-	table_close(fk, NoLock);
-	return match;
+/* Is the key one that integer_references_check() may know of? */
+static bool
+is_integer_reference(HTAB *staged, const ForeignKey *key)
+{
+	return key->nkeys == 1 && !key->period && integer_keys_equality(key->operators[0]) &&
+		is_replaced(staged, key->fk_relid) && is_replaced(staged, key->pk_relid);
 }
+
+/*
+ * The constraints of which it is certain, without a query, that there are no
+ * orphans.  Reads only values of built-in types, so nobody's code runs.
+ */
+static List *
+sound_constraints(HTAB *staged, const List *constraints)
+{
+	IntegerReference *references = palloc(list_length(constraints) * sizeof(IntegerReference));
+	int			count = 0;
+	List	   *sound = NIL;
+	ListCell   *lc;
+
+	foreach(lc, constraints)
+	{
+		ForeignKey *key = read_foreign_key(lfirst_oid(lc));
+
+		if (is_integer_reference(staged, key))
+			references[count++] = (IntegerReference)
+			{
+				.constraint = key->oid,
+				.referencing = future_rows(staged, key->fk_relid),
+				.referenced = future_rows(staged, key->pk_relid),
+				.fk = key->fk_attnums[0],
+				.pk = key->pk_attnums[0]
+			};
+	}
+	integer_references_check(references, count);
+	for (int i = 0; i < count; i++)
+		if (references[i].match)
+			sound = lappend_oid(sound, references[i].constraint);
+	pfree(references);
+	return sound;
+}
+
+/* ---- the checks ---- */
 
 /*
  * Are there orphans of one key?  Counted, not looked for: the planner must
@@ -703,8 +727,6 @@ has_orphans(HTAB *staged, const ForeignKey *key)
 	char	   *sql;
 	GuardedRows *rows;
 
-	if (integers_match(staged, key))
-		return false;
 	sql = psprintf("SELECT pg_catalog.count(*)%s", orphans_clause(staged, key));
 	rows = guarded_query(sql, key_relations(staged, key), key_owner(key), 0);
 	return strcmp(rows->values[0][0], "0") != 0;
@@ -850,10 +872,11 @@ integrity_check(const List *staged_list, const List *constraints)
 	MemoryContext key_context = AllocSetContextCreate(CurrentMemoryContext,
 													  "pgtunsync foreign key",
 													  ALLOCSET_DEFAULT_SIZES);
+	List	   *doubtful = list_difference_oid(constraints, sound_constraints(staged, constraints));
 	List	   *violations = NIL;
 	ListCell   *lc;
 
-	foreach(lc, constraints)
+	foreach(lc, doubtful)
 	{
 		bool		violated;
 

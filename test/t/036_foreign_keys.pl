@@ -4,6 +4,7 @@
 use strict;
 use warnings;
 use PgTunsync;
+use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $w = PgTunsync->new(users => 200, stale => 300);
@@ -96,6 +97,44 @@ foreach my $orphan ([ 'n', 4999 ], [ 'n', -4999 ], [ 'n', 9223372036854775806 ],
 	$w->source_sql("DELETE FROM refers WHERE $column = $value");
 }
 $w->pulls("'numbers,few,refers'", 'without them', \@numbers);
+
+# ---- large ones: several processes ----
+
+$_->(q{
+	CREATE TABLE few_keys (id int PRIMARY KEY);
+	CREATE TABLE wide (id serial PRIMARY KEY, a int REFERENCES few_keys, b int REFERENCES few_keys, c bigint REFERENCES few_keys, filler text);
+	ALTER TABLE wide ALTER filler SET STORAGE PLAIN;
+}) foreach sub { $w->source_sql(@_) }, sub { $w->local_sql(@_) };
+$w->source_sql(q{
+	INSERT INTO few_keys SELECT generate_series(1, 1000);
+	INSERT INTO wide (a, b, c, filler) SELECT i % 1000 + 1, NULLIF(i % 7, 0), 1000, repeat('x', 3900) FROM generate_series(1, 16000) i});
+$w->local_node->safe_psql('postgres', "ALTER SYSTEM SET log_min_messages = 'debug1'");
+$w->local_node->reload;
+
+# The parallel workers that leaders started since then.
+sub workers_of_leaders
+{
+	my ($since) = @_;
+	my $log = substr(slurp_file($w->local_node->logfile), $since);
+	my %leader = map { $_ => 1 } $log =~ /background worker "pgtunsync leader" \(PID (\d+)\) exited/g;
+	return scalar grep { $leader{$_} } $log =~ /registering background worker "parallel worker for PID (\d+)"/g;
+}
+
+foreach my $workers (2, 0)
+{
+	my $since = -s $w->local_node->logfile;
+	$w->pulls("'few_keys,wide'", "large tables, $workers parallel workers", [ 'few_keys', 'wide' ],
+		options => "-c max_parallel_maintenance_workers=$workers");
+	is(workers_of_leaders($since) > 0, $workers > 0, 'which help') if `nproc` > 1;
+}
+$w->local_node->safe_psql('postgres', 'ALTER SYSTEM RESET log_min_messages');
+$w->local_node->reload;
+foreach my $column (qw(a b c))
+{
+	$w->source_sql("SET session_replication_role = replica; INSERT INTO wide ($column) VALUES (1001)");
+	$w->refused("'few_keys,wide'", "$column = 1001 leads nowhere", sqlstate => '23503', message => [ qr/wide_${column}_fkey/, qr/\(1001\)/ ]);
+	$w->source_sql("DELETE FROM wide WHERE $column = 1001");
+}
 
 # ---- nothing fires ----
 
