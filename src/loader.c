@@ -62,6 +62,7 @@
 #include "source.h"
 #include "staging.h"
 #include "tunnel.h"
+#include "worker.h"
 
 /* This loader, for its lifetime. */
 typedef struct Loader
@@ -662,6 +663,7 @@ pgtunsync_loader_main(Datum arg)
 	pqsignal(SIGTERM, die);
 	pqsignal(SIGINT, StatementCancelHandler);
 	BackgroundWorkerUnblockSignals();
+	worker_keep_memory();
 
 	loader.context = AllocSetContextCreate(TopMemoryContext, "pgtunsync loader",
 										   ALLOCSET_DEFAULT_SIZES);

@@ -16,6 +16,10 @@
  */
 #include "postgres.h"
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+#include <limits.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -111,6 +115,20 @@ worker_free(Worker *worker)
 {
 	pfree(worker->handle);
 	pfree(worker);
+}
+
+/*
+ * Sorts take their memory in blocks of 8 MB, and the kernel zeroes each page that
+ * it hands out: a tenth of what building an index costs, when the one before
+ * gave all of it back.  What is larger than the threshold still goes back at once.
+ */
+void
+worker_keep_memory(void)
+{
+#ifdef __GLIBC__
+	(void) mallopt(M_MMAP_THRESHOLD, 32 * 1024 * 1024);	/* the most that it takes */
+	(void) mallopt(M_TRIM_THRESHOLD, INT_MAX);
+#endif
 }
 
 int

@@ -41,6 +41,9 @@ extern void worker_wait_end(Worker *worker);
 
 extern void worker_free(Worker *worker);
 
+/* This process keeps the memory that it frees, for what it allocates next. */
+extern void worker_keep_memory(void);
+
 /* How many workers can run at the same time: the machine's cores. */
 extern int	worker_cores(void);
 
