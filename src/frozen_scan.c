@@ -58,10 +58,13 @@ static bool
 collect(FrozenScan *scan, Page page, OffsetNumber offset)
 {
 	ItemId		item = PageGetItemId(page, offset);
-	HeapTuple	tuple = &scan->tuples[scan->ntuples];
+	HeapTuple	tuple;
 
 	if (!ItemIdIsNormal(item))
 		return !ItemIdIsRedirected(item);
+	if (scan->ntuples == MaxHeapTuplesPerPage)
+		return false;			/* a page so full is broken */
+	tuple = &scan->tuples[scan->ntuples];
 	tuple->t_data = (HeapTupleHeader) PageGetItem(page, item);
 	tuple->t_len = ItemIdGetLength(item);
 	tuple->t_tableOid = RelationGetRelid(scan->rel);

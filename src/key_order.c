@@ -570,7 +570,9 @@ compare_texts(KeyOrder *order, const Column *column, const uint64 *a, const uint
 	(void) text_of(column, recorded_value(order, a, column), &x);
 	(void) text_of(column, recorded_value(order, b, column), &y);
 	result = key_compare_bytes(x, y);
-	return column->descending ? -result : result;
+	if (column->descending)
+		INVERT_COMPARE_RESULT(result);
+	return result;
 }
 
 /* Texts by all of their bytes, all else by the bits. */
