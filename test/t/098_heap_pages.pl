@@ -62,7 +62,7 @@ $w->source_sql(qq{
 	INSERT INTO nothing SELECT FROM generate_series(1, 1000);
 	INSERT INTO wide (id, c1, c800, c1598) SELECT i, i, -i, 7 FROM generate_series(1, 50) i;
 	INSERT INTO scratch SELECT i, md5(i::text) FROM generate_series(1, 1000) i;
-	INSERT INTO computed SELECT i, i * 2, repeat(md5(i::text), i) FROM generate_series(1, 200) i;
+	INSERT INTO computed (id, n, body) SELECT i, i * 2, repeat(md5(i::text), i) FROM generate_series(1, 200) i;
 	INSERT INTO dropped SELECT i, CASE WHEN i % 2 = 0 THEN md5(i::text) END FROM generate_series(1, 1000) i;
 	INSERT INTO filled SELECT i FROM generate_series(1, 20) i;
 	INSERT INTO rewritten SELECT i, md5(i::text) FROM generate_series(1, 30) i;
