@@ -130,7 +130,7 @@ make_work() {
 	trap 'exit 143' TERM HUP
 	work=$(mktemp -d "${TMPDIR:-/tmp}/pgts.XXXXXX")
 	mkdir "$work/tmp" "$work/tree"
-	tar -C "$repo" -cf - --exclude=./.git --exclude=./tmp_check --exclude='*.o' --exclude='*.bc' --exclude='*.so' . |
+	tar -C "$repo" -cf - --exclude=./.git --exclude=./tmp_check --exclude='*.o' --exclude='*.d' --exclude='*.bc' --exclude='*.so' . |
 		tar -C "$work/tree" -xf - --no-same-owner
 	chmod 700 "$work"
 }

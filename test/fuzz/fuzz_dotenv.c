@@ -10,7 +10,7 @@
  */
 #include "postgres.h"
 
-#include "../../src/dotenv.h"
+#include "config/dotenv.h"
 #include "../parsers/shim.h"
 
 extern int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

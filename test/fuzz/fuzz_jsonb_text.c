@@ -16,7 +16,7 @@
 #include "utils/builtins.h"
 #include "utils/numeric.h"
 
-#include "../../src/jsonb_text.h"
+#include "load/jsonb_text.h"
 #include "../parsers/shim.h"
 
 extern int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -14,7 +14,7 @@
 
 #include "lib/stringinfo.h"
 
-#include "../../src/known_hosts.h"
+#include "ssh/known_hosts.h"
 #include "../parsers/shim.h"
 
 #define KEY_TYPE	"\0\0\0\x0bssh-ed25519"

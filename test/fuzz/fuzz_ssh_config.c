@@ -17,8 +17,8 @@
 #include <ctype.h>
 #include <sys/socket.h>
 
-#include "../../src/ssh_config.h"
-#include "../../src/subprocess.h"
+#include "ssh/ssh_config.h"
+#include "base/subprocess.h"
 #include "../parsers/shim.h"
 
 #define MOST_HOPS	9			/* MAX_HOPS, and the host behind them */

@@ -10,7 +10,7 @@
  */
 #include "postgres.h"
 
-#include "../../src/sync_config.h"
+#include "config/sync_config.h"
 #include "../parsers/shim.h"
 
 extern int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

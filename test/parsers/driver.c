@@ -22,10 +22,10 @@
 
 #include "miscadmin.h"
 
-#include "../../src/dotenv.h"
-#include "../../src/env_file.h"
-#include "../../src/settings_file.h"
-#include "../../src/sync_config.h"
+#include "config/dotenv.h"
+#include "config/env_file.h"
+#include "config/secure_file.h"
+#include "config/sync_config.h"
 #include "shim.h"
 
 #undef printf

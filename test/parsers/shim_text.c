@@ -7,7 +7,7 @@
  */
 #include "postgres.h"
 
-#include "../../src/settings_file.h"
+#include "config/secure_file.h"
 #include "shim.h"
 
 const char *shim_text = NULL;

@@ -1,0 +1,37 @@
+/*-------------------------------------------------------------------------
+ *
+ * apply.h
+ *	  The moment that changes anything: checks, locks, merge, swap.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGTUNSYNC_REPLACE_H
+#define PGTUNSYNC_REPLACE_H
+
+#include "apply/foreign_keys.h"
+#include "storage/lock.h"
+
+/*
+ * A table could not be merged, which leaves it and the other parts of the same
+ * partitioned table as they are.  The error does not outlive the call.
+ */
+typedef void (*MergeFailed) (const StagedTable *table, const ErrorData *error, void *arg);
+
+/*
+ * Brings the rows of the staging heaps (a List of StagedTable *) into their targets,
+ * each as its plan's mode says, and the sequences to the source's state, in the
+ * current transaction, which the caller commits at once: it may hold
+ * AccessExclusiveLock when this returns.  The waiting caller's transaction, or
+ * NULL, is looked for among those that are in the way.
+ *
+ * Raises FOREIGN_KEY_VIOLATION, LOCK_NOT_AVAILABLE after lock_timeout ms,
+ * OBJECT_IN_USE, and whatever on_failure raises.
+ */
+extern void replace_tables(List *staged, int lock_timeout, const VirtualTransactionId *caller,
+						   MergeFailed on_failure, void *on_failure_arg);
+
+/* The OIDs of the targets, and of their staging heaps. */
+extern List *staged_targets(const List *staged);
+extern List *staged_heaps(const List *staged);
+
+#endif							/* PGTUNSYNC_REPLACE_H */

@@ -1,0 +1,898 @@
+/*-------------------------------------------------------------------------
+ *
+ * foreign_keys.c
+ *	  Foreign keys, checked as sets.
+ *
+ * The rows came in without any trigger, so each foreign key that touches a
+ * pulled table is checked once, at the end, over all rows: an anti-join with the
+ * constraint's own operators, of the kind that RI_Initial_Check() in
+ * ri_triggers.c runs for ALTER TABLE … ADD FOREIGN KEY.  Where an end is
+ * staged, its staging heap stands for it, unless it was merged into a table
+ * that keeps its rows.
+ *
+ * Keys with both ends replaced are checked before any target is locked; those
+ * that lead to a table outside the run, or to a merged one, wait for the locks.
+ *
+ * A merge takes no row away, and changes no primary key: of a merged table
+ * only the rows that were written are checked as references, unless what they refer to
+ * may be gone, and keys that refer to it only if it was overwritten and they go
+ * by another unique key.
+ *
+ * Left alone: NOT VALID keys (as a restore leaves them) and NOT ENFORCED ones.
+ * A key of a partitioned table has a pg_constraint row for each leaf, which is
+ * where it is checked; a partitioned table that is referenced is read as
+ * all of its leaves.
+ *
+ * References by one integer column between staging heaps are looked up in bitmaps
+ * first (integer_references.c); a query has to find out only where that does not say
+ * that all is well.
+ *
+ * The queries run as superuser over tables of others; guarded_query.c sees to it
+ * that nothing of theirs runs along.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_constraint.h"
+#include "catalog/pg_index.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_operator.h"
+#include "catalog/pg_type.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "nodes/parsenodes.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/guc.h"
+#include "utils/hsearch.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+
+#include "base/compat.h"
+#include "eval/restricted_query.h"
+#include "apply/fk_bitmap.h"
+#include "apply/fk_bitmap_parallel.h"
+#include "apply/foreign_keys.h"
+#include "api/pgtunsync.h"
+#include "schema/primary_key.h"
+
+/* how many keys an error shows */
+#define SAMPLE_KEYS		5
+/* how many violated constraints it names */
+#define SHOWN_VIOLATIONS	10
+
+/* One foreign key, taken apart. */
+typedef struct ForeignKey
+{
+	Oid			oid;
+	char	   *name;
+	Oid			fk_relid;		/* the referencing table */
+	Oid			pk_relid;		/* the referenced one */
+	Oid			index;			/* its unique index that the key goes by */
+	bool		match_full;
+	bool		period;			/* the last column is a range (18) */
+	int			nkeys;
+	AttrNumber	fk_attnums[INDEX_MAX_KEYS];
+	AttrNumber	pk_attnums[INDEX_MAX_KEYS];
+	Oid			operators[INDEX_MAX_KEYS];	/* pk = fk */
+} ForeignKey;
+
+/* A foreign key that the new rows would violate. */
+typedef struct Violation
+{
+	ForeignKey *key;
+	char	   *count;
+	char	   *samples;
+} Violation;
+
+/* Which references of a table have to be looked at? */
+typedef enum Scope
+{
+	NO_ROWS,
+	WRITTEN_ROWS,				/* those that a merge wrote */
+	ALL_ROWS
+} Scope;
+
+/* ---- which foreign keys ---- */
+
+static HTAB *
+staged_table(const List *staged)
+{
+	HASHCTL		ctl = {
+		.keysize = sizeof(Oid),
+		.entrysize = sizeof(StagedTable),
+		.hcxt = CurrentMemoryContext
+	};
+	HTAB	   *table = hash_create("pgtunsync staged tables", list_length(staged) + 1, &ctl,
+									HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	ListCell   *lc;
+
+	foreach(lc, staged)
+	{
+		StagedTable *from = lfirst(lc);
+		StagedTable *to = hash_search(table, &from->target, HASH_ENTER, NULL);
+
+		*to = *from;
+	}
+	return table;
+}
+
+static StagedTable *
+find_staged(HTAB *staged, Oid relid)
+{
+	return hash_search(staged, &relid, HASH_FIND, NULL);
+}
+
+static bool
+is_replaced(HTAB *staged, Oid relid)
+{
+	StagedTable *found = find_staged(staged, relid);
+
+	return found != NULL && !staged_merges(found);
+}
+
+/* The relation whose rows will be the table's after the swap. */
+static Oid
+future_rows(HTAB *staged, Oid relid)
+{
+	return is_replaced(staged, relid) ? find_staged(staged, relid)->staging : relid;
+}
+
+/* The leaves of a referenced table: itself unless it is partitioned. */
+static List *
+leaves_of(Oid relid)
+{
+	List	   *leaves = NIL;
+	ListCell   *lc;
+
+	if (get_rel_relkind(relid) != RELKIND_PARTITIONED_TABLE)
+		return list_make1_oid(relid);
+	foreach(lc, find_all_inheritors(relid, NoLock, NULL))
+		if (get_rel_relkind(lfirst_oid(lc)) != RELKIND_PARTITIONED_TABLE)
+			leaves = lappend_oid(leaves, lfirst_oid(lc));
+	return leaves;
+}
+
+/*
+ * A row that the server made for a partition of the *referenced* table
+ * repeats its parent's referencing side; only the parent can be checked.
+ */
+static bool
+is_action_only(Form_pg_constraint con)
+{
+	HeapTuple	parent;
+	bool		result;
+
+	if (!OidIsValid(con->conparentid))
+		return false;
+	parent = SearchSysCache1(CONSTROID, ObjectIdGetDatum(con->conparentid));
+	if (!HeapTupleIsValid(parent))
+		return false;
+	result = ((Form_pg_constraint) GETSTRUCT(parent))->conrelid == con->conrelid;
+	ReleaseSysCache(parent);
+	return result;
+}
+
+static bool
+is_checked_kind(Form_pg_constraint con)
+{
+	return con->contype == CONSTRAINT_FOREIGN && con->convalidated &&
+		compat_constraint_enforced(con) &&
+		get_rel_relkind(con->conrelid) == RELKIND_RELATION &&
+		!is_action_only(con);
+}
+
+static bool
+is_primary(Oid indexoid)
+{
+	HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(indexoid));
+	bool		result;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for index %u", indexoid);
+	result = ((Form_pg_index) GETSTRUCT(tuple))->indisprimary;
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+/* May values of a unique key, by this index or its parent, be gone? */
+static bool
+may_lose_keys(HTAB *staged, Oid relid, Oid indexoid)
+{
+	StagedTable *table = find_staged(staged, relid);
+
+	if (table == NULL)
+		return false;
+	return !staged_merges(table) || (table->updated > 0 && !is_primary(indexoid));
+}
+
+static Scope
+reference_scope(HTAB *staged, Oid fk_relid, Oid pk_relid, Oid indexoid)
+{
+	StagedTable *table = find_staged(staged, fk_relid);
+	ListCell   *lc;
+
+	if (table != NULL && !staged_merges(table))
+		return ALL_ROWS;
+	foreach(lc, leaves_of(pk_relid))
+	{
+		if (may_lose_keys(staged, lfirst_oid(lc), indexoid))
+			return ALL_ROWS;
+	}
+	return table != NULL && table->inserted + table->updated > 0 ? WRITTEN_ROWS : NO_ROWS;
+}
+
+void
+integrity_find(const List *staged_list, List **inside, List **across)
+{
+	HTAB	   *staged = staged_table(staged_list);
+	Relation	con_rel = table_open(ConstraintRelationId, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(con_rel, InvalidOid, false, NULL, 0, NULL);
+	HeapTuple	tuple;
+
+	*inside = *across = NIL;
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_constraint con = (Form_pg_constraint) GETSTRUCT(tuple);
+		bool		all_replaced;
+		ListCell   *lc;
+
+		if (!is_checked_kind(con) ||
+			reference_scope(staged, con->conrelid, con->confrelid, con->conindid) == NO_ROWS)
+			continue;
+		all_replaced = is_replaced(staged, con->conrelid);
+		foreach(lc, leaves_of(con->confrelid))
+			all_replaced &= is_replaced(staged, lfirst_oid(lc));
+		if (all_replaced)
+			*inside = lappend_oid(*inside, con->oid);
+		else
+			*across = lappend_oid(*across, con->oid);
+	}
+	systable_endscan(scan);
+	table_close(con_rel, AccessShareLock);
+	hash_destroy(staged);
+}
+
+/* ---- the order of tables ---- */
+
+/* One table refers to another one. */
+typedef struct Reference
+{
+	Oid			from;
+	Oid			to;
+} Reference;
+
+/* The references between these tables, those of a table to itself left out. */
+static List *
+find_references(const List *relids)
+{
+	Relation	con_rel = table_open(ConstraintRelationId, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(con_rel, InvalidOid, false, NULL, 0, NULL);
+	List	   *references = NIL;
+	HeapTuple	tuple;
+
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_constraint con = (Form_pg_constraint) GETSTRUCT(tuple);
+		ListCell   *lc;
+
+		if (!is_checked_kind(con) || !list_member_oid(relids, con->conrelid))
+			continue;
+		foreach(lc, leaves_of(con->confrelid))
+		{
+			Reference  *reference;
+
+			if (lfirst_oid(lc) == con->conrelid || !list_member_oid(relids, lfirst_oid(lc)))
+				continue;
+			reference = palloc(sizeof(Reference));
+			reference->from = con->conrelid;
+			reference->to = lfirst_oid(lc);
+			references = lappend(references, reference);
+		}
+	}
+	systable_endscan(scan);
+	table_close(con_rel, AccessShareLock);
+	return references;
+}
+
+/* Does the table refer to one that still waits? */
+static bool
+refers_to(Oid relid, const List *references, const List *waiting)
+{
+	ListCell   *lc;
+
+	foreach(lc, references)
+	{
+		Reference  *reference = lfirst(lc);
+
+		if (reference->from == relid && list_member_oid(waiting, reference->to))
+			return true;
+	}
+	return false;
+}
+
+static void pg_attribute_noreturn()
+raise_circle(const List *relids)
+{
+	StringInfoData names;
+	ListCell   *lc;
+
+	initStringInfo(&names);
+	foreach(lc, relids)
+		appendStringInfo(&names, "%s%s", names.len ? ", " : "", get_rel_name(lfirst_oid(lc)));
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("cannot append to tables that refer to each other in a circle"),
+			 errdetail("Tables: %s.", names.data),
+			 errhint("Their rows can only land together: use another mode.")));
+}
+
+List *
+integrity_order(const List *relids)
+{
+	List	   *references = find_references(relids);
+	List	   *waiting = list_copy(relids);
+	List	   *order = NIL;
+
+	while (waiting != NIL)
+	{
+		List	   *blocked = NIL;
+		ListCell   *lc;
+
+		foreach(lc, waiting)
+		{
+			if (refers_to(lfirst_oid(lc), references, waiting))
+				blocked = lappend_oid(blocked, lfirst_oid(lc));
+			else
+				order = lappend_oid(order, lfirst_oid(lc));
+		}
+		if (list_length(blocked) == list_length(waiting))
+			raise_circle(blocked);
+		waiting = blocked;
+	}
+	return order;
+}
+
+static ForeignKey *
+read_foreign_key(Oid oid)
+{
+	HeapTuple	tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(oid));
+	ForeignKey *key = palloc0(sizeof(ForeignKey));
+	Form_pg_constraint con;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for constraint %u", oid);
+	con = (Form_pg_constraint) GETSTRUCT(tuple);
+	key->oid = oid;
+	key->name = pstrdup(NameStr(con->conname));
+	key->fk_relid = con->conrelid;
+	key->pk_relid = con->confrelid;
+	key->index = con->conindid;
+	key->period = compat_constraint_period(con);
+	key->match_full = con->confmatchtype == FKCONSTR_MATCH_FULL;
+	compat_deconstruct_fk(tuple, &key->nkeys, key->fk_attnums, key->pk_attnums, key->operators);
+	ReleaseSysCache(tuple);
+	return key;
+}
+
+/* ---- the query ---- */
+
+static char *
+qualified_name(Oid relid)
+{
+	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
+									  get_rel_name(relid));
+}
+
+static const char *
+column_name(Oid relid, AttrNumber attnum)
+{
+	return quote_identifier(get_attname(relid, attnum, false));
+}
+
+/* The referenced rows, as a FROM item named pk. */
+static void
+append_referenced(StringInfo sql, HTAB *staged, const ForeignKey *key)
+{
+	ListCell   *lc;
+	List	   *leaves;
+	const char *separator = "";
+
+	if (get_rel_relkind(key->pk_relid) != RELKIND_PARTITIONED_TABLE)
+	{
+		appendStringInfo(sql, "ONLY %s pk", qualified_name(future_rows(staged, key->pk_relid)));
+		return;
+	}
+	leaves = leaves_of(key->pk_relid);
+	if (leaves == NIL)
+		leaves = list_make1_oid(key->pk_relid); /* reads no row */
+	appendStringInfoChar(sql, '(');
+	foreach(lc, leaves)
+	{
+		appendStringInfo(sql, "%sSELECT ", separator);
+		for (int i = 0; i < key->nkeys; i++)
+			appendStringInfo(sql, "%s%s", i ? ", " : "",
+							 column_name(key->pk_relid, key->pk_attnums[i]));
+		appendStringInfo(sql, " FROM ONLY %s", qualified_name(future_rows(staged, lfirst_oid(lc))));
+		separator = " UNION ALL ";
+	}
+	appendStringInfoString(sql, ") pk");
+}
+
+/* A column as an operand: cast to what the operator takes where it differs. */
+static void
+append_operand(StringInfo sql, const char *alias, Oid relid, AttrNumber attnum, Oid type)
+{
+	appendStringInfo(sql, "%s.%s", alias, column_name(relid, attnum));
+	if (get_atttype(relid, attnum) != type && !IsPolymorphicType(type))
+		appendStringInfo(sql, "::%s", format_type_be_qualified(type));
+}
+
+static Oid
+column_collation(Oid relid, AttrNumber attnum)
+{
+	Oid			type;
+	int32		typmod;
+	Oid			collation;
+
+	get_atttypetypmodcoll(relid, attnum, &type, &typmod, &collation);
+	return collation;
+}
+
+/* Where the two sides' collations differ, the referenced side's decides. */
+static void
+append_collation(StringInfo sql, const ForeignKey *key, int i)
+{
+	Oid			pk_collation = column_collation(key->pk_relid, key->pk_attnums[i]);
+	HeapTuple	tuple;
+	Form_pg_collation form;
+
+	if (!OidIsValid(pk_collation) ||
+		pk_collation == column_collation(key->fk_relid, key->fk_attnums[i]))
+		return;
+	tuple = SearchSysCache1(COLLOID, ObjectIdGetDatum(pk_collation));
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for collation %u", pk_collation);
+	form = (Form_pg_collation) GETSTRUCT(tuple);
+	appendStringInfo(sql, " COLLATE %s",
+					 quote_qualified_identifier(get_namespace_name(form->collnamespace),
+												NameStr(form->collname)));
+	ReleaseSysCache(tuple);
+}
+
+/* A column of one item of the FROM. */
+typedef struct Operand
+{
+	const char *alias;
+	Oid			relid;
+	AttrNumber	attnum;
+} Operand;
+
+/* left operator right */
+static void
+append_operator(StringInfo sql, Oid opno, Operand left, Operand right)
+{
+	HeapTuple	tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(opno));
+	Form_pg_operator oper;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for operator %u", opno);
+	oper = (Form_pg_operator) GETSTRUCT(tuple);
+	append_operand(sql, left.alias, left.relid, left.attnum, oper->oprleft);
+	appendStringInfo(sql, " OPERATOR(%s.%s) ",
+					 quote_identifier(get_namespace_name(oper->oprnamespace)),
+					 NameStr(oper->oprname));
+	append_operand(sql, right.alias, right.relid, right.attnum, oper->oprright);
+	ReleaseSysCache(tuple);
+}
+
+/* pk.column operator fk.column */
+static void
+append_comparison(StringInfo sql, const ForeignKey *key, int i)
+{
+	append_operator(sql, key->operators[i],
+					(Operand) {"pk", key->pk_relid, key->pk_attnums[i]},
+					(Operand) {"fk", key->fk_relid, key->fk_attnums[i]});
+	append_collation(sql, key, i);
+}
+
+/* The rows that a merge has written, as a FROM item named fk: found by their primary keys. */
+static void
+append_written(StringInfo sql, const StagedTable *table)
+{
+	Relation	rel = table_open(table->target, NoLock);
+	Relation	index = index_open(primary_key_index(rel), AccessShareLock);
+
+	appendStringInfo(sql, "ONLY %s staged JOIN ONLY %s fk ON",
+					 qualified_name(table->staging), qualified_name(table->target));
+	for (int i = 0; i < IndexRelationGetNumberOfKeyAttributes(index); i++)
+	{
+		AttrNumber	attnum = index->rd_index->indkey.values[i];
+		Oid			type = index->rd_opcintype[i];
+
+		appendStringInfoString(sql, i ? " AND " : " ");
+		append_operator(sql, get_opfamily_member(index->rd_opfamily[i], type, type, BTEqualStrategyNumber),
+						(Operand) {"staged", table->target, attnum},
+						(Operand) {"fk", table->target, attnum});
+	}
+	appendStringInfo(sql, " AND fk.xmin OPERATOR(pg_catalog.=) '%u'::pg_catalog.xid", table->written);
+	index_close(index, NoLock);
+	table_close(rel, NoLock);
+}
+
+/* The references to be looked at, as a FROM item named fk. */
+static void
+append_referencing(StringInfo sql, HTAB *staged, const ForeignKey *key)
+{
+	StagedTable *table = find_staged(staged, key->fk_relid);
+
+	if (reference_scope(staged, key->fk_relid, key->pk_relid, key->index) != WRITTEN_ROWS)
+		appendStringInfo(sql, "ONLY %s fk", qualified_name(future_rows(staged, key->fk_relid)));
+	else if (table->plan->mode == LAND_APPEND)
+		appendStringInfo(sql, "ONLY %s fk", qualified_name(table->staging));
+	else
+		append_written(sql, table);
+}
+
+/*
+ * MATCH SIMPLE: all columns set; MATCH FULL: any (a mixed key is never found).
+ * Not IS NOT NULL, which looks into composite values.
+ */
+static void
+append_is_reference(StringInfo sql, const ForeignKey *key)
+{
+	appendStringInfoChar(sql, '(');
+	for (int i = 0; i < key->nkeys; i++)
+		appendStringInfo(sql, "%sfk.%s IS DISTINCT FROM NULL",
+						 i == 0 ? "" : key->match_full ? " OR " : " AND ",
+						 column_name(key->fk_relid, key->fk_attnums[i]));
+	appendStringInfoChar(sql, ')');
+}
+
+/* The comparisons of the key's columns, joined by AND. */
+static void
+append_comparisons(StringInfo sql, const ForeignKey *key)
+{
+	for (int i = 0; i < key->nkeys; i++)
+	{
+		if (i > 0)
+			appendStringInfoString(sql, " AND ");
+		append_comparison(sql, key, i);
+	}
+}
+
+/*
+ * FROM and WHERE of the references that lead nowhere.  With PERIOD, the last
+ * comparison is "overlaps", and all that it finds must cover the reference
+ * together (as RI_FKey_check() has it in 18).
+ */
+static char *
+orphans_clause(HTAB *staged, const ForeignKey *key)
+{
+	StringInfoData sql;
+	const char *fk_period = NULL;
+
+	initStringInfo(&sql);
+	appendStringInfoString(&sql, " FROM ");
+	append_referencing(&sql, staged, key);
+	appendStringInfoString(&sql, " WHERE ");
+	append_is_reference(&sql, key);
+	appendStringInfoString(&sql, " AND NOT EXISTS (SELECT 1 FROM ");
+	if (key->period)
+	{
+		fk_period = column_name(key->fk_relid, key->fk_attnums[key->nkeys - 1]);
+		appendStringInfo(&sql, "(SELECT pk.%s AS period FROM ",
+						 column_name(key->pk_relid, key->pk_attnums[key->nkeys - 1]));
+	}
+	append_referenced(&sql, staged, key);
+	appendStringInfoString(&sql, " WHERE ");
+	append_comparisons(&sql, key);
+	if (key->period)
+		appendStringInfo(&sql, ") covered HAVING fk.%s OPERATOR(pg_catalog.<@) pg_catalog.range_agg(covered.period)",
+						 fk_period);
+	appendStringInfoChar(&sql, ')');
+	return sql.data;
+}
+
+/* (a, b)=(1, 2), (3, 4): as RI errors show keys. */
+static char *
+describe_samples(const ForeignKey *key, const GuardedRows *rows)
+{
+	StringInfoData text;
+
+	initStringInfo(&text);
+	appendStringInfoChar(&text, '(');
+	for (int i = 0; i < key->nkeys; i++)
+		appendStringInfo(&text, "%s%s", i ? ", " : "",
+						 get_attname(key->fk_relid, key->fk_attnums[i], false));
+	appendStringInfoString(&text, ")=");
+	for (int row = 0; row < rows->nrows; row++)
+	{
+		appendStringInfoString(&text, row ? ", (" : "(");
+		for (int i = 0; i < key->nkeys; i++)
+			appendStringInfo(&text, "%s%s", i ? ", " : "",
+							 rows->values[row][i] ? rows->values[row][i] : "null");
+		appendStringInfoChar(&text, ')');
+	}
+	return text.data;
+}
+
+/* ---- running it ---- */
+
+/* The referencing table's owner. */
+static Oid
+key_owner(const ForeignKey *key)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(key->fk_relid));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for relation %u", key->fk_relid);
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+/* The relations that the query reads. */
+static List *
+key_relations(HTAB *staged, const ForeignKey *key)
+{
+	List	   *relids = list_make1_oid(future_rows(staged, key->fk_relid));
+	List	   *leaves = leaves_of(key->pk_relid);
+	ListCell   *lc;
+
+	if (find_staged(staged, key->fk_relid) != NULL)
+		relids = list_append_unique_oid(relids, find_staged(staged, key->fk_relid)->staging);
+	if (leaves == NIL)
+		relids = lappend_oid(relids, key->pk_relid);
+	foreach(lc, leaves)
+		relids = lappend_oid(relids, future_rows(staged, lfirst_oid(lc)));
+	return relids;
+}
+
+/* The key's columns of the referencing side. */
+static char *
+key_columns(const ForeignKey *key)
+{
+	StringInfoData text;
+
+	initStringInfo(&text);
+	for (int i = 0; i < key->nkeys; i++)
+		appendStringInfo(&text, "%sfk.%s", i ? ", " : "",
+						 column_name(key->fk_relid, key->fk_attnums[i]));
+	return text.data;
+}
+
+/* ---- what is certain without a query ---- */
+
+/* Is the key one that integer_references_check() may know of? */
+static bool
+is_integer_reference(HTAB *staged, const ForeignKey *key)
+{
+	return key->nkeys == 1 && !key->period && integer_keys_equality(key->operators[0]) &&
+		is_replaced(staged, key->fk_relid) && is_replaced(staged, key->pk_relid);
+}
+
+/*
+ * The constraints of which it is certain, without a query, that there are no
+ * orphans.  Reads only values of built-in types, so nobody's code runs.
+ */
+static List *
+sound_constraints(HTAB *staged, const List *constraints)
+{
+	IntegerReference *references = palloc(list_length(constraints) * sizeof(IntegerReference));
+	int			count = 0;
+	List	   *sound = NIL;
+	ListCell   *lc;
+
+	foreach(lc, constraints)
+	{
+		ForeignKey *key = read_foreign_key(lfirst_oid(lc));
+
+		if (is_integer_reference(staged, key))
+			references[count++] = (IntegerReference)
+			{
+				.constraint = key->oid,
+				.referencing = future_rows(staged, key->fk_relid),
+				.referenced = future_rows(staged, key->pk_relid),
+				.fk = key->fk_attnums[0],
+				.pk = key->pk_attnums[0]
+			};
+	}
+	integer_references_check(references, count);
+	for (int i = 0; i < count; i++)
+		if (references[i].match)
+			sound = lappend_oid(sound, references[i].constraint);
+	pfree(references);
+	return sound;
+}
+
+/* ---- the checks ---- */
+
+/*
+ * Are there orphans of one key?  Counted, not looked for: the planner must
+ * expect to read all rows, and only a query that runs to its end runs in parallel.
+ */
+static bool
+has_orphans(HTAB *staged, const ForeignKey *key)
+{
+	char	   *sql;
+	GuardedRows *rows;
+
+	sql = psprintf("SELECT pg_catalog.count(*)%s", orphans_clause(staged, key));
+	rows = guarded_query(sql, key_relations(staged, key), key_owner(key), 0);
+	return strcmp(rows->values[0][0], "0") != 0;
+}
+
+/* How many there are, and some of them. */
+static Violation *
+describe_violation(HTAB *staged, ForeignKey *key)
+{
+	char	   *orphans = orphans_clause(staged, key);
+	List	   *relids = key_relations(staged, key);
+	Oid			owner = key_owner(key);
+	Violation  *violation = palloc0(sizeof(Violation));
+	GuardedRows *rows;
+
+	violation->key = key;
+	rows = guarded_query(psprintf("SELECT DISTINCT %s%s", key_columns(key), orphans),
+						 relids, owner, SAMPLE_KEYS);
+	violation->samples = describe_samples(key, rows);
+	rows = guarded_query(psprintf("SELECT pg_catalog.count(*)%s", orphans), relids, owner, 0);
+	violation->count = rows->values[0][0];
+	return violation;
+}
+
+/* ---- the error ---- */
+
+static void
+append_violation(StringInfo detail, const Violation *violation)
+{
+	const ForeignKey *key = violation->key;
+
+	appendStringInfo(detail, "%sKey \"%s\": %s %s of \"%s\" without a match in \"%s\", such as %s.",
+					 detail->len > 0 ? "\n" : "",
+					 key->name, violation->count, strcmp(violation->count, "1") == 0 ? "row" : "rows",
+					 get_rel_name(key->fk_relid), get_rel_name(key->pk_relid),
+					 violation->samples);
+}
+
+/* Adds a table that is not in the run to those that should be. */
+static List *
+add_outside(List *tables, HTAB *staged, Oid relid)
+{
+	if (find_staged(staged, relid) != NULL ||
+		get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE)
+		return tables;
+	return list_append_unique_oid(tables, relid);
+}
+
+static bool
+any_merges(const List *staged_list)
+{
+	ListCell   *lc;
+
+	foreach(lc, staged_list)
+		if (staged_merges((StagedTable *) lfirst(lc)))
+			return true;
+	return false;
+}
+
+/* What would work: the tables of this run together with those it lacks. */
+static char *
+suggest_call(HTAB *staged, const List *staged_list, const List *violations)
+{
+	List	   *lacking = NIL;
+	StringInfoData call;
+	ListCell   *lc;
+
+	foreach(lc, violations)
+	{
+		Violation  *violation = lfirst(lc);
+
+		lacking = add_outside(lacking, staged, violation->key->fk_relid);
+		lacking = add_outside(lacking, staged, violation->key->pk_relid);
+	}
+	if (lacking == NIL)
+		return NULL;
+	initStringInfo(&call);
+	foreach(lc, lacking)
+		appendStringInfo(&call, "%s%s", call.len ? "," : "", qualified_name(lfirst_oid(lc)));
+	if (any_merges(staged_list))
+		return psprintf("Pull the rows that belong to them in the same call, from: %s.", call.data);
+	foreach(lc, staged_list)
+		appendStringInfo(&call, ",%s", qualified_name(((StagedTable *) lfirst(lc))->target));
+	return psprintf("Pull these tables together: SELECT pgtunsync.pull(%s);",
+					quote_literal_cstr(psprintf("{%s}", call.data)));
+}
+
+static void
+raise_violations(HTAB *staged, const List *staged_list, const List *violations)
+{
+	Violation  *first = linitial(violations);
+	StringInfoData detail;
+	ListCell   *lc;
+	char	   *call = NULL;
+	int			shown = 0;
+
+	initStringInfo(&detail);
+	foreach(lc, violations)
+	{
+		if (shown++ == SHOWN_VIOLATIONS)
+		{
+			appendStringInfo(&detail, "\nAnd %d more keys.",
+							 list_length(violations) - SHOWN_VIOLATIONS);
+			break;
+		}
+		append_violation(&detail, lfirst(lc));
+	}
+	if (list_length(staged_list) <= 50)
+		call = suggest_call(staged, staged_list, violations);
+	ereport(ERROR,
+			(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
+			 errmsg("the pulled rows would violate foreign key \"%s\" of table \"%s\"",
+					first->key->name, get_rel_name(first->key->fk_relid)),
+			 errdetail("%s", detail.data),
+			 call ? errhint("%s", call) :
+			 errhint("The rows are so on the source, or rows of a failed or excluded table are missing, or kept rows refer to some that are gone; no table was changed.")));
+}
+
+/*
+ * The memory that ALTER TABLE … ADD FOREIGN KEY has for the same, see
+ * RI_Initial_Check().  AtEOXact_GUC() of what it returns takes it back.
+ */
+static int
+enlarge_memory(void)
+{
+	int			nestlevel = NewGUCNestLevel();
+	char		memory[32];
+
+	snprintf(memory, sizeof(memory), "%d", maintenance_work_mem);
+	(void) set_config_option("work_mem", memory, PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	(void) set_config_option("hash_mem_multiplier", "1", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	return nestlevel;
+}
+
+void
+integrity_check(const List *staged_list, const List *constraints)
+{
+	HTAB	   *staged = staged_table(staged_list);
+	int			nestlevel = enlarge_memory();
+	MemoryContext oldcontext = CurrentMemoryContext;
+	MemoryContext key_context = AllocSetContextCreate(CurrentMemoryContext,
+													  "pgtunsync foreign key",
+													  ALLOCSET_DEFAULT_SIZES);
+	List	   *doubtful = list_difference_oid(constraints, sound_constraints(staged, constraints));
+	List	   *violations = NIL;
+	ListCell   *lc;
+
+	foreach(lc, doubtful)
+	{
+		bool		violated;
+
+		/* plans are large, and there may be hundreds of keys */
+		MemoryContextSwitchTo(key_context);
+		violated = has_orphans(staged, read_foreign_key(lfirst_oid(lc)));
+		MemoryContextSwitchTo(oldcontext);
+		MemoryContextReset(key_context);
+		if (violated)
+			violations = lappend(violations,
+								 describe_violation(staged, read_foreign_key(lfirst_oid(lc))));
+		CHECK_FOR_INTERRUPTS();
+	}
+	if (violations != NIL)
+		raise_violations(staged, staged_list, violations);
+	AtEOXact_GUC(true, nestlevel);
+	MemoryContextDelete(key_context);
+	hash_destroy(staged);
+}

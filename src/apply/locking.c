@@ -1,0 +1,465 @@
+/*-------------------------------------------------------------------------
+ *
+ * locking.c
+ *	  The leader's locks: on the entrance, on the targets.
+ *
+ * The targets pass through three locks:
+ *
+ *	ShareUpdateExclusive	while rows are loaded: no DDL, no other pull
+ *	Exclusive				while rows are merged into tables that keep their own, and
+ *							foreign keys to tables outside the run are checked: no
+ *							writers, and no foreign key check of anybody else
+ *							(those need RowShare), but readers go on
+ *	AccessExclusive			for the swap: milliseconds; not for a merge
+ *
+ * A request for AccessExclusiveLock that waits makes every later reader wait
+ * behind it.  So it is never left waiting: an attempt gives up after some
+ * tens of milliseconds, releases everything by rolling its subtransaction
+ * back, and is made again after a pause.  A conditional request would be
+ * no substitute: it never succeeds while anyone else is queued.  The Exclusive
+ * lock is kept over some such attempts only, because a reader that turns writer
+ * would wait for us, and we for it.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/twophase.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_index.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "portability/instr_time.h"
+#include "storage/latch.h"
+#include "storage/lmgr.h"
+#include "storage/lock.h"
+#include "utils/hsearch.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+#include "utils/syscache.h"
+
+#include "base/compat.h"
+#include "apply/locking.h"
+#include "base/worker_message.h"
+#include "base/worker_session.h"
+
+/* a whole attempt at AccessExclusiveLock, beside what many tables need, in ms */
+#define ATTEMPT_BUDGET	40
+/* how often the last lock is tried before the writers are let in again */
+#define EXCLUSIVE_TRIES	4
+/* the longest pause between two attempts, in ms */
+#define LONGEST_PAUSE	500
+/* the class of our advisory locks ("tuns"); beyond what pg_advisory_lock() uses */
+#define OUR_LOCK_CLASS	0x74756e73
+#define ENTRANCE_LOCK_TYPE	3
+#define APPEND_LOCK_TYPE	4
+
+static Oid
+toast_of(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Oid			toast = InvalidOid;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		toast = ((Form_pg_class) GETSTRUCT(tuple))->reltoastrelid;
+		ReleaseSysCache(tuple);
+	}
+	return toast;
+}
+
+static List *
+sorted(const List *oids)
+{
+	List	   *copy = list_copy(oids);
+
+	list_sort(copy, list_oid_cmp);
+	return copy;
+}
+
+static void
+entrance_tag(LOCKTAG *tag, int local_port)
+{
+	SET_LOCKTAG_ADVISORY(*tag, 0, OUR_LOCK_CLASS, local_port, ENTRANCE_LOCK_TYPE);
+}
+
+/* Takes one of our advisory locks for the session; false after timeout_ms. */
+static bool
+take_lock(const LOCKTAG *tag, int timeout_ms)
+{
+	volatile bool taken = true;
+
+	session_set_int("lock_timeout", timeout_ms);
+	PG_TRY();
+	{
+		(void) LockAcquire(tag, ExclusiveLock, true, false);
+	}
+	PG_CATCH();
+	{
+		if (geterrcode() != ERRCODE_LOCK_NOT_AVAILABLE)
+			PG_RE_THROW();
+		FlushErrorState();
+		taken = false;
+	}
+	PG_END_TRY();
+	session_set_int("lock_timeout", 0);
+	return taken;
+}
+
+void
+lock_entrance(int local_port, int timeout_ms)
+{
+	LOCKTAG		tag;
+
+	if (local_port == 0)
+		return;
+	entrance_tag(&tag, local_port);
+	if (!take_lock(&tag, timeout_ms))
+		ereport(ERROR,
+				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+				 errmsg("local port %d is in use by another pull", local_port),
+				 errdetail("It did not become free within %d ms (\"pgtunsync.lock_timeout\").", timeout_ms),
+				 errhint("Set PGSYNC_LOCAL_PORT=0 in the environment file to let pulls run side by side.")));
+}
+
+void
+unlock_entrance(int local_port)
+{
+	LOCKTAG		tag;
+
+	if (local_port == 0)
+		return;
+	entrance_tag(&tag, local_port);
+	(void) LockRelease(&tag, ExclusiveLock, true);
+}
+
+static void
+append_tag(LOCKTAG *tag, Oid relid)
+{
+	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, OUR_LOCK_CLASS, relid, APPEND_LOCK_TYPE);
+}
+
+void
+lock_append(const List *targets, int timeout_ms)
+{
+	ListCell   *lc;
+
+	foreach(lc, sorted(targets))
+	{
+		LOCKTAG		tag;
+
+		append_tag(&tag, lfirst_oid(lc));
+		if (!take_lock(&tag, timeout_ms))
+			ereport(ERROR,
+					(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+					 errmsg("another pull appends to table \"%s\"", get_rel_name(lfirst_oid(lc))),
+					 errdetail("It did not end within %d ms (\"pgtunsync.lock_timeout\").", timeout_ms)));
+	}
+}
+
+static void
+lock_one_target(Oid relid, LOCKMODE mode, int timeout_ms)
+{
+	Oid			toast;
+
+	PG_TRY();
+	{
+		LockRelationOid(relid, mode);
+		toast = toast_of(relid);
+		if (OidIsValid(toast))
+			LockRelationOid(toast, mode);
+	}
+	PG_CATCH();
+	{
+		if (geterrcode() != ERRCODE_LOCK_NOT_AVAILABLE)
+			PG_RE_THROW();
+		FlushErrorState();
+		ereport(ERROR,
+				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+				 errmsg("could not lock table \"%s\" within %d ms", get_rel_name(relid), timeout_ms),
+				 errdetail("Another pull, or a command that changes the table, is at work on it."),
+				 errhint("Try again later, or raise \"pgtunsync.lock_timeout\".")));
+	}
+	PG_END_TRY();
+}
+
+void
+lock_targets(const List *targets, LOCKMODE mode, int timeout_ms)
+{
+	ListCell   *lc;
+
+	session_set_int("lock_timeout", timeout_ms);
+	foreach(lc, sorted(targets))
+		lock_one_target(lfirst_oid(lc), mode, timeout_ms);
+	session_set_int("lock_timeout", 0);
+}
+
+/* Counts the catalog's rows of one kind that belong to a target. */
+static int64
+count_indexes(HTAB *targets)
+{
+	Relation	index_rel = table_open(IndexRelationId, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(index_rel, InvalidOid, false, NULL, 0, NULL);
+	int64		count = 0;
+	HeapTuple	tuple;
+
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Oid			relid = ((Form_pg_index) GETSTRUCT(tuple))->indrelid;
+
+		count += hash_search(targets, &relid, HASH_FIND, NULL) != NULL;
+	}
+	systable_endscan(scan);
+	table_close(index_rel, AccessShareLock);
+	return count;
+}
+
+/* Heaps, indexes, toast tables with their indexes: each twice, with its counterpart. */
+static int64
+count_swap_locks(const List *targets)
+{
+	HASHCTL		ctl = {.keysize = sizeof(Oid), .entrysize = sizeof(Oid), .hcxt = CurrentMemoryContext};
+	HTAB	   *table = hash_create("pgtunsync targets", list_length(targets) + 1, &ctl,
+									HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	int64		locks = list_length(targets);
+	ListCell   *lc;
+
+	foreach(lc, targets)
+	{
+		Oid			relid = lfirst_oid(lc);
+
+		(void) hash_search(table, &relid, HASH_ENTER, NULL);
+		if (OidIsValid(toast_of(relid)))
+			locks += 2;
+	}
+	locks += count_indexes(table);
+	hash_destroy(table);
+	return 2 * locks;
+}
+
+void
+lock_check_capacity(const List *targets)
+{
+	int64		backends = MaxBackends + max_prepared_xacts;
+	int64		capacity = max_locks_per_xact * backends;
+	int64		needed = count_swap_locks(targets);
+
+	if (needed > capacity)
+		ereport(ERROR,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("the lock table is too small to swap all tables in one transaction"),
+				 errdetail("The tables, their indexes and toast tables need about " INT64_FORMAT " locks; there is room for " INT64_FORMAT ".",
+						   needed, capacity),
+				 errhint("Set \"max_locks_per_transaction\" to at least %d and restart the server, or pull fewer tables at a time.",
+						 (int) (needed / backends * 5 / 4) + 1)));
+}
+
+/* Is the caller's backend among those that keep us from the table? */
+static bool
+caller_holds(Oid relid, const VirtualTransactionId *caller)
+{
+	LOCKTAG		tag;
+	VirtualTransactionId *holders;
+	int			n;
+	bool		found = false;
+
+	SET_LOCKTAG_RELATION(tag, MyDatabaseId, relid);
+	holders = GetLockConflicts(&tag, AccessExclusiveLock, &n);
+	for (int i = 0; i < n; i++)
+		found |= VirtualTransactionIdEquals(holders[i], *caller);
+	pfree(holders);
+	return found;
+}
+
+void
+lock_check_caller(const List *targets, const VirtualTransactionId *caller)
+{
+	ListCell   *lc;
+
+	if (caller == NULL)
+		return;
+	foreach(lc, targets)
+		if (caller_holds(lfirst_oid(lc), caller))
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_IN_USE),
+					 errmsg("table \"%s\" is locked by the transaction that called pull()",
+							get_rel_name(lfirst_oid(lc))),
+					 errdetail("The pull runs in a transaction of its own and would wait for that one forever."),
+					 errhint("Commit first, then call pull() in a transaction that has not used the table.")));
+}
+
+static double
+elapsed_ms(instr_time since)
+{
+	instr_time	now;
+
+	INSTR_TIME_SET_CURRENT(now);
+	INSTR_TIME_SUBTRACT(now, since);
+	return INSTR_TIME_GET_MILLISEC(now);
+}
+
+/* Takes all of one mode, each within what is left of the budget. */
+static void
+lock_all(const List *relids, LOCKMODE mode, instr_time since, double budget_ms)
+{
+	ListCell   *lc;
+
+	foreach(lc, relids)
+	{
+		double		left = budget_ms - elapsed_ms(since);
+
+		if (left < 1)
+			ereport(ERROR,
+					(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+					 errmsg("no time left to lock the tables")));
+		session_set_int("lock_timeout", (int) left);
+		LockRelationOid(lfirst_oid(lc), mode);
+	}
+}
+
+/* What an attempt works on; the lists are sorted. */
+typedef struct Attempt
+{
+	LockedWork	work;
+	double		first_check_ms; /* spent on the first check, which is not waiting */
+} Attempt;
+
+bool
+lock_is_passing(const ErrorData *edata)
+{
+	return edata->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ||
+		edata->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED ||
+		(edata->sqlerrcode == ERRCODE_INTERNAL_ERROR && edata->message != NULL &&
+		 strcmp(edata->message, "tuple concurrently updated") == 0);
+}
+
+/*
+ * Runs step in a subtransaction, with memory of its own.  True if it got
+ * everything: its locks then belong to the transaction around it.
+ */
+static bool
+try_step(bool (*step) (Attempt *attempt), Attempt *attempt)
+{
+	MemoryContext oldcontext = CurrentMemoryContext;
+	MemoryContext step_context = AllocSetContextCreate(CurrentMemoryContext,
+													   "pgtunsync attempt",
+													   ALLOCSET_DEFAULT_SIZES);
+	ResourceOwner oldowner = CurrentResourceOwner;
+	volatile bool got = false;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(step_context);
+	PG_TRY();
+	{
+		got = step(attempt);
+		if (got)
+			ReleaseCurrentSubTransaction();
+		else
+			RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		ErrorData  *edata;
+
+		MemoryContextSwitchTo(step_context);
+		edata = CopyErrorData();
+		if (!lock_is_passing(edata))
+			PG_RE_THROW();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(oldcontext);
+	CurrentResourceOwner = oldowner;
+	MemoryContextDelete(step_context);
+	return got;
+}
+
+/* AccessExclusiveLock and the swap: what readers wait for. */
+static bool
+exclusive_step(Attempt *attempt)
+{
+	double		budget = ATTEMPT_BUDGET + 0.1 * list_length(attempt->work.swapped);
+	instr_time	start;
+
+	INSTR_TIME_SET_CURRENT(start);
+	lock_all(attempt->work.sequences, ShareRowExclusiveLock, start, budget);
+	lock_all(attempt->work.swapped, AccessExclusiveLock, start, budget);
+
+	/*
+	 * A catalog row may still be in the hands of another transaction, that of a
+	 * GRANT for example, which locks no table: not waited for with everything
+	 * locked.
+	 */
+	session_set_int("lock_timeout", ATTEMPT_BUDGET);
+	attempt->work.swap(attempt->work.arg);
+	return true;
+}
+
+static void
+pause_ms(long ms)
+{
+	relay_flush();
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+					 ms, PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+}
+
+/*
+ * Writers out, check, and then some attempts at the last lock: the check may
+ * have taken long, and is only good while the writers stay out.  A check that
+ * merges rows leaves dead ones behind when it was in vain: it is given as much
+ * time as it has taken.
+ */
+static bool
+writers_step(Attempt *attempt)
+{
+	double		budget = ATTEMPT_BUDGET + 0.1 * list_length(attempt->work.targets);
+	bool		merges = list_length(attempt->work.swapped) < list_length(attempt->work.targets);
+	double		check_ms;
+	instr_time	start;
+
+	INSTR_TIME_SET_CURRENT(start);
+	lock_all(attempt->work.targets, ExclusiveLock, start, 10 * budget);
+	INSTR_TIME_SET_CURRENT(start);
+	attempt->work.check(attempt->work.arg);
+	check_ms = elapsed_ms(start);
+	if (attempt->first_check_ms == 0)
+		attempt->first_check_ms = check_ms;
+	for (int tries = 1; tries <= EXCLUSIVE_TRIES || (merges && elapsed_ms(start) < 2 * check_ms); tries++)
+	{
+		if (try_step(exclusive_step, attempt))
+			return true;
+		pause_ms(Min(20L * tries, LONGEST_PAUSE));
+	}
+	return false;
+}
+
+void
+lock_and_swap(const LockedWork *work, int timeout_ms, const VirtualTransactionId *caller)
+{
+	Attempt		attempt = {.work = *work};
+	instr_time	start;
+
+	attempt.work.targets = sorted(work->targets);
+	attempt.work.swapped = sorted(work->swapped);
+	INSTR_TIME_SET_CURRENT(start);
+	for (int tries = 1; !try_step(writers_step, &attempt); tries++)
+	{
+		lock_check_caller(work->targets, caller);
+		if (elapsed_ms(start) - attempt.first_check_ms > timeout_ms)
+			ereport(ERROR,
+					(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+					 errmsg("could not lock the pulled tables within %d ms", timeout_ms),
+					 errdetail("Other transactions are using them; no table was changed."),
+					 errhint("End long transactions, or raise \"pgtunsync.lock_timeout\".")));
+		pause_ms(Min(20L * tries, LONGEST_PAUSE));
+	}
+	session_set_int("lock_timeout", timeout_ms);
+}

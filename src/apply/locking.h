@@ -1,0 +1,72 @@
+/*-------------------------------------------------------------------------
+ *
+ * locking.h
+ *	  The leader's locks: on the entrance, on the targets.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGTUNSYNC_LOCKING_H
+#define PGTUNSYNC_LOCKING_H
+
+#include "nodes/pg_list.h"
+#include "run/request_types.h"
+
+/*
+ * Keeps two runs of this server from using one local port: the second waits up to
+ * timeout_ms, then LOCK_NOT_AVAILABLE.  Held until it is unlocked, or the
+ * process ends: a run may have several transactions.
+ */
+extern void lock_entrance(int local_port, int timeout_ms);
+extern void unlock_entrance(int local_port);
+
+/*
+ * An append's claim to its tables (a List of Oid), held by the session over all batches:
+ * two at once would bring the same rows.  Before any other lock on them.
+ * LOCK_NOT_AVAILABLE after timeout_ms.
+ */
+extern void lock_append(const List *targets, int timeout_ms);
+
+/*
+ * Locks targets (a List of Oid) and their toast tables, in OID order, to the end
+ * of the transaction.  ShareUpdateExclusiveLock keeps other pulls, DDL and
+ * autovacuum away, and lets readers and writers be.  LOCK_NOT_AVAILABLE naming
+ * the table after timeout_ms.
+ */
+extern void lock_targets(const List *targets, LOCKMODE mode, int timeout_ms);
+
+/*
+ * Raises CONFIGURATION_LIMIT_EXCEEDED when the swap of so many targets, with their
+ * indexes and toast tables, takes more locks than the server's lock table is made
+ * for: before it fills up and others fail too.
+ */
+extern void lock_check_capacity(const List *targets);
+
+/* Raises OBJECT_IN_USE if the caller's own transaction holds a lock on a target; caller may be NULL. */
+extern void lock_check_caller(const List *targets, const VirtualTransactionId *caller);
+
+/* Was somebody in the way who will be gone?  Then the attempt is worth another one. */
+extern bool lock_is_passing(const ErrorData *edata);
+
+/* What is to be done, and with which relations locked (Lists of Oid). */
+typedef struct LockedWork
+{
+	const List *targets;		/* all */
+	const List *swapped;		/* those of them that readers must be kept from */
+	const List *sequences;
+	void		(*check) (void *arg);
+	void		(*swap) (void *arg);
+	void	   *arg;
+} LockedWork;
+
+/*
+ * Runs check(arg) while nobody can write to the targets, then gets
+ * AccessExclusiveLock on those that are swapped and ShareRowExclusiveLock on
+ * sequences, and runs swap(arg) with them: all in short attempts, so that
+ * readers never queue for long.  An attempt that would have to wait is undone as
+ * a whole and made again; check and swap must stand that.  LOCK_NOT_AVAILABLE
+ * after timeout_ms.
+ */
+extern void lock_and_swap(const LockedWork *work, int timeout_ms,
+						  const VirtualTransactionId *caller);
+
+#endif							/* PGTUNSYNC_LOCKING_H */

@@ -1,0 +1,95 @@
+/*-------------------------------------------------------------------------
+ *
+ * row_by_row.c
+ *	  Replacing a table's rows the ordinary way.
+ *
+ * A swap changes no row, so logical decoding has nothing to show: whoever
+ * subscribes to the table would keep the old rows.  Such tables are
+ * replaced by deletes and inserts instead, from the staging heap, where the new
+ * rows have been converted and checked.  It takes the lock for longer.
+ *
+ * We go below the executor's ModifyTable, because that fires triggers and
+ * applies rules.  Index expressions are the owner's code and run as such.
+ * A deferrable unique constraint needs no second look: the staging heap's own
+ * index has shown that the new rows are unique, and the old ones are gone.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/heapam.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "commands/tablecmds.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "base/compat.h"
+#include "base/user_context.h"
+#include "apply/row_by_row.h"
+#include "staging/staging.h"
+
+static void
+delete_all(Relation target)
+{
+	Snapshot	snapshot = GetActiveSnapshot();
+	TableScanDesc scan = table_beginscan(target, snapshot, 0, NULL);
+	TupleTableSlot *slot = table_slot_create(target, NULL);
+
+	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	{
+		simple_table_tuple_delete(target, &slot->tts_tid, snapshot);
+		CHECK_FOR_INTERRUPTS();
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	table_endscan(scan);
+	CommandCounterIncrement();
+}
+
+static void
+insert_all(Relation target, Relation staging)
+{
+	EState	   *estate = CreateExecutorState();
+	ResultRelInfo *result_rel = makeNode(ResultRelInfo);
+	TableScanDesc scan = table_beginscan(staging, GetActiveSnapshot(), 0, NULL);
+	TupleTableSlot *slot = table_slot_create(staging, NULL);
+	CommandId	cid = GetCurrentCommandId(true);
+
+	InitResultRelInfo(result_rel, target, 1, NULL, 0);
+	ExecOpenIndices(result_rel, false);
+	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	{
+		ResetPerTupleExprContext(estate);
+		ExecMaterializeSlot(slot);
+		slot->tts_tableOid = RelationGetRelid(target);
+		table_tuple_insert(target, slot, cid, 0, NULL);
+		if (result_rel->ri_NumIndices > 0)
+			(void) compat_insert_index_tuples(result_rel, slot, estate);
+		CHECK_FOR_INTERRUPTS();
+	}
+	ExecCloseIndices(result_rel);
+	ExecDropSingleTupleTableSlot(slot);
+	table_endscan(scan);
+	FreeExecutorState(estate);
+	CommandCounterIncrement();
+}
+
+void
+plain_replace(Oid target_oid, Oid staging_oid)
+{
+	Relation	target = table_open(target_oid, NoLock);
+	Relation	staging = table_open(staging_oid, NoLock);
+	OwnerContext owner;
+
+	CheckTableNotInUse(target, "pgtunsync.pull");
+	owner_enter(&owner, target->rd_rel->relowner);
+	delete_all(target);
+	insert_all(target, staging);
+	owner_leave(&owner);
+	table_close(staging, NoLock);
+	table_close(target, NoLock);
+	staging_drop(staging_oid);
+}

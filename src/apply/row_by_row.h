@@ -1,0 +1,18 @@
+/*-------------------------------------------------------------------------
+ *
+ * row_by_row.h
+ *	  Replacing a table's rows the ordinary way.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGTUNSYNC_PLAIN_H
+#define PGTUNSYNC_PLAIN_H
+
+/*
+ * Deletes all rows of the target and inserts those of the staging heap, row by
+ * row and logged as such, without any trigger or rule; then drops the staging
+ * heap.  The caller holds AccessExclusiveLock on both.  Uses the active snapshot.
+ */
+extern void plain_replace(Oid target, Oid staging);
+
+#endif							/* PGTUNSYNC_PLAIN_H */

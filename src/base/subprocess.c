@@ -1,0 +1,245 @@
+/*-------------------------------------------------------------------------
+ *
+ * subprocess.c
+ *	  Short-lived children of a server process, waited for interruptibly.
+ *
+ * Two questions can only be asked by calls that block: what "ssh -G" makes of
+ * an alias, and which addresses a host name has (getaddrinfo() neither returns
+ * on a signal nor knows a timeout).  Both run in a child whose pipe we can
+ * wait for like for any socket; whoever loses interest kills it.
+ *
+ * popen() is not used: there is no shell between us and the program, so
+ * nothing in an argument can be understood as anything else.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/latch.h"
+#include "utils/timestamp.h"
+
+#include "base/compat.h"
+#include "base/subprocess.h"
+
+#define MAX_OUTPUT	(1024 * 1024)
+#define MAX_FD		1024
+
+/* The parent's signal handlers mean nothing to the child. */
+static void
+reset_signals(void)
+{
+	static const int handled[] = {SIGHUP, SIGINT, SIGTERM, SIGQUIT, SIGUSR1,
+	SIGUSR2, SIGALRM, SIGPIPE, SIGCHLD, SIGFPE};
+	sigset_t	none;
+
+	for (int i = 0; i < lengthof(handled); i++)
+		signal(handled[i], SIG_DFL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* In the child: nothing of the server's but the three standard streams. */
+static void
+become_child(int out, int err)
+{
+	int			null = open("/dev/null", O_RDWR);
+
+	if (null < 0 || dup2(null, 0) < 0 || dup2(out, 1) < 0 || dup2(err, 2) < 0)
+		_exit(126);
+	for (int fd = 3; fd < MAX_FD; fd++)
+		close(fd);
+	reset_signals();
+}
+
+static void
+set_nonblocking(int fd)
+{
+	int			flags = fcntl(fd, F_GETFL);
+
+	(void) fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+	(void) fcntl(fd, F_SETFD, FD_CLOEXEC);
+}
+
+static void
+could_not_start(const char *call)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+			 errmsg("could not start a helper process: %s: %m", call)));
+}
+
+void
+subprocess_start(Subprocess *child, SubprocessMain main, void *arg)
+{
+	int			out[2];
+	int			err[2];
+	sigset_t	all;
+	sigset_t	before;
+	pid_t		pid;
+
+	if (pipe(out) < 0)
+		could_not_start("pipe");
+	if (pipe(err) < 0)
+	{
+		close(out[0]);
+		close(out[1]);
+		could_not_start("pipe");
+	}
+
+	/* no handler of ours may run in the child before it has dropped them */
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &before);
+	pid = fork();
+	if (pid == 0)
+	{
+		become_child(out[1], err[1]);
+		_exit(main(arg));
+	}
+	sigprocmask(SIG_SETMASK, &before, NULL);
+
+	close(out[1]);
+	close(err[1]);
+	child->pid = pid;
+	child->out = out[0];
+	child->err = err[0];
+	set_nonblocking(child->out);
+	set_nonblocking(child->err);
+	if (pid < 0)
+	{
+		child->pid = 0;
+		(void) subprocess_end(child);
+		could_not_start("fork");
+	}
+}
+
+int
+subprocess_end(Subprocess *child)
+{
+	int			status = 0;
+
+	if (child->out >= 0)
+		close(child->out);
+	if (child->err >= 0)
+		close(child->err);
+	child->out = child->err = -1;
+	if (child->pid > 0)
+	{
+		/* one that has just ended keeps its status, whatever is sent now */
+		kill(child->pid, SIGKILL);
+		while (waitpid(child->pid, &status, 0) < 0 && errno == EINTR)
+			;
+	}
+	child->pid = 0;
+	return status;
+}
+
+/* Appends what there is to read; false at the end of the stream. */
+static bool
+drain(int fd, StringInfo buf)
+{
+	for (;;)
+	{
+		char		chunk[4096];
+		ssize_t		n = read(fd, chunk, sizeof(chunk));
+
+		if (n < 0)
+			return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
+		if (n == 0)
+			return false;
+		if (buf->len + n <= MAX_OUTPUT)
+			appendBinaryStringInfo(buf, chunk, (int) n);
+	}
+}
+
+static void
+wait_readable(int fd, long timeout_ms)
+{
+	(void) WaitLatchOrSocket(MyLatch,
+							 WL_LATCH_SET | WL_SOCKET_READABLE | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+							 fd, timeout_ms, PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+}
+
+/* Reads both streams to their ends; false when time is up. */
+static bool
+collect(Subprocess *child, int timeout_ms, StringInfo out, StringInfo err)
+{
+	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout_ms);
+	bool		more_out = true;
+	bool		more_err = true;
+
+	while (more_out || more_err)
+	{
+		if (more_out)
+			more_out = drain(child->out, out);
+		if (more_err)
+			more_err = drain(child->err, err);
+		if (GetCurrentTimestamp() >= deadline)
+			return false;
+		if (more_out)
+			wait_readable(child->out, 100);
+		else if (more_err)
+			wait_readable(child->err, 100);
+	}
+	return true;
+}
+
+static int
+exec_program(void *arg)
+{
+	char	  **argv = arg;
+
+	execvp(argv[0], argv);
+	return errno == ENOENT ? 127 : 126;
+}
+
+/* Waits for a child that has closed its output to end by itself. */
+static int
+reap(Subprocess *child)
+{
+	int			status = 0;
+
+	while (waitpid(child->pid, &status, 0) < 0 && errno == EINTR)
+		;
+	child->pid = 0;
+	return status;
+}
+
+int
+subprocess_capture(char *const argv[], int timeout_ms, char **output, char **errors)
+{
+	Subprocess	child = {0, -1, -1};
+	StringInfoData out;
+	StringInfoData err;
+	volatile int status = -1;
+	volatile bool complete = false;
+
+	initStringInfo(&out);
+	initStringInfo(&err);
+	subprocess_start(&child, exec_program, (void *) argv);
+	PG_TRY();
+	{
+		complete = collect(&child, timeout_ms, &out, &err);
+		if (complete)
+			status = reap(&child);
+	}
+	PG_FINALLY();
+	{
+		(void) subprocess_end(&child);
+	}
+	PG_END_TRY();
+
+	*output = out.data;
+	*errors = err.data;
+	return complete && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}

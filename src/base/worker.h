@@ -1,0 +1,53 @@
+/*-------------------------------------------------------------------------
+ *
+ * worker.h
+ *	  Dynamic background workers as objects with one owner.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGTUNSYNC_WORKER_H
+#define PGTUNSYNC_WORKER_H
+
+#include "base/compat.h"
+#include "storage/dsm.h"
+
+typedef struct Worker Worker;
+
+/*
+ * Registers a worker that runs "function" of this library with the segment's
+ * handle as its argument; this process is notified (latch) when it starts and
+ * stops.  with_database: it may connect to a database.  title: shown in
+ * pg_stat_activity and the process list, never a secret.  Returns NULL when
+ * no slot is free.  The object lives in TopMemoryContext until
+ * worker_free().
+ */
+extern Worker *worker_launch(const char *function, const char *title,
+							 dsm_handle segment, bool with_database);
+
+/* The worker's pid, waiting for it to start; 0 if it could not start. */
+extern pid_t worker_pid(Worker *worker);
+
+/* Has it not ended yet (a worker that has not started counts as alive)? */
+extern bool worker_alive(Worker *worker);
+
+/* Sends SIGINT (cancel: an ERROR in the worker) if it runs. */
+extern void worker_interrupt(Worker *worker);
+
+/* Sends SIGTERM, also to one that has not started; does not wait. */
+extern void worker_terminate(Worker *worker);
+
+/* Waits, uninterrupted by cancels, until the worker has ended. */
+extern void worker_wait_end(Worker *worker);
+
+extern void worker_free(Worker *worker);
+
+/* This process keeps the memory that it frees, for what it allocates next. */
+extern void worker_keep_memory(void);
+
+/* How many workers can run at the same time: the machine's cores. */
+extern int	worker_cores(void);
+
+/* The message to raise when worker_launch() returned NULL. */
+extern void worker_no_slot(const char *what) pg_attribute_noreturn();
+
+#endif							/* PGTUNSYNC_WORKER_H */

@@ -1,0 +1,729 @@
+/*-------------------------------------------------------------------------
+ *
+ * dotenv.c
+ *	  The text of an environment file, understood as bash would.
+ *
+ * The same file is sourced by shells, so there is one rule: what is accepted
+ * means exactly what it means to bash (test/t/010_env_file.pl asks bash), and
+ * everything else is refused by line and name.  Accepted are
+ *
+ *		NAME=value NAME+=value ...			in order, each seeing the former
+ *		export NAME=value NAME ...			all values before any assignment
+ *		readonly, declare -x, declare -r, typeset	likewise
+ *		unset NAME ...		set -a		set +a		: ${NAME:=value}
+ *
+ * joined by newlines, ";" and "&&".  A value is made of bare characters,
+ * '...', "...", $'...', backslashes, ~/, $NAME, ${NAME} and ${NAME:-word} with
+ * its relatives - = ? +.  Whatever needs a shell to run is refused: commands,
+ * $(...), `...`, pipes, redirections, and "&", which in an unquoted URL is the
+ * classic mistake.  Also refused are the few places where the shell's answer
+ * would depend on something that only it has ($1, $RANDOM, ~user).
+ *
+ * Since the file holds passwords, no message repeats a piece of a value; that
+ * includes words that look like commands, because in "PASSWORD=two words" the
+ * second word is one.  Only words from a fixed list are named.
+ *
+ * Values are put together in one buffer of fixed size, and each is then copied
+ * once, to its exact size: so dotenv_wipe() can reach every copy.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "base/compat.h"
+#include "config/dotenv_state.h"
+
+/* An assignment of "export A=1 B=$A", which waits for the end of the line. */
+typedef struct Pending
+{
+	char		name[NAME_LIMIT];
+	int			start;			/* where in the buffer its value begins */
+	int			end;
+	int			line;
+	bool		append;
+} Pending;
+
+typedef struct Declaration
+{
+	bool		readonly;
+	bool		options;		/* takes -x and -r */
+	const char *command;
+} Declaration;
+
+/*
+ * Messages
+ */
+
+void
+dotenv_refuse(Parser *p, int line, const char *problem, const char *hint)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_CONFIG_FILE_ERROR),
+			 errmsg("environment file \"%s\", line %d: %s", p->env->path, line, problem),
+			 p->variable ? errdetail("This is in the value of %s.", p->variable) : 0,
+			 errhint("%s%sSee the template \".env.pgsync.example\"; the path comes from the setting \"pgtunsync.env_file\".",
+					 hint ? hint : "", hint ? " " : "")));
+	pg_unreachable();
+}
+
+void
+dotenv_refuse_size(Parser *p, const char *problem)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+			 errmsg("environment file \"%s\", line %d: %s", p->env->path, p->line, problem),
+			 p->variable ? errdetail("This is in the value of %s.", p->variable) : 0));
+	pg_unreachable();
+}
+
+/*
+ * Characters
+ */
+
+static void
+skip_blanks(Parser *p)
+{
+	while (is_blank(peek(p)))
+		advance(p);
+}
+
+/* Skips a comment, which has no continued lines. */
+static void
+skip_comment(Parser *p)
+{
+	while (raw_at(p, 0) != '\n' && raw_at(p, 0) != END_OF_FILE)
+		advance(p);
+}
+
+static void
+skip_blank_lines(Parser *p)
+{
+	for (;;)
+	{
+		int			c = peek(p);
+
+		if (c == '#')
+			skip_comment(p);
+		else if (is_blank(c) || c == '\n')
+			advance(p);
+		else
+			return;
+	}
+}
+
+void
+dotenv_parse_name(Parser *p, char *name)
+{
+	int			len = 0;
+
+	while (is_name_char(peek(p)))
+	{
+		if (len >= NAME_LIMIT - 1)
+			dotenv_refuse(p, p->line, "name of a variable is too long", NULL);
+		name[len++] = peek(p);
+		advance(p);
+	}
+	name[len] = '\0';
+}
+
+/*
+ * Variables
+ */
+
+/*
+ * Names that mean something to bash itself: it gives them values that we do
+ * not know, takes assignments as commands, or forbids them.
+ */
+static bool
+belongs_to_shell(const char *name)
+{
+	static const char *const names[] = {
+		"_", "COMP_WORDBREAKS", "DIRSTACK", "EPOCHREALTIME", "EPOCHSECONDS",
+		"EUID", "FUNCNAME", "GROUPS", "HISTCMD", "LINENO", "OPTARG", "OPTERR",
+		"OPTIND", "PIPESTATUS", "POSIXLY_CORRECT", "PPID", "PS4", "RANDOM",
+		"SECONDS", "SHELLOPTS", "SHLVL", "SRANDOM", "UID"
+	};
+
+	if (strncmp(name, "BASH", 4) == 0)
+		return true;
+	for (int i = 0; i < lengthof(names); i++)
+	{
+		if (strcmp(name, names[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Names to which bash gives values of its own, until the file sets them. */
+static bool
+set_by_shell(const char *name)
+{
+	static const char *const names[] = {
+		"HOSTTYPE", "IFS", "MACHTYPE", "OLDPWD", "OSTYPE", "PWD"
+	};
+
+	for (int i = 0; i < lengthof(names); i++)
+	{
+		if (strcmp(name, names[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Names that bash sets when it does not inherit them. */
+static bool
+set_by_shell_if_missing(const char *name)
+{
+	return strcmp(name, "HOSTNAME") == 0 || strcmp(name, "PATH") == 0 ||
+		strcmp(name, "SHELL") == 0 || strcmp(name, "TERM") == 0;
+}
+
+static DotenvVariable *
+find_variable(Dotenv *env, const char *name)
+{
+	for (int i = 0; i < env->count; i++)
+	{
+		if (strcmp(env->variables[i].name, name) == 0)
+			return &env->variables[i];
+	}
+	return NULL;
+}
+
+static DotenvVariable *
+find_or_add_variable(Parser *p, const char *name)
+{
+	Dotenv	   *env = p->env;
+	DotenvVariable *var = find_variable(env, name);
+
+	if (var != NULL)
+		return var;
+	if (env->count == VARIABLES_LIMIT)
+		dotenv_refuse_size(p, "too many variables");
+	var = &env->variables[env->count];
+	memset(var, 0, sizeof(*var));
+	var->name = pstrdup(name);
+	env->count++;
+	return var;
+}
+
+const char *
+dotenv_value_of(Parser *p, const char *name)
+{
+	DotenvVariable *var = find_variable(p->env, name);
+	const char *value;
+
+	if (var != NULL)
+		return var->value;
+	value = p->env->inherited(name);
+	if (belongs_to_shell(name) || set_by_shell(name) ||
+		(value == NULL && set_by_shell_if_missing(name)))
+		dotenv_refuse(p, p->line, "reference to a variable that a shell sets by itself, such as $RANDOM or $PWD",
+					  HINT_DOLLAR);
+	return value;
+}
+
+static void
+forget_value(DotenvVariable *var)
+{
+	if (var->value != NULL)
+	{
+		explicit_bzero(var->value, strlen(var->value));
+		pfree(var->value);
+		var->value = NULL;
+	}
+}
+
+/* The variable of that name, which must be one that the file may change. */
+static DotenvVariable *
+variable_to_change(Parser *p, const char *name, int line)
+{
+	DotenvVariable *var;
+
+	if (belongs_to_shell(name))
+		dotenv_refuse(p, line, psprintf("assignment to %s, which belongs to the shell", name), NULL);
+	var = find_or_add_variable(p, name);
+	if (var->readonly)
+		dotenv_refuse(p, line, psprintf("assignment to %s, which is read-only", name), NULL);
+	return var;
+}
+
+void
+dotenv_count_work(Parser *p, size_t bytes)
+{
+	p->env->total += bytes;
+	if (p->env->total > TOTAL_LIMIT)
+		dotenv_refuse_size(p, "values too long, taken together");
+}
+
+DotenvVariable *
+dotenv_assign(Parser *p, const char *name, int start, int end, bool append, int line)
+{
+	DotenvVariable *var;
+	const char *old = append ? dotenv_value_of(p, name) : NULL;
+	size_t		oldlen = old ? strlen(old) : 0;
+	size_t		size = oldlen + (end - start) + 1;
+	char	   *value;
+
+	if (size > VALUE_LIMIT)
+		dotenv_refuse_size(p, "value too long");
+	dotenv_count_work(p, size);
+	var = variable_to_change(p, name, line);
+	value = palloc(size);
+	if (oldlen > 0)
+		memcpy(value, old, oldlen);
+	memcpy(value + oldlen, p->env->buffer + start, end - start);
+	value[size - 1] = '\0';
+	forget_value(var);
+	var->value = value;
+	var->line = line;
+	return var;
+}
+
+/*
+ * Commands
+ */
+
+/* Is this where a command ends? */
+static bool
+at_command_end(Parser *p)
+{
+	int			c = peek(p);
+
+	return c == END_OF_FILE || c == '\n' || c == ';' || c == '&' || c == '#';
+}
+
+/* Reads "=" or "+=" after a name; false when there is none. */
+static bool
+parse_equals(Parser *p, bool *append)
+{
+	Parser		ahead = *p;
+
+	*append = (peek(&ahead) == '+');
+	if (*append)
+		advance(&ahead);
+	if (peek(&ahead) != '=')
+		return false;
+	advance(&ahead);
+	p->next = ahead.next;
+	p->line = ahead.line;
+	return true;
+}
+
+/* Reads the start of an assignment; else leaves the parser where it is. */
+static bool
+parse_target(Parser *p, char *name, bool *append)
+{
+	Parser		ahead = *p;
+	char		word[NAME_LIMIT];
+
+	if (!is_name_start(peek(&ahead)))
+		return false;
+	dotenv_parse_name(&ahead, word);
+	if (!parse_equals(&ahead, append))
+		return false;
+	strcpy(name, word);
+	p->next = ahead.next;
+	p->line = ahead.line;
+	return true;
+}
+
+/* NAME=value NAME=value ..., from the first value on */
+static void
+parse_assignments(Parser *p, char *name, bool append)
+{
+	int			line;
+
+	do
+	{
+		line = p->line;
+		p->variable = name;
+		p->len = 0;
+		dotenv_parse_value(p, VALUE_ASSIGNED);
+		dotenv_assign(p, name, 0, p->len, append, line);
+		skip_blanks(p);
+		if (at_command_end(p))
+			return;
+	} while (parse_target(p, name, &append));
+	dotenv_refuse(p, p->line, "unquoted space, after which a shell sees a command",
+				  p->len == 0 ? "Write NAME=value without spaces around \"=\"." : HINT_QUOTE);
+}
+
+/* The options of declare: only those that change nothing, and -r. */
+static void
+parse_declare_options(Parser *p, Declaration *declaration)
+{
+	while (peek(p) == '-')
+	{
+		advance(p);
+		if (!declaration->options || ends_word(peek(p)))
+			dotenv_refuse(p, p->line, psprintf("option of \"%s\"", declaration->command), HINT_ASSIGN);
+		while (!ends_word(peek(p)))
+		{
+			if (peek(p) == 'r')
+				declaration->readonly = true;
+			else if (peek(p) != 'x')
+				dotenv_refuse(p, p->line, psprintf("option of \"%s\" other than -x and -r",
+												   declaration->command), HINT_ASSIGN);
+			advance(p);
+		}
+		skip_blanks(p);
+	}
+}
+
+/*
+ * "export NAME" without a value: it changes nothing that we keep.  After an
+ * assignment in the same command it is rather the rest of a value with a
+ * space, and is refused unless it names a variable that the file has set.
+ */
+static void
+parse_bare_name(Parser *p, const Declaration *declaration, const char *name, bool after_value)
+{
+	DotenvVariable *var = find_variable(p->env, name);
+	bool		known = var != NULL && var->value != NULL;
+
+	if (!ends_word(peek(p)))
+		dotenv_refuse(p, p->line, psprintf("argument of \"%s\" that is not NAME=value",
+										   declaration->command), HINT_ASSIGN);
+	dotenv_check_value_end(p);
+	if (after_value && !known)
+		dotenv_refuse(p, p->line, "unquoted space, after which a shell sees another variable",
+					  HINT_QUOTE);
+	if (declaration->readonly && !known)
+		dotenv_refuse(p, p->line, psprintf("\"%s\" without a value", declaration->command),
+					  HINT_ASSIGN);
+	if (declaration->readonly)
+		var->readonly = true;
+}
+
+/* One argument of export and its kin. */
+static void
+parse_argument(Parser *p, const Declaration *declaration, Pending *pending, bool after_value)
+{
+	if (!is_name_start(peek(p)))
+		dotenv_refuse(p, p->line, psprintf("argument of \"%s\" that is not NAME=value",
+										   declaration->command), HINT_ASSIGN);
+	pending->line = p->line;
+	dotenv_parse_name(p, pending->name);
+	if (ends_word(peek(p)) || !parse_equals(p, &pending->append))
+	{
+		parse_bare_name(p, declaration, pending->name, after_value);
+		pending->start = -1;
+		return;
+	}
+	p->variable = pending->name;
+	pending->start = p->len;
+	dotenv_parse_value(p, VALUE_ARGUMENT);
+	pending->end = p->len;
+}
+
+/* export NAME=value ...: the shell has all values before it assigns any. */
+static void
+parse_declaration(Parser *p, Declaration *declaration)
+{
+	static const int max_arguments = 32;
+	Pending    *pending = palloc(sizeof(Pending) * max_arguments);
+	int			count = 0;
+
+	p->len = 0;
+	skip_blanks(p);
+	parse_declare_options(p, declaration);
+	while (!at_command_end(p))
+	{
+		if (count == max_arguments)
+			dotenv_refuse_size(p, "too many assignments in one command");
+		parse_argument(p, declaration, &pending[count], p->variable != NULL);
+		count++;
+		skip_blanks(p);
+	}
+	p->variable = NULL;
+	if (count == 0)
+		dotenv_refuse(p, p->line, psprintf("\"%s\" without arguments", declaration->command),
+					  HINT_ASSIGN);
+	for (int i = 0; i < count; i++)
+	{
+		DotenvVariable *var;
+
+		if (pending[i].start < 0)
+			continue;
+		var = dotenv_assign(p, pending[i].name, pending[i].start, pending[i].end,
+							pending[i].append, pending[i].line);
+		var->readonly = declaration->readonly;
+	}
+	pfree(pending);
+}
+
+static void
+parse_unset(Parser *p)
+{
+	char		name[NAME_LIMIT];
+	DotenvVariable *var;
+
+	skip_blanks(p);
+	do
+	{
+		if (!is_name_start(peek(p)))
+			dotenv_refuse(p, p->line, "argument of \"unset\" that is not a name", HINT_ASSIGN);
+		dotenv_parse_name(p, name);
+		if (!ends_word(peek(p)))
+			dotenv_refuse(p, p->line, "argument of \"unset\" that is not a name", HINT_ASSIGN);
+		dotenv_check_value_end(p);
+		var = variable_to_change(p, name, p->line);
+		forget_value(var);
+		var->line = p->line;
+		skip_blanks(p);
+	} while (!at_command_end(p));
+}
+
+/* set -a and set +a; also as -o allexport */
+static void
+parse_set(Parser *p)
+{
+	char		argument[32];
+	int			len = 0;
+
+	skip_blanks(p);
+	while (!at_command_end(p) && len < sizeof(argument) - 1)
+	{
+		argument[len++] = peek(p);
+		advance(p);
+		if (is_blank(peek(p)))
+		{
+			skip_blanks(p);
+			if (!at_command_end(p) && len < sizeof(argument) - 1)
+				argument[len++] = ' ';
+		}
+	}
+	argument[len] = '\0';
+	if (strcmp(argument, "-a") != 0 && strcmp(argument, "+a") != 0 &&
+		strcmp(argument, "-o allexport") != 0 && strcmp(argument, "+o allexport") != 0)
+		dotenv_refuse(p, p->line, "\"set\" with other options than -a and +a", HINT_ASSIGN);
+}
+
+/* ": ${NAME:=value}" is how scripts give defaults; the words go nowhere. */
+static void
+parse_colon(Parser *p)
+{
+	skip_blanks(p);
+	while (!at_command_end(p))
+	{
+		p->len = 0;
+		dotenv_parse_value(p, VALUE_ARGUMENT);
+		skip_blanks(p);
+	}
+}
+
+/* Is it a word that may be shown, because no password is likely to be one? */
+static bool
+is_known_command(const char *word)
+{
+	static const char *const words[] = {
+		"alias", "break", "case", "cat", "cd", "command", "continue", "curl",
+		"echo", "eval", "exec", "exit", "for", "function", "if", "let", "local",
+		"printf", "read", "return", "select", "shift", "shopt", "source", "test",
+		"then", "time", "trap", "true", "ulimit", "umask", "until", "while"
+	};
+
+	for (int i = 0; i < lengthof(words); i++)
+	{
+		if (strcmp(word, words[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Raises the best explanation of a command that is none of ours. */
+static void pg_attribute_noreturn()
+refuse_command(Parser *p, const char *word)
+{
+	if (is_known_command(word))
+		dotenv_refuse(p, p->line, psprintf("\"%s\", which needs a shell to run", word), HINT_ASSIGN);
+	skip_blanks(p);
+	if (*word != '\0' && peek(p) == '=')
+		dotenv_refuse(p, p->line, "spaces around \"=\"", "Write NAME=value without spaces.");
+	if (*word != '\0' && peek(p) == '[')
+		dotenv_refuse(p, p->line, "array, which an environment cannot hold", HINT_ASSIGN);
+	dotenv_refuse(p, p->line, "a command, which needs a shell to run", HINT_ASSIGN);
+}
+
+/* Finds the declaration command of that name. */
+static bool
+find_declaration(const char *word, Declaration *declaration)
+{
+	static const Declaration declarations[] = {
+		{.command = "export"},
+		{.command = "readonly", .readonly = true},
+		{.command = "declare", .options = true},
+		{.command = "typeset", .options = true}
+	};
+
+	for (int i = 0; i < lengthof(declarations); i++)
+	{
+		if (strcmp(word, declarations[i].command) == 0)
+		{
+			*declaration = declarations[i];
+			return true;
+		}
+	}
+	return false;
+}
+
+/* A word that is followed by a blank or the end of the command. */
+static void
+parse_builtin(Parser *p, const char *word)
+{
+	Declaration declaration;
+
+	if (find_declaration(word, &declaration))
+		parse_declaration(p, &declaration);
+	else if (strcmp(word, "unset") == 0)
+		parse_unset(p);
+	else if (strcmp(word, "set") == 0)
+		parse_set(p);
+	else
+		refuse_command(p, word);
+}
+
+static void
+parse_command(Parser *p)
+{
+	char		word[NAME_LIMIT] = "";
+	bool		append;
+	int			c = peek(p);
+
+	p->variable = NULL;
+	if (c == ':')
+	{
+		advance(p);
+		if (peek(p) == '#' || (!is_blank(peek(p)) && !at_command_end(p)))
+			refuse_command(p, word);
+		parse_colon(p);
+		return;
+	}
+	if (!is_name_start(c))
+		refuse_command(p, word);
+	if (parse_target(p, word, &append))
+	{
+		parse_assignments(p, word, append);
+		return;
+	}
+	dotenv_parse_name(p, word);
+	if (is_blank(peek(p)) || at_command_end(p))
+		parse_builtin(p, word);
+	else
+		refuse_command(p, word);
+}
+
+/* What stands between two commands; true when another one must follow. */
+static bool
+parse_separator(Parser *p)
+{
+	int			c;
+
+	p->variable = NULL;
+	skip_blanks(p);
+	c = peek(p);
+	if (c == '#')
+		skip_comment(p);
+	else if (c == ';')
+	{
+		advance(p);
+		skip_blanks(p);
+		c = peek(p);
+		if (c == ';' || c == '&' || c == '|')
+			dotenv_refuse(p, p->line, "an operator without a command", HINT_ASSIGN);
+	}
+	else if (c == '&')
+	{
+		dotenv_check_value_end(p);
+		advance(p);
+		(void) peek(p);
+		advance(p);
+		return true;
+	}
+	return false;
+}
+
+/* Refuses what is wrong with the file as a whole, before looking closer. */
+static void
+check_text(Parser *p)
+{
+	static const char mark[] = "\xEF\xBB\xBF";
+
+	if (p->end - p->next >= 3 && memcmp(p->next, mark, 3) == 0)
+		dotenv_refuse(p, 1, "byte order mark, which a shell would take as part of a command",
+					  "Save the file as UTF-8 without a byte order mark.");
+	for (const char *c = p->next; c < p->end; c++)
+	{
+		if (*c == '\0')
+			dotenv_refuse(p, p->line, "zero byte", NULL);
+		if (*c == '\r')
+			dotenv_refuse(p, p->line, "carriage return, which a shell would take as part of the value",
+						  "Save the file with Unix line ends.");
+		if (*c == '\n')
+			p->line++;
+	}
+	p->line = 1;
+}
+
+/*
+ * Public functions
+ */
+
+Dotenv *
+dotenv_create(const char *path, DotenvInherited inherited, const char *home)
+{
+	Dotenv	   *env = palloc0(sizeof(Dotenv));
+
+	env->path = path;
+	env->inherited = inherited;
+	env->home = home;
+	return env;
+}
+
+void
+dotenv_parse(Dotenv *env, const char *text, size_t len)
+{
+	Parser		parser = {.env = env, .next = text, .end = text + len, .line = 1};
+	Parser	   *p = &parser;
+	bool		required = false;
+
+	check_text(p);
+	for (;;)
+	{
+		skip_blank_lines(p);
+		if (peek(p) == END_OF_FILE)
+			break;
+		parse_command(p);
+		required = parse_separator(p);
+	}
+	if (required)
+		dotenv_refuse(p, p->line, "\"&&\" without a command after it", HINT_ASSIGN);
+	explicit_bzero(env->buffer, sizeof(env->buffer));
+}
+
+const DotenvVariable *
+dotenv_find(const Dotenv *env, const char *name)
+{
+	return find_variable((Dotenv *) env, name);
+}
+
+int
+dotenv_count(const Dotenv *env)
+{
+	return env->count;
+}
+
+const DotenvVariable *
+dotenv_variable(const Dotenv *env, int i)
+{
+	return &env->variables[i];
+}
+
+void
+dotenv_wipe(Dotenv *env)
+{
+	for (int i = 0; i < env->count; i++)
+		forget_value(&env->variables[i]);
+	env->count = 0;
+	explicit_bzero(env->buffer, sizeof(env->buffer));
+}

@@ -1,0 +1,195 @@
+/*-------------------------------------------------------------------------
+ *
+ * env_file.c
+ *	  The environment file: where credentials come from.
+ *
+ * Three layers: settings_file.c opens the file and judges who could have
+ * written it, dotenv.c understands its text, and this one answers for single
+ * variables: the file's value, else the server's environment, else nothing.
+ *
+ * All of it lives in a memory context of its own, whose reset callback
+ * overwrites the values, also when an error in the midst of reading is what
+ * ends the context.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <pwd.h>
+#include <unistd.h>
+
+#include "utils/memutils.h"
+
+#include "config/dotenv.h"
+#include "config/env_file.h"
+#include "config/secure_file.h"
+
+struct EnvFile
+{
+	char	   *path;
+	Dotenv	   *variables;
+	char	   *text;			/* while it is parsed */
+	size_t		textlen;
+	MemoryContextCallback callback;
+};
+
+static const SettingsFileKind env_file_kind = {
+	.what = "environment file",
+	.setting = "pgtunsync.env_file",
+	.example = ".env.pgsync.example",
+	.secret = true
+};
+
+static const char *
+server_environment(const char *name)
+{
+	return getenv(name);
+}
+
+static const char *
+server_home(void)
+{
+	struct passwd *pw = getpwuid(geteuid());
+
+	return pw ? pstrdup(pw->pw_dir) : NULL;
+}
+
+static void
+wipe_text(EnvFile *env)
+{
+	if (env->text != NULL)
+		explicit_bzero(env->text, env->textlen);
+	env->text = NULL;
+}
+
+/* Reset callback: leaves no secret in freed memory. */
+static void
+wipe(void *arg)
+{
+	EnvFile    *env = arg;
+
+	wipe_text(env);
+	if (env->variables != NULL)
+		dotenv_wipe(env->variables);
+}
+
+static EnvFile *
+create(void)
+{
+	EnvFile    *env = palloc0(sizeof(EnvFile));
+
+	env->callback.func = wipe;
+	env->callback.arg = env;
+	MemoryContextRegisterResetCallback(CurrentMemoryContext, &env->callback);
+	return env;
+}
+
+EnvFile *
+env_file_read(const char *path)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
+												  "pgtunsync environment file",
+												  ALLOCSET_SMALL_SIZES);
+	MemoryContext oldcontext = MemoryContextSwitchTo(context);
+	EnvFile    *env;
+
+	if (path == NULL || path[0] == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_CONFIG_FILE_ERROR),
+				 errmsg("no environment file is configured"),
+				 errdetail("Credentials come from the environment file alone."),
+				 errhint("Set \"%s\" to the path of a file like the template \"%s\".",
+						 env_file_kind.setting, env_file_kind.example)));
+	env = create();
+	env->path = settings_file_path(path);
+	env->variables = dotenv_create(env->path, server_environment, server_home());
+	env->text = settings_file_read(&env_file_kind, env->path, &env->textlen);
+	dotenv_parse(env->variables, env->text, env->textlen);
+	wipe_text(env);
+	MemoryContextSwitchTo(oldcontext);
+	return env;
+}
+
+const char *
+env_file_path(const EnvFile *env)
+{
+	return env->path;
+}
+
+/* An empty value counts as none. */
+static const char *
+not_empty(const char *value)
+{
+	return value != NULL && value[0] != '\0' ? value : NULL;
+}
+
+const char *
+env_file_get_secret(const EnvFile *env, const char *name)
+{
+	const DotenvVariable *var = dotenv_find(env->variables, name);
+
+	return var ? not_empty(var->value) : NULL;
+}
+
+const char *
+env_file_get(const EnvFile *env, const char *name)
+{
+	const DotenvVariable *var = dotenv_find(env->variables, name);
+
+	return not_empty(var ? var->value : getenv(name));
+}
+
+int
+env_file_line(const EnvFile *env, const char *name)
+{
+	const DotenvVariable *var = dotenv_find(env->variables, name);
+
+	return var && var->value ? var->line : 0;
+}
+
+/* Reads a whole decimal number between min and max; else false. */
+static bool
+parse_int(const char *value, int min, int max, int *result)
+{
+	char	   *end;
+	long		number;
+
+	if (!((value[0] >= '0' && value[0] <= '9') || value[0] == '-'))
+		return false;
+	errno = 0;
+	number = strtol(value, &end, 10);
+	if (errno != 0 || end == value || *end != '\0' || number < min || number > max)
+		return false;
+	*result = (int) number;
+	return true;
+}
+
+/* The value itself may be a misplaced password and is not shown. */
+static void
+bad_int(const EnvFile *env, const char *name, int min, int max)
+{
+	int			line = env_file_line(env, name);
+	char	   *place;
+
+	if (line > 0)
+		place = psprintf("environment file \"%s\", line %d", env->path, line);
+	else
+		place = pstrdup("the server's environment");
+	ereport(ERROR,
+			(errcode(ERRCODE_CONFIG_FILE_ERROR),
+			 errmsg("%s must be a whole number between %d and %d", name, min, max),
+			 errdetail("It is set in %s.", place),
+			 errhint("See the template \"%s\"; the path comes from the setting \"%s\".",
+					 env_file_kind.example, env_file_kind.setting)));
+}
+
+int
+env_file_get_int(const EnvFile *env, const char *name, int fallback, int min, int max)
+{
+	const char *value = env_file_get(env, name);
+	int			result = fallback;
+
+	if (value != NULL && !parse_int(value, min, max, &result))
+		bad_int(env, name, min, max);
+	return result;
+}

@@ -1,0 +1,302 @@
+/*-------------------------------------------------------------------------
+ *
+ * load.c
+ *	  Rows of a COPY into a staging heap.
+ *
+ * Rows are read against the *target's* descriptor (copy_reader.c): columns that do
+ * not travel take the target's defaults.  Then come rewrites (row_query.c), which
+ * all see the row as it arrived, the target's generated columns, constraints and
+ * partition bounds, as in CopyFrom() of copyfrom.c, except for what is NOT VALID
+ * (unvalidated.c), and the finished rows go to the *staging* heap (heap_writer.c).
+ *
+ * Rows are written frozen.  After the swap they belong to a table that
+ * readers with older snapshots know: those would find it empty if the rows were
+ * younger than they are.  Local rows that are kept are written first.
+ *
+ * COPY allows FREEZE only for a table of its own
+ * transaction, so that an abort takes the rows along; here a staging heap whose load failed is
+ * dropped instead, and that is why several loaders may fill the same one.
+ *
+ * Everything between owner_enter() and owner_leave() can run what the table's
+ * owner wrote; reading from the source in between does no harm.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "access/tableam.h"
+#include "executor/executor.h"
+#include "executor/nodeModifyTable.h"
+#include "parser/parse_node.h"
+#include "rewrite/rewriteHandler.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+
+#include "base/compat.h"
+#include "load/copy_reader.h"
+#include "staging/heap_writer.h"
+#include "load/load.h"
+#include "base/user_context.h"
+#include "load/progress.h"
+#include "eval/range_table.h"
+#include "plan/rewrite.h"
+#include "staging/staging.h"
+#include "eval/not_valid.h"
+
+/* the progress hears of a load when it has got on by so much */
+#define PROGRESS_ROWS	1000
+#define PROGRESS_BYTES	(256 * 1024)
+
+/* One table while it loads. */
+typedef struct Load
+{
+	int			index;			/* in the plan */
+	Relation	target;
+	Relation	view;			/* the target without what is NOT VALID */
+	Relation	staging;
+	EState	   *estate;
+	ResultRelInfo *result_rel;
+	ExprState  *partition_check;
+	List	   *domains;		/* for unvalidated_check_domains() */
+	List	   *null_domains;	/* OIDs: see check_null_domains() */
+	RowQuery   *rewrite;		/* or NULL */
+	int			nrewrites;
+	AttrNumber *rewritten;		/* the columns that it gives */
+	KeptLoad   *kept;			/* or NULL */
+	CopyReader *reader;
+	HeapWriter *writer;
+	TupleTableSlot *slot;
+	uint64		rows;
+	uint64		told_rows;		/* that the progress knows of */
+	uint64		told_bytes;
+} Load;
+
+/* Does the column take part in the COPY, or have a value of its own? */
+static bool
+has_value(const Load *load, const LoadJob *job, Form_pg_attribute attr)
+{
+	ListCell   *lc;
+
+	if (attr->attisdropped || attr->attgenerated ||
+		rewrite_gives(job->rewrites, NameStr(attr->attname)))
+		return true;
+	foreach(lc, job->columns)
+		if (strcmp(lfirst(lc), NameStr(attr->attname)) == 0)
+			return true;
+	return build_column_default(load->target, attr->attnum) != NULL;
+}
+
+/* The domains of columns that will be null in every row. */
+static List *
+find_null_domains(const Load *load, const LoadJob *job)
+{
+	TupleDesc	desc = RelationGetDescr(load->target);
+	List	   *domains = NIL;
+
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute attr = TupleDescAttr(desc, i);
+
+		if (!has_value(load, job, attr) && get_typtype(attr->atttypid) == TYPTYPE_DOMAIN)
+			domains = list_append_unique_oid(domains, attr->atttypid);
+	}
+	return domains;
+}
+
+/*
+ * COPY leaves a column that has neither data nor default null without asking
+ * its type.  A domain may not allow that; an INSERT would ask it.
+ */
+static void
+check_null_domains(Load *load)
+{
+	ListCell   *lc;
+
+	foreach(lc, load->null_domains)
+		domain_check((Datum) 0, true, lfirst_oid(lc), NULL, load->estate->es_query_cxt);
+}
+
+static void
+prepare_rewrites(Load *load, const LoadJob *job)
+{
+	ListCell   *lc;
+
+	if (job->rewrites == NIL)
+		return;
+	load->rewrite = row_query_begin(load->target, job->row_name, job->rewrites, false);
+	load->rewritten = palloc(sizeof(AttrNumber) * list_length(job->rewrites));
+	foreach(lc, job->rewrites)
+		load->rewritten[load->nrewrites++] = get_attnum(RelationGetRelid(load->target),
+														((RowExpression *) lfirst(lc))->column);
+}
+
+static void
+prepare_executor(Load *load, const LoadJob *job, Source *source)
+{
+	ParseState *pstate = make_parsestate(NULL);
+
+	load->estate = CreateExecutorState();
+	range_table_init(load->estate, pstate, load->target);
+	load->view = unvalidated_hide(load->target, job->columns, load->estate, &load->domains);
+	load->result_rel = makeNode(ResultRelInfo);
+	InitResultRelInfo(load->result_rel, load->view, 1, NULL, 0);
+
+	if (job->partition_check != NULL)
+		load->partition_check = ExecPrepareCheck((List *) stringToNode(job->partition_check),
+												 load->estate);
+	load->reader = copy_reader_begin(load->view, pstate, job->columns, job->binary, source);
+	load->null_domains = find_null_domains(load, job);
+	prepare_rewrites(load, job);
+}
+
+/* Completes and checks a row as an INSERT into the target would. */
+static void
+complete_row(Load *load, TupleTableSlot *slot)
+{
+	TupleConstr *constr = RelationGetDescr(load->view)->constr;
+
+	slot->tts_tableOid = RelationGetRelid(load->target);
+	if (constr != NULL && constr->has_generated_stored)
+		ExecComputeStoredGenerated(load->result_rel, load->estate, slot, CMD_INSERT);
+	if (constr != NULL)
+		ExecConstraints(load->result_rel, slot, load->estate);
+	if (load->partition_check != NULL)
+	{
+		ExprContext *econtext = GetPerTupleExprContext(load->estate);
+
+		econtext->ecxt_scantuple = slot;
+		if (!ExecCheck(load->partition_check, econtext))
+			ExecPartitionCheckEmitError(load->result_rel, slot, load->estate);
+	}
+}
+
+/* Only once the row is complete do the new values need to last. */
+static void
+rewrite_row(Load *load, TupleTableSlot *slot)
+{
+	TupleTableSlot *computed = row_query_compute(load->rewrite, slot);
+
+	for (int i = 0; i < load->nrewrites; i++)
+	{
+		slot->tts_values[load->rewritten[i] - 1] = computed->tts_values[i];
+		slot->tts_isnull[load->rewritten[i] - 1] = computed->tts_isnull[i];
+	}
+}
+
+static void
+store_row(Load *load, TupleTableSlot *slot)
+{
+	slot_getallattrs(slot);
+	heap_writer_add(load->writer, slot->tts_values, slot->tts_isnull);
+	load->rows++;
+}
+
+/* False at the end. */
+static bool
+load_row(Load *load)
+{
+	TupleTableSlot *slot = load->slot;
+	MemoryContext oldcontext;
+	bool		more;
+
+	ExecClearTuple(slot);
+	ResetPerTupleExprContext(load->estate);
+	oldcontext = MemoryContextSwitchTo(GetPerTupleMemoryContext(load->estate));
+	more = copy_reader_next(load->reader, GetPerTupleExprContext(load->estate),
+							slot->tts_values, slot->tts_isnull);
+	if (more)
+	{
+		ExecStoreVirtualTuple(slot);
+		if (load->rows == 0)
+			check_null_domains(load);
+		unvalidated_check_domains(load->domains, slot, load->estate);
+		if (load->rewrite != NULL)
+			rewrite_row(load, slot);
+		complete_row(load, slot);
+		if (load->kept == NULL || !kept_load_yields(load->kept, load->estate, slot))
+			store_row(load, slot);
+	}
+	MemoryContextSwitchTo(oldcontext);
+	return more;
+}
+
+static void
+tell_progress(Load *load)
+{
+	uint64		bytes = copy_reader_bytes(load->reader);
+
+	progress_add(load->index, load->rows - load->told_rows, bytes - load->told_bytes);
+	load->told_rows = load->rows;
+	load->told_bytes = bytes;
+}
+
+static bool
+progress_is_stale(const Load *load)
+{
+	return load->rows - load->told_rows >= PROGRESS_ROWS ||
+		copy_reader_bytes(load->reader) - load->told_bytes >= PROGRESS_BYTES;
+}
+
+static void
+load_all(Load *load)
+{
+	ErrorContextCallback errcallback;
+
+	copy_reader_push_context(load->reader, &errcallback);
+	while (load_row(load))
+	{
+		if (progress_is_stale(load))
+			tell_progress(load);
+	}
+	error_context_stack = errcallback.previous;
+	heap_writer_end(load->writer);
+	tell_progress(load);
+}
+
+static void
+finish_load(Load *load)
+{
+	ExecDropSingleTupleTableSlot(load->slot);
+	copy_reader_end(load->reader);
+	ExecResetTupleTable(load->estate->es_tupleTable, false);
+	FreeExecutorState(load->estate);
+}
+
+void
+load_rows(Relation target, const LoadJob *job, const Stage *stage, Source *source,
+		  LoadResult *result)
+{
+	Load	   *load = palloc0(sizeof(Load));
+	OwnerContext owner;
+
+	load->index = job->index;
+	progress_add(job->index, job->rows_before, job->bytes_before);
+	load->target = target;
+	load->staging = table_open(stage->staging, RowExclusiveLock);
+	staging_check_columns(target, load->staging);
+	load->slot = MakeSingleTupleTableSlot(RelationGetDescr(target),
+										  table_slot_callbacks(load->staging));
+
+	owner_enter(&owner, target->rd_rel->relowner);
+	if (job->keep != NIL)
+		load->kept = kept_load_begin(target, load->staging, stage->copy, stage->yielded,
+									 job->row_name, job->keep);
+	load->writer = heap_writer_begin(load->staging);
+	prepare_executor(load, job, source);
+	load_all(load);
+	if (load->rewrite != NULL)
+		row_query_end(load->rewrite);
+	owner_leave(&owner);
+
+	result->bytes = copy_reader_bytes(load->reader);
+	finish_load(load);
+	if (load->kept != NULL)
+		result->kept = kept_load_end(load->kept);
+	result->rows = load->rows;
+	table_close(load->staging, NoLock);
+	pfree(load);
+	CommandCounterIncrement();
+}

@@ -1,0 +1,50 @@
+/*-------------------------------------------------------------------------
+ *
+ * copy_sql.h
+ *	  Binary or text, and the COPY that the source runs.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGTUNSYNC_COPY_FORMAT_H
+#define PGTUNSYNC_COPY_FORMAT_H
+
+#include "schema/catalog.h"
+#include "plan/clause.h"
+
+/*
+ * Does the binary form of the source's column mean the same to the local one?
+ * source_version: as PQserverVersion().
+ */
+extern bool copy_column_binary(const CatalogColumn *source, const CatalogColumn *local,
+							   int source_version);
+
+/* What the source is asked for. */
+typedef struct CopyQuery
+{
+	const CatalogRelation *source;
+	List	   *columns;		/* of CatalogColumn * of the source, in order */
+	const char *condition;		/* SQL over its rows, or NULL */
+	const Clause *clause;		/* people's SQL behind the table, or NULL */
+	const char *alias;			/* for the clause, the table is called so; NULL: by its name */
+	const char *tail;			/* ORDER BY … and what follows, or NULL */
+	bool		empty;			/* no rows, and the table is not even looked at */
+	bool		binary;
+} CopyQuery;
+
+/* How the table is called in its SELECT. */
+extern char *copy_table_reference(const CopyQuery *query);
+
+/* SELECT … */
+extern char *copy_select(const CopyQuery *query);
+
+/* COPY … TO STDOUT */
+extern char *copy_statement(const CopyQuery *query);
+
+/*
+ * The same rows in several COPYs (List of char *), of about the same number of the
+ * source's pages each; for queries of which copy_has_parts() is true.
+ */
+extern bool copy_has_parts(const CopyQuery *query, int source_version);
+extern List *copy_statement_parts(const CopyQuery *query, int parts);
+
+#endif							/* PGTUNSYNC_COPY_FORMAT_H */

@@ -1,0 +1,55 @@
+/*-------------------------------------------------------------------------
+ *
+ * mask.h
+ *	  Data rules: what the source sends instead of a column's values.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGTUNSYNC_MASK_H
+#define PGTUNSYNC_MASK_H
+
+#include "schema/catalog.h"
+#include "config/sync_config.h"
+
+/* All that the rules of a run look at. */
+typedef struct MaskContext
+{
+	const SyncConfig *config;
+	const Catalog *local;
+	const Catalog *source;
+	int			source_version;
+	const char *encoding;		/* in which values are hashed: "UTF8", or the source's own */
+	List	   *matched;		/* of const SyncRule *: those that have met a column */
+} MaskContext;
+
+/* One column's rule. */
+typedef struct Mask
+{
+	const SyncRule *rule;
+	char	   *sql;			/* SQL for the source, of the type below; NULL: untouched */
+	char	   *type;			/* NULL: the source's own */
+	bool		user_sql;		/* people's SQL is in it */
+	bool		by_chance;		/* another value each time */
+	char	   *problem;		/* why it cannot work; NULL: fine */
+} Mask;
+
+/*
+ * Finds and carries out the rule for a column, NULL when there is none.
+ * relation: SQL by which the rows of the source are called.  Both relations'
+ * details, and those of the tables that their foreign keys lead to, must have been
+ * read.
+ */
+extern Mask *mask_column(MaskContext *context, const CatalogRelation *local,
+						 const CatalogRelation *source, const CatalogColumn *column,
+						 const char *relation);
+
+/* Do any rules need PGSYNC_MASK_KEY? */
+extern bool mask_needs_key(const SyncConfig *config);
+
+/* Does a column of this name and type look like one that should have a rule? */
+extern bool mask_is_sensitive(const CatalogColumn *column);
+
+/* Glob of a rule as a regular expression. */
+extern char *mask_pattern_regex(const char *pattern, bool dots);
+
+#endif							/* PGTUNSYNC_MASK_H */

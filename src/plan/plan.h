@@ -1,0 +1,149 @@
+/*-------------------------------------------------------------------------
+ *
+ * plan.h
+ *	  What a run will do: which tables, which columns, by which COPY.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGTUNSYNC_PLAN_H
+#define PGTUNSYNC_PLAN_H
+
+#include "access/attnum.h"
+#include "staging/load_mode.h"
+#include "nodes/pg_list.h"
+#include "source/source.h"
+#include "config/sync_config.h"
+
+/* What the caller asked for; strings as given. */
+typedef struct PlanRequest
+{
+	List	   *tables;			/* of char *: names, globs, "group:x"; NIL with everything = false: none */
+	bool		everything;		/* no table and no group was named */
+	char	   *group;			/* or NULL */
+	char	   *filter;			/* clause for every table that is named, or NULL */
+	Landing		mode;			/* for all tables; LAND_UNSAID: each has its default */
+	List	   *variables;		/* of char *: name, value, name, value, … */
+	List	   *schemas;		/* of char *: instead of the configuration's; "*": all */
+	List	   *exclude;		/* of char *: beside the configuration's */
+	bool		rules;			/* data rules apply */
+	bool		sequences;		/* owned sequences come along */
+	char	   *cursor;			/* column by which an append goes, or NULL */
+	bool		require_rules;	/* columns that look sensitive must have one */
+	bool		row_security;	/* policies of the source may filter its rows */
+	bool		survey;			/* plan unknown and excluded tables too, as refused */
+	List	   *search_path;	/* of char *: schemas of the caller's search path */
+	Oid			role;			/* the caller */
+} PlanRequest;
+
+/* A column that travels, in the order of the COPY. */
+typedef struct ColumnPlan
+{
+	char	   *name;
+	AttrNumber	attnum;			/* local */
+	char	   *source_type;	/* format_type() on the source */
+	char	   *local_type;
+} ColumnPlan;
+
+/* How to ask for its rows one batch after the other: batches.c. */
+typedef struct Batches Batches;
+
+typedef struct TablePlan
+{
+	int			index;			/* position in the plan */
+	Oid			relid;			/* local; InvalidOid when only the source has it */
+	Oid			grants;			/* whose grants allow it: relid, or its partitioned table */
+	Oid			whole;			/* its partitioned table, if its parts stand or fall together */
+	char	   *schema;
+	char	   *name;
+	char	   *display;		/* quoted as needed, for messages */
+	Landing		mode;			/* how its rows land */
+	List	   *columns;		/* of ColumnPlan * */
+	List	   *missing_columns;	/* of char *: the source has them, local has not */
+	List	   *extra_columns;	/* of char *: the reverse; they take their defaults */
+	char	   *filter;			/* the clause in force, as written, or NULL */
+	List	   *masked_columns; /* of char *: "name: rule" */
+	List	   *unmasked_columns;	/* of char *: they look sensitive and have no rule */
+	bool		row_security;	/* policies of the source filter the rows */
+	bool		user_sql;		/* people's SQL goes into copy_sql */
+	bool		hide_values;	/* errors of the source may show what is masked */
+	List	   *rewrites;		/* of RowExpression *: columns whose values are computed here */
+	List	   *keep;			/* of RowExpression *: conditions for local rows that stay */
+	char	   *row_name;		/* by what name those expressions call the row */
+	List	   *type_changes;	/* of char *: "name: source type → local type" */
+	bool		binary;			/* COPY format */
+	bool		empty;			/* it ends up without rows */
+	bool		excluded;		/* left out, as message says */
+	char	   *copy_sql;		/* COPY … TO STDOUT … */
+	char	   *verify_sql;		/* to run behind the COPY: rows mean that it cannot be trusted; or NULL */
+	Batches    *batches;		/* of an append; NULL: no rows come */
+	List	   *copy_parts;		/* of char *: the same in several COPYs; NIL: not worth it */
+	double		source_bytes;	/* relpages on the source, in bytes */
+	double		source_rows;	/* reltuples, -1 unknown */
+	double		local_rows;		/* the same here */
+	List	   *source_oids;	/* of the relations whose files hold the rows there */
+	List	   *sequences;		/* of SequencePlan * */
+
+	char	   *partition_check;	/* its bounds as nodeToString(); set by recheck.c */
+
+	/* a table that cannot be pulled: why (message NULL otherwise) */
+	int			sqlerrcode;
+	char	   *message;
+	char	   *detail;
+	char	   *hint;
+} TablePlan;
+
+/* A sequence owned by a pulled column on both sides, and its state on the source. */
+typedef struct SequencePlan
+{
+	Oid			relid;			/* local */
+	char	   *display;
+	int64		last_value;
+	bool		is_called;
+} SequencePlan;
+
+typedef struct RunPlan
+{
+	List	   *tables;			/* of TablePlan * */
+	char	   *snapshot;		/* pg_export_snapshot(); standbys export one too */
+	char	   *source_version; /* server_version of the source */
+	bool		source_in_recovery; /* it is a standby */
+} RunPlan;
+
+/*
+ * Opens the run's transaction on the control connection (REPEATABLE READ READ
+ * ONLY, exported snapshot), refuses the very same database, resolves
+ * the request against both catalogs and plans every table.  Must run in a
+ * local transaction.  All lives in the current memory context.
+ *
+ * NOTICEs: excluded tables that were named, missing and extra columns, types
+ * that differ.  Raises UNDEFINED_TABLE for a name that neither side knows (with
+ * request->survey it becomes a table that fails), UNDEFINED_OBJECT for an
+ * unknown group, what clause_parse() raises for clauses,
+ * INVALID_PARAMETER_VALUE for malformed names.  Tables that fail by themselves (only on one
+ * side, no right, no column in common, a kind that cannot be replaced) are in
+ * the plan with their message.
+ */
+extern RunPlan *plan_run(const PlanRequest *request, const SyncConfig *config,
+						 Source *control);
+
+/*
+ * The table was truncated or rewritten on the source since the snapshot was
+ * taken (verify_sql): it may have been read as empty, and fails as if the plan had
+ * said so.
+ */
+extern void plan_fail_rewritten(TablePlan *table);
+
+/*
+ * Splits a plain-text specification ("users", "users,orders",
+ * "{users,orders}", "<users>", "group:core") into its items; quotes as in SQL
+ * names are kept.  Raises INVALID_PARAMETER_VALUE.
+ */
+extern List *plan_split_spec(const char *spec);
+
+/*
+ * Checks, before anything starts, what the local side alone can tell of the
+ * request: malformed names and settings.  For the caller's backend.
+ */
+extern void plan_check_request(const PlanRequest *request);
+
+#endif							/* PGTUNSYNC_PLAN_H */

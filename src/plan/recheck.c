@@ -1,0 +1,257 @@
+/*-------------------------------------------------------------------------
+ *
+ * recheck.c
+ *	  A planned table, looked at once more under its lock.
+ *
+ * The plan is made before the tables are known, so before they are locked: an
+ * ALTER TABLE, a REVOKE, a policy may come in between.  What the plan relied on
+ * is compared here, where it can no longer change.
+ *
+ * The bounds of a partition are worked out here too, for the loaders, which
+ * cannot look at its ancestors.  The keys of those may be expressions, which the
+ * server evaluates as far as they are constant: each ancestor's is made ready as
+ * its owner, and an error in it is the table's own.
+ *
+ * Expressions of the configuration are analyzed and planned here once, on trial:
+ * what cannot work is said before the first row moves.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/partition.h"
+#include "catalog/pg_am_d.h"
+#include "catalog/pg_class.h"
+#include "miscadmin.h"
+#include "nodes/nodes.h"
+#include "utils/acl.h"
+#include "utils/memutils.h"
+#include "utils/partcache.h"
+#include "utils/rel.h"
+#include "utils/resowner.h"
+#include "utils/rls.h"
+#include "utils/snapmgr.h"
+
+#include "base/compat.h"
+#include "schema/local_catalog.h"
+#include "base/user_context.h"
+#include "schema/primary_key.h"
+#include "schema/publication.h"
+#include "plan/recheck.h"
+#include "eval/row_query.h"
+
+/* The rights that the caller needs and does not have, or NULL. */
+static const char *
+lacking_rights(const TablePlan *table, Oid role)
+{
+	if (table->grants != table->relid &&
+		!list_member_oid(get_partition_ancestors(table->relid), table->grants))
+		return "the grants of its partitioned table";
+	return landing_lacks(table->mode, table->grants, role);
+}
+
+/* What the table's mode relies on beside its columns; NULL if all is there. */
+static const char *
+mode_problem(Relation rel, const TablePlan *table)
+{
+	bool		looks_up = table->mode == LAND_OVERWRITE || table->mode == LAND_PRESERVE;
+
+	if (looks_up && !OidIsValid(primary_key_index(rel)))
+		return "it has no primary key";
+	if (!published_has_slots())
+		return NULL;
+	if (table->mode == LAND_REPLACE && published_lacks_identity(rel, false))
+		return "it is published with its deletes but has no replica identity";
+	if (table->mode == LAND_OVERWRITE && published_lacks_identity(rel, true))
+		return "it is published with its updates but has no replica identity";
+	return NULL;
+}
+
+static bool
+column_unchanged(TupleDesc desc, const ColumnPlan *column)
+{
+	Form_pg_attribute attr;
+
+	if (column->attnum > desc->natts)
+		return false;
+	attr = TupleDescAttr(desc, column->attnum - 1);
+	return !attr->attisdropped && !attr->attgenerated &&
+		strcmp(NameStr(attr->attname), column->name) == 0 &&
+		strcmp(local_type_text(attr->atttypid, attr->atttypmod), column->local_type) == 0;
+}
+
+/* Are the columns still what they were, and no others? */
+static bool
+columns_unchanged(Relation rel, const TablePlan *table)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+	int			live = 0;
+	ListCell   *lc;
+
+	foreach(lc, table->columns)
+		if (!column_unchanged(desc, lfirst(lc)))
+			return false;
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute attr = TupleDescAttr(desc, i);
+
+		live += !attr->attisdropped && !attr->attgenerated;
+	}
+	return live == list_length(table->columns) + list_length(table->extra_columns);
+}
+
+/* ---- the bounds of a partition ---- */
+
+/* Lets the relation cache hold the partition key, computed as the owner. */
+static void
+ready_partition_key(Oid ancestor)
+{
+	Relation	rel = relation_open(ancestor, AccessShareLock);
+	OwnerContext owner;
+
+	owner_enter(&owner, rel->rd_rel->relowner);
+	(void) RelationGetPartitionKey(rel);
+	owner_leave(&owner);
+	relation_close(rel, NoLock);
+}
+
+static void
+set_partition_bounds(Relation rel, TablePlan *table)
+{
+	OwnerContext owner;
+	List	   *qual;
+	ListCell   *lc;
+
+	foreach(lc, get_partition_ancestors(RelationGetRelid(rel)))
+		ready_partition_key(lfirst_oid(lc));
+	owner_enter(&owner, rel->rd_rel->relowner);
+	qual = RelationGetPartitionQual(rel);
+	owner_leave(&owner);
+	if (qual != NIL)
+		table->partition_check = nodeToString(qual);
+}
+
+/* ---- expressions ---- */
+
+static void
+try_rewrites(Relation rel, TablePlan *table)
+{
+	OwnerContext owner;
+
+	owner_enter(&owner, rel->rd_rel->relowner);
+	row_query_end(row_query_begin(rel, table->row_name, table->rewrites, false));
+	owner_leave(&owner);
+}
+
+static void
+try_keep(Relation rel, TablePlan *table)
+{
+	OwnerContext owner;
+
+	owner_enter(&owner, rel->rd_rel->relowner);
+	row_query_end(row_query_begin(rel, table->row_name, table->keep, true));
+	owner_leave(&owner);
+}
+
+/* ---- steps that may fail ---- */
+
+/* Its message, and where it was: the context of an expression says what it is. */
+static char *
+describe_error(const ErrorData *error)
+{
+	return error->context ? psprintf("%s (%s)", error->message, error->context) : error->message;
+}
+
+/*
+ * Makes a step in a subtransaction, on trial or for good; returns what went
+ * wrong, or NULL.  A trial keeps no locks: a loader that wants them again would wait
+ * behind whoever waits for us.
+ */
+static char *
+try_step(void (*step) (Relation rel, TablePlan *table), bool trial,
+		 Relation rel, TablePlan *table, int *sqlerrcode)
+{
+	MemoryContext oldcontext = CurrentMemoryContext;
+	ResourceOwner oldowner = CurrentResourceOwner;
+	char	   *volatile problem = NULL;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(oldcontext);
+	PG_TRY();
+	{
+		PushActiveSnapshot(GetTransactionSnapshot());
+		step(rel, table);
+		PopActiveSnapshot();
+		if (trial)
+			RollbackAndReleaseCurrentSubTransaction();
+		else
+			ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		ErrorData  *edata;
+
+		MemoryContextSwitchTo(oldcontext);
+		edata = CopyErrorData();
+		if (edata->sqlerrcode == ERRCODE_QUERY_CANCELED)
+			PG_RE_THROW();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		problem = describe_error(edata);
+		*sqlerrcode = edata->sqlerrcode;
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(oldcontext);
+	CurrentResourceOwner = oldowner;
+	return problem;
+}
+
+/* ---- the whole ---- */
+
+static const char *
+find_problem(Relation rel, TablePlan *table, Oid role, int *sqlerrcode)
+{
+	const char *lacking;
+	const char *problem = NULL;
+
+	*sqlerrcode = ERRCODE_OBJECT_IN_USE;
+	if (rel->rd_rel->relkind != RELKIND_RELATION || !columns_unchanged(rel, table))
+		return "it was altered meanwhile";
+	*sqlerrcode = ERRCODE_INSUFFICIENT_PRIVILEGE;
+	lacking = lacking_rights(table, role);
+	if (lacking != NULL)
+		return psprintf("%s on it is needed", lacking);
+	if (check_enable_rls(table->relid, role, true) == RLS_ENABLED)
+		return "row security applies to the caller";
+	*sqlerrcode = ERRCODE_FEATURE_NOT_SUPPORTED;
+	if (rel->rd_rel->relam != HEAP_TABLE_AM_OID)
+		return "its table access method is not \"heap\"";
+	*sqlerrcode = ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE;
+	problem = mode_problem(rel, table);
+	if (problem != NULL)
+		return problem;
+	if (rel->rd_rel->relispartition)
+		problem = try_step(set_partition_bounds, false, rel, table, sqlerrcode);
+	if (problem == NULL && table->rewrites != NIL)
+		problem = try_step(try_rewrites, true, rel, table, sqlerrcode);
+	if (problem == NULL && table->keep != NIL)
+		problem = try_step(try_keep, true, rel, table, sqlerrcode);
+	return problem;
+}
+
+const char *
+recheck_table(TablePlan *table, Oid role, int *sqlerrcode)
+{
+	Relation	rel = try_relation_open(table->relid, NoLock);
+	const char *problem;
+
+	*sqlerrcode = ERRCODE_OBJECT_IN_USE;
+	if (rel == NULL)
+		return "it was dropped meanwhile";
+	problem = find_problem(rel, table, role, sqlerrcode);
+	relation_close(rel, NoLock);
+	return problem;
+}

@@ -1,0 +1,20 @@
+/*-------------------------------------------------------------------------
+ *
+ * recheck.h
+ *	  A planned table, looked at once more under its lock.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGTUNSYNC_RECHECK_H
+#define PGTUNSYNC_RECHECK_H
+
+#include "plan/plan.h"
+
+/*
+ * Is the table still what the plan took it for, and may the role still replace
+ * it?  Fills in table->partition_check.  Returns NULL, or an explanation with
+ * its SQLSTATE.  The caller's transaction holds ShareUpdateExclusiveLock on the table.
+ */
+extern const char *recheck_table(TablePlan *table, Oid role, int *sqlerrcode);
+
+#endif							/* PGTUNSYNC_RECHECK_H */

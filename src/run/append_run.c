@@ -1,0 +1,212 @@
+/*-------------------------------------------------------------------------
+ *
+ * append_run.c
+ *	  An append: batch by batch, each committed by itself.
+ *
+ * For tables that only grow and are too large to come at once.  In an order in
+ * which no table comes before what it refers to, each one goes
+ *
+ *		lock the table against DDL and other pulls, look at it once more
+ *		ask the source for the rows beyond the highest value
+ *		a loader stages them
+ *		merge, foreign keys, sequences, audit: one commit, which ends the locks
+ *
+ * until a batch is not full.  All batches are read from the run's one snapshot of the
+ * source.  Whatever ends the run, what is committed stays, the audit says how
+ * much that is, and the next call finds out by itself where to go on.  Between
+ * two batches others may get at the table: a writer or an ALTER TABLE, but no other
+ * append.  What a writer adds there, by a sequence that is ahead of the rows by then,
+ * must not make the rest of the source's rows look as if they had come: the run goes on behind
+ * its own last batch.  Only without a primary key, which would tell rows that
+ * came twice, it asks the table each time.
+ *
+ * An append is the only kind of run with several main transactions.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "plan/append_query.h"
+#include "staging/column_max.h"
+#include "run/leader.h"
+#include "apply/locking.h"
+#include "base/worker_message.h"
+#include "apply/apply.h"
+#include "staging/staging.h"
+
+/* as in pgsync */
+#define DEFAULT_BATCH_SIZE	10000
+
+static TablePlan *
+find_table(const Run *run, Oid relid)
+{
+	ListCell   *lc;
+
+	foreach(lc, run->plan->tables)
+	{
+		TablePlan  *table = lfirst(lc);
+
+		if (table->message == NULL && table->relid == relid)
+			return table;
+	}
+	elog(ERROR, "table %u is not in the plan", relid);
+	return NULL;
+}
+
+/* Where the next batch begins; NULL: with the first row. */
+static char *
+next_bound(const TablePlan *table, const char *last)
+{
+	char	   *value;
+
+	if (last != NULL && batches_are_keyed(table))
+		return pstrdup(last);
+	PushActiveSnapshot(GetTransactionSnapshot());
+	value = highest_value(table->relid, batches_cursor(table)->attnum);
+	PopActiveSnapshot();
+	return value;
+}
+
+/* The last value of the staged batch. */
+static char *
+batch_end(Run *run, const TablePlan *table)
+{
+	char	   *value;
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	value = highest_of_batch(outcome_staging(run->outcomes, table->index),
+							 batches_cursor(table)->attnum);
+	PopActiveSnapshot();
+	return value;
+}
+
+/* Locks the table for one batch; false if it is not any more what it was. */
+static bool
+enter_table(Run *run, TablePlan *table)
+{
+	lock_targets(list_make1_oid(table->relid), ShareUpdateExclusiveLock, run->request->lock_timeout);
+	run_recheck(run, list_make1(table));
+	run_report_refused(run);
+	return outcome_is_well(run->outcomes, table);
+}
+
+/* What a loader has staged and nobody needs. */
+static void
+drop_staged(Run *run)
+{
+	PushActiveSnapshot(GetTransactionSnapshot());
+	staging_drop_of_run(run->id, NIL);
+	PopActiveSnapshot();
+}
+
+/* Ends the main transaction with the batch in it, and begins the next one. */
+static void
+commit_batch(Run *run, const TablePlan *table)
+{
+	AppendedRows *appended = outcome_appended(run->outcomes, table->index);
+	const LoadResult *batch = outcome_result(run->outcomes, table->index);
+
+	outcome_write(run->outcomes, table->index, run->id, true);
+	audit_totals(run->id, outcomes_totals(run->outcomes));
+	HOLD_INTERRUPTS();
+	run_commit_transaction(run);
+	outcome_consumed(run->outcomes, table->index);
+	appended->batches++;
+	appended->rows += batch->rows;
+	appended->bytes += batch->bytes;
+	appended->seconds += batch->seconds;
+	RESUME_INTERRUPTS();
+	run_begin_transaction(run);
+}
+
+/* Brings the batch behind *last in; true if another one may follow. */
+static bool
+append_batch(Run *run, TablePlan *table, int batch_size, char **last)
+{
+	const LoadResult *batch = outcome_result(run->outcomes, table->index);
+	char	   *end;
+
+	if (!enter_table(run, table))
+		return false;
+	run_submit(run, table, batches_copy_sql(table, next_bound(table, *last), batch_size));
+	run_await_loads(run);
+	run_report_refused(run);
+	if (!outcome_is_well(run->outcomes, table))
+		return false;
+	if (batch->rows == 0)
+	{
+		drop_staged(run);
+		outcome_consumed(run->outcomes, table->index);
+		return false;
+	}
+	end = batch_end(run, table);
+	replace_tables(outcomes_staged(run->outcomes), run->request->lock_timeout,
+				   run_awaiting_caller(run), run_merge_failed, run);
+	if (!outcome_is_well(run->outcomes, table))
+		return false;
+	commit_batch(run, table);
+	if (*last != NULL)
+		pfree(*last);
+	*last = MemoryContextStrdup(run->context, end);
+	return batch->rows >= batch_size;
+}
+
+static void
+append_table(Run *run, TablePlan *table)
+{
+	int			batch_size = run->request->batch_size ? run->request->batch_size : DEFAULT_BATCH_SIZE;
+	MemoryContext batch_context = AllocSetContextCreate(run->context, "pgtunsync batch",
+														ALLOCSET_DEFAULT_SIZES);
+	char	   *last = NULL;
+	bool		more = table->batches != NULL;
+
+	while (more)
+	{
+		MemoryContextSwitchTo(batch_context);
+		more = append_batch(run, table, batch_size, &last);
+		MemoryContextSwitchTo(run->context);
+		MemoryContextReset(batch_context);
+		table->partition_check = NULL;	/* of the batch's memory */
+		relay_flush();
+	}
+	MemoryContextDelete(batch_context);
+	if (outcome_is_well(run->outcomes, table))
+		outcome_appended(run->outcomes, table->index)->complete = true;
+}
+
+void
+run_append(Run *run)
+{
+	List	   *order = integrity_order(run_planned_oids(run));
+	ListCell   *lc;
+
+	run_report_phase(run, "SYNCING, appending");
+	run_start_loading(run);
+	foreach(lc, order)
+		append_table(run, find_table(run, lfirst_oid(lc)));
+}
+
+/* The last commit, of what became of the run; the rows are in. */
+void
+run_finish_append(Run *run)
+{
+	char	   *error = outcomes_error_text(run->outcomes);
+	const AuditTotals *totals = outcomes_totals(run->outcomes);
+	const char *failure = totals->tables > 0 ? "partial" : "failed";
+
+	drop_staged(run);
+	outcomes_write(run->outcomes, run->id, false);
+	audit_finish(run->id, error ? failure : "succeeded", totals, error,
+				 outcomes_sqlerrcode(run->outcomes));
+	HOLD_INTERRUPTS();
+	run_commit_transaction(run);
+	run->committed = true;
+	if (error == NULL)
+		relay_send(RUN_MSG_COMMITTED, "", 0);
+	RESUME_INTERRUPTS();
+}

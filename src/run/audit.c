@@ -1,0 +1,328 @@
+/*-------------------------------------------------------------------------
+ *
+ * audit.c
+ *	  What happened: pgtunsync.runs and pgtunsync.run_tables.
+ *
+ * A run has exactly one row.  It is committed as "running" before anything
+ * else happens, and its final state commits together with the data: "succeeded" can
+ * therefore be trusted.  A leader that vanished could not write a final state;
+ * the next run writes "crashed" for it.  A pid may have been given to another
+ * process by then, so a leader is recognised by pid and start time.
+ *
+ * Everything is written through SPI with the search_path pinned by the
+ * leader; values travel as parameters, never as text of a statement.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_authid.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/elog.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "run/audit.h"
+#include "base/compat.h"
+#include "api/pgtunsync.h"
+#include "run/request.h"
+#include "plan/rewrite.h"
+
+#define RUNS		PGTUNSYNC_SCHEMA ".runs"
+#define RUN_TABLES	PGTUNSYNC_SCHEMA ".run_tables"
+#define MAX_ARGS	24
+
+/* The parameters of one statement, collected one by one. */
+typedef struct Args
+{
+	int			n;
+	Oid			types[MAX_ARGS];
+	Datum		values[MAX_ARGS];
+	char		nulls[MAX_ARGS];
+} Args;
+
+static void
+add_arg(Args *args, Oid type, Datum value, bool isnull)
+{
+	Assert(args->n < MAX_ARGS);
+	args->types[args->n] = type;
+	args->values[args->n] = value;
+	args->nulls[args->n] = isnull ? 'n' : ' ';
+	args->n++;
+}
+
+static void
+add_text(Args *args, const char *value)
+{
+	add_arg(args, TEXTOID, value ? CStringGetTextDatum(value) : (Datum) 0, value == NULL);
+}
+
+static void
+add_int8(Args *args, int64 value, bool isnull)
+{
+	add_arg(args, INT8OID, Int64GetDatum(value), isnull);
+}
+
+/* A List of char * as text[]; NIL is null. */
+static void
+add_texts(Args *args, const List *values)
+{
+	int			n = list_length(values);
+	Datum	   *elems = palloc(sizeof(Datum) * Max(n, 1));
+	ListCell   *lc;
+	int			i = 0;
+
+	foreach(lc, values)
+		elems[i++] = CStringGetTextDatum((char *) lfirst(lc));
+	add_arg(args, TEXTARRAYOID,
+			PointerGetDatum(construct_array(elems, n, TEXTOID, -1, false, TYPALIGN_INT)),
+			n == 0);
+}
+
+static void
+add_sqlstate(Args *args, int sqlerrcode)
+{
+	add_text(args, sqlerrcode != 0 ? unpack_sql_state(sqlerrcode) : NULL);
+}
+
+/*
+ * Executes one statement with a fresh snapshot; returns the first column of
+ * the first row if there is one (a by-value type).
+ */
+static Datum
+execute(const char *sql, Args *args, uint64 *processed)
+{
+	Datum		result = (Datum) 0;
+	bool		isnull;
+	int			rc;
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	SPI_connect();
+	rc = SPI_execute_with_args(sql, args->n, args->types, args->values, args->nulls, false, 0);
+	if (rc < 0)
+		elog(ERROR, "audit statement failed: %s", SPI_result_code_string(rc));
+	if (processed != NULL)
+		*processed = SPI_processed;
+	if (SPI_processed > 0 && SPI_tuptable != NULL)
+		result = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	SPI_finish();
+	PopActiveSnapshot();
+	return result;
+}
+
+void
+audit_mark_crashed(void)
+{
+	Args		args = {0};
+
+	execute("UPDATE " RUNS " r SET status = 'crashed', finished_at = clock_timestamp(),"
+			" error = 'the leader of the run vanished', sqlstate = 'XX000'"
+			" WHERE status = 'running' AND NOT EXISTS"
+			" (SELECT FROM pg_catalog.pg_stat_get_activity(r.leader_pid) a"
+			"  WHERE a.backend_start = r.leader_started_at)",
+			&args, NULL);
+}
+
+int64
+audit_begin(const RunRequest *request)
+{
+	Args		args = {0};
+
+	add_arg(&args, OIDOID, ObjectIdGetDatum(request->role), false);
+	add_arg(&args, INT4OID, Int32GetDatum(request->caller_pid), false);
+	add_texts(&args, request->tables);
+	add_text(&args, request->group);
+	add_text(&args, request_options_json(request));
+	add_arg(&args, INT4OID, Int32GetDatum(MyProcPid), false);
+	add_arg(&args, TIMESTAMPTZOID, TimestampTzGetDatum(MyStartTimestamp), false);
+	return DatumGetInt64(execute("INSERT INTO " RUNS " (started_at, role, database, application_name, client_addr,"
+								 " requested_tables, requested_group, options, status, leader_pid, leader_started_at)"
+								 " SELECT clock_timestamp(), pg_catalog.pg_get_userbyid($1), pg_catalog.current_database(),"
+								 " a.application_name, a.client_addr, $3, $4, $5::jsonb, 'running', $6, $7"
+								 " FROM (SELECT) one LEFT JOIN pg_catalog.pg_stat_get_activity($2) a ON true"
+								 " RETURNING id",
+								 &args, NULL));
+}
+
+void
+audit_progress(int64 run_id, uint32 door)
+{
+	Args		args = {0};
+
+	add_int8(&args, run_id, false);
+	add_int8(&args, door, false);
+	execute("UPDATE " RUNS " SET progress_door = $2 WHERE id = $1", &args, NULL);
+}
+
+void
+audit_route(int64 run_id, const char *source, const char *ssh_host, const char *tunnel)
+{
+	Args		args = {0};
+
+	add_int8(&args, run_id, false);
+	add_text(&args, source);
+	add_text(&args, ssh_host);
+	add_text(&args, tunnel);
+	execute("UPDATE " RUNS " SET source = coalesce($2, source), ssh_host = coalesce($3, ssh_host),"
+			" tunnel = coalesce($4, tunnel) WHERE id = $1",
+			&args, NULL);
+}
+
+/*
+ * A table's name in the audit does not depend on anybody's search_path: with its
+ * schema, unless that is public.
+ */
+static char *
+audit_name(const TablePlan *plan)
+{
+	if (strcmp(plan->schema, "public") == 0)
+		return pstrdup(quote_identifier(plan->name));
+	return quote_qualified_identifier(plan->schema, plan->name);
+}
+
+void
+audit_table(int64 run_id, const AuditTable *table)
+{
+	Args		args = {0};
+
+	add_int8(&args, run_id, false);
+	add_text(&args, audit_name(table->plan));
+	add_text(&args, table->status);
+	add_int8(&args, table->rows, table->rows < 0);
+	add_int8(&args, table->kept ? table->kept->rows : 0, table->kept == NULL);
+	add_int8(&args, table->kept ? table->kept->yielded : 0, table->kept == NULL);
+	add_int8(&args, table->bytes, table->rows < 0);
+	add_arg(&args, FLOAT8OID, Float8GetDatum(table->seconds), table->rows < 0);
+	add_texts(&args, table->plan->missing_columns);
+	add_texts(&args, table->plan->extra_columns);
+	add_texts(&args, table->plan->type_changes);
+	add_text(&args, landing_name(table->plan->mode));
+	add_text(&args, table->plan->filter);
+	add_texts(&args, table->plan->masked_columns);
+	add_texts(&args, rewrite_texts(table->plan->rewrites));
+	add_arg(&args, BOOLOID, BoolGetDatum(table->plan->row_security), false);
+	add_int8(&args, table->inserted, table->inserted < 0);
+	add_int8(&args, table->updated, table->updated < 0);
+	add_text(&args, table->error);
+	add_sqlstate(&args, table->sqlerrcode);
+	execute("INSERT INTO " RUN_TABLES " (run_id, table_name, status, rows, rows_kept, rows_yielded, bytes, seconds,"
+			" columns_missing, columns_extra, columns_retyped, mode, filter, columns_masked, columns_rewritten,"
+			" row_security, rows_inserted, rows_updated, error, sqlstate)"
+			" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)"
+			" ON CONFLICT (run_id, table_name) DO UPDATE SET status = excluded.status, rows = excluded.rows,"
+			" bytes = excluded.bytes, seconds = excluded.seconds, rows_inserted = excluded.rows_inserted,"
+			" rows_updated = excluded.rows_updated, error = excluded.error, sqlstate = excluded.sqlstate",
+			&args, NULL);
+}
+
+void
+audit_totals(int64 run_id, const AuditTotals *totals)
+{
+	Args		args = {0};
+
+	add_int8(&args, run_id, false);
+	add_arg(&args, INT4OID, Int32GetDatum(totals->tables), false);
+	add_int8(&args, totals->rows, false);
+	add_int8(&args, totals->bytes, false);
+	execute("UPDATE " RUNS " SET tables = $2, rows = $3, bytes = $4 WHERE id = $1", &args, NULL);
+}
+
+void
+audit_finish(int64 run_id, const char *status, const AuditTotals *totals,
+			 const char *error, int sqlerrcode)
+{
+	Args		args = {0};
+
+	add_int8(&args, run_id, false);
+	add_text(&args, status);
+	add_arg(&args, INT4OID, Int32GetDatum(totals->tables), false);
+	add_int8(&args, totals->rows, false);
+	add_int8(&args, totals->bytes, false);
+	add_text(&args, error);
+	add_sqlstate(&args, sqlerrcode);
+	execute("UPDATE " RUNS " SET finished_at = clock_timestamp(), status = $2, tables = $3, rows = $4,"
+			" bytes = $5, error = $6, sqlstate = $7 WHERE id = $1",
+			&args, NULL);
+}
+
+List *
+audit_running(void)
+{
+	MemoryContext result_context = CurrentMemoryContext;
+	List	   *runs = NIL;
+
+	PushActiveSnapshot(GetLatestSnapshot());
+	SPI_connect();
+	if (SPI_execute("SELECT id, progress_door FROM " RUNS
+					" WHERE status OPERATOR(pg_catalog.=) 'running' AND progress_door IS NOT NULL"
+					" ORDER BY id", true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read %s", RUNS);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		HeapTuple	tuple = SPI_tuptable->vals[i];
+		AuditRunning *run = MemoryContextAlloc(result_context, sizeof(AuditRunning));
+		MemoryContext oldcontext;
+		bool		isnull;
+
+		run->run_id = DatumGetInt64(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 1, &isnull));
+		run->progress_door = (uint32) DatumGetInt64(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 2, &isnull));
+		oldcontext = MemoryContextSwitchTo(result_context);
+		runs = lappend(runs, run);
+		MemoryContextSwitchTo(oldcontext);
+	}
+	SPI_finish();
+	PopActiveSnapshot();
+	return runs;
+}
+
+/*
+ * pg_stat_get_activity() hides other roles' start times from ordinary users,
+ * so it is asked as superuser; nothing of its answer leaves this function.
+ */
+bool
+audit_leader_alive(int pid, TimestampTz started_at)
+{
+	Args		args = {0};
+	Oid			save_userid;
+	int			save_sec_context;
+	uint64		found;
+
+	add_arg(&args, INT4OID, Int32GetDatum(pid), false);
+	add_arg(&args, TIMESTAMPTZOID, TimestampTzGetDatum(started_at), false);
+	GetUserIdAndSecContext(&save_userid, &save_sec_context);
+	SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID,
+						   save_sec_context | SECURITY_LOCAL_USERID_CHANGE);
+	pgstat_clear_snapshot();
+	execute("SELECT 1 FROM pg_catalog.pg_stat_get_activity($1) a"
+			" WHERE a.backend_start OPERATOR(pg_catalog.=) $2",
+			&args, &found);
+	SetUserIdAndSecContext(save_userid, save_sec_context);
+	return found > 0;
+}
+
+void
+audit_check_may_cancel(int64 run_id)
+{
+	Args		args = {0};
+	uint64		found;
+
+	if (superuser())
+		return;
+	add_int8(&args, run_id, false);
+	execute("SELECT 1 FROM " RUNS " r JOIN pg_catalog.pg_roles o ON o.rolname OPERATOR(pg_catalog.=) r.role"
+			" WHERE r.id OPERATOR(pg_catalog.=) $1 AND NOT o.rolsuper"
+			" AND (pg_catalog.pg_has_role(CURRENT_USER, o.oid, 'MEMBER')"
+			"  OR pg_catalog.pg_has_role(CURRENT_USER, 'pg_signal_backend', 'MEMBER'))",
+			&args, &found);
+	if (found == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to cancel run " INT64_FORMAT, run_id),
+				 errhint("Only the role that started a run and members of pg_signal_backend may cancel it; a superuser's only superusers.")));
+}

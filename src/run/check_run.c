@@ -1,0 +1,219 @@
+/*-------------------------------------------------------------------------
+ *
+ * check_run.c
+ *	  Would a pull work?  Its steps up to the plan, a report for each.
+ *
+ * pgtunsync.check() starts a leader like any pull, which goes the same way in
+ * the same code, reports each step instead of just failing at one, and turns
+ * back before anything is loaded.  There is no audit row, no lock on any table,
+ * and the tunnel is closed as soon as the plan is made.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "commands/dbcommands.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+#include "base/compat.h"
+#include "run/leader.h"
+#include "base/worker_message.h"
+#include "run/request.h"
+#include "base/trace.h"
+
+static void
+send_step(const char *name, bool ok, const char *detail, const char *hint)
+{
+	CheckStep	step = {
+		.step = unconstify(char *, name),
+		.ok = ok,
+		.detail = unconstify(char *, detail),
+		.hint = unconstify(char *, hint)
+	};
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	check_step_pack(&buf, &step);
+	relay_send(RUN_MSG_STEP, buf.data, buf.len);
+	pfree(buf.data);
+}
+
+/* What the caller is told of an error: its message, and its detail below. */
+static void
+send_error_step(const char *name, const ErrorData *error)
+{
+	send_step(name, false,
+			  error->detail ? psprintf("%s\n%s", error->message, error->detail) : error->message,
+			  error->hint);
+}
+
+static char *
+describe_env(Run *run)
+{
+	return psprintf("%s", env_file_path(run->env));
+}
+
+static char *
+describe_destination(Run *run)
+{
+	char	   *name;
+
+	run_begin_transaction(run);
+	name = psprintf("database %s", get_database_name(MyDatabaseId));
+	run_commit_transaction(run);
+	return name;
+}
+
+static char *
+describe_config(Run *run)
+{
+	if (run->config->path == NULL)
+		return pstrdup("none");
+	return psprintf("%s: %d groups, %d exclusions, %d data rules", run->config->path,
+					list_length(run->config->groups), list_length(run->config->exclude),
+					list_length(run->config->data_rules));
+}
+
+static char *
+describe_route(Run *run)
+{
+	return psprintf("%s; jump host: %s", ssh_route_target(run->route), run_jump_text(run));
+}
+
+/* How far the tunnel came. */
+static void
+send_tunnel_steps(Run *run)
+{
+	ListCell   *lc;
+
+	foreach(lc, tunnel_steps(run->tunnel))
+	{
+		TunnelStep *step = lfirst(lc);
+
+		send_step(step->name, true, step->detail, NULL);
+	}
+}
+
+static char *
+describe_tunnel(Run *run)
+{
+	send_tunnel_steps(run);
+	return psprintf("%s to %s:%d", run_entrance_text(run), run->remote_host, run->remote_port);
+}
+
+static char *
+describe_source(Run *run)
+{
+	return psprintf("%s, PostgreSQL %d.%d", source_display(run->env),
+					source_version(run->control) / 10000, source_version(run->control) % 10000);
+}
+
+static char *
+describe_plan(Run *run)
+{
+	return psprintf("%d tables on both sides%s", list_length(run->plan->tables),
+					run->plan->source_in_recovery ? "; the source is a standby" : "");
+}
+
+/* The loaders that a pull would have. */
+static void
+run_check_workers(Run *run)
+{
+	run->pool = pool_start(run->request, run->id, run->request->jobs);
+}
+
+static char *
+describe_workers(Run *run)
+{
+	return psprintf("leader, tunnel and %d of %d loaders", pool_size(run->pool), run->request->jobs);
+}
+
+/* What the plan says of single tables: refused, or not quite the same. */
+static void
+send_table_steps(Run *run)
+{
+	ListCell   *lc;
+
+	foreach(lc, run->plan->tables)
+	{
+		TablePlan  *table = lfirst(lc);
+		char	   *name = psprintf("table %s", table->display);
+
+		if (table->message != NULL)
+			send_step(name, false,
+					  table->detail ? psprintf("%s\n%s", table->message, table->detail) : table->message,
+					  table->hint);
+		else if (table->missing_columns || table->extra_columns || table->type_changes)
+			send_step(name, true,
+					  psprintf("columns missing here: %d, only here: %d, of another type: %d",
+							   list_length(table->missing_columns),
+							   list_length(table->extra_columns),
+							   list_length(table->type_changes)),
+					  NULL);
+	}
+}
+
+/* Makes one step and reports it; false if it failed. */
+static bool
+try_step(Run *run, const char *name, void (*step) (Run *run), char *(*describe) (Run *run))
+{
+	volatile bool ok = false;
+
+	PG_TRY();
+	{
+		step(run);
+		send_step(name, true, describe(run), NULL);
+		ok = true;
+	}
+	PG_CATCH();
+	{
+		ErrorData  *edata;
+
+		MemoryContextSwitchTo(run->context);
+		if (geterrcode() == ERRCODE_QUERY_CANCELED)
+			PG_RE_THROW();
+		edata = CopyErrorData();
+		FlushErrorState();
+		if (step == run_open_narrow_tunnel && run->tunnel != NULL)
+			send_tunnel_steps(run);
+		send_error_step(name, edata);
+	}
+	PG_END_TRY();
+	return ok;
+}
+
+/* Each step needs those before it: the first that fails is the last. */
+void
+run_check(Run *run)
+{
+	static const struct
+	{
+		const char *name;
+		void		(*step) (Run *run);
+		char	   *(*describe) (Run *run);
+	}			steps[] =
+	{
+		{"environment file", run_read_env, describe_env},
+		{"destination", run_check_destination, describe_destination},
+		{"configuration", run_read_config, describe_config},
+		{"ssh target", run_resolve_route, describe_route},
+		{"tunnel", run_open_narrow_tunnel, describe_tunnel},
+		{"workers", run_check_workers, describe_workers},
+		{"source", run_connect, describe_source},
+		{"plan", run_make_plan, describe_plan}
+	};
+
+	trace_begin(run->request->log_level, 0);
+	for (int i = 0; i < lengthof(steps); i++)
+		if (!try_step(run, steps[i].name, steps[i].step, steps[i].describe))
+			break;
+	if (run->plan != NULL)
+		send_table_steps(run);
+	HOLD_INTERRUPTS();
+	AbortOutOfAnyTransaction();
+	MemoryContextSwitchTo(run->context);
+	run_stop_children(run);
+	RESUME_INTERRUPTS();
+}

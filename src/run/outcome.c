@@ -1,0 +1,500 @@
+/*-------------------------------------------------------------------------
+ *
+ * outcome.c
+ *	  What became of each table of a run.
+ *
+ * The leader collects here what loaders report.  At the end it is what the
+ * audit holds, what the caller is told, and what decides between
+ * "succeeded" and "partial".
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+#include "utils/elog.h"
+#include "utils/fmgrprotos.h"
+
+#include "apply/foreign_keys.h"
+#include "run/outcome.h"
+#include "base/worker_message.h"
+
+/* how many failed tables an error message names */
+#define NAMED_TABLES	20
+
+typedef struct Outcome
+{
+	const TablePlan *plan;
+	bool		loaded;
+	LoadResult	result;
+	AppendedRows appended;
+	bool		merged;			/* into the rows that were there */
+	int64		inserted;
+	int64		updated;
+	const char *error;			/* NULL unless it failed */
+	int			sqlerrcode;
+} Outcome;
+
+struct Outcomes
+{
+	int			n;
+	Outcome    *tables;			/* by index in the plan */
+	AuditTotals totals;
+};
+
+Outcomes *
+outcomes_create(const RunPlan *plan)
+{
+	Outcomes   *outcomes = palloc0(sizeof(Outcomes));
+	ListCell   *lc;
+
+	outcomes->tables = palloc0(sizeof(Outcome) * Max(1, list_length(plan->tables)));
+	foreach(lc, plan->tables)
+	{
+		TablePlan  *table = lfirst(lc);
+
+		Assert(table->index == outcomes->n);
+		outcomes->tables[outcomes->n++].plan = table;
+	}
+	return outcomes;
+}
+
+char *
+outcome_size_text(int64 bytes)
+{
+	return text_to_cstring(DatumGetTextPP(DirectFunctionCall1(pg_size_pretty,
+															  Int64GetDatum(bytes))));
+}
+
+/* "; left out: a, b" for columns that did not travel. */
+static char *
+left_out_text(const TablePlan *plan)
+{
+	StringInfoData text;
+	ListCell   *lc;
+
+	initStringInfo(&text);
+	foreach(lc, plan->missing_columns)
+		appendStringInfo(&text, "%s%s", text.len ? ", " : "; left out: ", (char *) lfirst(lc));
+	return text.data;
+}
+
+/* "; kept: 3 local rows, 1 pulled row yielded"; nothing without "keep". */
+static char *
+kept_text(const TablePlan *plan, const Kept *kept)
+{
+	if (plan->keep == NIL)
+		return "";
+	return psprintf("; kept: " INT64_FORMAT " local %s, to which " INT64_FORMAT " pulled %s yielded",
+					kept->rows, kept->rows == 1 ? "row" : "rows",
+					kept->yielded, kept->yielded == 1 ? "row" : "rows");
+}
+
+void
+outcome_loaded(Outcomes *outcomes, const LoadResult *result)
+{
+	Outcome    *outcome = &outcomes->tables[result->index];
+
+	outcome->loaded = true;
+	outcome->result = *result;
+	if (outcome->plan->mode == LAND_APPEND)
+		return;					/* one batch of many */
+	ereport(NOTICE,
+			(errmsg("%s: " INT64_FORMAT " %s, %s in %.1f s%s%s", outcome->plan->display,
+					result->rows, result->rows == 1 ? "row" : "rows",
+					outcome_size_text(result->bytes), result->seconds,
+					left_out_text(outcome->plan), kept_text(outcome->plan, &result->kept))));
+	relay_flush();
+}
+
+/*
+ * The message with the place that COPY gives ("COPY t, line 7, column c"), but
+ * not the value that stands behind it: the audit is read by others.
+ */
+static char *
+message_with_place(const ErrorData *error)
+{
+	int			len;
+
+	if (error->context == NULL || strncmp(error->context, "COPY ", 5) != 0)
+		return pstrdup(error->message);
+	len = strcspn(error->context, "\n");
+	for (int i = 0; i + 2 < len; i++)
+		if (strncmp(error->context + i, ": \"", 3) == 0)
+			len = i;
+	return psprintf("%s (%.*s)", error->message, len, error->context);
+}
+
+void
+outcome_failed(Outcomes *outcomes, int index, const ErrorData *error)
+{
+	outcomes->tables[index].loaded = false;
+	outcomes->tables[index].error = message_with_place(error);
+	outcomes->tables[index].sqlerrcode = error->sqlerrcode;
+}
+
+bool
+outcome_refused(Outcomes *outcomes, const TablePlan *table)
+{
+	Outcome    *outcome = &outcomes->tables[table->index];
+
+	if (outcome->error != NULL)
+		return false;
+	outcome->loaded = false;
+	outcome->error = table->message;
+	outcome->sqlerrcode = table->sqlerrcode;
+	return true;
+}
+
+AppendedRows *
+outcome_appended(Outcomes *outcomes, int index)
+{
+	return &outcomes->tables[index].appended;
+}
+
+const LoadResult *
+outcome_result(const Outcomes *outcomes, int index)
+{
+	return &outcomes->tables[index].result;
+}
+
+void
+outcome_consumed(Outcomes *outcomes, int index)
+{
+	outcomes->tables[index].loaded = false;
+}
+
+/* Fails all parts of the table that this one is a part of. */
+static void
+fail_parts(Outcomes *outcomes, const Outcome *failed)
+{
+	for (int i = 0; i < outcomes->n; i++)
+	{
+		Outcome    *part = &outcomes->tables[i];
+
+		if (part->plan->whole != failed->plan->whole || part->error != NULL)
+			continue;
+		part->loaded = false;
+		part->sqlerrcode = failed->sqlerrcode;
+		part->error = psprintf("table %s is left as it is, as another partition of the same table failed: %s",
+							   part->plan->display, failed->plan->display);
+		ereport(WARNING, (errcode(part->sqlerrcode), errmsg("%s", part->error)));
+	}
+}
+
+void
+outcomes_fail_wholes(Outcomes *outcomes)
+{
+	for (int i = 0; i < outcomes->n; i++)
+	{
+		if (outcomes->tables[i].error != NULL && OidIsValid(outcomes->tables[i].plan->whole))
+			fail_parts(outcomes, &outcomes->tables[i]);
+	}
+}
+
+bool
+outcome_is_well(const Outcomes *outcomes, const TablePlan *table)
+{
+	return table->message == NULL && outcomes->tables[table->index].error == NULL;
+}
+
+int
+outcome_sqlerrcode(const Outcomes *outcomes, int index)
+{
+	return outcomes->tables[index].sqlerrcode;
+}
+
+Oid
+outcome_staging(const Outcomes *outcomes, int index)
+{
+	const Outcome *outcome = &outcomes->tables[index];
+
+	return outcome->loaded ? outcome->result.staging : InvalidOid;
+}
+
+List *
+outcomes_staged(const Outcomes *outcomes)
+{
+	List	   *staged = NIL;
+
+	for (int i = 0; i < outcomes->n; i++)
+	{
+		StagedTable *table;
+
+		if (!outcomes->tables[i].loaded)
+			continue;
+		table = palloc0(sizeof(StagedTable));
+		table->plan = outcomes->tables[i].plan;
+		table->kept = outcomes->tables[i].result.kept;
+		table->target = outcomes->tables[i].plan->relid;
+		table->staging = outcomes->tables[i].result.staging;
+		table->fingerprint = outcomes->tables[i].result.fingerprint;
+		staged = lappend(staged, table);
+	}
+	return staged;
+}
+
+/* Has an append put rows in, or found that there are none? */
+static bool
+has_landed(const Outcome *outcome)
+{
+	return outcome->appended.rows > 0 || outcome->appended.complete;
+}
+
+List *
+outcomes_targets(const Outcomes *outcomes)
+{
+	List	   *targets = NIL;
+
+	for (int i = 0; i < outcomes->n; i++)
+		if (outcomes->tables[i].loaded || has_landed(&outcomes->tables[i]))
+			targets = lappend_oid(targets, outcomes->tables[i].plan->relid);
+	return targets;
+}
+
+void
+outcomes_landed(Outcomes *outcomes, const List *staged)
+{
+	ListCell   *lc;
+
+	foreach(lc, staged)
+	{
+		StagedTable *table = lfirst(lc);
+		Outcome    *outcome = &outcomes->tables[table->plan->index];
+
+		outcome->merged = staged_merges(table) && !table->failed;
+		outcome->inserted = table->inserted;
+		outcome->updated = table->updated;
+		outcome->result.rows += table->kept.yielded - table->kept_now.yielded;
+		outcome->result.kept = table->kept_now;
+	}
+}
+
+bool
+outcomes_any_merged(const Outcomes *outcomes)
+{
+	for (int i = 0; i < outcomes->n; i++)
+		if (outcomes->tables[i].merged || has_landed(&outcomes->tables[i]))
+			return true;
+	return false;
+}
+
+void
+outcomes_tell_merged(const Outcomes *outcomes)
+{
+	for (int i = 0; i < outcomes->n; i++)
+	{
+		const Outcome *outcome = &outcomes->tables[i];
+		int64		rest = outcome->result.rows - outcome->inserted - outcome->updated;
+		const char *display = outcome->plan->display;
+
+		if (outcome->plan->mode == LAND_APPEND && has_landed(outcome))
+			ereport(NOTICE,
+					(errmsg("%s: " INT64_FORMAT " inserted in %d %s", display,
+							outcome->appended.rows, outcome->appended.batches,
+							outcome->appended.batches == 1 ? "batch" : "batches")));
+		if (!outcome->merged)
+			continue;
+		if (outcome->plan->mode == LAND_OVERWRITE)
+			ereport(NOTICE,
+					(errmsg("%s: " INT64_FORMAT " inserted, " INT64_FORMAT " updated, " INT64_FORMAT " unchanged",
+							display, outcome->inserted, outcome->updated, rest)));
+		else
+			ereport(NOTICE,
+					(errmsg("%s: " INT64_FORMAT " inserted, " INT64_FORMAT " there already",
+							display, outcome->inserted, rest)));
+	}
+}
+
+static void
+add_totals(AuditTotals *totals, int64 rows, int64 bytes)
+{
+	totals->rows += rows;
+	totals->bytes += bytes;
+}
+
+static const AuditTotals *
+sum_up(Outcomes *outcomes, bool with_loaded)
+{
+	AuditTotals *totals = &outcomes->totals;
+
+	memset(totals, 0, sizeof(AuditTotals));
+	for (int i = 0; i < outcomes->n; i++)
+	{
+		const Outcome *outcome = &outcomes->tables[i];
+		bool		loaded = outcome->loaded && with_loaded;
+
+		if (loaded || has_landed(outcome))
+			totals->tables++;
+		if (loaded)
+		{
+			add_totals(totals, outcome->result.rows, outcome->result.bytes);
+			totals->kept += outcome->result.kept.rows;
+			totals->yielded += outcome->result.kept.yielded;
+		}
+		add_totals(totals, outcome->appended.rows, outcome->appended.bytes);
+	}
+	return totals;
+}
+
+const AuditTotals *
+outcomes_totals(Outcomes *outcomes)
+{
+	return sum_up(outcomes, true);
+}
+
+const AuditTotals *
+outcomes_appended(Outcomes *outcomes)
+{
+	return sum_up(outcomes, false);
+}
+
+static int
+count_failed(const Outcomes *outcomes)
+{
+	int			failed = 0;
+
+	for (int i = 0; i < outcomes->n; i++)
+		failed += outcomes->tables[i].error != NULL;
+	return failed;
+}
+
+char *
+outcomes_error_text(const Outcomes *outcomes)
+{
+	int			failed = count_failed(outcomes);
+	StringInfoData text;
+	int			named = 0;
+
+	if (failed == 0)
+		return NULL;
+	initStringInfo(&text);
+	appendStringInfo(&text, "%d of %d tables could not be pulled: ", failed, outcomes->n);
+	for (int i = 0; i < outcomes->n && named <= NAMED_TABLES; i++)
+	{
+		if (outcomes->tables[i].error == NULL)
+			continue;
+		if (named == NAMED_TABLES)
+			appendStringInfoString(&text, ", ...");
+		else
+			appendStringInfo(&text, "%s%s", named ? ", " : "", outcomes->tables[i].plan->display);
+		named++;
+	}
+	return text.data;
+}
+
+int
+outcomes_sqlerrcode(const Outcomes *outcomes)
+{
+	for (int i = 0; i < outcomes->n; i++)
+		if (outcomes->tables[i].error != NULL)
+			return outcomes->tables[i].sqlerrcode;
+	return 0;
+}
+
+static const char *
+table_status(const Outcome *outcome, bool swapped)
+{
+	if (outcome->error != NULL)
+		return outcome->appended.rows > 0 ? "partial" : "failed";
+	if (outcome->appended.complete)
+		return "succeeded";
+	if (outcome->plan->mode == LAND_APPEND)
+		return outcome->appended.rows > 0 || (swapped && outcome->loaded) ? "partial" : "skipped";
+	return swapped && outcome->loaded ? "succeeded" : "skipped";
+}
+
+/* An append's rows are those of the batches that are in, and of this one if it is going in. */
+static void
+fill_appended(AuditTable *row, const Outcome *outcome, bool swapped)
+{
+	const AppendedRows *appended = &outcome->appended;
+	const LoadResult *batch = &outcome->result;
+	bool		going_in = swapped && outcome->loaded;
+
+	if (!has_landed(outcome) && !going_in)
+		return;
+	row->rows = row->inserted = appended->rows + (going_in ? batch->rows : 0);
+	row->bytes = appended->bytes + (going_in ? batch->bytes : 0);
+	row->seconds = appended->seconds + (going_in ? batch->seconds : 0);
+	row->updated = 0;
+}
+
+void
+outcome_write(const Outcomes *outcomes, int index, int64 run_id, bool swapped)
+{
+	const Outcome *outcome = &outcomes->tables[index];
+	AuditTable	row = {
+		.plan = outcome->plan,
+		.status = table_status(outcome, swapped),
+		.error = outcome->error,
+		.sqlerrcode = outcome->error ? outcome->sqlerrcode : 0,
+		.rows = -1,
+		.inserted = -1,
+		.updated = -1
+	};
+
+	if (outcome->plan->mode == LAND_APPEND)
+		fill_appended(&row, outcome, swapped);
+	else if (outcome->loaded)
+	{
+		row.rows = outcome->result.rows;
+		row.bytes = outcome->result.bytes;
+		row.seconds = outcome->result.seconds;
+		row.kept = outcome->plan->keep != NIL ? &outcome->result.kept : NULL;
+	}
+	if (swapped && outcome->merged)
+	{
+		row.inserted = outcome->inserted;
+		row.updated = outcome->updated;
+	}
+	audit_table(run_id, &row);
+}
+
+void
+outcomes_write(const Outcomes *outcomes, int64 run_id, bool swapped)
+{
+	for (int i = 0; i < outcomes->n; i++)
+		outcome_write(outcomes, i, run_id, swapped);
+}
+
+/* One line for each failed table. */
+static char *
+failures_detail(const Outcomes *outcomes)
+{
+	StringInfoData text;
+	int			named = 0;
+
+	initStringInfo(&text);
+	for (int i = 0; i < outcomes->n && named < NAMED_TABLES; i++)
+	{
+		const Outcome *outcome = &outcomes->tables[i];
+
+		if (outcome->error != NULL)
+		{
+			appendStringInfo(&text, "%s%s: %s", named ? "\n" : "",
+							 outcome->plan->display, outcome->error);
+			named++;
+		}
+	}
+	return text.data;
+}
+
+void
+outcomes_raise(const Outcomes *outcomes, int64 run_id)
+{
+	int			failed = count_failed(outcomes);
+
+	if (failed == 0)
+		return;
+	ereport(ERROR,
+			(errcode(outcomes_sqlerrcode(outcomes)),
+			 errmsg("%s", outcomes_error_text(outcomes)),
+			 errdetail("%s", failures_detail(outcomes)),
+			 outcomes->totals.tables > 0 && outcomes_any_merged(outcomes) ?
+			 errhint("What has landed stays; see pgtunsync.run_tables for run_id " INT64_FORMAT ".", run_id) :
+			 failed < outcomes->n ?
+			 errhint("The other tables were replaced; see pgtunsync.run_tables for run_id " INT64_FORMAT ".", run_id) :
+			 errhint("No table was changed; see pgtunsync.run_tables for run_id " INT64_FORMAT ".", run_id)));
+}

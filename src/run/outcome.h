@@ -1,0 +1,97 @@
+/*-------------------------------------------------------------------------
+ *
+ * outcome.h
+ *	  What became of each table of a run.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGTUNSYNC_OUTCOME_H
+#define PGTUNSYNC_OUTCOME_H
+
+#include "run/audit.h"
+#include "load/load_messages.h"
+#include "plan/plan.h"
+
+typedef struct Outcomes Outcomes;
+
+extern Outcomes *outcomes_create(const RunPlan *plan);
+
+/* A table's staging heap is complete: tells the caller. */
+extern void outcome_loaded(Outcomes *outcomes, const LoadResult *result);
+
+/* A table failed; the error's texts must live as long as the run. */
+extern void outcome_failed(Outcomes *outcomes, int index, const ErrorData *error);
+
+/* A table that its plan refuses; true when that is news. */
+extern bool outcome_refused(Outcomes *outcomes, const TablePlan *table);
+
+/*
+ * After the load: partitions that stand or fall together fail when one of them
+ * has.  Tells the caller by a WARNING for each table.
+ */
+extern void outcomes_fail_wholes(Outcomes *outcomes);
+
+/* What has come of an append, all of it committed. */
+typedef struct AppendedRows
+{
+	int			batches;
+	int64		rows;
+	int64		bytes;
+	double		seconds;
+	bool		complete;
+} AppendedRows;
+
+extern AppendedRows *outcome_appended(Outcomes *outcomes, int index);
+
+/* What the loader said of the last load. */
+extern const LoadResult *outcome_result(const Outcomes *outcomes, int index);
+
+/* The staged rows have landed, or are of no use. */
+extern void outcome_consumed(Outcomes *outcomes, int index);
+
+/* Has nothing failed about it so far, in plan or load? */
+extern bool outcome_is_well(const Outcomes *outcomes, const TablePlan *table);
+
+/* The SQLSTATE with which a table failed. */
+extern int	outcome_sqlerrcode(const Outcomes *outcomes, int index);
+
+/* Its staging heap, or InvalidOid. */
+extern Oid	outcome_staging(const Outcomes *outcomes, int index);
+
+/* All that were loaded: a List of StagedTable *. */
+extern List *outcomes_staged(const Outcomes *outcomes);
+
+/* What became of these (StagedTable *) with the rows that were there. */
+extern void outcomes_landed(Outcomes *outcomes, const List *staged);
+/* The OIDs of the tables that were changed. */
+extern List *outcomes_targets(const Outcomes *outcomes);
+
+
+extern bool outcomes_any_merged(const Outcomes *outcomes);
+
+/* Tells the caller of each, once it is committed. */
+extern void outcomes_tell_merged(const Outcomes *outcomes);
+
+/* Sums over the tables that were loaded, or appended to. */
+extern const AuditTotals *outcomes_totals(Outcomes *outcomes);
+
+/* The same of what appends have committed, whatever is loaded. */
+extern const AuditTotals *outcomes_appended(Outcomes *outcomes);
+
+/* Names the failed tables; NULL if none failed. */
+extern char *outcomes_error_text(const Outcomes *outcomes);
+extern int	outcomes_sqlerrcode(const Outcomes *outcomes);
+
+/* Writes one table into run_tables. */
+extern void outcome_write(const Outcomes *outcomes, int index, int64 run_id, bool swapped);
+
+/* Writes run_tables; swapped: did the loaded ones replace their targets? */
+extern void outcomes_write(const Outcomes *outcomes, int64 run_id, bool swapped);
+
+/* Raises the ERROR that names the failed tables, if any. */
+extern void outcomes_raise(const Outcomes *outcomes, int64 run_id);
+
+/* "12 MB" */
+extern char *outcome_size_text(int64 bytes);
+
+#endif							/* PGTUNSYNC_OUTCOME_H */

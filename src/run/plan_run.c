@@ -1,0 +1,122 @@
+/*-------------------------------------------------------------------------
+ *
+ * plan_run.c
+ *	  What would a pull do?  Its steps up to the plan, a report for each table.
+ *
+ * pgtunsync.plan() takes the arguments of a pull and goes its way in the same
+ * code: tunnel, both catalogs, EXPLAIN of clauses and masks on the source, the
+ * last look at each local table.  There it turns back.  No row of a table is
+ * sent, there are no loaders and no audit row, and the local tables are
+ * locked as a SELECT locks them.
+ *
+ * What a pull leaves out in silence or stops at is a row here: excluded tables
+ * and unknown names (PlanRequest.survey).
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+#include "plan/keep.h"
+#include "run/leader.h"
+#include "apply/locking.h"
+#include "base/worker_message.h"
+#include "run/request.h"
+#include "plan/rewrite.h"
+
+static List *
+column_names(const TablePlan *table)
+{
+	List	   *names = NIL;
+	ListCell   *lc;
+
+	foreach(lc, table->columns)
+		names = lappend(names, ((ColumnPlan *) lfirst(lc))->name);
+	return names;
+}
+
+static char *
+status_of(const TablePlan *table)
+{
+	if (table->excluded)
+		return "excluded";
+	if (table->message != NULL)
+		return "refused";
+	return table->empty && table->mode == LAND_REPLACE ? "emptied" : "pulled";
+}
+
+/* Message and DETAIL in one. */
+static char *
+reason_of(const TablePlan *table)
+{
+	if (table->message == NULL || table->detail == NULL)
+		return table->message;
+	return psprintf("%s\n%s", table->message, table->detail);
+}
+
+static void
+send_table(const TablePlan *table)
+{
+	PlanRow		row = {
+		.table = table->display,
+		.status = status_of(table),
+		.mode = table->message == NULL ? unconstify(char *, landing_name(table->mode)) : NULL,
+		.filter = table->empty && table->mode == LAND_REPLACE ? NULL : table->filter,
+		.columns = column_names(table),
+		.masked = table->masked_columns,
+		.unmasked = table->unmasked_columns,
+		.rewritten = rewrite_texts(table->rewrites),
+		.keep = keep_texts(table->keep),
+		.missing = table->missing_columns,
+		.extra = table->extra_columns,
+		.retyped = table->type_changes,
+		.source_rows = table->source_rows,
+		.source_bytes = table->source_oids != NIL ? table->source_bytes : -1,
+		.local_rows = table->local_rows,
+		.reason = reason_of(table),
+		.hint = table->hint
+	};
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	plan_row_pack(&buf, &row);
+	relay_send(RUN_MSG_PLANNED, buf.data, buf.len);
+	pfree(buf.data);
+}
+
+/* As a pull looks at them, under a lock that keeps only DDL out. */
+static void
+look_at_tables(Run *run)
+{
+	List	   *oids = run_planned_oids(run);
+
+	lock_check_capacity(oids);
+	lock_targets(oids, AccessShareLock, run->request->lock_timeout);
+	run_recheck(run, run->plan->tables);
+}
+
+void
+run_preview(Run *run)
+{
+	ListCell   *lc;
+
+	run_read_env(run);
+	run_check_destination(run);
+	run_read_config(run);
+	run_resolve_route(run);
+	run_open_narrow_tunnel(run);
+	run_connect(run);
+	run_make_plan(run);
+	look_at_tables(run);
+	foreach(lc, run->plan->tables)
+		send_table(lfirst(lc));
+
+	HOLD_INTERRUPTS();
+	AbortOutOfAnyTransaction();
+	MemoryContextSwitchTo(run->context);
+	run_stop_children(run);
+	RESUME_INTERRUPTS();
+}

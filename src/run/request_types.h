@@ -1,0 +1,122 @@
+/*-------------------------------------------------------------------------
+ *
+ * request_types.h
+ *	  What a caller hands to the leader of its run.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGTUNSYNC_RUN_H
+#define PGTUNSYNC_RUN_H
+
+#include "staging/load_mode.h"
+#include "nodes/pg_list.h"
+#include "port/atomics.h"
+#include "storage/lock.h"
+
+#define RUN_MAGIC			0x70675453
+#define RUN_KEY_SHARED		1
+#define RUN_KEY_REQUEST		2
+#define RUN_KEY_QUEUE		3
+
+typedef enum OnError
+{
+	ON_ERROR_CONTINUE,			/* a table that fails is left as it was */
+	ON_ERROR_ABORT				/* nothing changes unless all succeed */
+} OnError;
+
+/* How far the leader goes. */
+typedef enum RunPurpose
+{
+	RUN_PULL,					/* to the end */
+	RUN_CHECK,					/* to the plan, a report for each step */
+	RUN_PLAN					/* to the plan, a report for each table */
+} RunPurpose;
+
+/* One call of pull(), complete; times in milliseconds. */
+typedef struct RunRequest
+{
+	/* who and where */
+	Oid			database;
+	Oid			role;
+	int			caller_pid;
+	List	   *search_path;	/* of char *: existing schemas of the caller's path */
+
+	/* what */
+	List	   *tables;			/* of char * */
+	bool		everything;		/* neither tables nor a group were named */
+	char	   *group;
+	OnError		on_error;
+	int			jobs;
+	RunPurpose	purpose;
+	bool		wait;
+	bool		refresh;		/* materialized views over the tables, too */
+	char	   *filter;			/* clause for the tables that are named, or NULL */
+	Landing		mode;
+	List	   *variables;		/* of char *: name, value, name, value, … */
+	List	   *schemas;		/* of char *: instead of the configuration's */
+	List	   *exclude;		/* of char *: beside the configuration's */
+	bool		rules;			/* data rules apply */
+	bool		sequences;		/* owned sequences come along */
+	int			batch_size;		/* rows of an append's batch; 0: not said */
+	char	   *cursor;			/* column by which it goes; NULL: not said */
+	bool		require_rules;	/* columns that look sensitive must have one */
+	bool		row_security;	/* policies of the source may filter its rows */
+
+	/* settings in force for the caller */
+	char	   *env_file;
+	char	   *config_file;
+	int			connect_timeout;
+	int			connect_attempts;
+	int			connect_retry_delay;
+	int			lock_timeout;
+	int			log_level;		/* TraceLevel */
+	int			maintenance_work_mem;	/* kB */
+	int			parallel_maintenance_workers;
+} RunRequest;
+
+/* Shared between caller and leader. */
+typedef struct RunShared
+{
+	VirtualTransactionId caller;	/* to find its locks */
+	pg_atomic_uint32 caller_gone;	/* it stopped waiting: cancel */
+} RunShared;
+
+/* Messages from the leader to the caller, beside 'E' and 'N' (relay.h). */
+#define RUN_MSG_ID			'I'	/* the run has an audit row: int64 */
+#define RUN_MSG_STEP		'S' /* one step of check(): CheckStep */
+#define RUN_MSG_PLANNED		'P' /* one table of plan(): PlanRow */
+#define RUN_MSG_COMMITTED	'C' /* every table was replaced: no error can follow */
+#define RUN_MSG_DONE		'D' /* nothing more to come, all well */
+
+/* One row of pgtunsync.check(). */
+typedef struct CheckStep
+{
+	char	   *step;
+	bool		ok;
+	char	   *detail;
+	char	   *hint;
+} CheckStep;
+
+/* One row of pgtunsync.plan(); numbers that are not known are -1. */
+typedef struct PlanRow
+{
+	char	   *table;
+	char	   *status;			/* pulled, emptied, excluded, refused */
+	char	   *mode;			/* NULL unless rows would come */
+	char	   *filter;
+	List	   *columns;		/* of char *, as all these */
+	List	   *masked;
+	List	   *unmasked;
+	List	   *rewritten;
+	List	   *keep;
+	List	   *missing;
+	List	   *extra;
+	List	   *retyped;
+	double		source_rows;
+	double		source_bytes;
+	double		local_rows;
+	char	   *reason;
+	char	   *hint;
+} PlanRow;
+
+#endif							/* PGTUNSYNC_RUN_H */

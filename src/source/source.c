@@ -1,0 +1,798 @@
+/*-------------------------------------------------------------------------
+ *
+ * source.c
+ *	  The source database, through libpq, from inside a backend.
+ *
+ * As in postgres_fdw, libpq is only used asynchronously: every wait is on our
+ * latch and the connection's socket together, so that a cancel, a SIGTERM or
+ * the postmaster's death ends it at once.  A connection has one owner, the
+ * memory context that it was opened in: whatever error unwinds the stack, the
+ * context's reset closes the socket, and the source rolls back.  Nothing is
+ * cancelled on the source explicitly; behind a tunnel that would need another
+ * connection, and a COPY notices a closed socket as fast.
+ *
+ * Round trips cost 50 ms and more, so the statements that prepare the session
+ * travel in front of the first query's, in one simple-query message.  (They
+ * could be startup options, but connection poolers refuse those.)  They stand
+ * in a transaction of their own, so that a ROLLBACK later on does not undo
+ * them.
+ *
+ * A COPY hands out libpq's own row buffer, and only waits when libpq has no
+ * complete row: at hundreds of MB/s there is no system call per row, and the
+ * set of events to wait for is made once.
+ *
+ * What the source says is untrusted text: it may be in no valid encoding (a
+ * refused login comes before any conversion), hold terminal escapes, or be
+ * endless.  source_text() makes it presentable.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <poll.h>
+
+#include <sys/stat.h>
+
+#include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "storage/fd.h"
+#include "storage/latch.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+#include "utils/wait_event.h"
+
+#include "base/compat.h"
+#include "source/source.h"
+
+#define SOURCE_TEXT_MAX		2000	/* bytes of a message that are shown */
+#define SOURCE_SQL_MAX		400 /* bytes of a query in an error's context */
+#define ROWS_PER_INTERRUPT_CHECK 1024
+
+struct Source
+{
+	bool		lost;			/* a FATAL came from the source */
+	MemoryContext context;		/* everything; its reset closes the connection */
+	MemoryContextCallback callback;
+	PGconn	   *conn;
+	ino_t		announced;		/* the socket that on_socket() was told of */
+	char	   *display;
+	bool		row_security;
+	bool		prepared;		/* session set-up was sent */
+	int			setup_results;	/* results of it still to be dropped */
+	bool		hide_values;	/* see source_hide_values() */
+	WaitEventSet *events;		/* latch, postmaster, socket */
+	int			socket_event;
+	List	   *results;		/* of PGresult *, not cleared yet */
+
+	/* the COPY that runs */
+	char	   *copy_sql;
+	char	   *row;			/* libpq's buffer of the last row */
+	bool		in_copy;		/* rows are to be read */
+	bool		copy_pending;	/* the next COPY has begun already */
+	int			rows_behind;	/* see source_copy_rows_behind() */
+	uint32		rows;
+};
+
+/* ---- text ---- */
+
+char *
+source_text(const char *text)
+{
+	StringInfoData buf;
+	int			len;
+	bool		valid;
+	bool		cut;
+
+	if (text == NULL)
+		return NULL;
+	len = strlen(text);
+	cut = len > SOURCE_TEXT_MAX;
+	valid = pg_verify_mbstr(GetDatabaseEncoding(), text, len, true);
+	if (cut)
+		len = valid ? pg_mbcliplen(text, len, SOURCE_TEXT_MAX) : SOURCE_TEXT_MAX;
+	while (len > 0 && isspace((unsigned char) text[len - 1]))
+		len--;
+
+	initStringInfo(&buf);
+	for (int i = 0; i < len; i++)
+	{
+		unsigned char c = text[i];
+
+		if (c == '\n' || c == '\t')
+			appendStringInfoChar(&buf, c);
+		else if (c < ' ' || c == 0x7f || (c > 0x7f && !valid))
+			appendStringInfo(&buf, "\\x%02x", c);
+		else
+			appendStringInfoChar(&buf, c);
+	}
+	if (cut)
+		appendStringInfoString(&buf, "...");
+	return buf.data;
+}
+
+/* The query for an error's context. */
+static char *
+shown_query(const char *sql)
+{
+	int			len = strlen(sql);
+
+	if (len <= SOURCE_SQL_MAX)
+		return pstrdup(sql);
+	return psprintf("%s...", pnstrdup(sql, pg_mbcliplen(sql, len, SOURCE_SQL_MAX)));
+}
+
+/* ---- errors ---- */
+
+/* Is it a SQLSTATE of an error? */
+static bool
+is_error_state(const char *state)
+{
+	return state != NULL && strlen(state) == 5 &&
+		strspn(state, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") == 5 &&
+		strncmp(state, "00", 2) != 0;
+}
+
+static int
+pack_state(const char *state)
+{
+	return MAKE_SQLSTATE(state[0], state[1], state[2], state[3], state[4]);
+}
+
+/* The connection broke: no SQLSTATE, no result. */
+static void pg_attribute_noreturn()
+raise_lost(Source *source, const char *sql)
+{
+	char	   *detail = source_text(PQerrorMessage(source->conn));
+
+	ereport(ERROR,
+			(errcode(ERRCODE_CONNECTION_FAILURE),
+			 errmsg("lost the connection to the source %s", source->display),
+			 detail && detail[0] ? errdetail("%s", detail) : 0,
+			 sql ? errcontext("source query: %s", shown_query(sql)) : 0));
+}
+
+void
+source_hide_values(Source *source, bool hide)
+{
+	source->hide_values = hide;
+}
+
+/*
+ * Can the error's texts hold a value of a row?  Not where the parser stopped at a
+ * place of our text: it has seen none.  Not in errors of what is around the
+ * computation.  All others can, also those that speak of names: (email)::regclass
+ * looks for a table of that name.
+ */
+static bool
+tells_values(const PGresult *result, const char *state)
+{
+	static const char *const harmless[] = {"08", "25", "28", "40", "42501", "53", "54", "55", "57", "72"};
+
+	if (PQresultErrorField(result, PG_DIAG_STATEMENT_POSITION) != NULL)
+		return false;
+	for (int i = 0; i < lengthof(harmless); i++)
+	{
+		if (strncmp(state, harmless[i], strlen(harmless[i])) == 0)
+			return false;
+	}
+	return true;
+}
+
+void
+source_raise(Source *source, PGresult *result, const char *sql)
+{
+	const char *state = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
+	char	   *primary = source_text(result ? PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY) : NULL);
+	char	   *detail = source_text(result ? PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL) : NULL);
+	char	   *hint = source_text(result ? PQresultErrorField(result, PG_DIAG_MESSAGE_HINT) : NULL);
+	char	   *context = source_text(result ? PQresultErrorField(result, PG_DIAG_CONTEXT) : NULL);
+	const char *severity = result ? PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED) : NULL;
+
+	source->lost |= severity != NULL && strcmp(severity, "ERROR") != 0;
+	if (source->hide_values && is_error_state(state) && tells_values(result, state))
+		ereport(ERROR,
+				(errcode(pack_state(state)),
+				 errmsg("error on the source while it computed the rows"),
+				 errdetail("Its text could show values that are masked, and is left there: SQLSTATE %s.", state)));
+	if (primary == NULL && PQstatus(source->conn) == CONNECTION_BAD)
+		raise_lost(source, sql);
+	if (primary == NULL && result != NULL && PQresultStatus(result) != PGRES_FATAL_ERROR)
+		primary = psprintf("unexpected result \"%s\"", PQresStatus(PQresultStatus(result)));
+	if (primary == NULL)
+		primary = source_text(PQerrorMessage(source->conn));
+
+	ereport(ERROR,
+			(errcode(is_error_state(state) ? pack_state(state) : ERRCODE_CONNECTION_FAILURE),
+			 errmsg("error on the source: %s",
+					primary && primary[0] ? primary : "the result is not what was expected"),
+			 detail ? errdetail("Source's detail: %s", detail) : 0,
+			 hint ? errhint("Source's hint: %s", hint) : 0,
+			 context ? errcontext("on the source: %s", context) : 0,
+			 sql ? errcontext("source query: %s", shown_query(sql)) : 0));
+}
+
+/* Notices of the source do not go to our standard error. */
+static void
+drop_notice(void *arg, const PGresult *result)
+{
+}
+
+/* ---- connecting ---- */
+
+/* Closes the connection; the callback of its memory context. */
+static void
+close_connection(void *arg)
+{
+	Source	   *source = arg;
+	ListCell   *lc;
+
+	if (source->events != NULL)
+		FreeWaitEventSet(source->events);
+	source->events = NULL;
+	if (source->row != NULL)
+		PQfreemem(source->row);
+	source->row = NULL;
+	foreach(lc, source->results)
+		PQclear(lfirst(lc));
+	source->results = NIL;
+	if (source->conn != NULL)
+	{
+		PQfinish(source->conn);
+		ReleaseExternalFD();
+	}
+	source->conn = NULL;
+}
+
+/*
+ * The SQLSTATE of a refused login, and its removal from the text.  libpq keeps
+ * it to itself, but shows it in verbose messages: "FATAL:  28P01: password …",
+ * followed by a line with the place in the server's code.
+ */
+static const char *
+take_login_state(char *text)
+{
+	char	   *state = NULL;
+	char	   *place;
+
+	for (char *p = text; (p = strstr(p, ":  ")) != NULL;)
+	{
+		p += 3;
+		if (strlen(p) < 7 || strncmp(p + 5, ": ", 2) != 0)
+			continue;
+		if (!is_error_state(pnstrdup(p, 5)))
+			continue;
+		state = pnstrdup(p, 5);
+		memmove(p, p + 7, strlen(p + 7) + 1);
+	}
+	while ((place = strstr(text, ".c:")) != NULL)
+	{
+		char	   *start = place;
+		char	   *end = place + strcspn(place, "\n");
+
+		while (start > text && start[-1] != '\n')
+			start--;
+		if (start == text)
+			break;
+		memmove(start - 1, end, strlen(end) + 1);
+	}
+	return state;
+}
+
+/* The fix that an error of the login suggests. */
+static const char *
+login_hint(Source *source, const char *state)
+{
+	if (PQconnectionNeedsPassword(source->conn))
+		return "Put the password into PGSYNC_FROM_URL; it is taken from nowhere else.";
+	if (state == NULL)
+		return NULL;
+	if (strncmp(state, "28", 2) == 0)
+		return "Check user and password in PGSYNC_FROM_URL, and the source server's pg_hba.conf for connections that come from the jump host.";
+	if (strcmp(state, "3D000") == 0)
+		return "Check the database name in PGSYNC_FROM_URL.";
+	if (strcmp(state, "53300") == 0)
+		return "Use fewer jobs, or wait until the source has free connections.";
+	return NULL;
+}
+
+static void pg_attribute_noreturn()
+raise_not_connected(Source *source)
+{
+	char	   *text = pstrdup(PQerrorMessage(source->conn));
+	const char *state = take_login_state(text);
+	const char *hint = login_hint(source, state);
+
+	text = source_text(text);
+	ereport(ERROR,
+			(errcode(state ? pack_state(state) : ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION),
+			 errmsg("could not connect to the source %s", source->display),
+			 text[0] ? errdetail("%s", text) : 0,
+			 hint ? errhint("%s", hint) : 0));
+}
+
+static void pg_attribute_noreturn()
+raise_timeout(Source *source, int timeout)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION),
+			 errmsg("could not connect to the source %s: timed out", source->display),
+			 errdetail("There was no answer within %d ms.", timeout),
+			 errhint("Check that the source server runs, or raise pgtunsync.connect_timeout.")));
+}
+
+/*
+ * Tells the tunnel about a new socket.  libpq may open several in one attempt
+ * (TLS refused, then without), which may even get the same descriptor: the
+ * inode is what tells sockets apart.
+ */
+static void
+announce_socket(Source *source, const SourceParams *params)
+{
+	int			sock = PQsocket(source->conn);
+	struct stat st;
+
+	if (params->on_socket == NULL || sock < 0 || fstat(sock, &st) != 0 ||
+		st.st_ino == source->announced)
+		return;
+	source->announced = st.st_ino;
+	params->on_socket(sock, params->on_socket_arg);
+}
+
+/* Milliseconds left, -1: no limit. */
+static long
+time_left(TimestampTz start, int timeout)
+{
+	if (timeout <= 0)
+		return -1;
+	return Max(0, timeout - TimestampDifferenceMilliseconds(start, GetCurrentTimestamp()));
+}
+
+/* Drives PQconnectPoll() to its end. */
+static void
+finish_connecting(Source *source, const SourceParams *params)
+{
+	PostgresPollingStatusType status = PGRES_POLLING_WRITING;
+	TimestampTz start = GetCurrentTimestamp();
+
+	while (status != PGRES_POLLING_OK)
+	{
+		int			io = status == PGRES_POLLING_READING ? WL_SOCKET_READABLE : WL_SOCKET_WRITEABLE;
+		long		left = time_left(start, params->connect_timeout);
+		int			rc;
+
+		if (left == 0)
+			raise_timeout(source, params->connect_timeout);
+		rc = WaitLatchOrSocket(MyLatch,
+							   WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | io |
+							   (left > 0 ? WL_TIMEOUT : 0),
+							   PQsocket(source->conn), left, PG_WAIT_EXTENSION);
+		if (rc & WL_LATCH_SET)
+			ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+		if ((rc & io) == 0)
+			continue;
+		status = PQconnectPoll(source->conn);
+		if (status == PGRES_POLLING_FAILED)
+			raise_not_connected(source);
+		announce_socket(source, params);
+	}
+}
+
+/* What we wait for from now on. */
+static void
+make_events(Source *source)
+{
+	source->events = compat_create_wait_event_set(source->context, 3);
+	AddWaitEventToSet(source->events, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
+	AddWaitEventToSet(source->events, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
+	source->socket_event = AddWaitEventToSet(source->events, WL_SOCKET_READABLE,
+											 PQsocket(source->conn), NULL, NULL);
+}
+
+Source *
+source_connect_start(const SourceParams *params)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
+												  "pgtunsync source",
+												  ALLOCSET_DEFAULT_SIZES);
+	Source	   *source = MemoryContextAllocZero(context, sizeof(Source));
+
+	source->context = context;
+	source->display = MemoryContextStrdup(context, params->display);
+	source->row_security = params->row_security;
+	source->callback.func = close_connection;
+	source->callback.arg = source;
+	MemoryContextRegisterResetCallback(context, &source->callback);
+	source_close_fallbacks();
+
+	if (!AcquireExternalFD())
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+				 errmsg("could not connect to the source %s", source->display),
+				 errdetail("There are too many open files in the local server process."),
+				 errhint("Raise max_files_per_process and the operating system's limit.")));
+	source->conn = PQconnectStart(params->conninfo);
+	if (source->conn == NULL)
+	{
+		ReleaseExternalFD();
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY),
+				 errmsg("out of memory")));
+	}
+	PQsetNoticeReceiver(source->conn, drop_notice, NULL);
+	PQsetErrorVerbosity(source->conn, PQERRORS_VERBOSE);
+	if (PQstatus(source->conn) == CONNECTION_BAD)
+		raise_not_connected(source);
+	announce_socket(source, params);
+	return source;
+}
+
+void
+source_connect_finish(Source *source, const SourceParams *params)
+{
+	finish_connecting(source, params);
+	PQsetErrorVerbosity(source->conn, PQERRORS_DEFAULT);
+	if (PQsetnonblocking(source->conn, 1) != 0)
+		raise_lost(source, NULL);
+	make_events(source);
+}
+
+Source *
+source_connect(const SourceParams *params)
+{
+	Source	   *source = source_connect_start(params);
+
+	source_connect_finish(source, params);
+	return source;
+}
+
+void
+source_close(Source *source)
+{
+	MemoryContextDelete(source->context);
+}
+
+int
+source_version(Source *source)
+{
+	return PQserverVersion(source->conn);
+}
+
+/* ---- waiting ---- */
+
+/* Waits until the socket is ready for any of events; returns which it is. */
+static uint32
+wait_socket(Source *source, uint32 events)
+{
+	WaitEvent	event;
+
+	ModifyWaitEvent(source->events, source->socket_event, events, NULL);
+	for (;;)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (WaitEventSetWait(source->events, -1, &event, 1, PG_WAIT_EXTENSION) == 0)
+			continue;
+		if (event.events & WL_LATCH_SET)
+			ResetLatch(MyLatch);
+		else
+			return event.events;
+	}
+}
+
+/* Sends what libpq holds back. */
+static void
+flush_output(Source *source, const char *sql)
+{
+	for (;;)
+	{
+		int			rc = PQflush(source->conn);
+
+		if (rc == 0)
+			return;
+		if (rc < 0)
+			raise_lost(source, sql);
+		if ((wait_socket(source, WL_SOCKET_READABLE | WL_SOCKET_WRITEABLE) & WL_SOCKET_READABLE) &&
+			!PQconsumeInput(source->conn))
+			raise_lost(source, sql);
+	}
+}
+
+/* The next result of the message, NULL at its end; kept by the source. */
+static PGresult *
+next_result(Source *source, const char *sql)
+{
+	MemoryContext oldcontext;
+	PGresult   *result;
+
+	while (PQisBusy(source->conn))
+	{
+		wait_socket(source, WL_SOCKET_READABLE);
+		if (!PQconsumeInput(source->conn))
+			raise_lost(source, sql);
+	}
+	result = PQgetResult(source->conn);
+	if (result == NULL)
+		return NULL;
+	oldcontext = MemoryContextSwitchTo(source->context);
+	source->results = lappend(source->results, result);
+	MemoryContextSwitchTo(oldcontext);
+	return result;
+}
+
+void
+source_clear(Source *source, PGresult *result)
+{
+	source->results = list_delete_ptr(source->results, result);
+	PQclear(result);
+}
+
+/* ---- queries ---- */
+
+/* Appends a statement to the session's set-up. */
+static void
+add_setup(Source *source, StringInfo buf, const char *statement)
+{
+	appendStringInfo(buf, "%s;", statement);
+	source->setup_results++;
+}
+
+/*
+ * What every session needs, before its first query; the timeout comes first, as it
+ * runs already.  pg_temp is named so that
+ * it comes last; some of the parameters are younger than our oldest source, and
+ * looking out for a client that has gone away is not done on every platform.
+ */
+static void
+append_setup(Source *source, StringInfo buf)
+{
+	static const struct
+	{
+		int			version;
+		const char *statement;
+	}			settings[] =
+	{
+		{0, "SET statement_timeout = 0"},
+		{0, "BEGIN"},
+		{0, "SET search_path = pg_catalog, pg_temp"},
+		{0, "SET standard_conforming_strings = on"},
+		{0, "SET datestyle = 'ISO'"},
+		{0, "SET intervalstyle = 'postgres'"},
+		{0, "SET timezone = 'UTC'"},
+		{0, "SET extra_float_digits = 3"},
+		{0, "SET bytea_output = 'hex'"},
+		{0, "SET xmloption = 'content'"},
+		{0, "SET lc_monetary = 'C'"},
+		{0, "SET lock_timeout = 0"},
+		{0, "SET idle_in_transaction_session_timeout = 0"},
+		{140000, "SET idle_session_timeout = 0"},
+		{170000, "SET transaction_timeout = 0"},
+		{140000, "SELECT set_config('client_connection_check_interval', '2s', false) WHERE version() ~ 'linux'"},
+	};
+
+	for (int i = 0; i < lengthof(settings); i++)
+	{
+		if (source_version(source) >= settings[i].version)
+			add_setup(source, buf, settings[i].statement);
+	}
+	add_setup(source, buf, source->row_security ? "SET row_security = on" : "SET row_security = off");
+	add_setup(source, buf, "COMMIT");
+}
+
+bool
+source_usable(Source *source)
+{
+	if (source->in_copy || PQstatus(source->conn) != CONNECTION_OK)
+		return false;
+	if (PQtransactionStatus(source->conn) == PQTRANS_ACTIVE)
+	{
+		PGresult   *result;
+
+		while ((result = next_result(source, NULL)) != NULL)
+			source_clear(source, result);
+	}
+	return PQstatus(source->conn) == CONNECTION_OK;
+}
+
+void
+source_send(Source *source, const char *sql)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	if (!source->prepared)
+		append_setup(source, &buf);
+	source->prepared = true;
+	appendStringInfoString(&buf, sql);
+
+	if (!PQsendQuery(source->conn, buf.data))
+		raise_lost(source, sql);
+	flush_output(source, sql);
+	pfree(buf.data);
+}
+
+/* Drops the set-up's results, which come before those of the first message. */
+static void
+finish_setup(Source *source)
+{
+	for (; source->setup_results > 0; source->setup_results--)
+	{
+		PGresult   *result = next_result(source, "session set-up");
+
+		if (PQresultStatus(result) != PGRES_COMMAND_OK &&
+			PQresultStatus(result) != PGRES_TUPLES_OK)
+			source_raise(source, result, "session set-up");
+		source_clear(source, result);
+	}
+}
+
+List *
+source_receive(Source *source, const char *sql)
+{
+	List	   *results = NIL;
+	PGresult   *result;
+
+	finish_setup(source);
+	while ((result = next_result(source, sql)) != NULL)
+	{
+		ExecStatusType status = PQresultStatus(result);
+
+		if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK)
+			source_raise(source, result, sql);
+		results = lappend(results, result);
+	}
+	if (results == NIL)
+		source_raise(source, NULL, sql);
+	return results;
+}
+
+List *
+source_query_multi(Source *source, const char *sql)
+{
+	source_send(source, sql);
+	return source_receive(source, sql);
+}
+
+PGresult *
+source_query(Source *source, const char *sql)
+{
+	List	   *results = source_query_multi(source, sql);
+	PGresult   *last = llast(results);
+	ListCell   *lc;
+
+	foreach(lc, results)
+	{
+		if (lfirst(lc) != last)
+			source_clear(source, lfirst(lc));
+	}
+	list_free(results);
+	return last;
+}
+
+bool
+source_is_lost(Source *source)
+{
+	return source->lost || PQstatus(source->conn) != CONNECTION_OK;
+}
+
+void
+source_check_idle(Source *source)
+{
+	struct pollfd fd = {.fd = PQsocket(source->conn), .events = POLLIN};
+
+	if (poll(&fd, 1, 0) > 0 && !PQconsumeInput(source->conn))
+		raise_lost(source, NULL);
+}
+
+PGconn *
+source_conn(Source *source)
+{
+	if (!source->prepared)
+		source_clear(source, source_query(source, "SELECT"));
+	return source->conn;
+}
+
+/* ---- COPY ---- */
+
+/* Steps to the next COPY of the message; false at the message's end. */
+static bool
+advance_to_copy(Source *source)
+{
+	PGresult   *result;
+
+	while ((result = next_result(source, source->copy_sql)) != NULL)
+	{
+		ExecStatusType status = PQresultStatus(result);
+
+		if (status != PGRES_COPY_OUT && status != PGRES_COMMAND_OK &&
+			status != PGRES_TUPLES_OK)
+			source_raise(source, result, source->copy_sql);
+		if (status == PGRES_TUPLES_OK)
+			source->rows_behind += PQntuples(result);
+		source_clear(source, result);
+		if (status == PGRES_COPY_OUT)
+			return source->in_copy = true;
+	}
+	return false;
+}
+
+void
+source_copy_start(Source *source, const char *sql)
+{
+	if (source->copy_sql != NULL)
+		pfree(source->copy_sql);
+	source->copy_sql = MemoryContextStrdup(source->context, sql);
+	source->copy_pending = false;
+	source_send(source, sql);
+	finish_setup(source);
+	if (!advance_to_copy(source))
+		source_raise(source, NULL, sql);
+}
+
+/* The end of a COPY: its success, and what comes behind. */
+static void
+finish_copy(Source *source)
+{
+	PGresult   *result = next_result(source, source->copy_sql);
+
+	if (PQresultStatus(result) != PGRES_COMMAND_OK)
+		source_raise(source, result, source->copy_sql);
+	source_clear(source, result);
+	source->rows_behind = 0;
+	source->copy_pending = advance_to_copy(source);
+}
+
+int
+source_copy_data(Source *source, char **data)
+{
+	int			len;
+
+	if (source->row != NULL)
+		PQfreemem(source->row);
+	source->row = NULL;
+	if (source->rows++ % ROWS_PER_INTERRUPT_CHECK == 0)
+		CHECK_FOR_INTERRUPTS();
+
+	while ((len = PQgetCopyData(source->conn, &source->row, 1)) == 0)
+	{
+		/* often there is more in the socket already; an epoll would be waste */
+		if (!PQconsumeInput(source->conn))
+			raise_lost(source, source->copy_sql);
+		if ((len = PQgetCopyData(source->conn, &source->row, 1)) != 0)
+			break;
+		wait_socket(source, WL_SOCKET_READABLE);
+	}
+	if (len > 0)
+	{
+		*data = source->row;
+		return len;
+	}
+	if (len == -2)
+		raise_lost(source, source->copy_sql);
+	source->in_copy = false;
+	finish_copy(source);
+	return -1;
+}
+
+void
+source_copy_consumed(Source *source)
+{
+	PQfreemem(source->row);
+	source->row = NULL;
+}
+
+bool
+source_copy_next(Source *source)
+{
+	bool		pending = source->copy_pending;
+
+	source->copy_pending = false;
+	return pending;
+}
+
+int
+source_copy_rows_behind(Source *source)
+{
+	return source->rows_behind;
+}

@@ -1,0 +1,169 @@
+/*-------------------------------------------------------------------------
+ *
+ * source.h
+ *	  The source database, through libpq, from inside a backend.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGTUNSYNC_SOURCE_H
+#define PGTUNSYNC_SOURCE_H
+
+#include "base/compat.h"
+#include "libpq-fe.h"
+#include "config/env_file.h"
+#include "nodes/pg_list.h"
+
+/* How to reach the source; plain strings, so that it can be handed to a loader. */
+typedef struct SourceParams
+{
+	char	   *conninfo;		/* complete keyword/value string, with secrets */
+	char	   *display;		/* "user@host:port/dbname" for messages, without */
+	int			connect_timeout;	/* ms, 0: none; the URL's, else the setting's */
+	bool		row_security;	/* policies may filter rows; false: that is an error */
+	void		(*on_socket) (int sock, void *arg); /* may be NULL */
+	void	   *on_socket_arg;
+} SourceParams;
+
+typedef struct Source Source;
+
+/* ---- the URL (source_url.c) ---- */
+
+/*
+ * Validates PGSYNC_FROM_URL against the entrance (host must be the loopback,
+ * port must be local_port; with local_port 0 the port does not matter) and
+ * completes it so that libpq's own fallbacks (PG* variables, ~/.pgpass,
+ * service files, ~/.postgresql client certificates, GSSAPI credentials)
+ * supply nothing.  host and port: where to connect really (tunnel_host() /
+ * tunnel_port()); the URL's own host name stays in force for verify-full.
+ * application_name is pgtunsync/<run_id>.  Lives in the current memory
+ * context.
+ *
+ * Raises CONFIG_FILE_ERROR; the message never shows the password.
+ */
+extern SourceParams *source_params(const EnvFile *env, int local_port,
+								   const char *host, int port, int64 run_id);
+
+/* The checks of source_params() alone, before any tunnel exists. */
+extern void source_check_url(const EnvFile *env, int local_port);
+
+/* "user@host:port/dbname" as written in the URL, without the password. */
+extern char *source_display(const EnvFile *env);
+
+/*
+ * Removes from this process's environment what libpq would take values from,
+ * so that only the conninfo counts.  For our own workers; source_connect()
+ * calls it.
+ */
+extern void source_close_fallbacks(void);
+
+/* ---- the connection (source.c) ---- */
+
+/*
+ * Connects, interruptibly.  The session is prepared together with the first
+ * query, in one round trip: search_path = pg_catalog, ISO dates,
+ * extra_float_digits = 3, timeouts off, bytea_output hex, IntervalStyle
+ * postgres, xmloption content, lc_monetary C, time zone UTC, row_security off
+ * unless the params say otherwise;
+ * client_encoding = the local database's.  The connection belongs to the
+ * current memory context: it is closed when that context is reset or deleted,
+ * or by source_close().
+ *
+ * Raises SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION, or the source's own
+ * SQLSTATE for a refused login.
+ */
+extern Source *source_connect(const SourceParams *params);
+
+/* The same in two steps: the first one announces the socket and does not wait. */
+extern Source *source_connect_start(const SourceParams *params);
+extern void source_connect_finish(Source *source, const SourceParams *params);
+extern void source_close(Source *source);
+
+/*
+ * Hands options of the session ("-c name=value …") to connections that are made
+ * from these params, behind those of the URL.
+ */
+extern void source_add_options(SourceParams *params, const char *options);
+
+/*
+ * From now on, errors of the source about values are raised without their texts:
+ * a masked value must not leave the source in a message.
+ */
+extern void source_hide_values(Source *source, bool hide);
+
+/* The connection itself, with its session prepared. */
+extern PGconn *source_conn(Source *source);
+extern int	source_version(Source *source); /* as PQserverVersion() */
+
+/*
+ * Runs one simple-query message and returns the result of its last statement
+ * (source_query) or of all of them (source_query_multi: a List of
+ * PGresult *).  Results belong to the source and are cleared with it, or by
+ * PQclear() through source_clear().  Waits interruptibly.  An error of the
+ * source is raised here with its SQLSTATE, its texts marked as the source's.
+ */
+extern PGresult *source_query(Source *source, const char *sql);
+extern List *source_query_multi(Source *source, const char *sql);
+
+/* source_query_multi() in two steps, with time for other things while the source works. */
+extern void source_send(Source *source, const char *sql);
+extern List *source_receive(Source *source, const char *sql);
+extern void source_clear(Source *source, PGresult *result);
+
+/* Is the connection broken, or has the source said that it is about to be? */
+extern bool source_is_lost(Source *source);
+
+/*
+ * After an error that was caught: can the connection be used again (the
+ * transaction on the source has failed and needs a ROLLBACK)?  Not when it is
+ * broken or amid a COPY; it must be closed then.
+ */
+extern bool source_usable(Source *source);
+
+/*
+ * For wait loops: raises the loss of a connection that has nothing under way.
+ * Cheap, does not wait.
+ */
+extern void source_check_idle(Source *source);
+
+/*
+ * Starts a COPY … TO STDOUT; rows are then read by source_copy_data().  sql
+ * may begin with statements whose results are dropped, and may hold several
+ * COPYs, which source_copy_next() steps through, with other statements between
+ * and behind them.
+ */
+extern void source_copy_start(Source *source, const char *sql);
+
+/*
+ * The next CopyData message: *data points at it (owned by the source, good
+ * until the next call), returns its length, or -1 at the end of the COPY,
+ * after the source reported success.  Waits interruptibly.
+ */
+extern int	source_copy_data(Source *source, char **data);
+
+/* Frees that message before the next call would do it. */
+extern void source_copy_consumed(Source *source);
+
+/*
+ * After source_copy_data() returned -1: does another COPY of the same message
+ * follow?  Its rows are then read by source_copy_data().  Must be called
+ * before the next query only when the message held several COPYs.
+ */
+extern bool source_copy_next(Source *source);
+
+/*
+ * After source_copy_data() returned -1: how many rows the statements have
+ * returned that stood behind this COPY and before the next one.
+ */
+extern int	source_copy_rows_behind(Source *source);
+
+/* Raises the source's error of this result, or "unexpected" if it has none. */
+extern void source_raise(Source *source, PGresult *result, const char *sql) pg_attribute_noreturn();
+
+/*
+ * Text from the source or from libpq, made safe to show: valid in the local
+ * encoding, without control characters, of limited length.  palloc'd; NULL
+ * gives NULL.
+ */
+extern char *source_text(const char *text);
+
+#endif							/* PGTUNSYNC_SOURCE_H */

@@ -1,0 +1,19 @@
+/*-------------------------------------------------------------------------
+ *
+ * to_url.h
+ *	  PGSYNC_TO_URL: is it this very database?
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGTUNSYNC_DESTINATION_H
+#define PGTUNSYNC_DESTINATION_H
+
+#include "config/env_file.h"
+
+/*
+ * Raises CONFIG_FILE_ERROR unless PGSYNC_TO_URL is unset or names this
+ * database on this server.  Its password is never shown.
+ */
+extern void destination_check(const EnvFile *env, const char *database);
+
+#endif							/* PGTUNSYNC_DESTINATION_H */

@@ -1,0 +1,442 @@
+/*-------------------------------------------------------------------------
+ *
+ * ssh_transport.c
+ *	  The bytes between libssh2 and what carries them.
+ *
+ * libssh2 never sees a socket: both directions go through callbacks of ours.
+ *
+ *		libssh2 session of hop 2
+ *			│ send/recv callbacks, buffers of node 2
+ *		channel of hop 1's session ("carrier")
+ *			│ send/recv callbacks, buffers of node 1
+ *		TCP socket
+ *
+ * Receiving.  Left alone, libssh2_channel_read() drains the socket until it is
+ * empty before it returns anything, so that data moves in bursts with idle
+ * gaps.  The callback therefore answers "nothing there" once a budget of
+ * 128 KiB is spent; the caller gets its data, and calls again before it waits
+ * (ssh_link_more()).  That more than doubles the throughput of a session.
+ *
+ * Sending.  The callback always takes everything: what the carrier has no room
+ * for waits in our buffer.  libssh2 thus never holds a packet that is
+ * half sent, which is a state it does not survive well (any other packet in
+ * between is refused as bad use, and a key exchange may stall for good).  The
+ * buffer stays small because channels are not written to while
+ * ssh_link_congested().
+ *
+ * Algorithms.  Which ones may be used is what ssh_config says (KexAlgorithms,
+ * Ciphers, MACs, each with OpenSSH's defaults); which one of them to ask for
+ * first is ours, since other things cost libssh2 time than OpenSSH.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "miscadmin.h"
+#include "postmaster/interrupt.h"
+
+#include "ssh/ssh_link.h"
+#include "base/compat.h"
+#include "ssh/mac_speed.h"
+
+#define MAX_GOODBYE	200			/* bytes of a server's last words that are kept */
+
+/*
+ * libssh2's memory.  Until the session is up, keys and passphrases pass through it,
+ * so it is wiped when it is given back.  Blocks are malloc()'s own, without
+ * a header: libssh2 1.11.1 hands one to free() itself where OpenSSL 3 makes the
+ * public half of an ECDSA key.
+ *
+ * The block with the server's host key is watched: that it changes is the only
+ * sign of a new key exchange (ssh_verify_rekey()), and libssh2 1.10 frees it twice
+ * when a server sends nonsense in one.
+ */
+void *
+ssh_alloc(size_t size, void **abstract)
+{
+	SshNode    *node = *abstract;
+	void	   *data = malloc(size);
+
+	if (data != NULL && data == node->freed_host_key)
+		node->freed_host_key = NULL;
+	return data;
+}
+
+static void
+ssh_free(void *data, void **abstract)
+{
+	SshNode    *node = *abstract;
+
+	if (data != NULL && data == node->freed_host_key)
+		return;
+	if (data != NULL && data == node->host_key)
+	{
+		node->freed_host_key = data;
+		node->host_key = NULL;
+	}
+	if (data != NULL && node->link->stage != STAGE_UP)
+		explicit_bzero(data, malloc_usable_size(data));
+	free(data);
+}
+
+static void *
+ssh_realloc(void *data, size_t size, void **abstract)
+{
+	void	   *moved = ssh_alloc(size, abstract);
+
+	if (moved != NULL && data != NULL)
+	{
+		memcpy(moved, data, Min(size, malloc_usable_size(data)));
+		ssh_free(data, abstract);
+	}
+	return moved;
+}
+
+/* Reads from the socket or the carrier: bytes, 0 at the end, or -errno. */
+static ssize_t
+fill(SshNode *node)
+{
+	ssize_t		n;
+
+	if (node->carrier == NULL)
+	{
+		n = recv(node->link->sock, node->in, SSH_BUFFER, 0);
+		return n < 0 ? -errno : n;
+	}
+	node[-1].budget = SSH_BUFFER;
+	n = libssh2_channel_read(node->carrier, node->in, SSH_BUFFER);
+	if (n == LIBSSH2_ERROR_EAGAIN)
+		return -EAGAIN;
+	if (n == 0 && !libssh2_channel_eof(node->carrier))
+		return -EAGAIN;
+	return n < 0 ? -ECONNRESET : n;
+}
+
+/* Makes sure that there is something in the buffer: 1, 0 or -errno. */
+static ssize_t
+refill(SshNode *node)
+{
+	ssize_t		n;
+
+	if (node->in_len > 0)
+		return 1;
+	n = fill(node);
+	if (n > 0)
+	{
+		node->in_head = 0;
+		node->in_len = n;
+		node->received += n;
+		if (node->unanswered > 0)
+			ssh_trace(TRACE_DEBUG1, node, "is heard again after %d ms", (int) (clock_ms() - node->heard));
+		node->heard = clock_ms();
+		node->unanswered = 0;
+	}
+	else if (n == 0)
+		node->ended = true;
+	else if (n == -EINTR || n == -EWOULDBLOCK)
+		n = -EAGAIN;
+	else if (n != -EAGAIN)
+		node->io_errno = (int) -n;
+	return n;
+}
+
+/*
+ * Talks to the agent for libssh2, on a blocking socket, but not for ever and
+ * not against a request to end.
+ */
+static ssize_t
+agent_io(SshNode *node, int sock, void *buf, size_t len, bool sending)
+{
+	struct pollfd pfd = {.fd = sock,.events = sending ? POLLOUT : POLLIN};
+	ssize_t		n;
+
+	while (poll(&pfd, 1, 100) <= 0)
+	{
+		if (ShutdownRequestPending || InterruptPending || clock_ms() > node->link->deadline)
+			return -ETIMEDOUT;
+	}
+	n = sending ? send(sock, buf, len, MSG_NOSIGNAL) : recv(sock, buf, len, 0);
+	if (n == 0)
+		return -ECONNRESET;		/* libssh2 would try for ever */
+	return n < 0 ? -errno : n;
+}
+
+static ssize_t
+receive_callback(libssh2_socket_t sock, void *buf, size_t len, int flags, void **abstract)
+{
+	SshNode    *node = *abstract;
+	ssize_t		n;
+
+	if (sock != node->link->sock)
+		return agent_io(node, sock, buf, len, false);
+	if (node->session == NULL)
+		return 0;				/* being freed */
+	if (node->budget <= 0)
+		return -EAGAIN;
+	n = refill(node);
+	if (n <= 0)
+		return n;
+	n = Min(len, node->in_len);
+	memcpy(buf, node->in + node->in_head, n);
+	node->in_head += n;
+	node->in_len -= n;
+	node->budget -= n;
+	return n;
+}
+
+static ssize_t
+send_callback(libssh2_socket_t sock, const void *buf, size_t len, int flags, void **abstract)
+{
+	SshNode    *node = *abstract;
+
+	if (sock != node->link->sock)
+		return agent_io(node, sock, unconstify(void *, buf), len, true);
+	if (node->session == NULL)
+		return len;				/* being freed */
+	if (node->io_errno != 0)
+		return -node->io_errno;
+	appendBinaryStringInfo(&node->out, buf, (int) len);
+	(void) ssh_node_flush(node);
+	return len;
+}
+
+/* Sends some bytes: how many, 0 if there is no room, or -errno. */
+static ssize_t
+drain(SshNode *node, const char *data, size_t len)
+{
+	ssize_t		n;
+
+	if (node->carrier == NULL)
+	{
+		n = send(node->link->sock, data, len, MSG_NOSIGNAL);
+		if (n < 0)
+			return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? 0 : -errno;
+		return n;
+	}
+	node[-1].budget = SSH_BUFFER;
+	n = libssh2_channel_write(node->carrier, data, len);
+	if (n == LIBSSH2_ERROR_EAGAIN)
+		return 0;
+	return n < 0 ? -EPIPE : n;
+}
+
+/* Moves what waits to be sent on; false when the way is broken. */
+bool
+ssh_node_flush(SshNode *node)
+{
+	while (node->io_errno == 0 && node->out_sent < node->out.len)
+	{
+		ssize_t		n = drain(node, node->out.data + node->out_sent,
+							  node->out.len - node->out_sent);
+
+		if (n == 0)
+			return true;
+		if (n < 0)
+			node->io_errno = (int) -n;
+		else
+		{
+			node->out_sent += (int) n;
+			node->sent += n;
+		}
+	}
+	resetStringInfo(&node->out);
+	node->out_sent = 0;
+	return node->io_errno == 0;
+}
+
+/* Appends those of the names that stand in none of the lists that say no. */
+static void
+append_algorithms(StringInfo list, const char *names, const char *supported, const char *allowed)
+{
+	char	   *wanted = pstrdup(names);
+	char	   *save = NULL;
+
+	for (char *name = strtok_r(wanted, ",", &save); name != NULL; name = strtok_r(NULL, ",", &save))
+	{
+		if (ssh_listed(supported, name) && (allowed == NULL || ssh_listed(allowed, name)) &&
+			!ssh_listed(list->data, name))
+			appendStringInfo(list, "%s%s", list->len > 0 ? "," : "", name);
+	}
+	pfree(wanted);
+}
+
+/* What this libssh2 can do, as a comma list. */
+static char *
+supported_algorithms(SshNode *node, int method)
+{
+	const char **supported = NULL;
+	int			count = libssh2_session_supported_algs(node->session, method, &supported);
+	StringInfoData list;
+
+	initStringInfo(&list);
+	for (int i = 0; i < count; i++)
+		appendStringInfo(&list, "%s%s", i > 0 ? "," : "", supported[i]);
+	if (supported != NULL)
+		libssh2_free(node->session, supported);
+	return list.data;
+}
+
+/*
+ * Sets a preference: the names in our order, and then what else is allowed (a
+ * comma list; NULL: nothing else).  False when this libssh2 knows none of them;
+ * it would leave the others out itself, but does it with a memcpy() that overlaps
+ * (1.10).
+ */
+static bool
+prefer(SshNode *node, int method, const char *names, const char *allowed)
+{
+	char	   *supported = supported_algorithms(node, method);
+	StringInfoData list;
+
+	initStringInfo(&list);
+	append_algorithms(&list, names, supported, allowed);
+	if (allowed != NULL)
+		append_algorithms(&list, allowed, supported, NULL);
+	ssh_trace(TRACE_DEBUG3, node, "  offer: %s", list.data);
+	return list.len > 0 && libssh2_session_method_pref(node->session, method, list.data) == 0;
+}
+
+/* The same for an option of ssh_config that may leave nothing. */
+static void
+prefer_allowed(SshNode *node, const char *option, int method, const char *names, const char *allowed)
+{
+	if (!prefer(node, method, names, allowed))
+		node->unusable = option;
+}
+
+/* Cheap ciphers first: the library decrypts in small pieces. */
+static void
+set_preferences(SshNode *node)
+{
+	static const char *const kex = "curve25519-sha256,curve25519-sha256@libssh.org,"
+		"ecdh-sha2-nistp256,ecdh-sha2-nistp384,ecdh-sha2-nistp521,"
+		"diffie-hellman-group16-sha512,diffie-hellman-group18-sha512,"
+		"diffie-hellman-group-exchange-sha256,diffie-hellman-group14-sha256";
+	static const char *const ciphers = "aes128-gcm@openssh.com,aes256-gcm@openssh.com,"
+		"aes128-ctr,aes192-ctr,aes256-ctr,chacha20-poly1305@openssh.com";
+	static const char *const compressions = "zlib@openssh.com,zlib,none";
+
+	const char *macs = mac_preference();
+	const SshHop *hop = node->hop;
+
+	node->unusable = NULL;
+	prefer_allowed(node, "KexAlgorithms", LIBSSH2_METHOD_KEX, kex, hop->kex_algorithms);
+	prefer_allowed(node, "Ciphers", LIBSSH2_METHOD_CRYPT_CS, ciphers, hop->ciphers);
+	prefer_allowed(node, "Ciphers", LIBSSH2_METHOD_CRYPT_SC, ciphers, hop->ciphers);
+	prefer_allowed(node, "MACs", LIBSSH2_METHOD_MAC_CS, macs, hop->macs);
+	prefer_allowed(node, "MACs", LIBSSH2_METHOD_MAC_SC, macs, hop->macs);
+	if (!prefer(node, LIBSSH2_METHOD_HOSTKEY, ssh_verify_preference(node), NULL))
+	{
+		/* known are only types that this libssh2 cannot do: see what comes */
+		node->link->any_type = true;
+		(void) prefer(node, LIBSSH2_METHOD_HOSTKEY, ssh_verify_preference(node), NULL);
+	}
+	if (hop->compression)
+	{
+		libssh2_session_flag(node->session, LIBSSH2_FLAG_COMPRESS, 1);
+		(void) prefer(node, LIBSSH2_METHOD_COMP_CS, compressions, NULL);
+		(void) prefer(node, LIBSSH2_METHOD_COMP_SC, compressions, NULL);
+	}
+}
+
+/* The server says why it goes (RFC 4253 §11.1). */
+static void
+disconnect_callback(LIBSSH2_SESSION *session, int reason, const char *message, int message_len,
+					const char *language, int language_len, void **abstract)
+{
+	SshNode    *node = *abstract;
+	char		text[MAX_GOODBYE];
+
+	if (node->session == NULL)
+		return;					/* being freed */
+	make_printable(text, sizeof(text), message, message ? Max(message_len, 0) : 0);
+	ssh_trace(TRACE_DEBUG1, node, "the server disconnects, reason %d: \"%s\"", reason, text);
+	if (node->goodbye == NULL && text[0] != '\0')
+		node->goodbye = MemoryContextStrdup(node->link->context, text);
+}
+
+/* What the server wants debugged (RFC 4253 §11.3). */
+static void
+debug_callback(LIBSSH2_SESSION *session, int always_display, const char *message, int message_len,
+			   const char *language, int language_len, void **abstract)
+{
+	SshNode    *node = *abstract;
+	char		text[1024];
+
+	if (node->session == NULL)
+		return;
+	make_printable(text, sizeof(text), message, message ? Max(message_len, 0) : 0);
+	ssh_trace(TRACE_DEBUG2, node, "the server says for debugging: \"%s\"", text);
+}
+
+/* A fresh session on what carries the node; false: out of memory. */
+bool
+ssh_node_begin(SshNode *node)
+{
+	node->session = libssh2_session_init_ex(ssh_alloc, ssh_free, ssh_realloc, node);
+	if (node->session == NULL)
+		return false;
+	if (node->in == NULL)
+	{
+		node->in = MemoryContextAlloc(node->link->context, SSH_BUFFER);
+		initStringInfo(&node->out);
+	}
+	node->in_head = node->in_len = 0;
+	resetStringInfo(&node->out);
+	node->out_sent = 0;
+	node->received = node->sent = 0;
+	node->goodbye = NULL;
+	node->host_key = NULL;
+	node->freed_host_key = NULL;
+	node->rekeys = 0;
+	node->ended = false;
+	node->io_errno = 0;
+	node->heard = node->asked = clock_ms();
+	node->unanswered = 0;
+	compat_libssh2_set_callback(node->session, LIBSSH2_CALLBACK_RECV, receive_callback);
+	compat_libssh2_set_callback(node->session, LIBSSH2_CALLBACK_SEND, send_callback);
+	compat_libssh2_set_callback(node->session, LIBSSH2_CALLBACK_DISCONNECT, disconnect_callback);
+	compat_libssh2_set_callback(node->session, LIBSSH2_CALLBACK_DEBUG, debug_callback);
+	libssh2_session_set_blocking(node->session, 0);
+	libssh2_keepalive_config(node->session, 1, node->hop->alive_interval);
+	set_preferences(node);
+	return true;
+}
+
+/* Frees the session without another word to the server. */
+void
+ssh_node_end(SshNode *node)
+{
+	LIBSSH2_SESSION *session = node->session;
+
+	if (session == NULL)
+		return;
+	ssh_auth_end(node);
+	node->session = NULL;		/* the callbacks see this */
+	for (int i = 0; i < 100 && libssh2_session_free(session) == LIBSSH2_ERROR_EAGAIN; i++)
+		;
+	node->carrier = NULL;
+}
+
+char *
+ssh_node_error(SshNode *node)
+{
+	char	   *text = NULL;
+	char		clean[512];
+
+	if (node->goodbye != NULL)
+		return psprintf("the server disconnected, saying \"%s\"", node->goodbye);
+	if (node->io_errno != 0)
+		return pstrdup(strerror(node->io_errno));
+	(void) libssh2_session_last_error(node->session, &text, NULL, 0);
+	if (text == NULL || text[0] == '\0')
+		return pstrdup("no reason given");
+	make_printable(clean, sizeof(clean), text, strlen(text));
+	return pstrdup(clean);
+}

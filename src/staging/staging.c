@@ -1,0 +1,613 @@
+/*-------------------------------------------------------------------------
+ *
+ * staging.c
+ *	  Staging heaps: where the new rows of a table gather before the swap.
+ *
+ * A staging heap has the target's physical form, so that the two can later
+ * exchange their storage: the same columns (dropped ones too), access method, persistence,
+ * tablespace and storage options, a toast table, and for each index of
+ * the target one of the same definition.  It has none of the target's logic: no
+ * defaults, no constraints, no triggers.  make_new_heap() in PostgreSQL's
+ * cluster.c and index_concurrently_create_copy() in index.c are the models.
+ *
+ * It lives in a schema of the extension's and
+ *	- is owned by the target's owner, as whom index_build() and ANALYZE run index
+ *	  expressions; but that schema grants USAGE to nobody, so no name leads
+ *	  the owner to it, and it cannot be altered while the run relies on it;
+ *	- has pg_class.relrewrite = target: logical decoding leaves it alone, and
+ *	  that is how a leftover is recognised;
+ *	- is a member of the extension: pg_dump leaves it out, and DROP EXTENSION
+ *	  takes leftovers along.
+ *
+ * Heap and empty indexes are committed before the first row is loaded.  Files
+ * of relations that were created in a transaction which a crash cut off are
+ * never removed by anybody; those of a committed relation go with it.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/reloptions.h"
+#include "access/relation.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/catalog.h"
+#include "catalog/dependency.h"
+#include "catalog/heap.h"
+#include "catalog/index.h"
+#include "catalog/indexing.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_extension.h"
+#include "catalog/pg_index.h"
+#include "catalog/toasting.h"
+#include "commands/cluster.h"
+#include "commands/extension.h"
+#include "commands/tablecmds.h"
+#include "common/hashfn.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+
+#include "base/compat.h"
+#include "staging/index_build.h"
+#include "base/user_context.h"
+#include "api/pgtunsync.h"
+#include "schema/primary_key.h"
+#include "staging/staging.h"
+
+/* the run's number, then the target's OID */
+#define STAGING_PREFIX	"staging_" INT64_FORMAT "_"
+
+static Oid
+staging_namespace(void)
+{
+	return get_namespace_oid(PGTUNSYNC_STAGING, false);
+}
+
+/* pg_class.reloptions of a relation, 0 if none. */
+static Datum
+relation_options(HeapTuple class_tuple)
+{
+	bool		isnull;
+	Datum		options = SysCacheGetAttr(RELOID, class_tuple,
+										  Anum_pg_class_reloptions, &isnull);
+
+	return isnull ? (Datum) 0 : options;
+}
+
+/*
+ * The heap's options while it loads: the target's (fillfactor and
+ * toast_tuple_target shape the pages), without autovacuum.
+ */
+static Datum
+loading_options(HeapTuple class_tuple)
+{
+	DefElem    *off = makeDefElem("autovacuum_enabled", (Node *) makeString("off"), -1);
+
+	return transformRelOptions(relation_options(class_tuple), list_make1(off),
+							   NULL, NULL, false, false);
+}
+
+/* Makes the heap a member of the extension. */
+static void
+record_membership(Oid staging)
+{
+	ObjectAddress heap;
+	ObjectAddress extension;
+
+	ObjectAddressSet(heap, RelationRelationId, staging);
+	ObjectAddressSet(extension, ExtensionRelationId,
+					 get_extension_oid(PGTUNSYNC_LIBRARY, false));
+	recordDependencyOn(&heap, &extension, DEPENDENCY_EXTENSION);
+}
+
+/* The copy of the descriptor is one without generated columns, identity and constraints. */
+static Oid
+create_heap(Relation target, int64 run_id, const char *what)
+{
+	Form_pg_class form = target->rd_rel;
+	TupleDesc	columns = CreateTupleDescCopy(RelationGetDescr(target));
+	char		name[NAMEDATALEN];
+	HeapTuple	tuple;
+	Oid			staging;
+
+	snprintf(name, sizeof(name), STAGING_PREFIX "%u%s", run_id, RelationGetRelid(target), what);
+	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(RelationGetRelid(target)));
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for relation %u", RelationGetRelid(target));
+	staging = heap_create_with_catalog(name, staging_namespace(), form->reltablespace,
+									   InvalidOid, InvalidOid, InvalidOid,
+									   form->relowner, form->relam,
+									   columns, NIL,
+									   RELKIND_RELATION, form->relpersistence,
+									   false, false, ONCOMMIT_NOOP,
+									   loading_options(tuple),
+									   false, true, true,
+									   RelationGetRelid(target), NULL);
+	ReleaseSysCache(tuple);
+	record_membership(staging);
+	CommandCounterIncrement();
+	return staging;
+}
+
+static void
+create_toast(Relation target, Oid staging)
+{
+	Oid			toast = target->rd_rel->reltoastrelid;
+	HeapTuple	tuple;
+
+	if (!OidIsValid(toast))
+		return;
+	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(toast));
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for relation %u", toast);
+	NewHeapCreateToastTable(staging, relation_options(tuple), AccessExclusiveLock, toast);
+	ReleaseSysCache(tuple);
+	CommandCounterIncrement();
+}
+
+static void
+staging_index_name(char *name, Oid staging, Oid target_index)
+{
+	snprintf(name, NAMEDATALEN, "index_%u_%u", staging, target_index);
+}
+
+Oid
+staging_index(Oid staging, Oid target_index)
+{
+	char		name[NAMEDATALEN];
+
+	staging_index_name(name, staging, target_index);
+	return get_relname_relid(name, staging_namespace());
+}
+
+char *
+staging_name(Oid staging)
+{
+	return quote_qualified_identifier(PGTUNSYNC_STAGING, get_rel_name(staging));
+}
+
+/*
+ * The definition to build by.  An invalid index (of a CREATE INDEX
+ * CONCURRENTLY that failed) stays invalid; it may be so because its rows are
+ * not unique, so uniqueness is not asked of its copy.
+ */
+static IndexInfo *
+copy_index_info(Relation target_index)
+{
+	IndexInfo  *info = BuildIndexInfo(target_index);
+
+	info->ii_Concurrent = false;
+	info->ii_ReadyForInserts = true;
+	if (!target_index->rd_index->indisvalid)
+		info->ii_Unique = false;
+	return info;
+}
+
+static List *
+index_column_names(Relation index)
+{
+	TupleDesc	desc = RelationGetDescr(index);
+	List	   *names = NIL;
+
+	for (int i = 0; i < desc->natts; i++)
+		names = lappend(names, pstrdup(NameStr(TupleDescAttr(desc, i)->attname)));
+	return names;
+}
+
+/*
+ * An index that is not built yet has not even a first page.  Until it has, and it may
+ * stay so if the server crashes, nobody must try to read it: neither the planner
+ * nor a VACUUM of the whole database.
+ */
+static void
+set_index_usable(Oid indexoid, bool usable)
+{
+	Relation	index_rel = table_open(IndexRelationId, RowExclusiveLock);
+	HeapTuple	tuple = SearchSysCacheCopy1(INDEXRELID, ObjectIdGetDatum(indexoid));
+	Form_pg_index form;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for index %u", indexoid);
+	form = (Form_pg_index) GETSTRUCT(tuple);
+	form->indisready = usable;
+	form->indisvalid = usable;
+	CatalogTupleUpdate(index_rel, &tuple->t_self, tuple);
+	heap_freetuple(tuple);
+	table_close(index_rel, RowExclusiveLock);
+	CommandCounterIncrement();
+}
+
+/* Creates the empty counterpart of one index of the target. */
+static void
+create_index(Relation target_index, Relation staging)
+{
+	Oid			indexoid = RelationGetRelid(target_index);
+	IndexInfo  *info = copy_index_info(target_index);
+	HeapTuple	index_tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(indexoid));
+	HeapTuple	class_tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(indexoid));
+	char		name[NAMEDATALEN];
+	oidvector  *classes;
+	int2vector *options;
+	bits16		flags = INDEX_CREATE_SKIP_BUILD;
+	Oid			created;
+	bool		isnull;
+
+	if (!HeapTupleIsValid(index_tuple) || !HeapTupleIsValid(class_tuple))
+		elog(ERROR, "cache lookup failed for index %u", indexoid);
+	classes = (oidvector *) DatumGetPointer(SysCacheGetAttr(INDEXRELID, index_tuple,
+															Anum_pg_index_indclass, &isnull));
+	options = (int2vector *) DatumGetPointer(SysCacheGetAttr(INDEXRELID, index_tuple,
+															 Anum_pg_index_indoption, &isnull));
+
+	/* ANALYZE looks the operators up in pg_constraint */
+	if (info->ii_ExclusionOps != NULL)
+		flags |= INDEX_CREATE_ADD_CONSTRAINT;
+	staging_index_name(name, RelationGetRelid(staging), indexoid);
+	created = compat_index_create(staging, name, info, index_column_names(target_index),
+								  target_index, classes->values, options->values,
+								  relation_options(class_tuple), flags);
+	CommandCounterIncrement();
+	set_index_usable(created, false);
+	ReleaseSysCache(index_tuple);
+	ReleaseSysCache(class_tuple);
+}
+
+/*
+ * Opens an index of the target without a lock of our own; see loader.c on why
+ * the leader's lock on the table has to do.
+ */
+static Relation
+open_target_index(Oid indexoid)
+{
+	Relation	index = RelationIdGetRelation(indexoid);
+
+	if (!RelationIsValid(index))
+		elog(ERROR, "could not open index with OID %u", indexoid);
+	return index;
+}
+
+/* The indexes of the target that its staging heap has, too. */
+static List *
+staged_indexes(Relation target, Landing mode)
+{
+	Oid			key;
+
+	if (mode == LAND_REPLACE)
+		return RelationGetIndexList(target);
+	key = mode == LAND_APPEND ? InvalidOid : primary_key_index(target);
+	return OidIsValid(key) ? list_make1_oid(key) : NIL;
+}
+
+static void
+create_indexes(Relation target, Oid staging_oid, Landing mode)
+{
+	Relation	staging = table_open(staging_oid, AccessExclusiveLock);
+	OwnerContext owner;
+	ListCell   *lc;
+
+	owner_enter(&owner, target->rd_rel->relowner);
+	foreach(lc, staged_indexes(target, mode))
+	{
+		Relation	index = open_target_index(lfirst_oid(lc));
+
+		create_index(index, staging);
+		RelationClose(index);
+	}
+	owner_leave(&owner);
+	table_close(staging, NoLock);
+	CommandCounterIncrement();
+}
+
+Oid
+staging_create(Relation target, int64 run_id, Landing mode)
+{
+	Oid			staging = create_heap(target, run_id, "");
+
+	create_toast(target, staging);
+	create_indexes(target, staging, mode);
+	return staging;
+}
+
+Oid
+staging_create_beside(Relation target, int64 run_id, const char *what, bool indexes)
+{
+	Oid			heap = create_heap(target, run_id, psprintf("_%s", what));
+
+	create_toast(target, heap);
+	if (indexes)
+		create_indexes(target, heap, LAND_REPLACE);
+	return heap;
+}
+
+static void
+raise_tampered(Oid target)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_IN_USE),
+			 errmsg("the staging heap of table \"%s\" was altered by someone else",
+					get_rel_name(target)),
+			 errhint("Pull again.")));
+}
+
+/* Do two columns have the same values, as the storage has them? */
+static bool
+same_column(Form_pg_attribute a, Form_pg_attribute b)
+{
+	return a->attisdropped == b->attisdropped &&
+		(a->attisdropped || a->atttypid == b->atttypid) &&
+		a->attlen == b->attlen && a->attbyval == b->attbyval && a->attalign == b->attalign;
+}
+
+static bool
+same_columns(TupleDesc a, TupleDesc b)
+{
+	if (a->natts != b->natts)
+		return false;
+	for (int i = 0; i < a->natts; i++)
+		if (!same_column(TupleDescAttr(a, i), TupleDescAttr(b, i)))
+			return false;
+	return true;
+}
+
+void
+staging_check_columns(Relation target, Relation staging)
+{
+	if (!same_columns(RelationGetDescr(target), RelationGetDescr(staging)))
+		raise_tampered(RelationGetRelid(target));
+}
+
+/* Would the one index do in the place of the other? */
+static bool
+same_index_form(Relation a, Relation b)
+{
+	int			nkeys = IndexRelationGetNumberOfKeyAttributes(a);
+
+	return a->rd_rel->relam == b->rd_rel->relam &&
+		same_columns(RelationGetDescr(a), RelationGetDescr(b)) &&
+		nkeys == IndexRelationGetNumberOfKeyAttributes(b) &&
+		memcmp(a->rd_opfamily, b->rd_opfamily, sizeof(Oid) * nkeys) == 0 &&
+		memcmp(a->rd_opcintype, b->rd_opcintype, sizeof(Oid) * nkeys) == 0 &&
+		memcmp(a->rd_indcollation, b->rd_indcollation, sizeof(Oid) * nkeys) == 0 &&
+		memcmp(a->rd_indoption, b->rd_indoption, sizeof(int16) * nkeys) == 0;
+}
+
+/* The file of a relation, as the catalog has it now. */
+static uint64
+file_number(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	uint64		number;
+
+	if (!HeapTupleIsValid(tuple))
+		return 0;
+	number = ((Form_pg_class) GETSTRUCT(tuple))->relfilenode;
+	ReleaseSysCache(tuple);
+	return number;
+}
+
+int64
+staging_fingerprint(Oid staging)
+{
+	Relation	rel = table_open(staging, AccessShareLock);
+	uint64		print = hash_combine64(rel->rd_rel->reltoastrelid, file_number(staging));
+	ListCell   *lc;
+
+	print = hash_combine64(print, file_number(rel->rd_rel->reltoastrelid));
+	foreach(lc, RelationGetIndexList(rel))
+		print = hash_combine64(hash_combine64(print, lfirst_oid(lc)), file_number(lfirst_oid(lc)));
+	table_close(rel, NoLock);
+	return (int64) print;
+}
+
+/* Every occurrence of one name in an error's text by another. */
+static char *
+rename_in(char *text, const char *from, const char *to)
+{
+	StringInfoData result;
+	char	   *found;
+
+	if (text == NULL || strstr(text, from) == NULL)
+		return text;
+	initStringInfo(&result);
+	while ((found = strstr(text, from)) != NULL)
+	{
+		appendBinaryStringInfo(&result, text, found - text);
+		appendStringInfoString(&result, to);
+		text = found + strlen(from);
+	}
+	appendStringInfoString(&result, text);
+	return result.data;
+}
+
+/*
+ * Builds one index.  What is wrong with the rows is told in terms of the target:
+ * nobody knows the staging index by its name.
+ */
+static void
+build_index(Relation staging, Relation index, Relation target, Relation target_index)
+{
+	MemoryContext oldcontext = CurrentMemoryContext;
+
+	PG_TRY();
+	{
+		index_source_build(staging, index, copy_index_info(target_index), true);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *edata;
+		const char *known = RelationGetRelationName(target_index);
+
+		MemoryContextSwitchTo(oldcontext);
+		edata = CopyErrorData();
+		FlushErrorState();
+		edata->message = rename_in(edata->message, RelationGetRelationName(index), known);
+		edata->detail = rename_in(edata->detail, RelationGetRelationName(index), known);
+		if (edata->constraint_name != NULL)
+		{
+			edata->constraint_name = pstrdup(known);
+			edata->table_name = pstrdup(RelationGetRelationName(target));
+			edata->schema_name = get_namespace_name(RelationGetNamespace(target));
+		}
+		ReThrowError(edata);
+	}
+	PG_END_TRY();
+}
+
+int
+staging_count_indexes(Relation target, Landing mode)
+{
+	return list_length(staged_indexes(target, mode));
+}
+
+void
+staging_build_index(Relation target, Oid staging_oid, Landing mode, int number)
+{
+	Oid			indexoid = list_nth_oid(staged_indexes(target, mode), number);
+	Relation	staging = table_open(staging_oid, ShareLock);
+	Relation	target_index = open_target_index(indexoid);
+	Relation	index = index_open(staging_index(staging_oid, indexoid), AccessExclusiveLock);
+	OwnerContext owner;
+
+	owner_enter(&owner, target->rd_rel->relowner);
+	if (!same_index_form(target_index, index))
+		raise_tampered(RelationGetRelid(target));
+	build_index(staging, index, target, target_index);
+	set_index_usable(RelationGetRelid(index), true);
+	owner_leave(&owner);
+	index_close(index, NoLock);
+	RelationClose(target_index);
+	table_close(staging, NoLock);
+	CommandCounterIncrement();
+}
+
+void
+staging_build_indexes(Relation target, Oid staging_oid, Landing mode)
+{
+	int			count = staging_count_indexes(target, mode);
+
+	for (int i = 0; i < count; i++)
+	{
+		staging_build_index(target, staging_oid, mode, i);
+		CHECK_FOR_INTERRUPTS();
+	}
+}
+
+void
+staging_check_files(Oid target, Oid staging, int64 fingerprint)
+{
+	if (staging_fingerprint(staging) != fingerprint)
+		raise_tampered(target);
+}
+
+void
+staging_drop(Oid staging)
+{
+	ObjectAddress heap;
+
+	ObjectAddressSet(heap, RelationRelationId, staging);
+	/*
+	 * It is a member of the extension, which must not be dropped with it; what a
+	 * superuser may have hung on it goes.
+	 */
+	performDeletion(&heap, DROP_CASCADE,
+					PERFORM_DELETION_INTERNAL | PERFORM_DELETION_SKIP_EXTENSIONS);
+	CommandCounterIncrement();
+}
+
+/* A staging heap and what it stands for. */
+typedef struct Leftover
+{
+	Oid			staging;
+	Oid			target;
+	NameData	name;
+} Leftover;
+
+static List *
+find_staging_heaps(void)
+{
+	Relation	class_rel = table_open(RelationRelationId, AccessShareLock);
+	Oid			nspid = staging_namespace();
+	List	   *found = NIL;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	scan = systable_beginscan(class_rel, InvalidOid, false, NULL, 0, NULL);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_class form = (Form_pg_class) GETSTRUCT(tuple);
+
+		if (form->relnamespace == nspid && form->relkind == RELKIND_RELATION &&
+			OidIsValid(form->relrewrite))
+		{
+			Leftover   *leftover = palloc(sizeof(Leftover));
+
+			leftover->staging = form->oid;
+			leftover->target = form->relrewrite;
+			leftover->name = form->relname;
+			found = lappend(found, leftover);
+		}
+	}
+	systable_endscan(scan);
+	table_close(class_rel, AccessShareLock);
+	return found;
+}
+
+/* Drops it unless someone else did meanwhile; the lock is held. */
+static bool
+drop_locked(Oid staging)
+{
+	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(staging)))
+		return false;
+	staging_drop(staging);
+	return true;
+}
+
+int
+staging_drop_leftovers(void)
+{
+	int			dropped = 0;
+	ListCell   *lc;
+
+	foreach(lc, find_staging_heaps())
+	{
+		Leftover   *leftover = lfirst(lc);
+
+		/* a live run holds this lock on its targets for its whole life */
+		if (!ConditionalLockRelationOid(leftover->target, ShareUpdateExclusiveLock))
+			continue;
+		if (ConditionalLockRelationOid(leftover->staging, AccessExclusiveLock) &&
+			drop_locked(leftover->staging))
+			dropped++;
+	}
+	return dropped;
+}
+
+void
+staging_drop_of_run(int64 run_id, const List *keep)
+{
+	char		prefix[NAMEDATALEN];
+	ListCell   *lc;
+
+	snprintf(prefix, sizeof(prefix), STAGING_PREFIX, run_id);
+	foreach(lc, find_staging_heaps())
+	{
+		Leftover   *leftover = lfirst(lc);
+
+		if (strncmp(NameStr(leftover->name), prefix, strlen(prefix)) != 0 ||
+			list_member_oid(keep, leftover->staging))
+			continue;
+		/* whoever looks into it now, the next run finds it again */
+		if (ConditionalLockRelationOid(leftover->staging, AccessExclusiveLock))
+			drop_locked(leftover->staging);
+	}
+}

@@ -1,0 +1,74 @@
+/*-------------------------------------------------------------------------
+ *
+ * staging.h
+ *	  Staging heaps: where the new rows of a table gather before the swap.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGTUNSYNC_STAGING_H
+#define PGTUNSYNC_STAGING_H
+
+#include "staging/load_mode.h"
+#include "nodes/pg_list.h"
+#include "utils/relcache.h"
+
+/*
+ * Creates an empty copy of the target's storage in the extension's schema:
+ * heap, toast table, and indexes, empty and unbuilt: all of them for a swap, the
+ * primary key's to look rows up by it, none for an append.  Commit before
+ * loading, so that a crash leaves something that can be found and dropped.
+ * The target need not be locked by this process, but by the leader.
+ */
+extern Oid	staging_create(Relation target, int64 run_id, Landing mode);
+
+/*
+ * The same for a heap that serves while the staging heap is made, and is never
+ * swapped; with indexes or without.  what: a word for its name.
+ */
+extern Oid	staging_create_beside(Relation target, int64 run_id, const char *what, bool indexes);
+
+/* Builds the indexes over what the staging heap holds now. */
+extern void staging_build_indexes(Relation target, Oid staging, Landing mode);
+
+/* How many those are, and one of them (counted from 0) alone. */
+extern int	staging_count_indexes(Relation target, Landing mode);
+extern void staging_build_index(Relation target, Oid staging, Landing mode, int number);
+
+/* The index of the staging heap that stands for the target's; InvalidOid if none. */
+extern Oid	staging_index(Oid staging, Oid target_index);
+
+/*
+ * Has somebody changed the columns of a staging heap?  Its owner, who is the
+ * target's, finds a way to it if granted USAGE on every schema.  Raises
+ * OBJECT_IN_USE; the caller holds a lock on it.
+ */
+extern void staging_check_columns(Relation target, Relation staging);
+
+/*
+ * A number that changes when any of the staging heap's files is replaced
+ * by another: heap, toast table, indexes.
+ */
+extern int64 staging_fingerprint(Oid staging);
+
+/* Raises OBJECT_IN_USE if it is not that number. */
+extern void staging_check_files(Oid target, Oid staging, int64 fingerprint);
+
+/* "schema"."name" of a staging heap, quoted. */
+extern char *staging_name(Oid staging);
+
+/* Drops one staging heap with its storage; the caller holds AccessExclusiveLock. */
+extern void staging_drop(Oid staging);
+
+/*
+ * Drops what crashed runs left behind.  Staging heaps whose target is
+ * locked by a live run are left alone.  Returns how many were dropped.
+ */
+extern int	staging_drop_leftovers(void);
+
+/*
+ * Drops all that one run has staged, but for the heaps in "keep": its own
+ * clean-up, after its loaders have ended.
+ */
+extern void staging_drop_of_run(int64 run_id, const List *keep);
+
+#endif							/* PGTUNSYNC_STAGING_H */

@@ -1,0 +1,40 @@
+/*-------------------------------------------------------------------------
+ *
+ * listener.h
+ *	  The local end of the tunnel: a listening socket.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGTUNSYNC_ENTRANCE_H
+#define PGTUNSYNC_ENTRANCE_H
+
+#include <sys/types.h>
+
+typedef struct Entrance Entrance;
+
+/* Who has connected. */
+typedef struct Visitor
+{
+	int			sock;			/* non-blocking */
+	pid_t		pid;			/* Unix socket: the process; else 0 */
+	int			port;			/* TCP: its port; else 0 */
+} Visitor;
+
+/* Raises OBJECT_IN_USE when the port is taken; opens nothing. */
+extern void entrance_check(int local_port);
+
+/*
+ * Opens 127.0.0.1:local_port, or for 0 a Unix socket in a directory of its
+ * own.  It is closed and removed by entrance_close(), or when the process ends.
+ */
+extern Entrance *entrance_open(int local_port);
+extern void entrance_close(Entrance *entrance);
+
+extern int	entrance_socket(const Entrance *entrance);
+extern const char *entrance_host(const Entrance *entrance);
+extern int	entrance_port(const Entrance *entrance);
+
+/* The next one who waits; false: nobody. */
+extern bool entrance_accept(Entrance *entrance, Visitor *visitor);
+
+#endif							/* PGTUNSYNC_ENTRANCE_H */

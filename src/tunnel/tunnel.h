@@ -1,0 +1,98 @@
+/*-------------------------------------------------------------------------
+ *
+ * tunnel.h
+ *	  The tunnel: a worker that carries this run's connections over SSH.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGTUNSYNC_TUNNEL_H
+#define PGTUNSYNC_TUNNEL_H
+
+#include "config/env_file.h"
+#include "ssh/ssh_config.h"
+#include "storage/dsm.h"
+
+typedef struct Tunnel Tunnel;	/* the leader's handle */
+typedef struct TunnelGate TunnelGate;	/* who may enter; shared memory */
+
+typedef struct TunnelOptions
+{
+	const SshRoute *route;
+	const EnvFile *env;			/* for key passphrase, password, … */
+	int			local_port;		/* entrance on 127.0.0.1; 0: private Unix socket */
+	const char *remote_host;	/* the source server, as the jump host sees it */
+	int			remote_port;
+	int			sessions;		/* SSH sessions wanted: one per loader + control */
+	int			connect_timeout;	/* ms, for each attempt */
+	int			connect_attempts;
+	int			connect_retry_delay;	/* ms */
+	int			log_level;		/* TraceLevel */
+	int64		run_id;			/* for the trace */
+} TunnelOptions;
+
+/*
+ * Starts the worker and returns without waiting for it to connect.  The
+ * handle lives in the current memory context; the worker and the shared
+ * segment are released by tunnel_stop(), which the owner must call on every
+ * path.  Raises CONFIGURATION_LIMIT_EXCEEDED when no worker slot is free.
+ */
+extern Tunnel *tunnel_start(const TunnelOptions *options);
+
+extern pid_t tunnel_pid(Tunnel *tunnel);
+
+/*
+ * Waits until the entrance is open and the way to the remote port is proven,
+ * passing the worker's NOTICEs on (retries are told).  Interruptible.  Raises
+ * what the worker raised.
+ */
+extern void tunnel_wait_open(Tunnel *tunnel);
+
+/* A step on the way that has worked: "hop 1: host key", and what was seen. */
+typedef struct TunnelStep
+{
+	char	   *name;
+	char	   *detail;
+} TunnelStep;
+
+/* The steps of the first SSH session, once it is open or has failed; of TunnelStep *. */
+extern List *tunnel_steps(Tunnel *tunnel);
+
+/* What libpq connects to: "127.0.0.1" or the socket's directory, and the port. */
+extern const char *tunnel_host(Tunnel *tunnel);
+extern int	tunnel_port(Tunnel *tunnel);
+
+/*
+ * For wait loops: passes NOTICEs on, and raises what ended the tunnel if it has
+ * ended.  Cheap.
+ */
+extern void tunnel_check(Tunnel *tunnel);
+
+/*
+ * What ended the tunnel, if it ended by an error (else NULL): a loader's
+ * "server closed the connection" is only the symptom of it.
+ */
+extern ErrorData *tunnel_error(Tunnel *tunnel);
+
+/* Closes everything; idempotent; may be called while an error is handled. */
+extern void tunnel_stop(Tunnel *tunnel);
+
+/* From a before_shmem_exit callback: signals the worker, does not wait. */
+extern void tunnel_kill(Tunnel *tunnel);
+
+/* ---- the gate: for the leader and the loaders ---- */
+
+/* What a loader needs to find the gate. */
+extern dsm_handle tunnel_gate_handle(Tunnel *tunnel);
+
+/* Maps the gate into this process until it exits. */
+extern TunnelGate *tunnel_gate_attach(dsm_handle handle);
+extern TunnelGate *tunnel_gate(Tunnel *tunnel);
+
+/*
+ * Announces the socket that this process is just connecting to the entrance;
+ * the tunnel drops every connection that nobody announced.  The signature is
+ * that of SourceParams.on_socket.
+ */
+extern void tunnel_announce(int sock, void *gate);
+
+#endif							/* PGTUNSYNC_TUNNEL_H */
