@@ -18,12 +18,19 @@ my $ages = q{
 	SELECT age(c.relfrozenxid), age(t.relfrozenxid), mxid_age(c.relminmxid), mxid_age(t.relminmxid)
 	FROM pg_class c JOIN pg_class t ON t.oid = c.reltoastrelid WHERE c.oid = 'aged'::regclass};
 $w->local_sql(q{DO $$ BEGIN FOR i IN 1 .. 3000 LOOP BEGIN PERFORM pg_current_xact_id(); CREATE TEMP TABLE x (); DROP TABLE x; EXCEPTION WHEN division_by_zero THEN NULL; END; END LOOP; END $$});
+# a row that is locked by a transaction and changed by its subtransaction takes a multixact
+$w->local_sql(q{CREATE TABLE multis (id int PRIMARY KEY, n int); INSERT INTO multis SELECT i, 0 FROM generate_series(1, 300) i;
+	DO $$ BEGIN FOR i IN 1 .. 300 LOOP PERFORM FROM multis WHERE id = i FOR KEY SHARE;
+		BEGIN UPDATE multis SET n = 1 WHERE id = i; EXCEPTION WHEN division_by_zero THEN NULL; END; END LOOP; END $$});
 my @old = split /\|/, $w->local_sql($ages);
 cmp_ok($old[0], '>', 2000, "an old table, $old[0] transactions of age");
+cmp_ok($old[2], '>', 250, "and $old[2] multixacts");
 is($w->pull("'aged'")->{rc}, 0, 'it is pulled');
 my @new = split /\|/, $w->local_sql($ages);
 cmp_ok($new[0], '<', 100, "the heap is young: $new[0]");
 cmp_ok($new[1], '<', 100, "so is its toast table: $new[1]");
+cmp_ok($new[2], '<', 50, "the heap's multixacts are young: $new[2]");
+cmp_ok($new[3], '<', 50, "and those of its toast table: $new[3]");
 is($w->local_sql(q{SELECT count(*) FROM pg_class WHERE relkind IN ('r', 't') AND relfrozenxid::text::bigint < (SELECT datfrozenxid::text::bigint FROM pg_database WHERE datname = 'dev')}),
 	0, 'no table is older than its database');
 
@@ -62,6 +69,19 @@ my $inherited = q{SELECT attname, n_distinct FROM pg_stats WHERE tablename = 'pa
 isnt($w->local_sql($inherited), '', 'there are statistics over the tree');
 is($w->pull("'parent,child'")->{rc}, 0, 'parent and child are pulled');
 like($w->local_sql($inherited), qr/^id\|.*\nkind\|8$/, 'the statistics over the tree are those of the new rows');
+
+$w->source_sql("UPDATE parent SET kind = 'same'");
+is($w->pull("'parent'")->{rc}, 0, 'the parent alone is pulled');
+like($w->local_sql($inherited), qr/^id\|.*\nkind\|6$/, 'its statistics over the tree are those of its new rows and of the child');
+
+my $holder = $w->call("BEGIN; LOCK TABLE child; SELECT 'locked';", more => 1);
+$holder->wait_message(qr/locked/, 'out');
+$run = $w->pull("'parent'", options => '-c pgtunsync.lock_timeout=1s');
+is($run->{rc}, 0, 'the parent is pulled while its child is locked');
+like($run->{err}, qr/WARNING/, 'the tree could not be analyzed') or diag($run->{err});
+isnt($w->local_sql($inherited), '', 'its statistics over the tree are still there');
+$holder->say('COMMIT;');
+$holder->finish;
 
 # ---- a heap whose visibility map has more than one page ----
 
