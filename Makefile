@@ -1,7 +1,7 @@
 # pgtunsync: PGXS build.  `make && sudo make install`; `make installcheck` needs the servers that test/check.sh starts.
 
 EXTENSION = pgtunsync
-EXTVERSION = 0.1.0
+EXTVERSION = 0.2.0
 
 MODULE_big = pgtunsync
 OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*/*.c)))

@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * pgtunsync.h
- *	  What every room needs: the settings, and the name of the extension's
- *	  schema.
+ *	  What every room needs: the settings, and the names of the extension's
+ *	  schemas.
  *
  *-------------------------------------------------------------------------
  */
@@ -10,6 +10,7 @@
 #define PGTUNSYNC_H
 
 #define PGTUNSYNC_SCHEMA	"pgtunsync"
+#define PGTUNSYNC_INTERNAL	"pgtunsync_internal"	/* schema: tables behind the views */
 #define PGTUNSYNC_STAGING	"pgtunsync_staging"	/* schema: nobody may look into it */
 #define PGTUNSYNC_LIBRARY	"pgtunsync"
 

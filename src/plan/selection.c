@@ -712,6 +712,13 @@ is_system(const CatalogRelation *relation)
 	return relation->oid < FirstNormalObjectId;
 }
 
+static bool
+is_our_schema(const char *name)
+{
+	return strcmp(name, PGTUNSYNC_SCHEMA) == 0 || strcmp(name, PGTUNSYNC_INTERNAL) == 0 ||
+		strcmp(name, PGTUNSYNC_STAGING) == 0;
+}
+
 static void
 fail(Choice *choice, int sqlerrcode, char *message, const char *detail, const char *hint)
 {
@@ -755,7 +762,7 @@ check_choice(Choice *choice)
 	if (is_system(choice->local))
 		fail(choice, ERRCODE_WRONG_OBJECT_TYPE,
 			 psprintf("cannot pull %s: it is a system table", choice->display), NULL, NULL);
-	else if (strcmp(choice->schema, PGTUNSYNC_SCHEMA) == 0)
+	else if (is_our_schema(choice->schema))
 		fail(choice, ERRCODE_WRONG_OBJECT_TYPE,
 			 psprintf("cannot pull %s: it belongs to pgtunsync itself", choice->display),
 			 NULL, NULL);
@@ -1013,7 +1020,7 @@ is_common_table(const Selection *selection, const CatalogRelation *local)
 	CatalogRelation *source;
 
 	if (!is_table_kind(local->kind) || is_system(local) || local->extension_member ||
-		strcmp(local->schema, PGTUNSYNC_SCHEMA) == 0)
+		is_our_schema(local->schema))
 		return false;
 	source = catalog_find(selection->source, local->schema, local->name);
 	return source != NULL && is_table_kind(source->kind);

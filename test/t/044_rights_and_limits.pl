@@ -74,7 +74,8 @@ is( $w->local_node->safe_psql('dev', 'SELECT count(*) FROM pgtunsync.runs', extr
 is( $w->local_node->safe_psql('dev', 'SELECT count(*) FROM pgtunsync.run_tables t WHERE NOT EXISTS (SELECT FROM pgtunsync.runs r WHERE r.id = run_id)', extra_params => [ '-U', 'dev' ]),
 	0, 'and the tables of those runs only');
 is($w->call($_, user => 'dev')->finish->{sqlstate}, '42501', "dev may not: $_")
-  foreach ("DELETE FROM pgtunsync.runs;", "UPDATE pgtunsync.runs SET status = 'failed';", "INSERT INTO pgtunsync.run_tables VALUES (1, 'x', 'failed');", 'TRUNCATE pgtunsync.runs, pgtunsync.run_tables;');
+  foreach ("DELETE FROM pgtunsync.runs;", "UPDATE pgtunsync.runs SET status = 'failed';", "INSERT INTO pgtunsync.run_tables VALUES (1, 'x', 'failed');", 'TRUNCATE pgtunsync_internal.runs, pgtunsync_internal.run_tables;',
+	'SELECT * FROM pgtunsync_internal.runs;', 'SELECT * FROM pgtunsync_internal.progress_rows();');
 my $other = $w->local_sql("SELECT max(id) FROM pgtunsync.runs WHERE role <> 'dev'");
 is($w->call("SELECT pgtunsync.cancel($other);", user => 'dev')->finish->{sqlstate}, '42704', "another's run cannot be cancelled");
 
