@@ -50,7 +50,6 @@
 #include "run/audit.h"
 #include "base/compat.h"
 #include "base/run_lock.h"
-#include "api/pgtunsync.h"
 #include "plan/plan.h"
 #include "api/caller.h"
 #include "base/worker_message.h"

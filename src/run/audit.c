@@ -38,8 +38,8 @@
 
 #include "run/audit.h"
 #include "base/compat.h"
+#include "base/names.h"
 #include "base/run_lock.h"
-#include "api/pgtunsync.h"
 #include "run/request.h"
 #include "plan/rewrite.h"
 

@@ -68,7 +68,7 @@
 #include "base/run_lock.h"
 #include "staging/index_build.h"
 #include "base/user_context.h"
-#include "api/pgtunsync.h"
+#include "base/names.h"
 #include "schema/primary_key.h"
 #include "staging/staging.h"
 
