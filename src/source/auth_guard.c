@@ -176,6 +176,15 @@ check_request(AuthGuard *guard, uint32 request)
 	stream->md5 |= request == REQUEST_MD5;
 }
 
+/* Is it the length of a message of this type that libpq would take? */
+static bool
+length_is_valid(char type, uint32 length)
+{
+	if (type == 'R')
+		return length >= 8 && length <= REQUEST_MAX;
+	return length >= 4 && length <= UNIT_MAX - 1;
+}
+
 /* The header of a message is complete, apart from a request's kind. */
 static void
 check_header(AuthGuard *guard)
@@ -183,17 +192,13 @@ check_header(AuthGuard *guard)
 	AuthStream *stream = &guard->stream;
 	uint32		length = get_uint32(stream->header + 1);
 
-	if (stream->header[0] == 'R')
-	{
-		if (length < 8 || length > REQUEST_MAX)
-			raise_bad_message(guard);
-		return;
-	}
 	/* after an error, libpq gives up this connection; old servers' have no length */
 	if (stream->header[0] == 'E')
 		stream->over = true;
-	else if (length < 4 || length > UNIT_MAX - 1)
+	else if (!length_is_valid(stream->header[0], length))
 		raise_bad_message(guard);
+	if (stream->header[0] == 'R')
+		return;					/* its kind comes next */
 	stream->skip = length - 4;
 	stream->have = 0;
 }
@@ -295,13 +300,12 @@ unit_size(const AuthGuard *guard)
 			TLS_HEADER + (guard->unit[3] << 8 | guard->unit[4]);
 	if (guard->have < MESSAGE_HEADER)
 		return MESSAGE_HEADER;
-	/* an old server's error is text up to the end of the connection */
 	length = get_uint32(guard->unit + 1);
-	if (guard->unit[0] == 'E' && (length < 4 || length > UNIT_MAX - 1))
-		return MESSAGE_HEADER;
-	if (length < 4 || length > UNIT_MAX - 1)
+	if (length_is_valid(guard->unit[0], length))
+		return 1 + length;
+	if (guard->unit[0] != 'E')
 		raise_bad_message(guard);
-	return 1 + length;
+	return MESSAGE_HEADER;		/* an old server's error: text without a length */
 }
 
 static bool
