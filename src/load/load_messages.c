@@ -17,6 +17,7 @@ loader_connect_pack(StringInfo buf, const LoaderConnect *connect)
 	pack_string(buf, connect->display);
 	pack_int(buf, connect->connect_timeout);
 	pack_int(buf, connect->row_security);
+	pack_int(buf, connect->password_rule);
 	pack_int(buf, connect->gate);
 }
 
@@ -29,6 +30,7 @@ loader_connect_unpack(StringInfo buf)
 	connect->display = unpack_string(buf);
 	connect->connect_timeout = unpack_int(buf);
 	connect->row_security = unpack_int(buf);
+	connect->password_rule = (PasswordRule) unpack_int(buf);
 	connect->gate = unpack_int(buf);
 	return connect;
 }
