@@ -455,7 +455,10 @@ handle_report(Pool *pool, Member *member, char type, PoolEvent *event)
 	switch (type)
 	{
 		case 'N':
-			relay_throw_report(&pool->body, DEBUG5);
+			relay_forward(&pool->body);
+			return false;
+		case LOADER_REPORT_DROPPED:
+			relay_add_dropped(unpack_int(&pool->body));
 			return false;
 		case LOADER_REPORT_LOADED:
 			event->type = POOL_LOADED;

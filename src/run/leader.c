@@ -407,6 +407,7 @@ run_connect(Run *run)
 		source_add_options(run->params, mask_key_options(run->env));
 	run->params->connect_timeout = run->request->connect_timeout;
 	run->params->row_security = run->request->row_security;
+	run->params->hide_texts = run->request->rules && run->config->data_rules != NIL;
 	run->params->on_socket = tunnel_announce;
 	run->params->on_socket_arg = tunnel_gate(run->tunnel);
 
@@ -414,6 +415,7 @@ run_connect(Run *run)
 	connect.display = run->params->display;
 	connect.connect_timeout = run->params->connect_timeout;
 	connect.row_security = run->params->row_security;
+	connect.hide_texts = run->params->hide_texts;
 	connect.gate = tunnel_gate_handle(run->tunnel);
 	/* ahead of the loaders: for it the tunnel keeps the way that it has proven */
 	run->control = source_connect_start(run->params);
@@ -531,7 +533,9 @@ run_recheck(Run *run, const List *tables)
 
 		if (table->message != NULL)
 			continue;
+		relay_set_subject(table->display);
 		problem = recheck_table(table, run->request->role, &code);
+		relay_set_subject(NULL);
 		if (problem == NULL)
 			continue;
 		table->sqlerrcode = code;
@@ -608,6 +612,7 @@ run_submit(Run *run, const TablePlan *table, const char *copy_sql)
 	LoadJob		job = {
 		.index = table->index,
 		.relid = table->relid,
+		.display = table->display,
 		.copy_sql = unconstify(char *, copy_sql),
 		.verify_sql = table->verify_sql,
 		.binary = table->binary,
@@ -618,8 +623,7 @@ run_submit(Run *run, const TablePlan *table, const char *copy_sql)
 		.row_name = table->row_name,
 		.mode = table->mode,
 		.rows_before = outcome_appended(run->outcomes, table->index)->rows,
-		.bytes_before = outcome_appended(run->outcomes, table->index)->bytes,
-		.hide_values = table->hide_values
+		.bytes_before = outcome_appended(run->outcomes, table->index)->bytes
 	};
 
 	if (table->copy_parts != NIL && pool_size(run->pool) > 1)
@@ -1078,6 +1082,7 @@ run_fail(Run *run)
 	if (!run->request->wait)
 		ereport(LOG,
 				(errmsg("pgtunsync run " INT64_FORMAT " failed: %s", run->id, edata->message)));
+	relay_tell_dropped();
 	relay_send_error(edata);
 	RESUME_INTERRUPTS();
 }
@@ -1117,6 +1122,7 @@ pgtunsync_leader_main(Datum arg)
 				run_preview(run);
 				break;
 		}
+		relay_tell_dropped();
 		relay_send(RUN_MSG_DONE, "", 0);
 	}
 	PG_CATCH();
