@@ -127,7 +127,7 @@ static bool
 start_member(Member *member, const RunRequest *request, int64 run_id)
 {
 	create_member_segment(member, request, run_id);
-	member->worker = worker_launch("pgtunsync_loader_main", "pgtunsync loader",
+	member->worker = worker_launch("pgtunsync_loader_main", LOADER_TITLE,
 								   dsm_segment_handle(member->segment), true);
 	if (member->worker == NULL)
 	{
@@ -142,19 +142,24 @@ Pool *
 pool_start(const RunRequest *request, int64 run_id, int loaders)
 {
 	Pool	   *pool = palloc0(sizeof(Pool));
+	int			room;
 
 	pool->context = CurrentMemoryContext;
 	pool->members = palloc0(sizeof(Member) * loaders);
 	initStringInfo(&pool->body);
-	while (pool->size < loaders &&
+	room = worker_begin_launch(request->max_workers);
+	if (room < 1)
+		worker_no_room(room, request->max_workers);
+	while (pool->size < Min(loaders, room) &&
 		   start_member(&pool->members[pool->size], request, run_id))
 		pool->size++;
 	if (pool->size == 0)
 		worker_no_slot("loaders");
+	worker_end_launch();
 	if (pool->size < loaders)
 		ereport(NOTICE,
 				(errmsg("going on with %d of %d loaders", pool->size, loaders),
-				 errhint("Raise \"max_worker_processes\" for more.")));
+				 errhint("Raise \"max_worker_processes\" and \"pgtunsync.max_workers\" for more.")));
 	return pool;
 }
 

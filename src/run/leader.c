@@ -73,6 +73,7 @@
 #include "api/pgtunsync.h"
 #include "load/progress.h"
 #include "plan/recheck.h"
+#include "base/worker.h"
 #include "base/worker_message.h"
 #include "apply/apply.h"
 #include "run/request.h"
@@ -362,8 +363,13 @@ run_start_tunnel(Run *run, int sessions)
 		.log_level = run->request->log_level,
 		.run_id = run->id
 	};
+	int			room;
 
+	room = worker_begin_launch(run->request->max_workers);
+	if (room < 0)				/* the tunnel is allowed for */
+		worker_no_room(room, run->request->max_workers);
 	run->tunnel = tunnel_start(&options);
+	worker_end_launch();
 }
 
 /* One session is enough to look around. */
