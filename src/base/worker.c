@@ -41,7 +41,7 @@
 
 #include "base/compat.h"
 #include "base/lock_tags.h"
-#include "api/pgtunsync.h"
+#include "base/names.h"
 #include "base/worker.h"
 
 /* How long a worker that was started may take to be counted, in ms. */
