@@ -94,7 +94,7 @@ tunnel_start(const TunnelOptions *options)
 	explicit_bzero(packed.data, packed.maxlen);
 	pfree(packed.data);
 
-	tunnel->worker = worker_launch("pgtunsync_tunnel_main", "pgtunsync tunnel",
+	tunnel->worker = worker_launch("pgtunsync_tunnel_main", TUNNEL_TITLE,
 								   dsm_segment_handle(tunnel->segment), false);
 	if (tunnel->worker == NULL)
 	{
