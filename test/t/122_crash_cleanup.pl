@@ -234,10 +234,11 @@ $w->local_node->reload;
 crash();
 my $logged = log_size();
 $w->local_sql('SELECT * FROM pgtunsync.progress');
-is(scalar(() = log_since($logged) =~ /registering background worker "pgtunsync cleaner"/g), 1, 'a cleaner is started once');
+is(scalar(() = log_since($logged) =~ /DEBUG:  registering background worker "pgtunsync cleaner"/g), 1,
+	'a cleaner is started once');
 $logged = log_size();
 $w->local_sql('SELECT * FROM pgtunsync.progress; SELECT pgtunsync.cancel(max(id)) FROM pgtunsync.runs');
-unlike(log_since($logged), qr/registering background worker/, 'and none when there is nothing to do');
+unlike(log_since($logged), qr/DEBUG:  registering background worker/, 'and none when there is nothing to do');
 $w->unchanged($before);
 $w->pulls('', 'and pulls work', [@PgTunsync::shop]);
 
