@@ -108,7 +108,7 @@ crash_cleanup(void)
 	session_set_int("lock_timeout", 0);
 }
 
-/* The worker that a caller's backend starts; its argument is the database's OID. */
+/* The worker that a caller's backend starts; its argument is a database. */
 void
 pgtunsync_cleaner_main(Datum arg)
 {
