@@ -18,6 +18,7 @@ loader_connect_pack(StringInfo buf, const LoaderConnect *connect)
 	pack_int(buf, connect->connect_timeout);
 	pack_int(buf, connect->row_security);
 	pack_int(buf, connect->hide_texts);
+	pack_int(buf, connect->password_rule);
 	pack_int(buf, connect->gate);
 }
 
@@ -31,6 +32,7 @@ loader_connect_unpack(StringInfo buf)
 	connect->connect_timeout = unpack_int(buf);
 	connect->row_security = unpack_int(buf);
 	connect->hide_texts = unpack_int(buf);
+	connect->password_rule = (PasswordRule) unpack_int(buf);
 	connect->gate = unpack_int(buf);
 	return connect;
 }

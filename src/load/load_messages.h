@@ -14,6 +14,7 @@
 #include "port/atomics.h"
 #include "staging/load_mode.h"
 #include "eval/row_query.h"
+#include "source/source.h"
 #include "storage/dsm.h"
 
 #define LOADER_MAGIC		0x7067544c
@@ -49,6 +50,7 @@ typedef struct LoaderConnect
 	int			connect_timeout;	/* ms */
 	bool		row_security;	/* as in SourceParams */
 	bool		hide_texts;		/* the same */
+	PasswordRule password_rule; /* the same */
 	dsm_handle	gate;			/* DSM_HANDLE_INVALID: no tunnel */
 } LoaderConnect;
 

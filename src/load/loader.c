@@ -567,10 +567,12 @@ take_connect_order(Loader *loader, StringInfo body)
 	loader->params.connect_timeout = connect->connect_timeout;
 	loader->params.row_security = connect->row_security;
 	loader->params.hide_texts = connect->hide_texts;
+	loader->params.password_rule = connect->password_rule;
 	if (connect->gate != DSM_HANDLE_INVALID)
 	{
-		loader->params.on_socket = tunnel_announce;
-		loader->params.on_socket_arg = tunnel_gate_attach(connect->gate);
+		tunnel_gate_attach(connect->gate);
+		loader->params.gate = &tunnel_connection_gate;
+		loader->params.gate_handle = connect->gate;
 	}
 	MemoryContextSwitchTo(oldcontext);
 	/* ahead of the first table: the round trips overlap with the planning */

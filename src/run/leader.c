@@ -22,8 +22,8 @@
  * what was staged, write the audit's final state, tell the caller.  SIGINT
  * (the caller gave up, pgtunsync.cancel()) and SIGTERM both arrive as an
  * ERROR, so that they take that way too; only when the process itself
- * breaks does leader_exit() merely stop the children, and the next run
- * cleans up.
+ * breaks does leader_exit() merely stop the children, and the next call of any
+ * function cleans up (see crash_cleanup.c).
  *
  *-------------------------------------------------------------------------
  */
@@ -65,6 +65,8 @@
 #include "apply/post_commit.h"
 #include "run/audit.h"
 #include "base/compat.h"
+#include "base/run_lock.h"
+#include "run/crash_cleanup.h"
 #include "source/to_url.h"
 #include "run/leader.h"
 #include "apply/locking.h"
@@ -198,44 +200,14 @@ run_commit_transaction(Run *run)
 
 /* ---- READY ---- */
 
-/* What crashed runs have left; whatever is wrong with it is no reason not to run. */
-static void
-drop_leftovers(Run *run)
-{
-	PG_TRY();
-	{
-		int			dropped;
-
-		run_begin_transaction(run);
-		PushActiveSnapshot(GetTransactionSnapshot());
-		dropped = staging_drop_leftovers();
-		PopActiveSnapshot();
-		run_commit_transaction(run);
-		if (dropped > 0)
-			ereport(LOG,
-					(errmsg("pgtunsync dropped %d staging heaps of a run that crashed", dropped)));
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(run->context);
-		if (geterrcode() == ERRCODE_QUERY_CANCELED)
-			PG_RE_THROW();
-		EmitErrorReport();
-		FlushErrorState();
-		AbortOutOfAnyTransaction();
-		MemoryContextSwitchTo(run->context);
-	}
-	PG_END_TRY();
-}
-
 static void
 run_begin(Run *run)
 {
 	StringInfoData buf;
 
 	run_begin_transaction(run);
-	audit_mark_crashed();
 	run->id = audit_begin(run->request);
+	run_lock_take(run->id);
 	trace_begin(run->request->log_level, run->id);
 	audit_progress(run->id, progress_open_door(run->id));
 	run_commit_transaction(run);
@@ -243,7 +215,6 @@ run_begin(Run *run)
 	initStringInfo(&buf);
 	pq_sendint64(&buf, run->id);
 	relay_send(RUN_MSG_ID, buf.data, buf.len);
-	drop_leftovers(run);
 }
 
 /* ---- ENV-LOADED ---- */
@@ -430,14 +401,15 @@ run_connect(Run *run)
 		source_add_options(run->params, mask_key_options(run->env));
 	run->params->row_security = run->request->row_security;
 	run->params->hide_texts = run->request->rules && run->config->data_rules != NIL;
-	run->params->on_socket = tunnel_announce;
-	run->params->on_socket_arg = tunnel_gate(run->tunnel);
+	run->params->gate = &tunnel_connection_gate;
+	run->params->gate_handle = tunnel_gate_handle(run->tunnel);
 
 	connect.conninfo = run->params->conninfo;
 	connect.display = run->params->display;
 	connect.connect_timeout = run->params->connect_timeout;
 	connect.row_security = run->params->row_security;
 	connect.hide_texts = run->params->hide_texts;
+	connect.password_rule = run->params->password_rule;
 	connect.gate = tunnel_gate_handle(run->tunnel);
 	/* ahead of the loaders: for it the tunnel keeps the way that it has proven */
 	run->control = source_connect_start(run->params);
@@ -1025,9 +997,8 @@ write_failure(Run *run, const ErrorData *edata)
 	run_commit_transaction(run);
 }
 
-/* After the audit, which must not depend on it. */
 static void
-drop_staged(Run *run)
+drop_staged(Run *run, const ErrorData *edata)
 {
 	run_begin_transaction(run);
 	PushActiveSnapshot(GetTransactionSnapshot());
@@ -1036,30 +1007,37 @@ drop_staged(Run *run)
 	run_commit_transaction(run);
 }
 
-/*
- * The way out of every failure before the commit.  Nothing may interrupt it;
- * an error in here is logged, and the next run finishes the clean-up.
- */
+/* Takes one step of the way out; an error ends that step only, and is logged. */
 static void
-run_clean_up(Run *run, const ErrorData *edata)
+try_clean_up(Run *run, void (*step) (Run *run, const ErrorData *edata), const ErrorData *edata)
 {
 	PG_TRY();
 	{
-		if (run->id != 0 && !run->committed)
-		{
-			write_failure(run, edata);
-			drop_staged(run);
-		}
+		step(run, edata);
 	}
 	PG_CATCH();
 	{
 		HOLD_INTERRUPTS();
-		EmitErrorReport();
-		FlushErrorState();
+		MemoryContextSwitchTo(run->context);
+		crash_cleanup_log_error();
 		AbortOutOfAnyTransaction();
 		MemoryContextSwitchTo(run->context);
 	}
 	PG_END_TRY();
+}
+
+/*
+ * The way out of every failure before the commit.  Nothing may interrupt it.
+ * The heaps are dropped even if the audit cannot be written; what cannot be
+ * done now is done by the next call.
+ */
+static void
+run_clean_up(Run *run, const ErrorData *edata)
+{
+	if (run->id == 0 || run->committed)
+		return;
+	try_clean_up(run, write_failure, edata);
+	try_clean_up(run, drop_staged, edata);
 }
 
 /*
@@ -1132,6 +1110,7 @@ pgtunsync_leader_main(Datum arg)
 
 	PG_TRY();
 	{
+		crash_cleanup();
 		switch (run->request->purpose)
 		{
 			case RUN_PULL:

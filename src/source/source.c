@@ -11,6 +11,11 @@
  * cancelled on the source explicitly; behind a tunnel that would need another
  * connection, and a COPY notices a closed socket as fast.
  *
+ * Two guards stand beside libpq while it connects.  Each socket is announced to
+ * the tunnel's gate, and nothing is read from it before the gate has admitted
+ * it: the port might have been taken over by another process.  And if there is
+ * a password, auth_guard.c checks each request for it before libpq sees it.
+ *
  * Round trips cost 50 ms and more, so the statements that prepare the session
  * travel in front of the first query's, in one simple-query message.  (They
  * could be startup options, but connection poolers refuse those.)  They stand
@@ -50,6 +55,7 @@
 
 #include <poll.h>
 
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "lib/stringinfo.h"
@@ -76,7 +82,13 @@ struct Source
 	MemoryContext context;		/* everything; its reset closes the connection */
 	MemoryContextCallback callback;
 	PGconn	   *conn;
-	ino_t		announced;		/* the socket that on_socket() was told of */
+	ino_t		socket;			/* the inode of libpq's present socket */
+	const ConnectionGate *gate;
+	uint32		gate_handle;
+	int64		ticket;			/* of the announcement, 0: none is open */
+	AuthGuard  *guard;			/* while the login lasts */
+	bool		guarded;		/* it has ended well on this socket */
+	const char *method;			/* how we were authenticated, if it was seen */
 	char	   *display;
 	bool		row_security;
 	bool		prepared;		/* session set-up was sent */
@@ -258,6 +270,23 @@ drop_notice(void *arg, const PGresult *result)
 
 /* ---- connecting ---- */
 
+/* Ends the announcement of the socket. */
+static void
+withdraw_socket(Source *source)
+{
+	if (source->ticket != 0)
+		source->gate->withdraw(source->ticket, source->gate_handle);
+	source->ticket = 0;
+}
+
+/* Ends the guard of the login. */
+static void
+end_guard(Source *source)
+{
+	auth_guard_end(source->guard);
+	source->guard = NULL;
+}
+
 /* Closes the connection; the callback of its memory context. */
 static void
 close_connection(void *arg)
@@ -274,6 +303,8 @@ close_connection(void *arg)
 	foreach(lc, source->results)
 		PQclear(lfirst(lc));
 	source->results = NIL;
+	withdraw_socket(source);
+	end_guard(source);
 	if (source->conn != NULL)
 	{
 		PQfinish(source->conn);
@@ -360,21 +391,93 @@ raise_timeout(Source *source, int timeout)
 }
 
 /*
- * Tells the tunnel about a new socket.  libpq may open several in one attempt
- * (TLS refused, then without), which may even get the same descriptor: the
- * inode is what tells sockets apart.
+ * Follows libpq to a new socket.  libpq may open several in one attempt (TLS
+ * refused, then without), which may even get the same descriptor: the inode is
+ * what tells sockets apart.
  */
 static void
-announce_socket(Source *source, const SourceParams *params)
+follow_socket(Source *source)
 {
 	int			sock = PQsocket(source->conn);
 	struct stat st;
 
-	if (params->on_socket == NULL || sock < 0 || fstat(sock, &st) != 0 ||
-		st.st_ino == source->announced)
+	if (sock < 0 || fstat(sock, &st) != 0 || st.st_ino == source->socket)
 		return;
-	source->announced = st.st_ino;
-	params->on_socket(sock, params->on_socket_arg);
+	end_guard(source);
+	withdraw_socket(source);
+	source->guarded = false;
+	source->socket = st.st_ino;
+	if (source->gate != NULL)
+		source->ticket = source->gate->announce(sock, source->gate_handle);
+}
+
+static void pg_attribute_noreturn()
+raise_not_admitted(Source *source)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
+			 errmsg("another process answers at the tunnel's entrance"),
+			 errdetail("The connection to the source %s was not admitted by this run's tunnel, and got an answer nevertheless. It was closed.",
+					   source->display),
+			 errhint("Find out which process listens on the port, or set PGSYNC_LOCAL_PORT to 0 for a private Unix socket.")));
+}
+
+/* Raises an error if somebody else than our tunnel has sent something. */
+static void
+check_admitted(Source *source)
+{
+	int			sock = source->guard ? auth_guard_socket(source->guard) : PQsocket(source->conn);
+	char		byte;
+
+	if (source->ticket == 0 || source->gate->admitted(source->ticket, source->gate_handle))
+		return;
+	if (recv(sock, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0 &&
+		!source->gate->admitted(source->ticket, source->gate_handle))
+		raise_not_admitted(source);
+}
+
+/* Has libpq sent its first packet, and read nothing yet? */
+static bool
+awaits_answer(Source *source)
+{
+	ConnStatusType status = PQstatus(source->conn);
+
+	return status == CONNECTION_AWAITING_RESPONSE || status == CONNECTION_SSL_STARTUP ||
+		status == CONNECTION_GSS_STARTUP;
+}
+
+/* The login is over: what is known of it. */
+static void
+finish_guard(Source *source, const SourceParams *params)
+{
+	source->method = auth_guard_method(source->guard);
+	if (auth_guard_used_md5(source->guard) && params->password_rule != PASSWORD_VERIFIED &&
+		params->warn_md5)
+		ereport(WARNING,
+				(errcode(ERRCODE_WARNING),
+				 errmsg("the source %s uses MD5 for the password", source->display),
+				 errdetail("A server that answers behind the jump host can compute the password from what it receives."),
+				 errhint("On the source, set password_encryption = 'scram-sha-256' and set the role's password again.")));
+	end_guard(source);
+	source->guarded = true;
+}
+
+/* After each step of libpq: lets the guards follow. */
+static void
+follow_step(Source *source, const SourceParams *params)
+{
+	struct stat st;
+
+	follow_socket(source);
+	if (source->guard != NULL)
+		auth_guard_send(source->guard);
+	else if (params->password_rule != PASSWORD_NONE && !source->guarded && awaits_answer(source))
+		source->guard = auth_guard_start(source->conn, params->password_rule, source->display);
+	if (source->guard != NULL && auth_guard_done(source->guard))
+		finish_guard(source, params);
+	/* the guard exchanges the socket, which makes none to announce */
+	if (fstat(PQsocket(source->conn), &st) == 0)
+		source->socket = st.st_ino;
 }
 
 /* Milliseconds left, -1: no limit. */
@@ -386,6 +489,51 @@ time_left(TimestampTz start, int timeout)
 	return Max(0, timeout - TimestampDifferenceMilliseconds(start, GetCurrentTimestamp()));
 }
 
+/* Waits for a socket, interruptibly; returns the events that came. */
+static int
+wait_connecting(int sock, int events, long left)
+{
+	int			rc = WaitLatchOrSocket(MyLatch,
+									   WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | events |
+									   (left > 0 ? WL_TIMEOUT : 0),
+									   sock, left, PG_WAIT_EXTENSION);
+
+	if (rc & WL_LATCH_SET)
+		ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+	return rc & events;
+}
+
+/* Waits through the guard; true when libpq has something to do. */
+static bool
+wait_guarded(Source *source, bool reading, long left)
+{
+	AuthGuard  *guard = source->guard;
+
+	if (!reading || auth_guard_unread(guard))
+		return true;
+	if (wait_connecting(auth_guard_socket(guard), WL_SOCKET_READABLE |
+						(auth_guard_must_send(guard) ? WL_SOCKET_WRITEABLE : 0), left) == 0)
+		return false;
+	auth_guard_send(guard);
+	check_admitted(source);
+	return auth_guard_step(guard);
+}
+
+/* Waits for what libpq asks for; false: it has not come yet. */
+static bool
+wait_step(Source *source, bool reading, long left)
+{
+	if (source->guard != NULL)
+		return wait_guarded(source, reading, left);
+	if (wait_connecting(PQsocket(source->conn),
+						reading ? WL_SOCKET_READABLE : WL_SOCKET_WRITEABLE, left) == 0)
+		return false;
+	if (reading)
+		check_admitted(source);
+	return true;
+}
+
 /* Drives PQconnectPoll() to its end. */
 static void
 finish_connecting(Source *source, const SourceParams *params)
@@ -395,26 +543,19 @@ finish_connecting(Source *source, const SourceParams *params)
 
 	while (status != PGRES_POLLING_OK)
 	{
-		int			io = status == PGRES_POLLING_READING ? WL_SOCKET_READABLE : WL_SOCKET_WRITEABLE;
 		long		left = time_left(start, params->connect_timeout);
-		int			rc;
 
 		if (left == 0)
 			raise_timeout(source, params->connect_timeout);
-		rc = WaitLatchOrSocket(MyLatch,
-							   WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | io |
-							   (left > 0 ? WL_TIMEOUT : 0),
-							   PQsocket(source->conn), left, PG_WAIT_EXTENSION);
-		if (rc & WL_LATCH_SET)
-			ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
-		if ((rc & io) == 0)
+		if (!wait_step(source, status == PGRES_POLLING_READING, left))
 			continue;
 		status = PQconnectPoll(source->conn);
 		if (status == PGRES_POLLING_FAILED)
 			raise_not_connected(source);
-		announce_socket(source, params);
+		follow_step(source, params);
 	}
+	withdraw_socket(source);
 }
 
 /* What we wait for from now on. */
@@ -440,6 +581,8 @@ source_connect_start(const SourceParams *params)
 	source->display = MemoryContextStrdup(context, params->display);
 	source->row_security = params->row_security;
 	source->hide_texts = params->hide_texts;
+	source->gate = params->gate;
+	source->gate_handle = params->gate_handle;
 	source->callback.func = close_connection;
 	source->callback.arg = source;
 	MemoryContextRegisterResetCallback(context, &source->callback);
@@ -463,7 +606,7 @@ source_connect_start(const SourceParams *params)
 	PQsetErrorVerbosity(source->conn, PQERRORS_VERBOSE);
 	if (PQstatus(source->conn) == CONNECTION_BAD)
 		raise_not_connected(source);
-	announce_socket(source, params);
+	follow_socket(source);
 	return source;
 }
 
@@ -496,6 +639,12 @@ int
 source_version(Source *source)
 {
 	return PQserverVersion(source->conn);
+}
+
+const char *
+source_auth_method(Source *source)
+{
+	return source->method;
 }
 
 /* ---- waiting ---- */

@@ -9,9 +9,11 @@
 #define PGTUNSYNC_SOURCE_H
 
 #include "base/compat.h"
+#include "base/connection_gate.h"
 #include "libpq-fe.h"
 #include "config/env_file.h"
 #include "nodes/pg_list.h"
+#include "source/auth_guard.h"
 
 /* How to reach the source; plain strings, so that it can be handed to a loader. */
 typedef struct SourceParams
@@ -21,8 +23,10 @@ typedef struct SourceParams
 	int			connect_timeout;	/* ms, 0: none; the URL's, else the setting's */
 	bool		row_security;	/* policies may filter rows; false: that is an error */
 	bool		hide_texts;		/* data rules are in force: see source_show_texts() */
-	void		(*on_socket) (int sock, void *arg); /* may be NULL */
-	void	   *on_socket_arg;
+	PasswordRule password_rule;
+	bool		warn_md5;		/* tell the caller about an MD5 password */
+	const ConnectionGate *gate; /* the entrance's, or NULL */
+	uint32		gate_handle;
 } SourceParams;
 
 typedef struct Source Source;
@@ -37,7 +41,8 @@ typedef struct Source Source;
  * supply nothing.  host and port: where to connect really (tunnel_host() /
  * tunnel_port()); the URL's own host name stays in force for verify-full.
  * default_timeout (ms) serves when the URL has no connect_timeout.
- * application_name is pgtunsync/<run_id>.  Lives in the current memory
+ * application_name is pgtunsync/<run_id>.  The params' password rule follows
+ * from the URL and PGSYNC_ALLOW_CLEARTEXT.  Lives in the current memory
  * context.
  *
  * Raises CONFIG_FILE_ERROR; the message never shows the password.
@@ -71,7 +76,9 @@ extern void source_close_fallbacks(void);
  * is closed when that context is reset or deleted, or by source_close().
  *
  * Raises SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION, or the source's own
- * SQLSTATE for a refused login.
+ * SQLSTATE for a refused login; INVALID_AUTHORIZATION_SPECIFICATION when the
+ * source asks for the password in a way that the password rule forbids, or when
+ * another process answers at the tunnel's entrance.
  */
 extern Source *source_connect(const SourceParams *params);
 
@@ -97,6 +104,12 @@ extern void source_show_texts(Source *source);
 /* The connection itself, with its session prepared. */
 extern PGconn *source_conn(Source *source);
 extern int	source_version(Source *source); /* as PQserverVersion() */
+
+/*
+ * How the connection authenticated us: "SCRAM-SHA-256", "MD5", "clear text" …;
+ * NULL if it was not seen.
+ */
+extern const char *source_auth_method(Source *source);
 
 /*
  * Runs one simple-query message and returns the result of its last statement

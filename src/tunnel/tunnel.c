@@ -273,12 +273,6 @@ tunnel_gate_handle(Tunnel *tunnel)
 	return dsm_segment_handle(tunnel->segment);
 }
 
-TunnelGate *
-tunnel_gate(Tunnel *tunnel)
-{
-	return &tunnel->shared->gate;
-}
-
 List *
 tunnel_steps(Tunnel *tunnel)
 {
