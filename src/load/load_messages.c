@@ -17,8 +17,8 @@ loader_connect_pack(StringInfo buf, const LoaderConnect *connect)
 	pack_string(buf, connect->display);
 	pack_int(buf, connect->connect_timeout);
 	pack_int(buf, connect->row_security);
-	pack_int(buf, connect->hide_texts);
 	pack_int(buf, connect->password_rule);
+	pack_int(buf, connect->hide_texts);
 	pack_int(buf, connect->gate);
 }
 
@@ -31,8 +31,8 @@ loader_connect_unpack(StringInfo buf)
 	connect->display = unpack_string(buf);
 	connect->connect_timeout = unpack_int(buf);
 	connect->row_security = unpack_int(buf);
-	connect->hide_texts = unpack_int(buf);
 	connect->password_rule = (PasswordRule) unpack_int(buf);
+	connect->hide_texts = unpack_int(buf);
 	connect->gate = unpack_int(buf);
 	return connect;
 }

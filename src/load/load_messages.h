@@ -49,8 +49,8 @@ typedef struct LoaderConnect
 	char	   *display;
 	int			connect_timeout;	/* ms */
 	bool		row_security;	/* as in SourceParams */
-	bool		hide_texts;		/* the same */
 	PasswordRule password_rule; /* the same */
+	bool		hide_texts;		/* the same */
 	dsm_handle	gate;			/* DSM_HANDLE_INVALID: no tunnel */
 } LoaderConnect;
 

@@ -566,8 +566,8 @@ take_connect_order(Loader *loader, StringInfo body)
 	loader->params.display = connect->display;
 	loader->params.connect_timeout = connect->connect_timeout;
 	loader->params.row_security = connect->row_security;
-	loader->params.hide_texts = connect->hide_texts;
 	loader->params.password_rule = connect->password_rule;
+	loader->params.hide_texts = connect->hide_texts;
 	if (connect->gate != DSM_HANDLE_INVALID)
 	{
 		tunnel_gate_attach(connect->gate);

@@ -400,16 +400,16 @@ run_connect(Run *run)
 	if (run->request->rules && mask_needs_key(run->config))
 		source_add_options(run->params, mask_key_options(run->env));
 	run->params->row_security = run->request->row_security;
-	run->params->hide_texts = run->request->rules && run->config->data_rules != NIL;
 	run->params->gate = &tunnel_connection_gate;
 	run->params->gate_handle = tunnel_gate_handle(run->tunnel);
+	run->params->hide_texts = run->request->rules && run->config->data_rules != NIL;
 
 	connect.conninfo = run->params->conninfo;
 	connect.display = run->params->display;
 	connect.connect_timeout = run->params->connect_timeout;
 	connect.row_security = run->params->row_security;
-	connect.hide_texts = run->params->hide_texts;
 	connect.password_rule = run->params->password_rule;
+	connect.hide_texts = run->params->hide_texts;
 	connect.gate = tunnel_gate_handle(run->tunnel);
 	/* ahead of the loaders: for it the tunnel keeps the way that it has proven */
 	run->control = source_connect_start(run->params);

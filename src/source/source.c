@@ -580,9 +580,9 @@ source_connect_start(const SourceParams *params)
 	source->context = context;
 	source->display = MemoryContextStrdup(context, params->display);
 	source->row_security = params->row_security;
-	source->hide_texts = params->hide_texts;
 	source->gate = params->gate;
 	source->gate_handle = params->gate_handle;
+	source->hide_texts = params->hide_texts;
 	source->callback.func = close_connection;
 	source->callback.arg = source;
 	MemoryContextRegisterResetCallback(context, &source->callback);

@@ -22,11 +22,11 @@ typedef struct SourceParams
 	char	   *display;		/* "user@host:port/dbname" for messages, without */
 	int			connect_timeout;	/* ms, 0: none; the URL's, else the setting's */
 	bool		row_security;	/* policies may filter rows; false: that is an error */
-	bool		hide_texts;		/* data rules are in force: see source_show_texts() */
 	PasswordRule password_rule;
 	bool		warn_md5;		/* tell the caller about an MD5 password */
 	const ConnectionGate *gate; /* the entrance's, or NULL */
 	uint32		gate_handle;
+	bool		hide_texts;		/* data rules are in force: see source_show_texts() */
 } SourceParams;
 
 typedef struct Source Source;
