@@ -84,7 +84,7 @@ default_jobs(void)
 	return Min(4, 2 * worker_cores());
 }
 
-/* A quarter of the server's worker slots stays for others, if a run can do with the rest. */
+/* A quarter of the server's worker slots stays for others. */
 static int
 default_max_workers(void)
 {

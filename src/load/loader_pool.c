@@ -155,7 +155,8 @@ pool_start(const LoaderShared *facts, int loaders, int max_workers)
 	if (pool->size < loaders)
 		ereport(NOTICE,
 				(errmsg("going on with %d of %d loaders", pool->size, loaders),
-				 errhint("Raise \"max_worker_processes\" and \"pgtunsync.max_workers\" for more.")));
+				 errhint("Raise \"max_worker_processes\" and \"pgtunsync.max_workers\" "
+						 "for more.")));
 	return pool;
 }
 

@@ -30,11 +30,12 @@
  * refused login comes before any conversion), hold terminal escapes, or be
  * endless.  source_text() makes it presentable.
  *
- * Data rules mask values on the source, but an error or a NOTICE there can show
- * them: 'invalid input syntax for type integer: "jane@example.com"'.  The
- * caller chooses the statement (a filter), so he chooses the error as well, and no
- * SQLSTATE is safe: email::regclass gives 42P01, dblink(email) gives 08001.  So
- * with hide_texts set, no text of the source is shown unless two things hold:
+ * Data rules mask values on the source, but an error or a NOTICE there can
+ * show them: 'invalid input syntax for type integer: "jane@example.com"'.  The
+ * caller chooses the statement (a filter), so he chooses the error as well,
+ * and no SQLSTATE is safe: email::regclass gives 42P01, dblink(email) gives
+ * 08001.  So with hide_texts set, no text of the source is shown unless two
+ * things hold:
  *
  *	- the message that was sent reads no row (source_show_texts() announces it):
  *	  a query of ours over the catalogs, or a statement that is only parsed
@@ -42,10 +43,11 @@
  *	  of a domain's value, which the parser calls, runs CHECK constraints)
  *
  * Everything else is named by its SQLSTATE and a text of ours (error_text.c).
- * That includes libpq's text for a lost connection, which may end with what the
- * source said last.  A new query needs no care to be safe; only one that calls
- * source_show_texts() does.  NOTICEs are not asked for (client_min_messages), dropped
- * when they come, and never shown, with or without rules.
+ * That includes libpq's text for a lost connection, which may end with what
+ * the source said last.  A new query needs no care to be safe; only one that
+ * calls source_show_texts() does.  NOTICEs are not asked for
+ * (client_min_messages), dropped when they come, and never shown, with or
+ * without rules.
  *
  *-------------------------------------------------------------------------
  */
@@ -207,9 +209,11 @@ raise_hidden(const char *state)
 	ereport(ERROR,
 			(errcode(pack_state(state)),
 			 errmsg("error on the source: %s", error_text(state)),
-			 errdetail("Its text could show values that data rules mask, so it stays on the source (SQLSTATE %s).",
+			 errdetail("Its text could show values that data rules mask, so it stays on the source "
+					   "(SQLSTATE %s).",
 					   state),
-			 errhint("See the source's server log, or let a role that may see the values pull with rules => false.")));
+			 errhint("See the source's server log, or let a role that may see the values "
+					 "pull with rules => false.")));
 }
 
 /* A field of the source's error, made safe to show; NULL: there is none. */
@@ -240,7 +244,8 @@ source_raise(Source *source, PGresult *result, const char *sql)
 	char	   *detail = error_field(result, PG_DIAG_MESSAGE_DETAIL);
 	char	   *hint = error_field(result, PG_DIAG_MESSAGE_HINT);
 	char	   *context = error_field(result, PG_DIAG_CONTEXT);
-	bool		sent = state || detail || hint || context || error_field(result, PG_DIAG_MESSAGE_PRIMARY);
+	bool		sent = state || detail || hint || context ||
+		error_field(result, PG_DIAG_MESSAGE_PRIMARY);
 
 	source->lost |= severity != NULL && strcmp(severity, "ERROR") != 0;
 	if (sent && !may_show(source, result))
@@ -721,10 +726,10 @@ add_setup(Source *source, StringInfo buf, const char *statement)
 }
 
 /*
- * What every session needs, before its first query; the timeout comes first, as it
- * runs already.  pg_temp is named so that
- * it comes last; some of the parameters are younger than our oldest source, and
- * looking out for a client that has gone away is not done on every platform.
+ * What every session needs, before its first query; the timeout comes first,
+ * as it runs already.  pg_temp is named so that it comes last; some of the
+ * parameters are younger than our oldest source, and looking out for a client
+ * that has gone away is not done on every platform.
  */
 static void
 append_setup(Source *source, StringInfo buf)
