@@ -19,6 +19,9 @@ REGRESS = $(patsubst sql/test_%.sql,test_%,$(wildcard sql/test_*.sql))
 REGRESS_OPTS = --inputdir=.
 
 PG_CONFIG ?= pg_config
+ifeq ($(PG_CONFIG),)
+$(error PG_CONFIG is empty)
+endif
 PG_CPPFLAGS = -I$(CURDIR)/src -MMD -MP -I$(libpq_srcdir) $(shell pkg-config --cflags libssh2 yaml-0.1 2>/dev/null)
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers $(if $(WERROR),-Werror)
 SHLIB_LINK = $(libpq) $(shell pkg-config --libs libssh2 yaml-0.1 2>/dev/null || echo -lssh2 -lyaml)

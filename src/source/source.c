@@ -319,7 +319,8 @@ raise_timeout(Source *source, int timeout)
 			(errcode(ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION),
 			 errmsg("could not connect to the source %s: timed out", source->display),
 			 errdetail("There was no answer within %d ms.", timeout),
-			 errhint("Check that the source server runs, or raise pgtunsync.connect_timeout.")));
+			 errhint("Check that the source server runs, or raise pgtunsync.connect_timeout"
+					 " (connect_timeout in the URL, if it is there).")));
 }
 
 /*
