@@ -45,6 +45,7 @@
 
 #include "base/compat.h"
 #include "source/source.h"
+#include "base/wait_event.h"
 
 #define SOURCE_TEXT_MAX		2000	/* bytes of a message that are shown */
 #define SOURCE_SQL_MAX		400 /* bytes of a query in an error's context */
@@ -368,7 +369,7 @@ finish_connecting(Source *source, const SourceParams *params)
 		rc = WaitLatchOrSocket(MyLatch,
 							   WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | io |
 							   (left > 0 ? WL_TIMEOUT : 0),
-							   PQsocket(source->conn), left, PG_WAIT_EXTENSION);
+							   PQsocket(source->conn), left, wait_event(WAIT_SOURCE_CONNECT));
 		if (rc & WL_LATCH_SET)
 			ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
@@ -473,7 +474,7 @@ wait_socket(Source *source, uint32 events)
 	for (;;)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (WaitEventSetWait(source->events, -1, &event, 1, PG_WAIT_EXTENSION) == 0)
+		if (WaitEventSetWait(source->events, -1, &event, 1, wait_event(WAIT_SOURCE_RESULT)) == 0)
 			continue;
 		if (event.events & WL_LATCH_SET)
 			ResetLatch(MyLatch);
