@@ -53,7 +53,7 @@
 #include "run/audit.h"
 #include "base/compat.h"
 #include "base/names.h"
-#include "plan/plan.h"
+#include "plan/selection.h"
 #include "api/caller.h"
 #include "base/worker_message.h"
 #include "run/request.h"

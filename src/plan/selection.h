@@ -56,4 +56,17 @@ extern List *selection_resolve(const PlanRequest *request, const SyncConfig *con
 extern char *selection_display(const PlanRequest *request, const Catalog *local,
 							   const Catalog *source, const char *schema, const char *name);
 
+/*
+ * Splits a plain-text specification ("users", "users,orders",
+ * "{users,orders}", "<users>", "group:core") into its items; quotes as in SQL
+ * names are kept.  Raises INVALID_PARAMETER_VALUE.
+ */
+extern List *plan_split_spec(const char *spec);
+
+/*
+ * Checks, before anything starts, what the local side alone can tell of the
+ * request: malformed names and settings.  For the caller's backend.
+ */
+extern void plan_check_request(const PlanRequest *request);
+
 #endif							/* PGTUNSYNC_SELECTION_H */

@@ -13,7 +13,7 @@
 
 #include "parser/scansup.h"
 
-#include "plan/plan.h"
+#include "plan/selection.h"
 #include "../parsers/shim.h"
 
 extern int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
