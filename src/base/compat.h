@@ -149,7 +149,12 @@ compat_index_attoptions(Relation index)
 
 /* 18 counts frozen pages */
 #if PG_VERSION_NUM >= 180000
-#define compat_exchange_relallfrozen(a, b) EXCHANGE(int32, (a)->relallfrozen, (b)->relallfrozen)
+#define compat_exchange_relallfrozen(a, b) \
+	do { \
+		int32		swap_ = (a)->relallfrozen; \
+		(a)->relallfrozen = (b)->relallfrozen; \
+		(b)->relallfrozen = swap_; \
+	} while (0)
 #else
 #define compat_exchange_relallfrozen(a, b) ((void) 0)
 #endif
@@ -227,17 +232,6 @@ compat_smgr(Relation rel)
 #define compat_is_virtual(attr) ((attr)->attgenerated == ATTRIBUTE_GENERATED_VIRTUAL)
 #else
 #define compat_is_virtual(attr) false
-#endif
-
-/* libssh2 1.11.1 gave callbacks a type of their own */
-#ifdef LIBSSH2_VERSION_NUM
-#if LIBSSH2_VERSION_NUM >= 0x010b01
-#define compat_libssh2_set_callback(session, which, function) \
-	((void) libssh2_session_callback_set2(session, which, (libssh2_cb_generic *) (function)))
-#else
-#define compat_libssh2_set_callback(session, which, function) \
-	((void) libssh2_session_callback_set(session, which, (void *) (function)))
-#endif
 #endif
 
 /* 16 can insert into summarizing indexes only */

@@ -9,7 +9,7 @@
 #define PGTUNSYNC_TUNNEL_H
 
 #include "config/env_file.h"
-#include "ssh/ssh_config.h"
+#include "ssh/ssh_route.h"
 #include "storage/dsm.h"
 
 typedef struct Tunnel Tunnel;	/* the leader's handle */
