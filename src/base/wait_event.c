@@ -23,6 +23,7 @@ static const char *const names[] = {
 	[WAIT_SOURCE_CONNECT] = "PgtunsyncSourceConnect",
 	[WAIT_SOURCE_RESULT] = "PgtunsyncSourceResult",
 	[WAIT_LOCK_RETRY] = "PgtunsyncLockRetry",
+	[WAIT_CRASH_CLEANUP] = "PgtunsyncCrashCleanup",
 	[WAIT_SUBPROCESS] = "PgtunsyncSubprocess"
 };
 

@@ -19,6 +19,7 @@ typedef enum WaitPoint
 	WAIT_SOURCE_CONNECT,		/* the source accepts a connection */
 	WAIT_SOURCE_RESULT,			/* rows or results from the source */
 	WAIT_LOCK_RETRY,			/* the leader: the pause before it tries a lock again */
+	WAIT_CRASH_CLEANUP,			/* the worker that cleans up after a crash */
 	WAIT_SUBPROCESS				/* output of a program such as ssh -G */
 } WaitPoint;
 
