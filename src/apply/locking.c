@@ -48,6 +48,7 @@
 #include "apply/locking.h"
 #include "base/worker_message.h"
 #include "base/worker_session.h"
+#include "base/wait_event.h"
 
 /* a whole attempt at AccessExclusiveLock, beside what many tables need, in ms */
 #define ATTEMPT_BUDGET	40
@@ -403,7 +404,7 @@ pause_ms(long ms)
 {
 	relay_flush();
 	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-					 ms, PG_WAIT_EXTENSION);
+					 ms, wait_event(WAIT_LOCK_RETRY));
 	ResetLatch(MyLatch);
 	CHECK_FOR_INTERRUPTS();
 }

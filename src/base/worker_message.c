@@ -52,6 +52,7 @@
 
 #include "base/compat.h"
 #include "base/worker_message.h"
+#include "base/wait_event.h"
 
 /* Bytes of messages that wait for the queue. */
 #define BACKLOG_BYTES		(2 * 1024 * 1024)
@@ -212,7 +213,7 @@ relay_flush_wait(long timeout_ms)
 	while (!relay_flush() && GetCurrentTimestamp() < deadline)
 	{
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 100, PG_WAIT_EXTENSION);
+						 100, wait_event(WAIT_MESSAGE_QUEUE));
 		ResetLatch(MyLatch);
 	}
 }

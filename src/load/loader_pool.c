@@ -35,6 +35,7 @@
 #include "base/worker_message.h"
 #include "load/table_parts.h"
 #include "base/worker.h"
+#include "base/wait_event.h"
 
 typedef struct Member
 {
@@ -529,7 +530,7 @@ pool_next(Pool *pool, long timeout_ms)
 	dispatch(pool);
 	event.type = POOL_IDLE;
 	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-					 timeout_ms, PG_WAIT_EXTENSION);
+					 timeout_ms, wait_event(WAIT_LOADERS));
 	ResetLatch(MyLatch);
 	CHECK_FOR_INTERRUPTS();
 	return event;

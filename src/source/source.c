@@ -71,6 +71,7 @@
 #include "base/compat.h"
 #include "source/error_text.h"
 #include "source/source.h"
+#include "base/wait_event.h"
 
 #define SOURCE_TEXT_MAX		2000	/* bytes of a message that are shown */
 #define SOURCE_SQL_MAX		400 /* bytes of a query in an error's context */
@@ -387,7 +388,8 @@ raise_timeout(Source *source, int timeout)
 			(errcode(ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION),
 			 errmsg("could not connect to the source %s: timed out", source->display),
 			 errdetail("There was no answer within %d ms.", timeout),
-			 errhint("Check that the source server runs, or raise pgtunsync.connect_timeout.")));
+			 errhint("Check that the source server runs, or raise pgtunsync.connect_timeout"
+					 " (connect_timeout in the URL, if it is there).")));
 }
 
 /*
@@ -496,7 +498,7 @@ wait_connecting(int sock, int events, long left)
 	int			rc = WaitLatchOrSocket(MyLatch,
 									   WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | events |
 									   (left > 0 ? WL_TIMEOUT : 0),
-									   sock, left, PG_WAIT_EXTENSION);
+									   sock, left, wait_event(WAIT_SOURCE_CONNECT));
 
 	if (rc & WL_LATCH_SET)
 		ResetLatch(MyLatch);
@@ -659,7 +661,7 @@ wait_socket(Source *source, uint32 events)
 	for (;;)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (WaitEventSetWait(source->events, -1, &event, 1, PG_WAIT_EXTENSION) == 0)
+		if (WaitEventSetWait(source->events, -1, &event, 1, wait_event(WAIT_SOURCE_RESULT)) == 0)
 			continue;
 		if (event.events & WL_LATCH_SET)
 			ResetLatch(MyLatch);

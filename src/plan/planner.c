@@ -1,6 +1,6 @@
 /*-------------------------------------------------------------------------
  *
- * plan.c
+ * planner.c
  *	  What a run will do: which tables, which columns, by which COPY.
  *
  * Both catalogs are read into the same shape, the selection says which tables
@@ -43,7 +43,7 @@
 #include "schema/local_catalog.h"
 #include "plan/mask.h"
 #include "plan/keep.h"
-#include "plan/plan.h"
+#include "plan/planner.h"
 #include "schema/primary_key.h"
 #include "plan/rewrite.h"
 #include "plan/selection.h"
