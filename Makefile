@@ -9,6 +9,8 @@ OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*/*.c)))
 DATA = $(filter-out sql/$(EXTENSION)--$(EXTVERSION).sql, $(wildcard sql/$(EXTENSION)--*--*.sql))
 DATA_built = sql/$(EXTENSION)--$(EXTVERSION).sql
 
+DOCS = $(wildcard doc/*.md doc/*.svg)
+
 REGRESS = $(patsubst sql/test_%.sql,test_%,$(wildcard sql/test_*.sql))
 REGRESS_OPTS = --inputdir=.
 
@@ -21,6 +23,9 @@ EXTRA_CLEAN = sql/$(EXTENSION)--$(EXTVERSION).sql $(OBJS:.o=.d)
 
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
+
+# the pages link to each other: a directory of their own keeps them together
+docmoduledir := extension/$(EXTENSION)
 
 -include $(OBJS:.o=.d)
 
