@@ -27,6 +27,11 @@ include $(PGXS)
 # the pages link to each other: a directory of their own keeps them together
 docmoduledir := extension/$(EXTENSION)
 
+uninstall: uninstall-doc
+.PHONY: uninstall-doc
+uninstall-doc:
+	rm -rf '$(DESTDIR)$(docdir)/$(docmoduledir)'
+
 -include $(OBJS:.o=.d)
 
 sql/$(EXTENSION)--$(EXTVERSION).sql: sql/$(EXTENSION).sql

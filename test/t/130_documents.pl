@@ -2,7 +2,7 @@
 # against a real source behind a real sshd, and what they print is compared.
 # The words of the info strings are explained in test/lib/PgTunsync/Documents.pm.
 #
-# The documents say jump.example.com, port 5432 and /etc/pgtunsync; %here says
+# The documents say jump.example.com, port 5432 and /etc/pgtunsync; here() says
 # what these are in the test.  DOCUMENT=doc/masking.md runs one page.
 
 use strict;
@@ -334,6 +334,26 @@ sub check_variables
 	return;
 }
 
+# ---- drawings ----
+
+# A browser shows nothing of a file that is not well-formed.
+sub check_drawings
+{
+	my ($status, $output) = run_output({}, 'sh', '-c', "printf 'a <b> & c\\n\\nd\\n' | perl '$tree/test/terminal.pl' '$dir/drawn.svg' 'a & b'");
+	is($status, 0, 'test/terminal.pl draws') or diag($output);
+	my $drawn = slurp_file("$dir/drawn.svg");
+	like($drawn, qr{>a &lt;b> &amp; c</text>}, 'what a program printed');
+	unlike($drawn, qr/id="l2"/, 'and no empty line');
+
+	foreach my $file (glob("$tree/doc/*.svg"), "$dir/drawn.svg")
+	{
+		my $well = eval { $w->local_sql('SELECT xml_is_well_formed_document($svg$' . slurp_file($file) . '$svg$)') };
+		is($well, 't', basename($file) . ' is well-formed') if defined $well;
+	}
+	like(slurp_file("$tree/doc/demo.svg"), qr/run 2: 2 tables replaced/, 'doc/demo.svg shows the demonstration to its end');
+	return;
+}
+
 build_world();
 my @wanted = $ENV{DOCUMENT} ? split(/,/, $ENV{DOCUMENT}) : @pages;
 run_page($_) foreach @wanted;
@@ -346,6 +366,7 @@ check_form($_) foreach @wanted, grep { -e "$tree/$_" } @others;
 cmp_ok(-s "$tree/README.md", '<=', 8192, 'README.md has at most 8 kB');
 check_reference();
 check_variables();
+check_drawings();
 
 note("not run:\n", map { "  $_\n" } @norun);
 is(scalar(@norun), 11, 'only these are not run') or diag(join("\n", @norun)) unless $ENV{DOCUMENT};
