@@ -52,8 +52,7 @@ BEGIN
 		my ($text) = @_;
 
 		$text =~ s{/tmp/pgts\.\w+}{/tmp/demo}g;
-		$text =~ s/\b(2\d{4})\b(?! rows)(?![^|]*\|)/$ports{$1} ||= shift(@names) || $1/ge if $text =~ /127\.0\.0\.1|localhost|_PORT/;
-		$text =~ s/(localhost:)(\d{5})/$1 . ($ports{$2} || $2)/ge;
+		$text =~ s/(127\.0\.0\.1:|localhost:|_PORT=)(2\d{4})\b/$1 . ($ports{$2} ||= shift(@names) || $2)/ge;
 		$text =~ s/pid \d+/pid 4711/;
 		$text =~ s/SSH target: \w+@/SSH target: deploy@/;
 		return $text;
@@ -95,42 +94,60 @@ sub scroll_frames
 
 	foreach my $i ($rows .. $#$lines)
 	{
-		push @frames, sprintf('%.2f%%{transform:translateY(%dpx)}', 100 * $lines->[$i]{at} / $total, -$height * ($i - $rows + 1));
+		my $percent = 100 * $lines->[$i]{at} / $total;
+		push @frames, sprintf('%.2f%%{transform:translateY(%dpx)}', $percent, -$height * ($i - $rows + 1));
 	}
 	return join('', @frames);
+}
+
+# The lines as text, and the style that lets each appear in its time.
+sub draw_lines
+{
+	my ($lines, $total) = @_;
+	my ($text, $style) = ('', '');
+
+	foreach my $i (0 .. $#$lines)
+	{
+		my ($shown, $at) = ($lines->[$i]{text}, 100 * $lines->[$i]{at} / $total);
+		next if $shown !~ /\S/;
+		$text .= sprintf(qq{<text id="l%d"%s y="%d">%s</text>\n},
+			$i, class_of($shown), ($i + 1) * $height - 4, escape($shown));
+		$style .= sprintf("#l%d{animation-name:k%d}\@keyframes k%d{0%%,%.2f%%{opacity:0}%.2f%%,100%%{opacity:1}}\n",
+			$i, $i, $i, $at, $at + 0.01)
+		  if $i > 0;
+	}
+	return ($text, $style);
 }
 
 sub draw
 {
 	my ($lines, $end) = @_;
-	my $total = $end + $rest;
-	my $scrolled = @$lines > $rows ? $height * (@$lines - $rows) : 0;
-	my ($w, $h) = (int($columns * $width + 2 * $left), $rows * $height + $top + 14);
-	my ($text, $style) = ('', '');
+	my $total = sprintf('%.2f', $end + $rest);
+	my $last_screen = @$lines > $rows ? -$height * (@$lines - $rows) : 0;
+	my ($inner_width, $inner_height) = (int($columns * $width) + 4, $rows * $height);
+	my ($w, $h) = ($inner_width + 2 * $left, $inner_height + $top + 14);
+	my ($text, $style) = draw_lines($lines, $total);
+	my $frames = scroll_frames($lines, $total);
+	my $middle = $w / 2;
+	my $name = escape($title);
 
-	foreach my $i (0 .. $#$lines)
-	{
-		my $line = $lines->[$i];
-		next if $line->{text} !~ /\S/;
-		$text .= sprintf(qq{<text id="l%d"%s y="%d">%s</text>\n}, $i, class_of($line->{text}), ($i + 1) * $height - 4, escape($line->{text}));
-		next if $i == 0;
-		$style .= sprintf("#l%d{animation-name:k%d}\@keyframes k%d{0%%,%.2f%%{opacity:0}%.2f%%,100%%{opacity:1}}\n",
-			$i, $i, $i, 100 * $line->{at} / $total, 100 * $line->{at} / $total + 0.01);
-	}
-	return sprintf(<<'END', $w, $h, $w, $h, escape($title), $total, $total, -$scrolled, scroll_frames($lines, $total), $style, $w, $h, $w / 2, escape($title), $left, $top, $columns * $width + 4, $rows * $height, $text);
-<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" role="img" aria-label="a recorded run of %s">
+	return <<"END";
+<svg xmlns="http://www.w3.org/2000/svg" width="$w" height="$h" viewBox="0 0 $w $h" role="img" aria-label="$name">
 <style>
-text{font:12px ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace;fill:#d7dee6;white-space:pre;animation:%.2fs step-end infinite}
+text{font:12px ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace;fill:#d7dee6;white-space:pre}
+text{animation:${total}s step-end infinite}
 .p{fill:#8fd18f;font-weight:bold}.s{fill:#7fb8ea;font-weight:bold}.n{fill:#e6c07b}.t{fill:#8b97a3;animation:none}
-#screen{animation:scroll %.2fs step-end infinite;transform:translateY(%dpx)}
-@keyframes scroll{%s}
-%s@media (prefers-reduced-motion:reduce){text,#screen{animation:none}}
+#screen{animation:scroll ${total}s step-end infinite;transform:translateY(${last_screen}px)}
+\@keyframes scroll{$frames}
+$style\@media (prefers-reduced-motion:reduce){text,#screen{animation:none}}
 </style>
-<rect width="%d" height="%d" rx="8" fill="#16202b"/>
-<circle cx="18" cy="18" r="5" fill="#ee6a5f"/><circle cx="36" cy="18" r="5" fill="#f5bf4f"/><circle cx="54" cy="18" r="5" fill="#61c554"/>
-<text class="t" x="%d" y="22" text-anchor="middle">%s</text>
-<svg x="%d" y="%d" width="%d" height="%d" overflow="hidden"><g id="screen" xml:space="preserve">
-%s</g></svg>
+<rect width="$w" height="$h" rx="8" fill="#16202b"/>
+<circle cx="18" cy="18" r="5" fill="#ee6a5f"/>
+<circle cx="36" cy="18" r="5" fill="#f5bf4f"/>
+<circle cx="54" cy="18" r="5" fill="#61c554"/>
+<text class="t" x="$middle" y="22" text-anchor="middle">$name</text>
+<svg x="$left" y="$top" width="$inner_width" height="$inner_height" overflow="hidden"><g id="screen" xml:space="preserve">
+$text</g></svg>
 </svg>
 END
 }

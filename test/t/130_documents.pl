@@ -1,6 +1,6 @@
 # What the documents show is true: every block of README.md and doc/*.md is run
 # against a real source behind a real sshd, and what they print is compared.
-# The words of the info strings are explained in test/lib/PgTunsync/Documents.pm.
+# PgTunsync::Documents explains the words of the info strings.
 #
 # The documents say jump.example.com, port 5432 and /etc/pgtunsync; here() says
 # what these are in the test.  DOCUMENT=doc/masking.md runs one page.
@@ -31,7 +31,8 @@ my (@norun, %has_run);
 
 # ---- the world of the documents ----
 
-# The source is filled once; the jump host also admits the keys that README adds.
+# The source is filled once.  The jump host also admits the keys that README
+# adds.
 sub build_world
 {
 	$w->fill('source', 200, 'fresh');
@@ -57,7 +58,7 @@ sub write_command
 	return;
 }
 
-# Each page begins with a stale local copy, the usual files and the usual settings.
+# Each page begins with a stale local copy, the usual files and settings.
 sub begin_page
 {
 	my ($page) = @_;
@@ -65,7 +66,8 @@ sub begin_page
 		CREATE SCHEMA public; GRANT ALL ON SCHEMA public TO PUBLIC');
 	$w->fill('local', 20, 'stale');
 	$w->sql_file('local', "$PgTunsync::fixtures/documents.sql", side => 'local');
-	$w->local_sql('CREATE EXTENSION pgtunsync; GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA pgtunsync TO alice') if $page ne 'README.md';
+	$w->local_sql('CREATE EXTENSION pgtunsync; GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA pgtunsync TO alice')
+	  if $page ne 'README.md';
 	$w->local_sql('CREATE EXTENSION IF NOT EXISTS pg_cron') if $has_cron;
 	$w->local_sql('ALTER DATABASE dev RESET ALL');
 	$w->setting(env_file => $w->env_file);
@@ -88,10 +90,12 @@ sub here
 {
 	my ($text) = @_;
 	my $user = PgTunsync::Sshd->user;
-	my $known = "UserKnownHostsFile $dir/home/.ssh/known_hosts ${\$w->jump->known_hosts}\n    GlobalKnownHostsFile /dev/null\n    IdentityAgent none";
+	my $more = join("\n    ", "UserKnownHostsFile $dir/home/.ssh/known_hosts ${\$w->jump->known_hosts}",
+		'GlobalKnownHostsFile /dev/null', 'IdentityAgent none');
+	my $config = -e "$dir/home/.ssh/config" ? "$dir/home/.ssh/config" : $w->ssh_config;
 	my %host = ('jump.example.com' => $w->jump->port, 'app1.internal' => $inner->port);
 
-	$text =~ s/HostName (jump\.example\.com|app1\.internal)/HostName 127.0.0.1\n    Port $host{$1}\n    $known/g;
+	$text =~ s/HostName (jump\.example\.com|app1\.internal)/HostName 127.0.0.1\n    Port $host{$1}\n    $more/g;
 	$text =~ s/jump\.example\.com/127.0.0.1/g;
 	$text =~ s/\bUser deploy\b/User $user/g;
 	$text =~ s/-o postgres\b/-o $user/g;
@@ -100,7 +104,7 @@ sub here
 	$text =~ s/\b5432\b/$w->source->port/ge;
 	$text =~ s/\b5433\b/$w->port/ge;
 	$text =~ s/\bPASSWORD(?=[\@'])/$PgTunsync::password/g;
-	$text =~ s{^(PGSYNC_SSH_HOST=hatchbox)$}{"$1\nPGSYNC_SSH_CONFIG=" . (-e "$dir/home/.ssh/config" ? "$dir/home/.ssh/config" : $w->ssh_config)}gem;
+	$text =~ s{^(PGSYNC_SSH_HOST=hatchbox)$}{$1\nPGSYNC_SSH_CONFIG=$config}gm;
 	return $text;
 }
 
@@ -120,13 +124,14 @@ sub run_output
 sub run_sql
 {
 	my ($block) = @_;
-	my %on = ($block->{info}{on} || '') eq 'source' ? (node => $w->source, database => 'production') : (node => $w->local_node, database => 'dev');
-	my $connstr = $on{node}->connstr($on{database}) . ($block->{info}{user} ? " user=$block->{info}{user}" : '');
+	my $side = $block->{info}{on} || 'local';
+	my $node = $side eq 'source' ? $w->source : $w->local_node;
+	my $connstr = $node->connstr($w->database($side)) . ($block->{info}{user} ? " user=$block->{info}{user}" : '');
 	my $file = "$dir/block.sql";
 
 	unlink $file;
 	append_to_file($file, here($block->{text}));
-	return run_output({ PSQL_PAGER => 'cat' }, $on{node}->installed_command('psql'),
+	return run_output({ PSQL_PAGER => 'cat' }, $node->installed_command('psql'),
 		'-X', '-q', '-v', 'ON_ERROR_STOP=1', '-v', 'SHOW_CONTEXT=never', '-d', $connstr, '-f', $file);
 }
 
@@ -310,9 +315,9 @@ sub check_reference
 	my %named = map { $_ => 1 } $text =~ /`([^`\n]+)`/g;
 	my $missing = sub { join(' ', grep { !$named{$_} } split /\n/, $w->local_sql($_[0])) };
 	my %settings = map { split /=/, $_, 2 } split /\n/, $w->local_sql(
-		"LOAD 'pgtunsync'; SELECT name || '=' || boot_val FROM pg_settings WHERE name LIKE 'pgtunsync.%' AND name <> 'pgtunsync.jobs'");
+		"LOAD 'pgtunsync'; SELECT name || '=' || boot_val FROM pg_settings WHERE name LIKE 'pgtunsync.%'");
 
-	is($missing->("SELECT attname FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid JOIN pg_depend d ON d.objid = c.oid AND d.deptype = 'e'
+	is($missing->("SELECT attname FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
 			WHERE attnum > 0 AND NOT attisdropped AND relkind IN ('r', 'v') AND relnamespace = 'pgtunsync'::regnamespace
 			AND has_column_privilege('alice', c.oid, attnum, 'SELECT')
 			AND attname NOT IN ('progress_door', 'leader_started_at')"),
@@ -321,7 +326,7 @@ sub check_reference
 			AND proname IN ('pull', 'plan', 'check', 'wait', 'cancel')"),
 		'', 'every argument and column of the functions is in the reference');
 	is(join(' ', grep { $text !~ /\| `$_` \|/ } sort keys %settings), '', 'every setting is in the reference');
-	is(join(' ', grep { !exists $settings{$_} && $_ ne 'pgtunsync.jobs' } $text =~ /^\| `(pgtunsync\.\w+)` \|/mg), '', 'and no other');
+	is(join(' ', grep { !exists $settings{$_} } $text =~ /^\| `(pgtunsync\.\w+)` \|/mg), '', 'and no other');
 	return;
 }
 
@@ -339,7 +344,8 @@ sub check_variables
 # A browser shows nothing of a file that is not well-formed.
 sub check_drawings
 {
-	my ($status, $output) = run_output({}, 'sh', '-c', "printf 'a <b> & c\\n\\nd\\n' | perl '$tree/test/terminal.pl' '$dir/drawn.svg' 'a & b'");
+	my $draw = "perl '$tree/test/terminal.pl' '$dir/drawn.svg' 'a & b'";
+	my ($status, $output) = run_output({}, 'sh', '-c', "printf 'a <b> & c\\n\\nd\\n' | $draw");
 	is($status, 0, 'test/terminal.pl draws') or diag($output);
 	my $drawn = slurp_file("$dir/drawn.svg");
 	like($drawn, qr{>a &lt;b> &amp; c</text>}, 'what a program printed');
@@ -350,7 +356,7 @@ sub check_drawings
 		my $well = eval { $w->local_sql('SELECT xml_is_well_formed_document($svg$' . slurp_file($file) . '$svg$)') };
 		is($well, 't', basename($file) . ' is well-formed') if defined $well;
 	}
-	like(slurp_file("$tree/doc/demo.svg"), qr/run 2: 2 tables replaced/, 'doc/demo.svg shows the demonstration to its end');
+	like(slurp_file("$tree/doc/demo.svg"), qr/run 2: 2 tables replaced/, 'doc/demo.svg shows the demonstration');
 	return;
 }
 

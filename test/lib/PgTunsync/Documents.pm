@@ -1,25 +1,26 @@
 # The fenced blocks of a Markdown file, for test/t/130_documents.pl.
 #
-#     foreach my $block (PgTunsync::Documents::blocks('doc/masking.md')) { … }
-#     $block->{language}, {line}, {text}, {info}    # info: a hash of the words behind the language
+#     foreach my $block (PgTunsync::Documents::blocks('doc/masking.md'))
+#     $block->{language}, {line}, {text}, {info}   info: words of the info string
 #
-# The words of an info string:
+# An info string begins with the language.  The words after it mean:
 #
-#     sql                   run by psql in the local database, as its superuser
-#     sql user=alice        run by this role
-#     sql on=source         run in the source's database
-#     sql error=23503       must fail with this SQLSTATE
-#     sql needs=pg_cron     run only where this extension is installed
-#     sh                    run by bash, with sudo, psql and ssh leading into the test's world
-#     sh to=authorized_keys its output is added to this file of the jump host
+#     sql               psql runs it in the local database, as superuser
+#     sql user=alice    this role runs it
+#     sql on=source     it runs in the source's database
+#     sql error=23503   it must fail with this SQLSTATE
+#     sql needs=pg_cron it runs only where this extension is installed
+#     sh                bash runs it; sudo, psql and ssh-keyscan lead into the
+#                       test's world
+#     sh to=authorized_keys     the jump host admits what it prints
 #     yaml file=.pgsync.yml, dotenv file=.env.pgsync, ssh-config file=~/.ssh/config
-#                           is this file from here on, until the page ends
-#     dotenv add=.env.pgsync  is added to the environment file
-#     text output           what the block before it prints, exactly
-#     text output=like      the same with other numbers and another order of lines
+#                       it is this file, until the next one or the page's end
+#     dotenv add=.env.pgsync    it is added to the environment file
+#     text output       the block before prints this, exactly
+#     text output=like  the same, with other numbers and lines in another order
 #     sql name=pull, text output of=pull
-#                           what the block of this name prints, wherever it stands
-#     … norun reason="…"    is not run; the test lists it with its reason
+#                       the block of this name prints this
+#     norun reason="…"  it is not run; the test lists it with the reason
 
 package PgTunsync::Documents;
 
@@ -57,7 +58,7 @@ sub blocks
 	return @blocks;
 }
 
-# 'file=a reason="b c" norun' as a hash; a word without a value has the value 1.
+# 'file=a norun' as a hash; a word without a value has the value 1.
 sub _words
 {
 	my ($text) = @_;
