@@ -37,7 +37,7 @@ sub build_world
 {
 	$w->fill('source', 200, 'fresh');
 	$w->sql_file('source', "$PgTunsync::fixtures/documents.sql", side => 'source');
-	$w->source_sql('CREATE ROLE app');
+	$w->source_sql('CREATE ROLE app; GRANT CREATE ON SCHEMA public TO app');
 	$w->local_sql('CREATE ROLE alice LOGIN');
 	copy($w->jump->user_key . '.pub', $jump_keys) or die;
 	chmod 0600, $jump_keys;
@@ -339,6 +339,19 @@ sub check_variables
 	return;
 }
 
+# README's role reads what the source's owner creates later.
+sub check_reader
+{
+	$w->source_sql('SET ROLE app; CREATE TABLE later (id serial)');
+	is($w->source_sql("SELECT has_table_privilege('dev_reader', 'later', 'SELECT'),
+			has_sequence_privilege('dev_reader', 'later_id_seq', 'SELECT')"),
+		't|t', 'the role of README reads tables and sequences that are created later');
+	is($w->source_sql("SELECT count(*) FROM information_schema.role_table_grants
+			WHERE grantee = 'dev_reader' AND privilege_type <> 'SELECT'"),
+		0, 'and may do nothing else');
+	return;
+}
+
 # ---- drawings ----
 
 # A browser shows nothing of a file that is not well-formed.
@@ -363,6 +376,7 @@ sub check_drawings
 build_world();
 my @wanted = $ENV{DOCUMENT} ? split(/,/, $ENV{DOCUMENT}) : @pages;
 run_page($_) foreach @wanted;
+check_reader() if $has_run{'README.md'};
 ok($has_run{$_}, "$_ has blocks that run") foreach grep { !/internals|performance|pgtunsync\.md/ } @wanted;
 # README gives its role a password by SQL, so the source's log may have it
 $w->{secrets} = [];
