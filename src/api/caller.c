@@ -52,7 +52,7 @@
 
 #include "run/audit.h"
 #include "base/compat.h"
-#include "api/pgtunsync.h"
+#include "base/names.h"
 #include "plan/plan.h"
 #include "api/caller.h"
 #include "base/worker_message.h"

@@ -37,7 +37,8 @@
 
 #include "base/compat.h"
 #include "schema/local_catalog.h"
-#include "api/pgtunsync.h"
+#include "base/glob.h"
+#include "base/names.h"
 #include "plan/selection.h"
 
 /* One wish of the caller, as written. */
@@ -513,39 +514,6 @@ selection_schemas(const PlanRequest *request, const SyncConfig *config)
 	return schemas;
 }
 
-/* ---- globs ---- */
-
-bool
-selection_glob(const char *pattern, const char *text, bool dots)
-{
-	const char *star = NULL;	/* the last one, and where it began to match */
-	const char *mark = NULL;
-
-	while (*text)
-	{
-		if (*pattern == '*')
-		{
-			star = pattern++;
-			mark = text;
-		}
-		else if (*pattern == *text)
-		{
-			pattern++;
-			text++;
-		}
-		else if (star != NULL && (dots || *mark != '.'))
-		{
-			pattern = star + 1;
-			text = ++mark;
-		}
-		else
-			return false;
-	}
-	while (*pattern == '*')
-		pattern++;
-	return *pattern == '\0';
-}
-
 /* ---- patterns: exclude, empty, filters ---- */
 
 /* Does the pattern mean this relation, read literally or folded? */
@@ -558,10 +526,10 @@ pattern_matches_as(const Pattern *pattern, const CatalogRelation *relation, bool
 
 	if (schema != NULL &&
 		!(item->schema_quoted ? strcmp(schema, relation->schema) == 0 :
-		  selection_glob(schema, relation->schema, true)))
+		  glob_matches(schema, relation->schema, true)))
 		return false;
 	return item->name_quoted ? strcmp(name, relation->name) == 0 :
-		selection_glob(name, relation->name, true);
+		glob_matches(name, relation->name, true);
 }
 
 static bool
@@ -1041,7 +1009,7 @@ common_tables(const Selection *selection, List *schemas, const char *glob)
 		CatalogRelation *local = lfirst(lc);
 
 		if (has_schema(schemas, local->schema) &&
-			(glob == NULL || selection_glob(glob, local->name, true)) &&
+			(glob == NULL || glob_matches(glob, local->name, true)) &&
 			is_common_table(selection, local))
 			tables = lappend(tables, local);
 	}

@@ -56,10 +56,4 @@ extern List *selection_resolve(const PlanRequest *request, const SyncConfig *con
 extern char *selection_display(const PlanRequest *request, const Catalog *local,
 							   const Catalog *source, const char *schema, const char *name);
 
-/*
- * Does the pattern match the text?  "*" stands for any characters (but no dot
- * when dots is false); everything else for itself.
- */
-extern bool selection_glob(const char *pattern, const char *text, bool dots);
-
 #endif							/* PGTUNSYNC_SELECTION_H */

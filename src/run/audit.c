@@ -30,7 +30,7 @@
 
 #include "run/audit.h"
 #include "base/compat.h"
-#include "api/pgtunsync.h"
+#include "base/names.h"
 #include "run/request.h"
 #include "plan/rewrite.h"
 

@@ -70,7 +70,6 @@
 #include "apply/locking.h"
 #include "plan/mask.h"
 #include "source/mask_key.h"
-#include "api/pgtunsync.h"
 #include "load/progress.h"
 #include "plan/recheck.h"
 #include "base/worker_message.h"
@@ -79,6 +78,7 @@
 #include "plan/root_sequences.h"
 #include "base/worker_session.h"
 #include "staging/staging.h"
+#include "base/text.h"
 #include "base/trace.h"
 
 /* how often the leader looks around while it waits for loaders, in ms */
@@ -377,6 +377,22 @@ run_open_narrow_tunnel(Run *run)
 	tunnel_wait_open(run->tunnel);
 }
 
+/* Starts up to that many loaders with the caller's settings. */
+void
+run_start_loaders(Run *run, int loaders)
+{
+	const RunRequest *request = run->request;
+	LoaderShared facts = {
+		.database = request->database,
+		.run_id = run->id,
+		.lock_timeout = request->lock_timeout,
+		.maintenance_work_mem = request->maintenance_work_mem,
+		.parallel_maintenance_workers = request->parallel_maintenance_workers
+	};
+
+	run->pool = pool_start(&facts, loaders);
+}
+
 static void
 run_open_tunnel(Run *run)
 {
@@ -388,7 +404,7 @@ run_open_tunnel(Run *run)
 	run->at_entrance = true;
 	run_start_tunnel(run, loaders + 1);
 	show_banner(run);
-	run->pool = pool_start(run->request, run->id, loaders);
+	run_start_loaders(run, loaders);
 	tunnel_wait_open(run->tunnel);
 }
 
@@ -402,10 +418,10 @@ run_connect(Run *run)
 
 	run_report_phase(run, "TUNNEL-OPEN, connecting to the source");
 	run->params = source_params(run->env, run->local_port, tunnel_host(run->tunnel),
-								tunnel_port(run->tunnel), run->id);
+								tunnel_port(run->tunnel), run->request->connect_timeout,
+								run->id);
 	if (run->request->rules && mask_needs_key(run->config))
 		source_add_options(run->params, mask_key_options(run->env));
-	run->params->connect_timeout = run->request->connect_timeout;
 	run->params->row_security = run->request->row_security;
 	run->params->on_socket = tunnel_announce;
 	run->params->on_socket_arg = tunnel_gate(run->tunnel);
@@ -894,7 +910,7 @@ tell_totals(Run *run)
 			(errmsg("run " INT64_FORMAT ": %d %s %s, " INT64_FORMAT " rows, %s in %.1f s%s",
 					run->id, totals->tables, totals->tables == 1 ? "table" : "tables",
 					outcomes_any_merged(run->outcomes) ? "pulled" : "replaced", totals->rows,
-					outcome_size_text(totals->bytes), INSTR_TIME_GET_DOUBLE(end),
+					size_text(totals->bytes), INSTR_TIME_GET_DOUBLE(end),
 					kept_total_text(totals))));
 	relay_flush();
 }

@@ -31,7 +31,7 @@
 
 #include "base/compat.h"
 #include "schema/local_catalog.h"
-#include "api/pgtunsync.h"
+#include "base/names.h"
 
 /* ---- schemas ---- */
 

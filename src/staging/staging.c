@@ -60,7 +60,7 @@
 #include "base/compat.h"
 #include "staging/index_build.h"
 #include "base/user_context.h"
-#include "api/pgtunsync.h"
+#include "base/names.h"
 #include "schema/primary_key.h"
 #include "staging/staging.h"
 
