@@ -54,6 +54,7 @@
 #include "base/compat.h"
 #include "base/names.h"
 #include "plan/plan.h"
+#include "plan/selection_request.h"
 #include "api/caller.h"
 #include "base/worker_message.h"
 #include "run/request.h"
@@ -162,7 +163,7 @@ check_request(const RunRequest *request)
 	};
 	ListCell   *lc;
 
-	plan_check_request(&wanted);
+	selection_check_request(&wanted);
 	if (!request->wait || request->purpose != RUN_PULL)
 		return;					/* it will not wait for us, nor we for it */
 	foreach(lc, request->tables)

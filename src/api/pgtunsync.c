@@ -31,7 +31,7 @@
 #include "run/audit.h"
 #include "base/compat.h"
 #include "api/pgtunsync.h"
-#include "plan/plan.h"
+#include "plan/table_spec.h"
 #include "load/progress.h"
 #include "api/caller.h"
 #include "base/trace.h"
@@ -377,7 +377,7 @@ tables_argument(FunctionCallInfo fcinfo)
 static List *
 spec_argument(FunctionCallInfo fcinfo)
 {
-	return PG_ARGISNULL(0) ? NIL : plan_split_spec(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	return PG_ARGISNULL(0) ? NIL : table_spec_split(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 }
 
 /* pull(tables text[], …) */
