@@ -7,7 +7,7 @@
 # PG_CONFIG names another server for each of them.
 
 EXTENSION = pgtunsync
-EXTVERSION = 0.1.0
+EXTVERSION = 0.2.0
 
 MODULE_big = pgtunsync
 OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*/*.c)))

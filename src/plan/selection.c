@@ -103,6 +103,13 @@ is_system(const CatalogRelation *relation)
 	return relation->oid < FirstNormalObjectId;
 }
 
+static bool
+is_our_schema(const char *name)
+{
+	return strcmp(name, PGTUNSYNC_SCHEMA) == 0 || strcmp(name, PGTUNSYNC_INTERNAL) == 0 ||
+		strcmp(name, PGTUNSYNC_STAGING) == 0;
+}
+
 static void
 fail(Choice *choice, int sqlerrcode, char *message, const char *detail, const char *hint)
 {
@@ -146,7 +153,7 @@ check_choice(Choice *choice)
 	if (is_system(choice->local))
 		fail(choice, ERRCODE_WRONG_OBJECT_TYPE,
 			 psprintf("cannot pull %s: it is a system table", choice->display), NULL, NULL);
-	else if (strcmp(choice->schema, PGTUNSYNC_SCHEMA) == 0)
+	else if (is_our_schema(choice->schema))
 		fail(choice, ERRCODE_WRONG_OBJECT_TYPE,
 			 psprintf("cannot pull %s: it belongs to pgtunsync itself", choice->display),
 			 NULL, NULL);
@@ -585,7 +592,7 @@ static bool
 is_ordinary_table(const CatalogRelation *relation)
 {
 	return is_table_kind(relation->kind) && !is_system(relation) &&
-		!relation->extension_member && strcmp(relation->schema, PGTUNSYNC_SCHEMA) != 0;
+		!relation->extension_member && !is_our_schema(relation->schema);
 }
 
 /* May a glob, or a call that names nothing, take it? */

@@ -22,8 +22,8 @@
  * what was staged, write the audit's final state, tell the caller.  SIGINT
  * (the caller gave up, pgtunsync.cancel()) and SIGTERM both arrive as an
  * ERROR, so that they take that way too; only when the process itself
- * breaks does leader_exit() merely stop the children, and the next run
- * cleans up.
+ * breaks does leader_exit() merely stop the children, and the next call of any
+ * function cleans up (see crash_cleanup.c).
  *
  *-------------------------------------------------------------------------
  */
@@ -65,6 +65,8 @@
 #include "apply/post_commit.h"
 #include "run/audit.h"
 #include "base/compat.h"
+#include "base/run_lock.h"
+#include "run/crash_cleanup.h"
 #include "source/to_url.h"
 #include "run/leader.h"
 #include "apply/locking.h"
@@ -197,44 +199,14 @@ run_commit_transaction(Run *run)
 
 /* ---- READY ---- */
 
-/* What crashed runs have left; whatever is wrong with it is no reason not to run. */
-static void
-drop_leftovers(Run *run)
-{
-	PG_TRY();
-	{
-		int			dropped;
-
-		run_begin_transaction(run);
-		PushActiveSnapshot(GetTransactionSnapshot());
-		dropped = staging_drop_leftovers();
-		PopActiveSnapshot();
-		run_commit_transaction(run);
-		if (dropped > 0)
-			ereport(LOG,
-					(errmsg("pgtunsync dropped %d staging heaps of a run that crashed", dropped)));
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(run->context);
-		if (geterrcode() == ERRCODE_QUERY_CANCELED)
-			PG_RE_THROW();
-		EmitErrorReport();
-		FlushErrorState();
-		AbortOutOfAnyTransaction();
-		MemoryContextSwitchTo(run->context);
-	}
-	PG_END_TRY();
-}
-
 static void
 run_begin(Run *run)
 {
 	StringInfoData buf;
 
 	run_begin_transaction(run);
-	audit_mark_crashed();
 	run->id = audit_begin(run->request);
+	run_lock_take(run->id);
 	trace_begin(run->request->log_level, run->id);
 	audit_progress(run->id, progress_open_door(run->id));
 	run_commit_transaction(run);
@@ -242,7 +214,6 @@ run_begin(Run *run)
 	initStringInfo(&buf);
 	pq_sendint64(&buf, run->id);
 	relay_send(RUN_MSG_ID, buf.data, buf.len);
-	drop_leftovers(run);
 }
 
 /* ---- ENV-LOADED ---- */
@@ -1015,9 +986,8 @@ write_failure(Run *run, const ErrorData *edata)
 	run_commit_transaction(run);
 }
 
-/* After the audit, which must not depend on it. */
 static void
-drop_staged(Run *run)
+drop_staged(Run *run, const ErrorData *edata)
 {
 	run_begin_transaction(run);
 	PushActiveSnapshot(GetTransactionSnapshot());
@@ -1026,30 +996,37 @@ drop_staged(Run *run)
 	run_commit_transaction(run);
 }
 
-/*
- * The way out of every failure before the commit.  Nothing may interrupt it;
- * an error in here is logged, and the next run finishes the clean-up.
- */
+/* Takes one step of the way out; an error ends that step only, and is logged. */
 static void
-run_clean_up(Run *run, const ErrorData *edata)
+try_clean_up(Run *run, void (*step) (Run *run, const ErrorData *edata), const ErrorData *edata)
 {
 	PG_TRY();
 	{
-		if (run->id != 0 && !run->committed)
-		{
-			write_failure(run, edata);
-			drop_staged(run);
-		}
+		step(run, edata);
 	}
 	PG_CATCH();
 	{
 		HOLD_INTERRUPTS();
-		EmitErrorReport();
-		FlushErrorState();
+		MemoryContextSwitchTo(run->context);
+		crash_cleanup_log_error();
 		AbortOutOfAnyTransaction();
 		MemoryContextSwitchTo(run->context);
 	}
 	PG_END_TRY();
+}
+
+/*
+ * The way out of every failure before the commit.  Nothing may interrupt it.
+ * The heaps are dropped even if the audit cannot be written; what cannot be
+ * done now is done by the next call.
+ */
+static void
+run_clean_up(Run *run, const ErrorData *edata)
+{
+	if (run->id == 0 || run->committed)
+		return;
+	try_clean_up(run, write_failure, edata);
+	try_clean_up(run, drop_staged, edata);
 }
 
 /*
@@ -1121,6 +1098,7 @@ pgtunsync_leader_main(Datum arg)
 
 	PG_TRY();
 	{
+		crash_cleanup();
 		switch (run->request->purpose)
 		{
 			case RUN_PULL:
