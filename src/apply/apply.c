@@ -36,6 +36,7 @@
 #include "schema/publication.h"
 #include "apply/apply.h"
 #include "apply/sequences.h"
+#include "base/worker_message.h"
 #include "base/worker_session.h"
 #include "staging/staging.h"
 #include "apply/swap.h"
@@ -77,10 +78,13 @@ refresh_kept(const List *staged)
 		StagedTable *table = lfirst(lc);
 
 		table->kept_now = table->kept;
-		if (table->plan->keep != NIL)
-			changed |= kept_refresh(table->target, table->staging, table->plan->row_name,
-									table->plan->keep, &table->kept_now);
+		if (table->plan->keep == NIL)
+			continue;
+		relay_set_subject(table->plan->display);
+		changed |= kept_refresh(table->target, table->staging, table->plan->row_name,
+								table->plan->keep, &table->kept_now);
 	}
+	relay_set_subject(NULL);
 	return changed;
 }
 
@@ -125,6 +129,7 @@ merge_group(const List *group, StagedTable **culprit)
 		foreach(lc, group)
 		{
 			table = lfirst(lc);
+			relay_set_subject(table->plan->display);
 			merge_table(table);
 		}
 		ReleaseCurrentSubTransaction();
@@ -139,6 +144,7 @@ merge_group(const List *group, StagedTable **culprit)
 	PG_END_TRY();
 	MemoryContextSwitchTo(oldcontext);
 	CurrentResourceOwner = oldowner;
+	relay_set_subject(NULL);
 	if (error != NULL &&
 		(error->sqlerrcode == ERRCODE_QUERY_CANCELED || lock_is_passing(error)))
 		ReThrowError(error);
@@ -343,7 +349,9 @@ swap_all(void *arg)
 			staging_drop(table->staging);
 		else if (has_subscriber(table->target))
 		{
+			relay_set_subject(table->plan->display);
 			plain_replace(table->target, table->staging);
+			relay_set_subject(NULL);
 			remember_by_row(all, table->target);
 		}
 		else

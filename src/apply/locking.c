@@ -44,6 +44,7 @@
 #include "utils/syscache.h"
 
 #include "base/compat.h"
+#include "base/lock_tags.h"
 #include "apply/locking.h"
 #include "base/worker_message.h"
 #include "base/worker_session.h"
@@ -54,10 +55,6 @@
 #define EXCLUSIVE_TRIES	4
 /* the longest pause between two attempts, in ms */
 #define LONGEST_PAUSE	500
-/* the class of our advisory locks ("tuns"); beyond what pg_advisory_lock() uses */
-#define OUR_LOCK_CLASS	0x74756e73
-#define ENTRANCE_LOCK_TYPE	3
-#define APPEND_LOCK_TYPE	4
 
 static Oid
 toast_of(Oid relid)
