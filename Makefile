@@ -15,6 +15,8 @@ OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*/*.c)))
 DATA = $(filter-out sql/$(EXTENSION)--$(EXTVERSION).sql, $(wildcard sql/$(EXTENSION)--*--*.sql))
 DATA_built = sql/$(EXTENSION)--$(EXTVERSION).sql
 
+DOCS = $(wildcard doc/*.md doc/*.svg)
+
 REGRESS = $(patsubst sql/test_%.sql,test_%,$(wildcard sql/test_*.sql))
 REGRESS_OPTS = --inputdir=.
 
@@ -32,6 +34,14 @@ EXTRA_CLEAN = sql/$(EXTENSION)--$(EXTVERSION).sql $(OBJS:.o=.d) .built_for
 ifeq ($(filter check,$(MAKECMDGOALS)),)
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
+
+# the pages link to each other: a directory of their own keeps them together
+docmoduledir := extension/$(EXTENSION)
+
+uninstall: uninstall-doc
+.PHONY: uninstall-doc
+uninstall-doc:
+	rm -rf '$(DESTDIR)$(docdir)/$(docmoduledir)'
 
 # Objects for another server, or with other flags, are compiled anew.
 BUILT_FOR := $(shell $(PG_CONFIG) --version) $(shell $(PG_CONFIG) --includedir-server) \
