@@ -77,6 +77,7 @@
 #include "apply/apply.h"
 #include "run/request.h"
 #include "plan/root_sequences.h"
+#include "base/user_context.h"
 #include "base/worker_session.h"
 #include "staging/staging.h"
 #include "base/trace.h"
@@ -102,7 +103,10 @@ on_cancel(SIGNAL_ARGS)
 	int			save_errno = errno;
 
 	if (!get_timeout_indicator(LOCK_TIMEOUT, false))
+	{
 		cancel_requested = true;
+		owner_note_stop();
+	}
 	InterruptPending = true;
 	QueryCancelPending = true;
 	SetLatch(MyLatch);
