@@ -221,7 +221,7 @@ refuse_statement(PlannedStmt *pstmt, const char *sql, bool read_only_tree,
 {
 	if (entries > 0 && !statement_passes)
 		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("%s is not allowed in code that a pull runs",
 						GetCommandTagName(CreateCommandTag(pstmt->utilityStmt))),
 				 errdetail("Defaults, constraints and expressions of a table may only read.")));
@@ -306,7 +306,7 @@ refuse_function(ObjectAccessType access, Oid class_id, Oid object_id, int sub_id
 		next_access_hook(access, class_id, object_id, sub_id, arg);
 	if (access == OAT_FUNCTION_EXECUTE && entries > 0 && owner_refuses_function(object_id))
 		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("function %s is not allowed in code that a pull runs",
 						format_procedure(object_id)),
 				 errdetail("Defaults, constraints and expressions of a table may only read.")));
