@@ -23,4 +23,11 @@ typedef struct OwnerContext
 extern void owner_enter(OwnerContext *context, Oid owner);
 extern void owner_leave(const OwnerContext *context);
 
+/*
+ * Says that no code of an owner may run from here on: owner_enter() is then an
+ * internal error.  The end of the transaction or subtransaction in which that was
+ * said takes it back.
+ */
+extern void owner_forbid(bool forbidden);
+
 #endif							/* PGTUNSYNC_OWNER_H */
