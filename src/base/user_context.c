@@ -340,6 +340,8 @@ at_subtransaction_end(SubXactEvent event, SubTransactionId id, SubTransactionId 
 {
 	int			level = GetCurrentTransactionNestLevel();
 
+	if (event == SUBXACT_EVENT_COMMIT_SUB && forbidden_level == level)
+		forbidden_level--;		/* the parent goes on under it */
 	if (event != SUBXACT_EVENT_ABORT_SUB)
 		return;
 	close_entries(level);
@@ -368,9 +370,9 @@ owner_install(void)
 }
 
 void
-owner_forbid(void)
+owner_forbid(bool forbidden)
 {
-	forbidden_level = GetCurrentTransactionNestLevel();
+	forbidden_level = forbidden ? GetCurrentTransactionNestLevel() : 0;
 }
 
 /* Read-only, so that the code cannot set it back: only before the first snapshot could it. */

@@ -74,10 +74,11 @@ extern bool owner_caused(const ErrorData *error);
 extern void owner_note_stop(void);
 
 /*
- * From here to the end of the transaction, or of the present subtransaction if it
- * is rolled back, owner_enter() raises INTERNAL_ERROR.
+ * Says that no code of an owner may run from here on: owner_enter() then raises
+ * INTERNAL_ERROR.  The end of the transaction, or the rollback of the subtransaction, in
+ * which that was said takes it back.
  */
-extern void owner_forbid(void);
+extern void owner_forbid(bool forbidden);
 
 /* Is the function one that owner_enter() keeps from running? */
 extern bool owner_refuses_function(Oid funcid);

@@ -40,6 +40,7 @@
 #include "base/user_context.h"
 #include "schema/primary_key.h"
 #include "schema/publication.h"
+#include "schema/table_shape.h"
 #include "plan/recheck.h"
 #include "eval/row_query.h"
 
@@ -51,6 +52,19 @@ lacking_rights(const TablePlan *table, Oid role)
 		!list_member_oid(get_partition_ancestors(table->relid), table->grants))
 		return "the grants of its partitioned table";
 	return landing_lacks(table->mode, table->grants, role);
+}
+
+const char *
+recheck_rights(const TablePlan *table, Oid role, int *sqlerrcode)
+{
+	const char *lacking = lacking_rights(table, role);
+
+	*sqlerrcode = ERRCODE_INSUFFICIENT_PRIVILEGE;
+	if (lacking != NULL)
+		return psprintf("%s on it is needed", lacking);
+	if (check_enable_rls(table->relid, role, true) == RLS_ENABLED)
+		return "row security applies to the caller";
+	return NULL;
 }
 
 /* What the table's mode relies on beside its columns; NULL if all is there. */
@@ -214,18 +228,14 @@ try_step(void (*step) (Relation rel, TablePlan *table), bool trial,
 static const char *
 find_problem(Relation rel, TablePlan *table, Oid role, int *sqlerrcode)
 {
-	const char *lacking;
 	const char *problem = NULL;
 
 	*sqlerrcode = ERRCODE_OBJECT_IN_USE;
 	if (rel->rd_rel->relkind != RELKIND_RELATION || !columns_unchanged(rel, table))
 		return "it was altered meanwhile";
-	*sqlerrcode = ERRCODE_INSUFFICIENT_PRIVILEGE;
-	lacking = lacking_rights(table, role);
-	if (lacking != NULL)
-		return psprintf("%s on it is needed", lacking);
-	if (check_enable_rls(table->relid, role, true) == RLS_ENABLED)
-		return "row security applies to the caller";
+	problem = recheck_rights(table, role, sqlerrcode);
+	if (problem != NULL)
+		return problem;
 	*sqlerrcode = ERRCODE_FEATURE_NOT_SUPPORTED;
 	if (rel->rd_rel->relam != HEAP_TABLE_AM_OID)
 		return "its table access method is not \"heap\"";
@@ -245,13 +255,14 @@ find_problem(Relation rel, TablePlan *table, Oid role, int *sqlerrcode)
 const char *
 recheck_table(TablePlan *table, Oid role, int *sqlerrcode)
 {
-	Relation	rel = try_relation_open(table->relid, NoLock);
+	Relation	rel = try_relation_open(table->relid, AccessShareLock);
 	const char *problem;
 
 	*sqlerrcode = ERRCODE_OBJECT_IN_USE;
 	if (rel == NULL)
 		return "it was dropped meanwhile";
+	table->shape = table_shape(rel);
 	problem = find_problem(rel, table, role, sqlerrcode);
-	relation_close(rel, NoLock);
+	relation_close(rel, AccessShareLock);
 	return problem;
 }

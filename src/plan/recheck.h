@@ -17,4 +17,10 @@
  */
 extern const char *recheck_table(TablePlan *table, Oid role, int *sqlerrcode);
 
+/*
+ * May the role still put rows into the table as planned?  Returns NULL, or an
+ * explanation with its SQLSTATE.  Reads the catalogs only.
+ */
+extern const char *recheck_rights(const TablePlan *table, Oid role, int *sqlerrcode);
+
 #endif							/* PGTUNSYNC_RECHECK_H */

@@ -63,6 +63,7 @@
 #include "api/pgtunsync.h"
 #include "schema/primary_key.h"
 #include "staging/staging.h"
+#include "staging/table_claim.h"
 
 /* the run's number, then the target's OID */
 #define STAGING_PREFIX	"staging_" INT64_FORMAT "_"
@@ -509,6 +510,41 @@ staging_check_files(Oid target, Oid staging, int64 fingerprint)
 		raise_tampered(target);
 }
 
+/* Does the staging heap have an index that can take the place of the target's? */
+static bool
+has_counterpart(Relation staging, Oid target_indexoid)
+{
+	Oid			counterpart = staging_index(RelationGetRelid(staging), target_indexoid);
+	Relation	target_index;
+	Relation	index;
+	bool		fits;
+
+	if (!OidIsValid(counterpart) ||
+		!list_member_oid(RelationGetIndexList(staging), counterpart))
+		return false;
+	target_index = index_open(target_indexoid, AccessShareLock);
+	index = index_open(counterpart, AccessShareLock);
+	fits = index->rd_index->indisready && index->rd_index->indisvalid &&
+		same_index_form(target_index, index);
+	index_close(index, NoLock);
+	index_close(target_index, NoLock);
+	return fits;
+}
+
+bool
+staging_fits(Relation target, Relation staging, int64 fingerprint)
+{
+	ListCell   *lc;
+
+	if (staging_fingerprint(RelationGetRelid(staging)) != fingerprint ||
+		!same_columns(RelationGetDescr(target), RelationGetDescr(staging)))
+		return false;
+	foreach(lc, RelationGetIndexList(target))
+		if (!has_counterpart(staging, lfirst_oid(lc)))
+			return false;
+	return true;
+}
+
 void
 staging_drop(Oid staging)
 {
@@ -582,8 +618,8 @@ staging_drop_leftovers(void)
 	{
 		Leftover   *leftover = lfirst(lc);
 
-		/* a live run holds this lock on its targets for its whole life */
-		if (!ConditionalLockRelationOid(leftover->target, ShareUpdateExclusiveLock))
+		/* a live run holds the claim to its targets for its whole life */
+		if (!table_claim_if_free(leftover->target))
 			continue;
 		if (ConditionalLockRelationOid(leftover->staging, AccessExclusiveLock) &&
 			drop_locked(leftover->staging))

@@ -53,6 +53,13 @@ extern int64 staging_fingerprint(Oid staging);
 /* Raises OBJECT_IN_USE if it is not that number. */
 extern void staging_check_files(Oid target, Oid staging, int64 fingerprint);
 
+/*
+ * Can the staging heap's storage take the place of the target's?  It must have
+ * this fingerprint, the same columns, and a counterpart of the same form for
+ * each index.  The caller has locked both.  Evaluates no index expression.
+ */
+extern bool staging_fits(Relation target, Relation staging, int64 fingerprint);
+
 /* "schema"."name" of a staging heap, quoted. */
 extern char *staging_name(Oid staging);
 
@@ -61,7 +68,7 @@ extern void staging_drop(Oid staging);
 
 /*
  * Drops what crashed runs left behind.  Staging heaps whose target is
- * locked by a live run are left alone.  Returns how many were dropped.
+ * claimed by a live run are left alone.  Returns how many were dropped.
  */
 extern int	staging_drop_leftovers(void);
 
