@@ -50,6 +50,7 @@
 #include "utils/syscache.h"
 
 #include "base/compat.h"
+#include "base/user_context.h"
 #include "apply/locking.h"
 #include "base/worker_message.h"
 #include "base/worker_session.h"
@@ -354,6 +355,8 @@ typedef struct Attempt
 bool
 lock_is_passing(const ErrorData *edata)
 {
+	if (owner_caused(edata))
+		return false;			/* code of a table's owner may raise any SQLSTATE */
 	return edata->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ||
 		edata->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED ||
 		(edata->sqlerrcode == ERRCODE_INTERNAL_ERROR && edata->message != NULL &&
@@ -363,7 +366,8 @@ lock_is_passing(const ErrorData *edata)
 bool
 lock_ends_attempt(const ErrorData *edata)
 {
-	return edata->sqlerrcode == ERRCODE_QUERY_CANCELED || lock_is_passing(edata);
+	return !owner_caused(edata) &&
+		(edata->sqlerrcode == ERRCODE_QUERY_CANCELED || lock_is_passing(edata));
 }
 
 /*
