@@ -74,6 +74,7 @@ typedef struct Replacement
 {
 	List	   *staged;			/* of StagedTable * */
 	Oid			role;			/* of the caller */
+	int			lock_timeout;	/* in ms, for work on rows */
 	ReplaceFailed on_failure;
 	void	   *on_failure_arg;
 	List	   *checked_before; /* foreign keys that were checked before any target was locked */
@@ -277,29 +278,67 @@ work_on_group(const List *group, StagedTable **culprit)
 	return error;
 }
 
+/* May a table need work on its rows?  That is known for sure under its lock. */
+static bool
+may_need_work(const StagedTable *table)
+{
+	return staged_merges(table) || table->plan->keep != NIL || published_has_slots();
+}
+
+/* Locks the tables of a group, compares them, and works on their rows. */
 static void
-work_on_all(Replacement *all)
+handle_group(Replacement *all, const List *group)
+{
+	StagedTable *culprit = linitial(group);
+	bool		work = false;
+	ErrorData  *error;
+	ListCell   *lc;
+
+	lock_writers_out(staged_targets(group), all->lock_timeout);
+	error = compare_group(all, group, &culprit);
+	if (error == NULL)
+	{
+		foreach(lc, group)
+			work |= needs_work(lfirst(lc));
+		if (work)
+			error = work_on_group(group, &culprit);
+	}
+	if (error != NULL)
+		fail_table(all, culprit, error);
+}
+
+/*
+ * Tables whose owners' code may run come first, and the others are locked when
+ * that is done: the writers of a table should not wait for the code of another
+ * table's owner.
+ */
+static void
+handle_all(Replacement *all)
 {
 	List	   *staged = remaining(all->staged);
+	List	   *plain = NIL;
 
 	for (int i = 0; i < list_length(staged);)
 	{
 		List	   *group = next_group(staged, i);
-		StagedTable *culprit = linitial(group);
-		ErrorData  *error = compare_group(all, group, &culprit);
 		bool		work = false;
 		ListCell   *lc;
 
 		i += list_length(group);
-		if (error == NULL)
-		{
-			foreach(lc, group)
-				work |= needs_work(lfirst(lc));
-			if (work)
-				error = work_on_group(group, &culprit);
-		}
-		if (error != NULL)
-			fail_table(all, culprit, error);
+		foreach(lc, group)
+			work |= may_need_work(lfirst(lc));
+		if (work)
+			handle_group(all, group);
+		else
+			plain = list_concat(plain, group);
+	}
+	lock_writers_out(staged_targets(plain), all->lock_timeout);
+	for (int i = 0; i < list_length(plain);)
+	{
+		List	   *group = next_group(plain, i);
+
+		i += list_length(group);
+		handle_group(all, group);
 	}
 }
 
@@ -361,7 +400,7 @@ prepare_all(void *arg)
 	if (all->altered != NULL)
 		fail_table(all, all->altered, all->alteration);
 	all->altered = NULL;
-	work_on_all(all);
+	handle_all(all);
 	check_keys(all);
 	return swapped_targets(all->staged);
 }
@@ -547,6 +586,7 @@ replace_tables(List *staged, Oid role, int lock_timeout, const VirtualTransactio
 	Replacement all = {
 		.staged = staged,
 		.role = role,
+		.lock_timeout = lock_timeout,
 		.on_failure = on_failure,
 		.on_failure_arg = on_failure_arg,
 		.context = CurrentMemoryContext

@@ -347,7 +347,6 @@ typedef struct Attempt
 {
 	LockedWork	work;
 	List	   *swapped;		/* targets that are locked against readers */
-	int			timeout_ms;
 	double		first_check_ms; /* spent on the first preparation, which is not waiting */
 	bool		stale;			/* it has to be prepared again */
 } Attempt;
@@ -444,21 +443,22 @@ pause_ms(long ms)
 }
 
 /*
- * Writers out.  The first lock waits longer than deadlock_timeout, which is when
- * the server asks an autovacuum worker to give way; writers and readers pass
- * meanwhile.
+ * The first lock waits longer than deadlock_timeout, which is when the server
+ * asks an autovacuum worker to give way; writers and readers pass meanwhile.
  */
-static void
-lock_writers_out(const Attempt *attempt)
+void
+lock_writers_out(const List *targets, int timeout_ms)
 {
-	double		budget = ATTEMPT_BUDGET + 0.1 * list_length(attempt->work.targets);
+	double		budget = ATTEMPT_BUDGET + 0.1 * list_length(targets);
+	List	   *relids = sorted(targets);
 	instr_time	start;
 
 	INSTR_TIME_SET_CURRENT(start);
-	lock_all(attempt->work.targets, ShareUpdateExclusiveLock, start,
-			 DeadlockTimeout + VACUUM_PATIENCE);
+	lock_all(relids, ShareUpdateExclusiveLock, start, DeadlockTimeout + VACUUM_PATIENCE);
 	INSTR_TIME_SET_CURRENT(start);
-	lock_all(attempt->work.targets, ExclusiveLock, start, 10 * budget);
+	lock_all(relids, ExclusiveLock, start, 10 * budget);
+	session_set_int("lock_timeout", timeout_ms);
+	list_free(relids);
 }
 
 /*
@@ -474,9 +474,7 @@ writers_step(Attempt *attempt)
 	double		check_ms;
 	instr_time	start;
 
-	lock_writers_out(attempt);
 	INSTR_TIME_SET_CURRENT(start);
-	session_set_int("lock_timeout", attempt->timeout_ms);
 	attempt->swapped = sorted(attempt->work.prepare(attempt->work.arg));
 	attempt->stale = false;
 	merges = list_length(attempt->swapped) < list_length(attempt->work.targets);
@@ -498,10 +496,9 @@ writers_step(Attempt *attempt)
 void
 lock_and_swap(const LockedWork *work, int timeout_ms, const VirtualTransactionId *caller)
 {
-	Attempt		attempt = {.work = *work, .timeout_ms = timeout_ms};
+	Attempt		attempt = {.work = *work};
 	instr_time	start;
 
-	attempt.work.targets = sorted(work->targets);
 	INSTR_TIME_SET_CURRENT(start);
 	for (int tries = 1; !try_step(writers_step, &attempt); tries++)
 	{

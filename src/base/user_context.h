@@ -14,6 +14,8 @@
 #define OWNER_BASE_MS		10000
 /* What each row adds: enough for a CHECK that looks something up. */
 #define OWNER_MS_PER_ROW	10
+/* The same while a table is locked against writers. */
+#define OWNER_MS_PER_LOCKED_ROW	1
 /* For entries in which no code of owners runs. */
 #define OWNER_UNLIMITED_MS	INT64CONST(0x3fffffffffffffff)
 
