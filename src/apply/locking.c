@@ -62,6 +62,12 @@
 #define EXCLUSIVE_TRIES	4
 /* how long an attempt waits for a VACUUM to give way, beyond deadlock_timeout, in ms */
 #define VACUUM_PATIENCE	500
+/*
+ * An attempt gives back all locks but those on staging heaps.  So when attempts
+ * end in deadlocks again and again, somebody has locked a target and waits for its
+ * staging heap (REASSIGN OWNED does that), and readers wait for him.
+ */
+#define MOST_DEADLOCKS	3
 /* the longest pause between two attempts, in ms */
 #define LONGEST_PAUSE	500
 /* field 4 of our advisory locks; pg_advisory_lock() uses 1 and 2 */
@@ -347,6 +353,8 @@ typedef struct Attempt
 {
 	LockedWork	work;
 	List	   *swapped;		/* targets that are locked against readers */
+	List	   *others;			/* staging heaps, locked the same way */
+	int			deadlocks;		/* attempts that ended in one */
 	double		first_check_ms; /* spent on the first preparation, which is not waiting */
 	bool		stale;			/* it has to be prepared again */
 } Attempt;
@@ -401,6 +409,7 @@ try_step(bool (*step) (Attempt *attempt), Attempt *attempt)
 		edata = CopyErrorData();
 		if (!lock_is_passing(edata))
 			PG_RE_THROW();
+		attempt->deadlocks += edata->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED;
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
 	}
@@ -415,10 +424,11 @@ try_step(bool (*step) (Attempt *attempt), Attempt *attempt)
 static bool
 exclusive_step(Attempt *attempt)
 {
-	double		budget = ATTEMPT_BUDGET + 0.1 * list_length(attempt->swapped);
+	double		budget = ATTEMPT_BUDGET + 0.1 * (list_length(attempt->swapped) + list_length(attempt->others));
 	instr_time	start;
 
 	INSTR_TIME_SET_CURRENT(start);
+	lock_all(attempt->others, AccessExclusiveLock, start, budget);
 	lock_all(attempt->work.sequences, ShareRowExclusiveLock, start, budget);
 	lock_all(attempt->swapped, AccessExclusiveLock, start, budget);
 
@@ -475,7 +485,9 @@ writers_step(Attempt *attempt)
 	instr_time	start;
 
 	INSTR_TIME_SET_CURRENT(start);
-	attempt->swapped = sorted(attempt->work.prepare(attempt->work.arg));
+	attempt->work.prepare(attempt->work.arg, &attempt->swapped, &attempt->others);
+	attempt->swapped = sorted(attempt->swapped);
+	attempt->others = sorted(attempt->others);
 	attempt->stale = false;
 	merges = list_length(attempt->swapped) < list_length(attempt->work.targets);
 	check_ms = elapsed_ms(start);
@@ -503,10 +515,13 @@ lock_and_swap(const LockedWork *work, int timeout_ms, const VirtualTransactionId
 	for (int tries = 1; !try_step(writers_step, &attempt); tries++)
 	{
 		lock_check_caller(work->targets, caller);
-		if (elapsed_ms(start) - attempt.first_check_ms > timeout_ms)
+		if (elapsed_ms(start) - attempt.first_check_ms > timeout_ms ||
+			attempt.deadlocks >= MOST_DEADLOCKS)
 			ereport(ERROR,
 					(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 					 errmsg("could not lock the pulled tables within %d ms", timeout_ms),
+					 attempt.deadlocks >= MOST_DEADLOCKS ?
+					 errdetail("Another transaction has locked them and waits for this pull; no table was changed.") :
 					 errdetail("Other transactions are using them; no table was changed."),
 					 errhint("End long transactions, or raise \"pgtunsync.lock_timeout\".")));
 		pause_ms(Min(20L * tries, LONGEST_PAUSE));

@@ -73,10 +73,11 @@ typedef struct LockedWork
 
 	/*
 	 * Does all that may take time, having locked the targets by
-	 * lock_writers_out().  Returns those that readers must be kept from for the
-	 * swap, in the memory context that was in force.
+	 * lock_writers_out().  Gives back, in the memory context that was in force,
+	 * the targets that readers must be kept from for the swap, and other
+	 * relations that need AccessExclusiveLock, which nobody reads.
 	 */
-	List	   *(*prepare) (void *arg);
+	void		(*prepare) (void *arg, List **swapped, List **others);
 	SwapResult	(*swap) (void *arg);
 	void	   *arg;
 } LockedWork;
