@@ -62,6 +62,7 @@
 #include "schema/publication.h"
 #include "apply/apply.h"
 #include "apply/sequences.h"
+#include "base/worker_message.h"
 #include "base/worker_session.h"
 #include "staging/staging.h"
 #include "apply/swap.h"
@@ -238,6 +239,7 @@ needs_work(StagedTable *table)
 static void
 work_on_table(StagedTable *table)
 {
+	relay_set_subject(table->plan->display);
 	if (table->plan->keep != NIL)
 		table->refreshed = kept_refresh(table->target, table->staging, table->plan->row_name,
 										table->plan->keep, &table->kept_now);
@@ -284,6 +286,7 @@ work_on_group(const List *group, StagedTable **culprit)
 	PG_END_TRY();
 	MemoryContextSwitchTo(oldcontext);
 	CurrentResourceOwner = oldowner;
+	relay_set_subject(NULL);
 	if (error != NULL && lock_ends_attempt(error))
 		ReThrowError(error);
 	*culprit = table;

@@ -65,7 +65,6 @@
 #include "apply/fk_bitmap_parallel.h"
 #include "apply/fk_probe.h"
 #include "apply/foreign_keys.h"
-#include "api/pgtunsync.h"
 #include "schema/primary_key.h"
 #include "staging/staging.h"
 

@@ -50,11 +50,12 @@
 #include "utils/syscache.h"
 
 #include "base/compat.h"
+#include "base/lock_tags.h"
 #include "base/user_context.h"
 #include "apply/locking.h"
 #include "base/worker_message.h"
 #include "base/worker_session.h"
-#include "staging/table_claim.h"
+#include "apply/table_claim.h"
 
 /* a whole attempt at AccessExclusiveLock, beside what many tables need, in ms */
 #define ATTEMPT_BUDGET	40
@@ -70,9 +71,6 @@
 #define MOST_DEADLOCKS	3
 /* the longest pause between two attempts, in ms */
 #define LONGEST_PAUSE	500
-/* field 4 of our advisory locks; pg_advisory_lock() uses 1 and 2 */
-#define ENTRANCE_LOCK_TYPE	3
-#define APPEND_LOCK_TYPE	4
 
 static Oid
 toast_of(Oid relid)

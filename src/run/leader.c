@@ -22,8 +22,8 @@
  * what was staged, write the audit's final state, tell the caller.  SIGINT
  * (the caller gave up, pgtunsync.cancel()) and SIGTERM both arrive as an
  * ERROR, so that they take that way too; only when the process itself
- * breaks does leader_exit() merely stop the children, and the next run
- * cleans up.
+ * breaks does leader_exit() merely stop the children, and the next call of any
+ * function cleans up (see crash_cleanup.c).
  *
  *-------------------------------------------------------------------------
  */
@@ -67,14 +67,16 @@
 #include "apply/post_commit.h"
 #include "run/audit.h"
 #include "base/compat.h"
+#include "base/run_lock.h"
+#include "run/crash_cleanup.h"
 #include "source/to_url.h"
 #include "run/leader.h"
 #include "apply/locking.h"
 #include "plan/mask.h"
 #include "source/mask_key.h"
-#include "api/pgtunsync.h"
 #include "load/progress.h"
 #include "plan/recheck.h"
+#include "base/worker.h"
 #include "base/worker_message.h"
 #include "apply/apply.h"
 #include "run/request.h"
@@ -82,6 +84,7 @@
 #include "base/user_context.h"
 #include "base/worker_session.h"
 #include "staging/staging.h"
+#include "base/text.h"
 #include "base/trace.h"
 
 /* how often the leader looks around while it waits for loaders, in ms */
@@ -207,44 +210,14 @@ run_commit_transaction(Run *run)
 
 /* ---- READY ---- */
 
-/* What crashed runs have left; whatever is wrong with it is no reason not to run. */
-static void
-drop_leftovers(Run *run)
-{
-	PG_TRY();
-	{
-		int			dropped;
-
-		run_begin_transaction(run);
-		PushActiveSnapshot(GetTransactionSnapshot());
-		dropped = staging_drop_leftovers();
-		PopActiveSnapshot();
-		run_commit_transaction(run);
-		if (dropped > 0)
-			ereport(LOG,
-					(errmsg("pgtunsync dropped %d staging heaps of a run that crashed", dropped)));
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(run->context);
-		if (geterrcode() == ERRCODE_QUERY_CANCELED)
-			PG_RE_THROW();
-		EmitErrorReport();
-		FlushErrorState();
-		AbortOutOfAnyTransaction();
-		MemoryContextSwitchTo(run->context);
-	}
-	PG_END_TRY();
-}
-
 static void
 run_begin(Run *run)
 {
 	StringInfoData buf;
 
 	run_begin_transaction(run);
-	audit_mark_crashed();
 	run->id = audit_begin(run->request);
+	run_lock_take(run->id);
 	trace_begin(run->request->log_level, run->id);
 	audit_progress(run->id, progress_open_door(run->id));
 	run_commit_transaction(run);
@@ -252,7 +225,6 @@ run_begin(Run *run)
 	initStringInfo(&buf);
 	pq_sendint64(&buf, run->id);
 	relay_send(RUN_MSG_ID, buf.data, buf.len);
-	drop_leftovers(run);
 }
 
 /* ---- ENV-LOADED ---- */
@@ -372,8 +344,13 @@ run_start_tunnel(Run *run, int sessions)
 		.log_level = run->request->log_level,
 		.run_id = run->id
 	};
+	int			room;
 
+	room = worker_begin_launch(run->request->max_workers);
+	if (room < 0)				/* the tunnel is allowed for */
+		worker_no_room(room, run->request->max_workers);
 	run->tunnel = tunnel_start(&options);
+	worker_end_launch();
 }
 
 /* One session is enough to look around. */
@@ -387,6 +364,22 @@ run_open_narrow_tunnel(Run *run)
 	tunnel_wait_open(run->tunnel);
 }
 
+/* Starts up to that many loaders with the caller's settings. */
+void
+run_start_loaders(Run *run, int loaders)
+{
+	const RunRequest *request = run->request;
+	LoaderShared facts = {
+		.database = request->database,
+		.run_id = run->id,
+		.lock_timeout = request->lock_timeout,
+		.maintenance_work_mem = request->maintenance_work_mem,
+		.parallel_maintenance_workers = request->parallel_maintenance_workers
+	};
+
+	run->pool = pool_start(&facts, loaders, run->request->max_workers);
+}
+
 static void
 run_open_tunnel(Run *run)
 {
@@ -398,7 +391,7 @@ run_open_tunnel(Run *run)
 	run->at_entrance = true;
 	run_start_tunnel(run, loaders + 1);
 	show_banner(run);
-	run->pool = pool_start(run->request, run->id, loaders);
+	run_start_loaders(run, loaders);
 	tunnel_wait_open(run->tunnel);
 }
 
@@ -412,18 +405,21 @@ run_connect(Run *run)
 
 	run_report_phase(run, "TUNNEL-OPEN, connecting to the source");
 	run->params = source_params(run->env, run->local_port, tunnel_host(run->tunnel),
-								tunnel_port(run->tunnel), run->id);
+								tunnel_port(run->tunnel), run->request->connect_timeout,
+								run->id);
 	if (run->request->rules && mask_needs_key(run->config))
 		source_add_options(run->params, mask_key_options(run->env));
-	run->params->connect_timeout = run->request->connect_timeout;
 	run->params->row_security = run->request->row_security;
-	run->params->on_socket = tunnel_announce;
-	run->params->on_socket_arg = tunnel_gate(run->tunnel);
+	run->params->gate = &tunnel_connection_gate;
+	run->params->gate_handle = tunnel_gate_handle(run->tunnel);
+	run->params->hide_texts = run->request->rules && run->config->data_rules != NIL;
 
 	connect.conninfo = run->params->conninfo;
 	connect.display = run->params->display;
 	connect.connect_timeout = run->params->connect_timeout;
 	connect.row_security = run->params->row_security;
+	connect.password_rule = run->params->password_rule;
+	connect.hide_texts = run->params->hide_texts;
 	connect.gate = tunnel_gate_handle(run->tunnel);
 	/* ahead of the loaders: for it the tunnel keeps the way that it has proven */
 	run->control = source_connect_start(run->params);
@@ -541,7 +537,9 @@ run_recheck(Run *run, const List *tables)
 
 		if (table->message != NULL)
 			continue;
+		relay_set_subject(table->display);
 		problem = recheck_table(table, run->request->role, &code);
+		relay_set_subject(NULL);
 		if (problem == NULL)
 			continue;
 		table->sqlerrcode = code;
@@ -618,6 +616,7 @@ run_submit(Run *run, const TablePlan *table, const char *copy_sql)
 	LoadJob		job = {
 		.index = table->index,
 		.relid = table->relid,
+		.display = table->display,
 		.copy_sql = unconstify(char *, copy_sql),
 		.verify_sql = table->verify_sql,
 		.binary = table->binary,
@@ -628,8 +627,7 @@ run_submit(Run *run, const TablePlan *table, const char *copy_sql)
 		.row_name = table->row_name,
 		.mode = table->mode,
 		.rows_before = outcome_appended(run->outcomes, table->index)->rows,
-		.bytes_before = outcome_appended(run->outcomes, table->index)->bytes,
-		.hide_values = table->hide_values
+		.bytes_before = outcome_appended(run->outcomes, table->index)->bytes
 	};
 
 	if (table->copy_parts != NIL && pool_size(run->pool) > 1)
@@ -957,7 +955,7 @@ tell_totals(Run *run)
 			(errmsg("run " INT64_FORMAT ": %d %s %s, " INT64_FORMAT " rows, %s in %.1f s%s",
 					run->id, totals->tables, totals->tables == 1 ? "table" : "tables",
 					outcomes_any_merged(run->outcomes) ? "pulled" : "replaced", totals->rows,
-					outcome_size_text(totals->bytes), INSTR_TIME_GET_DOUBLE(end),
+					size_text(totals->bytes), INSTR_TIME_GET_DOUBLE(end),
 					kept_total_text(totals))));
 	relay_flush();
 }
@@ -1066,9 +1064,8 @@ write_failure(Run *run, const ErrorData *edata)
 	run_commit_transaction(run);
 }
 
-/* After the audit, which must not depend on it. */
 static void
-drop_staged(Run *run)
+drop_staged(Run *run, const ErrorData *edata)
 {
 	run_begin_transaction(run);
 	PushActiveSnapshot(GetTransactionSnapshot());
@@ -1077,30 +1074,37 @@ drop_staged(Run *run)
 	run_commit_transaction(run);
 }
 
-/*
- * The way out of every failure before the commit.  Nothing may interrupt it;
- * an error in here is logged, and the next run finishes the clean-up.
- */
+/* Takes one step of the way out; an error ends that step only, and is logged. */
 static void
-run_clean_up(Run *run, const ErrorData *edata)
+try_clean_up(Run *run, void (*step) (Run *run, const ErrorData *edata), const ErrorData *edata)
 {
 	PG_TRY();
 	{
-		if (run->id != 0 && !run->committed)
-		{
-			write_failure(run, edata);
-			drop_staged(run);
-		}
+		step(run, edata);
 	}
 	PG_CATCH();
 	{
 		HOLD_INTERRUPTS();
-		EmitErrorReport();
-		FlushErrorState();
+		MemoryContextSwitchTo(run->context);
+		crash_cleanup_log_error();
 		AbortOutOfAnyTransaction();
 		MemoryContextSwitchTo(run->context);
 	}
 	PG_END_TRY();
+}
+
+/*
+ * The way out of every failure before the commit.  Nothing may interrupt it.
+ * The heaps are dropped even if the audit cannot be written; what cannot be
+ * done now is done by the next call.
+ */
+static void
+run_clean_up(Run *run, const ErrorData *edata)
+{
+	if (run->id == 0 || run->committed)
+		return;
+	try_clean_up(run, write_failure, edata);
+	try_clean_up(run, drop_staged, edata);
 }
 
 /*
@@ -1145,6 +1149,7 @@ run_fail(Run *run)
 	if (!run->request->wait)
 		ereport(LOG,
 				(errmsg("pgtunsync run " INT64_FORMAT " failed: %s", run->id, edata->message)));
+	relay_tell_dropped();
 	relay_send_error(edata);
 	RESUME_INTERRUPTS();
 }
@@ -1172,6 +1177,7 @@ pgtunsync_leader_main(Datum arg)
 
 	PG_TRY();
 	{
+		crash_cleanup();
 		switch (run->request->purpose)
 		{
 			case RUN_PULL:
@@ -1184,6 +1190,7 @@ pgtunsync_leader_main(Datum arg)
 				run_preview(run);
 				break;
 		}
+		relay_tell_dropped();
 		relay_send(RUN_MSG_DONE, "", 0);
 	}
 	PG_CATCH();

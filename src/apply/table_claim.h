@@ -8,17 +8,11 @@
 #ifndef PGTUNSYNC_TABLE_CLAIM_H
 #define PGTUNSYNC_TABLE_CLAIM_H
 
-/* The class of all our advisory locks ("tuns"); field 4 of the tag tells them apart. */
-#define OUR_LOCK_CLASS	0x74756e73
-
 /*
  * Waits for the claim and holds it to the end of the transaction.  Raises
  * LOCK_NOT_AVAILABLE, naming the run that holds it, after lock_timeout;
  * timeout_ms is that setting's value.
  */
 extern void table_claim(Oid relid, int timeout_ms);
-
-/* The same without waiting; returns false if another run holds the claim. */
-extern bool table_claim_if_free(Oid relid);
 
 #endif							/* PGTUNSYNC_TABLE_CLAIM_H */

@@ -6,8 +6,7 @@
  * A run claims its tables for its whole life.  The claim is an advisory lock
  * with a key of our own, not a lock on the table: ALTER TABLE would wait for
  * the latter, and every reader would then wait behind ALTER TABLE for as long as
- * the rows are loaded.  SQL cannot take such a lock, because its advisory
- * locks have another lock method number (field 4 of the tag).
+ * the rows are loaded.  SQL cannot take such a lock (lock_tags.h).
  *
  * The claim belongs to the transaction.  A run that ends in any way gives it
  * up, and the deadlock detector sees it.
@@ -22,9 +21,8 @@
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 
-#include "staging/table_claim.h"
-
-#define CLAIM_LOCK_TYPE	5
+#include "apply/table_claim.h"
+#include "base/lock_tags.h"
 
 static void
 claim_tag(LOCKTAG *tag, Oid relid)
@@ -91,13 +89,4 @@ table_claim(Oid relid, int timeout_ms)
 		raise_claimed(relid, timeout_ms);
 	}
 	PG_END_TRY();
-}
-
-bool
-table_claim_if_free(Oid relid)
-{
-	LOCKTAG		tag;
-
-	claim_tag(&tag, relid);
-	return LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
 }
