@@ -72,6 +72,7 @@ load_job_pack(StringInfo buf, const LoadJob *job)
 	pack_int(buf, job->step);
 	pack_int(buf, job->index);
 	pack_int(buf, job->relid);
+	pack_string(buf, job->shape);
 	pack_string(buf, job->copy_sql);
 	pack_string(buf, job->verify_sql);
 	pack_int(buf, job->binary);
@@ -97,6 +98,7 @@ load_job_unpack(StringInfo buf)
 	job->step = unpack_int(buf);
 	job->index = unpack_int(buf);
 	job->relid = unpack_int(buf);
+	job->shape = unpack_string(buf);
 	job->copy_sql = unpack_string(buf);
 	job->verify_sql = unpack_string(buf);
 	job->binary = unpack_int(buf);

@@ -65,6 +65,7 @@ typedef struct LoadJob
 	LoadStep	step;
 	int			index;			/* of the table in the plan */
 	Oid			relid;
+	char	   *shape;			/* table_shape() in the plan */
 	char	   *copy_sql;
 	char	   *verify_sql;		/* of the plan, or NULL */
 	bool		binary;

@@ -618,6 +618,7 @@ run_submit(Run *run, const TablePlan *table, const char *copy_sql)
 	LoadJob		job = {
 		.index = table->index,
 		.relid = table->relid,
+		.shape = table->shape,
 		.copy_sql = unconstify(char *, copy_sql),
 		.verify_sql = table->verify_sql,
 		.binary = table->binary,
