@@ -30,9 +30,8 @@
 #include "schema/table_shape.h"
 #include "staging/target.h"
 
-/* Waiting in here would be reported as somebody else's failure. */
-static void
-lock_target(Oid relid)
+void
+target_lock(Oid relid)
 {
 	PG_TRY();
 	{
@@ -72,7 +71,7 @@ target_open(Oid relid, const char *shape)
 {
 	Relation	target;
 
-	lock_target(relid);
+	target_lock(relid);
 	target = try_relation_open(relid, NoLock);
 	if (target == NULL)
 		ereport(ERROR,

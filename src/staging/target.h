@@ -11,9 +11,15 @@
 #include "utils/relcache.h"
 
 /*
+ * Takes AccessShareLock.  Raises LOCK_NOT_AVAILABLE if it is not granted within
+ * lock_timeout.
+ */
+extern void target_lock(Oid relid);
+
+/*
  * Opens a table with AccessShareLock and compares its definition with shape, the text of
  * table_shape() in the plan.  Raises OBJECT_IN_USE if it was altered or dropped, and
- * LOCK_NOT_AVAILABLE if the lock is not granted within lock_timeout.
+ * what target_lock() raises.
  */
 extern Relation target_open(Oid relid, const char *shape);
 
