@@ -1,7 +1,13 @@
-# pgtunsync: PGXS build.  `make && sudo make install`; `make installcheck` needs the servers that test/check.sh starts.
+# pgtunsync: PGXS build.
+#
+#   make && sudo make install
+#   make check                                 all tests, from a fresh copy of the tree
+#   make check TEST=test/t/021_interface.pl    these tests, after an incremental build in the tree
+#
+# PG_CONFIG names another server for each of them.
 
 EXTENSION = pgtunsync
-EXTVERSION = 0.1.0
+EXTVERSION = 0.2.0
 
 MODULE_big = pgtunsync
 OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*/*.c)))
@@ -17,12 +23,28 @@ PG_CPPFLAGS = -I$(CURDIR)/src -MMD -MP -I$(libpq_srcdir) $(shell pkg-config --cf
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers $(if $(WERROR),-Werror)
 SHLIB_LINK = $(libpq) $(shell pkg-config --libs libssh2 yaml-0.1 2>/dev/null || echo -lssh2 -lyaml)
 
-EXTRA_CLEAN = sql/$(EXTENSION)--$(EXTVERSION).sql $(OBJS:.o=.d)
+EXTRA_CLEAN = sql/$(EXTENSION)--$(EXTVERSION).sql $(OBJS:.o=.d) .built_for
 
+# PGXS has a target "check", too, which only fails
+ifeq ($(filter check,$(MAKECMDGOALS)),)
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
+
+# Objects for another server, or with other flags, are compiled anew.
+BUILT_FOR := $(shell $(PG_CONFIG) --version) $(shell $(PG_CONFIG) --includedir-server) $(PROFILE) $(COPT)
+ifneq ($(strip $(BUILT_FOR)),$(strip $(file <.built_for)))
+$(file >.built_for,$(BUILT_FOR))
+endif
+$(OBJS): .built_for
 
 -include $(OBJS:.o=.d)
 
 sql/$(EXTENSION)--$(EXTVERSION).sql: sql/$(EXTENSION).sql
 	cp $< $@
+
+else
+.PHONY: check
+# check.sh has flags of its own for make
+check:
+	@env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL PG_CONFIG=$(PG_CONFIG) test/check.sh $(if $(TEST),--in-tree $(TEST))
+endif

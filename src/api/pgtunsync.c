@@ -14,6 +14,7 @@
  *	  replace.c, integrity.c, swap.c, merge.c	the one commit that changes anything
  *	  append.c, batches.c					instead: many commits, one for each batch
  *	  audit.c		what happened
+ *	  crash_cleanup.c	what runs have left whose server or leader crashed
  *
  *-------------------------------------------------------------------------
  */
@@ -29,9 +30,10 @@
 #include "utils/guc.h"
 
 #include "run/audit.h"
+#include "run/crash_cleanup.h"
 #include "base/compat.h"
 #include "api/pgtunsync.h"
-#include "plan/plan.h"
+#include "plan/table_spec.h"
 #include "load/progress.h"
 #include "api/caller.h"
 #include "base/trace.h"
@@ -373,11 +375,11 @@ tables_argument(FunctionCallInfo fcinfo)
 	return tables;
 }
 
-/* spec text */
+/* tables text */
 static List *
 spec_argument(FunctionCallInfo fcinfo)
 {
-	return PG_ARGISNULL(0) ? NIL : plan_split_spec(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	return PG_ARGISNULL(0) ? NIL : table_spec_split(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 }
 
 /* pull(tables text[], …) */
@@ -391,7 +393,7 @@ pgtunsync_pull_array(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(pull_run(&request));
 }
 
-/* pull(spec text, …) */
+/* pull(tables text, …) */
 PG_FUNCTION_INFO_V1(pgtunsync_pull_text);
 Datum
 pgtunsync_pull_text(PG_FUNCTION_ARGS)
@@ -408,6 +410,7 @@ pgtunsync_wait(PG_FUNCTION_ARGS)
 {
 	int64		run_id = PG_GETARG_INT64(0);
 
+	crash_cleanup_if_due();
 	pull_wait(run_id);
 	PG_RETURN_INT64(run_id);
 }
@@ -416,6 +419,7 @@ PG_FUNCTION_INFO_V1(pgtunsync_cancel);
 Datum
 pgtunsync_cancel(PG_FUNCTION_ARGS)
 {
+	crash_cleanup_if_due();
 	PG_RETURN_BOOL(pull_cancel(PG_GETARG_INT64(0)));
 }
 
@@ -497,7 +501,7 @@ pgtunsync_plan_array(PG_FUNCTION_ARGS)
 	return return_plan(fcinfo, tables_argument(fcinfo));
 }
 
-/* plan(spec text, …) */
+/* plan(tables text, …) */
 PG_FUNCTION_INFO_V1(pgtunsync_plan_text);
 Datum
 pgtunsync_plan_text(PG_FUNCTION_ARGS)
@@ -543,11 +547,12 @@ pgtunsync_progress(PG_FUNCTION_ARGS)
 	ListCell   *lc;
 
 	compat_init_materialized_srf(fcinfo);
+	crash_cleanup_if_due();
 	foreach(lc_run, audit_running())
 	{
 		AuditRunning *run = lfirst(lc_run);
 
-		foreach(lc, progress_read(run->progress_door, run->run_id))
+		foreach(lc, progress_read(run->progress_segment, run->run_id))
 		{
 			ProgressRow *row = lfirst(lc);
 			Datum		values[7];

@@ -61,7 +61,6 @@
 #include "apply/fk_bitmap.h"
 #include "apply/fk_bitmap_parallel.h"
 #include "apply/foreign_keys.h"
-#include "api/pgtunsync.h"
 #include "schema/primary_key.h"
 
 /* how many keys an error shows */

@@ -9,7 +9,7 @@
 #define PGTUNSYNC_LOCKING_H
 
 #include "nodes/pg_list.h"
-#include "run/request_types.h"
+#include "storage/lock.h"
 
 /*
  * Keeps two runs of this server from using one local port: the second waits up to

@@ -8,6 +8,7 @@
 #ifndef PGTUNSYNC_COMPAT_H
 #define PGTUNSYNC_COMPAT_H
 
+#include "access/xlog.h"
 #include "nodes/parsenodes.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -122,6 +123,17 @@ compat_index_attoptions(Relation index)
 #else
 #define compat_exchange_relallfrozen(a, b) ((void) 0)
 #endif
+
+/* from 15 on the function can also tell the timeline */
+static inline XLogRecPtr
+compat_flushed_wal(void)
+{
+#if PG_VERSION_NUM >= 150000
+	return GetFlushRecPtr(NULL);
+#else
+	return GetFlushRecPtr();
+#endif
+}
 
 /* 15 has a function that opens the files when needed */
 #if PG_VERSION_NUM >= 150000

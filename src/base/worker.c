@@ -28,7 +28,7 @@
 #include "utils/memutils.h"
 
 #include "base/compat.h"
-#include "api/pgtunsync.h"
+#include "base/names.h"
 #include "base/worker.h"
 
 struct Worker

@@ -52,7 +52,6 @@
 #include "load/load.h"
 #include "load/load_messages.h"
 #include "base/serialize.h"
-#include "api/pgtunsync.h"
 #include "load/progress.h"
 #include "base/worker_message.h"
 #include "base/user_context.h"

@@ -87,7 +87,7 @@ create_queue(shm_toc *toc, uint64 key)
 }
 
 static void
-create_member_segment(Member *member, const RunRequest *request, int64 run_id)
+create_member_segment(Member *member, const LoaderShared *facts)
 {
 	shm_toc_estimator estimator;
 	shm_toc    *toc;
@@ -106,11 +106,7 @@ create_member_segment(Member *member, const RunRequest *request, int64 run_id)
 						 shm_toc_estimate(&estimator));
 
 	shared = shm_toc_allocate(toc, sizeof(LoaderShared));
-	shared->database = request->database;
-	shared->run_id = run_id;
-	shared->lock_timeout = request->lock_timeout;
-	shared->maintenance_work_mem = request->maintenance_work_mem;
-	shared->parallel_maintenance_workers = request->parallel_maintenance_workers;
+	*shared = *facts;
 	shm_toc_insert(toc, LOADER_KEY_SHARED, shared);
 	member->shared = shared;
 
@@ -124,9 +120,9 @@ create_member_segment(Member *member, const RunRequest *request, int64 run_id)
 
 /* Starts one loader; false when there is no free slot. */
 static bool
-start_member(Member *member, const RunRequest *request, int64 run_id)
+start_member(Member *member, const LoaderShared *facts)
 {
-	create_member_segment(member, request, run_id);
+	create_member_segment(member, facts);
 	member->worker = worker_launch("pgtunsync_loader_main", "pgtunsync loader",
 								   dsm_segment_handle(member->segment), true);
 	if (member->worker == NULL)
@@ -139,7 +135,7 @@ start_member(Member *member, const RunRequest *request, int64 run_id)
 }
 
 Pool *
-pool_start(const RunRequest *request, int64 run_id, int loaders)
+pool_start(const LoaderShared *facts, int loaders)
 {
 	Pool	   *pool = palloc0(sizeof(Pool));
 
@@ -147,7 +143,7 @@ pool_start(const RunRequest *request, int64 run_id, int loaders)
 	pool->members = palloc0(sizeof(Member) * loaders);
 	initStringInfo(&pool->body);
 	while (pool->size < loaders &&
-		   start_member(&pool->members[pool->size], request, run_id))
+		   start_member(&pool->members[pool->size], facts))
 		pool->size++;
 	if (pool->size == 0)
 		worker_no_slot("loaders");

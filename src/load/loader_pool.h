@@ -9,7 +9,6 @@
 #define PGTUNSYNC_POOL_H
 
 #include "load/load_messages.h"
-#include "run/request_types.h"
 
 typedef struct Pool Pool;
 
@@ -30,11 +29,11 @@ typedef struct PoolEvent
 } PoolEvent;
 
 /*
- * Starts up to that many loaders: as many as there are free worker slots, with a NOTICE if
- * fewer.  Raises CONFIGURATION_LIMIT_EXCEEDED without a single one.  Lives in
+ * Starts up to that many loaders with these facts: as many as there are free worker slots,
+ * with a NOTICE if fewer.  Raises CONFIGURATION_LIMIT_EXCEEDED without a single one.  Lives in
  * the current memory context; pool_stop() must be called on every path.
  */
-extern Pool *pool_start(const RunRequest *request, int64 run_id, int loaders);
+extern Pool *pool_start(const LoaderShared *facts, int loaders);
 extern int	pool_size(const Pool *pool);
 
 /* To all loaders. */

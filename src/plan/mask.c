@@ -92,26 +92,6 @@ find_rule(MaskContext *context, const Place *place)
 	return NULL;
 }
 
-char *
-mask_pattern_regex(const char *pattern, bool dots)
-{
-	StringInfoData buf;
-
-	initStringInfo(&buf);
-	appendStringInfoChar(&buf, '^');
-	for (const char *p = pattern; *p; p++)
-	{
-		if (*p == '*')
-			appendStringInfoString(&buf, dots ? ".*" : "[^.]*");
-		else if (strchr("\\^$.[]|()+?{}", *p) != NULL)
-			appendStringInfo(&buf, "\\%c", *p);
-		else
-			appendStringInfoChar(&buf, *p);
-	}
-	appendStringInfoChar(&buf, '$');
-	return buf.data;
-}
-
 /* ---- foreign keys ---- */
 
 static int

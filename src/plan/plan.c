@@ -47,6 +47,7 @@
 #include "schema/primary_key.h"
 #include "plan/rewrite.h"
 #include "plan/selection.h"
+#include "plan/selection_request.h"
 #include "schema/source_catalog.h"
 
 /* from how many bytes on a table is loaded in steps, and how many a part of it has */
@@ -702,14 +703,14 @@ begin_table(const Planner *planner, const Choice *choice, int index)
 	table->mode = table_mode(planner->request, choice);
 	table->source_rows = table->local_rows = -1;
 	table->empty = choice->empty;
-	table->excluded = choice->excluded;
+	table->left_out = choice->left_out;
 	if (choice->local != NULL)
 	{
 		table->relid = table->grants = choice->local->oid;
 		table->local_rows = local_estimate(choice->local);
 	}
-	/* an excluded part lets the others be */
-	if (choice->root != NULL && !choice->excluded)
+	/* a part that is left out lets the others be */
+	if (choice->root != NULL && choice->left_out == NULL)
 		table->whole = choice->root->oid;
 	if (choice->source != NULL)
 		estimate(table, choice->source);

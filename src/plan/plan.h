@@ -72,7 +72,7 @@ typedef struct TablePlan
 	List	   *type_changes;	/* of char *: "name: source type → local type" */
 	bool		binary;			/* COPY format */
 	bool		empty;			/* it ends up without rows */
-	bool		excluded;		/* left out, as message says */
+	const char *left_out;		/* its status in a survey ("excluded"), or NULL */
 	char	   *copy_sql;		/* COPY … TO STDOUT … */
 	char	   *verify_sql;		/* to run behind the COPY: rows mean that it cannot be trusted; or NULL */
 	Batches    *batches;		/* of an append; NULL: no rows come */
@@ -133,18 +133,5 @@ extern RunPlan *plan_run(const PlanRequest *request, const SyncConfig *config,
  * said so.
  */
 extern void plan_fail_rewritten(TablePlan *table);
-
-/*
- * Splits a plain-text specification ("users", "users,orders",
- * "{users,orders}", "<users>", "group:core") into its items; quotes as in SQL
- * names are kept.  Raises INVALID_PARAMETER_VALUE.
- */
-extern List *plan_split_spec(const char *spec);
-
-/*
- * Checks, before anything starts, what the local side alone can tell of the
- * request: malformed names and settings.  For the caller's backend.
- */
-extern void plan_check_request(const PlanRequest *request);
 
 #endif							/* PGTUNSYNC_PLAN_H */

@@ -22,8 +22,8 @@
  * what was staged, write the audit's final state, tell the caller.  SIGINT
  * (the caller gave up, pgtunsync.cancel()) and SIGTERM both arrive as an
  * ERROR, so that they take that way too; only when the process itself
- * breaks does leader_exit() merely stop the children, and the next run
- * cleans up.
+ * breaks does leader_exit() merely stop the children, and the next call of any
+ * function cleans up (see crash_cleanup.c).
  *
  *-------------------------------------------------------------------------
  */
@@ -67,12 +67,13 @@
 #include "apply/post_commit.h"
 #include "run/audit.h"
 #include "base/compat.h"
+#include "base/run_lock.h"
+#include "run/crash_cleanup.h"
 #include "source/to_url.h"
 #include "run/leader.h"
 #include "apply/locking.h"
 #include "plan/mask.h"
 #include "source/mask_key.h"
-#include "api/pgtunsync.h"
 #include "load/progress.h"
 #include "plan/recheck.h"
 #include "base/worker_message.h"
@@ -82,6 +83,7 @@
 #include "base/user_context.h"
 #include "base/worker_session.h"
 #include "staging/staging.h"
+#include "base/text.h"
 #include "base/trace.h"
 
 /* how often the leader looks around while it waits for loaders, in ms */
@@ -207,44 +209,14 @@ run_commit_transaction(Run *run)
 
 /* ---- READY ---- */
 
-/* What crashed runs have left; whatever is wrong with it is no reason not to run. */
-static void
-drop_leftovers(Run *run)
-{
-	PG_TRY();
-	{
-		int			dropped;
-
-		run_begin_transaction(run);
-		PushActiveSnapshot(GetTransactionSnapshot());
-		dropped = staging_drop_leftovers();
-		PopActiveSnapshot();
-		run_commit_transaction(run);
-		if (dropped > 0)
-			ereport(LOG,
-					(errmsg("pgtunsync dropped %d staging heaps of a run that crashed", dropped)));
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(run->context);
-		if (geterrcode() == ERRCODE_QUERY_CANCELED)
-			PG_RE_THROW();
-		EmitErrorReport();
-		FlushErrorState();
-		AbortOutOfAnyTransaction();
-		MemoryContextSwitchTo(run->context);
-	}
-	PG_END_TRY();
-}
-
 static void
 run_begin(Run *run)
 {
 	StringInfoData buf;
 
 	run_begin_transaction(run);
-	audit_mark_crashed();
 	run->id = audit_begin(run->request);
+	run_lock_take(run->id);
 	trace_begin(run->request->log_level, run->id);
 	audit_progress(run->id, progress_open_door(run->id));
 	run_commit_transaction(run);
@@ -252,7 +224,6 @@ run_begin(Run *run)
 	initStringInfo(&buf);
 	pq_sendint64(&buf, run->id);
 	relay_send(RUN_MSG_ID, buf.data, buf.len);
-	drop_leftovers(run);
 }
 
 /* ---- ENV-LOADED ---- */
@@ -387,6 +358,22 @@ run_open_narrow_tunnel(Run *run)
 	tunnel_wait_open(run->tunnel);
 }
 
+/* Starts up to that many loaders with the caller's settings. */
+void
+run_start_loaders(Run *run, int loaders)
+{
+	const RunRequest *request = run->request;
+	LoaderShared facts = {
+		.database = request->database,
+		.run_id = run->id,
+		.lock_timeout = request->lock_timeout,
+		.maintenance_work_mem = request->maintenance_work_mem,
+		.parallel_maintenance_workers = request->parallel_maintenance_workers
+	};
+
+	run->pool = pool_start(&facts, loaders);
+}
+
 static void
 run_open_tunnel(Run *run)
 {
@@ -398,7 +385,7 @@ run_open_tunnel(Run *run)
 	run->at_entrance = true;
 	run_start_tunnel(run, loaders + 1);
 	show_banner(run);
-	run->pool = pool_start(run->request, run->id, loaders);
+	run_start_loaders(run, loaders);
 	tunnel_wait_open(run->tunnel);
 }
 
@@ -412,10 +399,10 @@ run_connect(Run *run)
 
 	run_report_phase(run, "TUNNEL-OPEN, connecting to the source");
 	run->params = source_params(run->env, run->local_port, tunnel_host(run->tunnel),
-								tunnel_port(run->tunnel), run->id);
+								tunnel_port(run->tunnel), run->request->connect_timeout,
+								run->id);
 	if (run->request->rules && mask_needs_key(run->config))
 		source_add_options(run->params, mask_key_options(run->env));
-	run->params->connect_timeout = run->request->connect_timeout;
 	run->params->row_security = run->request->row_security;
 	run->params->on_socket = tunnel_announce;
 	run->params->on_socket_arg = tunnel_gate(run->tunnel);
@@ -958,7 +945,7 @@ tell_totals(Run *run)
 			(errmsg("run " INT64_FORMAT ": %d %s %s, " INT64_FORMAT " rows, %s in %.1f s%s",
 					run->id, totals->tables, totals->tables == 1 ? "table" : "tables",
 					outcomes_any_merged(run->outcomes) ? "pulled" : "replaced", totals->rows,
-					outcome_size_text(totals->bytes), INSTR_TIME_GET_DOUBLE(end),
+					size_text(totals->bytes), INSTR_TIME_GET_DOUBLE(end),
 					kept_total_text(totals))));
 	relay_flush();
 }
@@ -1067,9 +1054,8 @@ write_failure(Run *run, const ErrorData *edata)
 	run_commit_transaction(run);
 }
 
-/* After the audit, which must not depend on it. */
 static void
-drop_staged(Run *run)
+drop_staged(Run *run, const ErrorData *edata)
 {
 	run_begin_transaction(run);
 	PushActiveSnapshot(GetTransactionSnapshot());
@@ -1078,30 +1064,37 @@ drop_staged(Run *run)
 	run_commit_transaction(run);
 }
 
-/*
- * The way out of every failure before the commit.  Nothing may interrupt it;
- * an error in here is logged, and the next run finishes the clean-up.
- */
+/* Takes one step of the way out; an error ends that step only, and is logged. */
 static void
-run_clean_up(Run *run, const ErrorData *edata)
+try_clean_up(Run *run, void (*step) (Run *run, const ErrorData *edata), const ErrorData *edata)
 {
 	PG_TRY();
 	{
-		if (run->id != 0 && !run->committed)
-		{
-			write_failure(run, edata);
-			drop_staged(run);
-		}
+		step(run, edata);
 	}
 	PG_CATCH();
 	{
 		HOLD_INTERRUPTS();
-		EmitErrorReport();
-		FlushErrorState();
+		MemoryContextSwitchTo(run->context);
+		crash_cleanup_log_error();
 		AbortOutOfAnyTransaction();
 		MemoryContextSwitchTo(run->context);
 	}
 	PG_END_TRY();
+}
+
+/*
+ * The way out of every failure before the commit.  Nothing may interrupt it.
+ * The heaps are dropped even if the audit cannot be written; what cannot be
+ * done now is done by the next call.
+ */
+static void
+run_clean_up(Run *run, const ErrorData *edata)
+{
+	if (run->id == 0 || run->committed)
+		return;
+	try_clean_up(run, write_failure, edata);
+	try_clean_up(run, drop_staged, edata);
 }
 
 /*
@@ -1173,6 +1166,7 @@ pgtunsync_leader_main(Datum arg)
 
 	PG_TRY();
 	{
+		crash_cleanup();
 		switch (run->request->purpose)
 		{
 			case RUN_PULL:

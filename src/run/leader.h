@@ -57,6 +57,7 @@ extern void run_read_config(Run *run);
 extern void run_resolve_route(Run *run);
 extern void run_start_tunnel(Run *run, int sessions);
 extern void run_open_narrow_tunnel(Run *run);
+extern void run_start_loaders(Run *run, int loaders);
 extern void run_connect(Run *run);
 extern void run_make_plan(Run *run);
 

@@ -23,7 +23,7 @@
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
 
-#include "plan/mask.h"
+#include "base/glob.h"
 #include "schema/source_catalog.h"
 
 #define OLDEST_SOURCE	100000	/* 10: partitions, identity columns */
@@ -479,8 +479,8 @@ source_catalog_match_columns(Source *source, List *patterns)
 		const char *pattern = lfirst(lc);
 
 		appendStringInfo(&buf, "%s(%d, %s, %s)", n > 0 ? ", " : "", n,
-						 quote_literal_cstr(mask_pattern_regex(pattern, true)),
-						 quote_literal_cstr(mask_pattern_regex(pattern, false)));
+						 quote_literal_cstr(glob_regex(pattern, true)),
+						 quote_literal_cstr(glob_regex(pattern, false)));
 		n++;
 	}
 	appendStringInfoString(&buf, ") p (i, name, path) ORDER BY p.i");

@@ -35,13 +35,15 @@ typedef struct Source Source;
  * service files, ~/.postgresql client certificates, GSSAPI credentials)
  * supply nothing.  host and port: where to connect really (tunnel_host() /
  * tunnel_port()); the URL's own host name stays in force for verify-full.
+ * default_timeout (ms) serves when the URL has no connect_timeout.
  * application_name is pgtunsync/<run_id>.  Lives in the current memory
  * context.
  *
  * Raises CONFIG_FILE_ERROR; the message never shows the password.
  */
 extern SourceParams *source_params(const EnvFile *env, int local_port,
-								   const char *host, int port, int64 run_id);
+								   const char *host, int port,
+								   int default_timeout, int64 run_id);
 
 /* The checks of source_params() alone, before any tunnel exists. */
 extern void source_check_url(const EnvFile *env, int local_port);

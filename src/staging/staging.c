@@ -14,10 +14,15 @@
  *	- is owned by the target's owner, as whom index_build() and ANALYZE run index
  *	  expressions; but that schema grants USAGE to nobody, so no name leads
  *	  the owner to it, and it cannot be altered while the run relies on it;
- *	- has pg_class.relrewrite = target: logical decoding leaves it alone, and
- *	  that is how a leftover is recognised;
+ *	- has pg_class.relrewrite = target: logical decoding leaves it alone;
  *	- is a member of the extension: pg_dump leaves it out, and DROP EXTENSION
  *	  takes leftovers along.
+ *
+ * A leftover is a table of that schema which is a member of the extension and
+ * whose name holds the id of a run that nobody leads (see run_lock.c).
+ * pg_upgrade keeps all three marks; it does not keep relrewrite.  Nobody can
+ * forge them: only superusers can create, rename or move a table in that
+ * schema, and one that a superuser puts there is not a member.
  *
  * Heap and empty indexes are committed before the first row is loaded.  Files
  * of relations that were created in a transaction which a crash cut off are
@@ -40,8 +45,10 @@
 #include "catalog/indexing.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_depend.h"
 #include "catalog/pg_extension.h"
 #include "catalog/pg_index.h"
+#include "catalog/pg_namespace.h"
 #include "catalog/toasting.h"
 #include "commands/cluster.h"
 #include "commands/extension.h"
@@ -59,12 +66,12 @@
 #include "utils/syscache.h"
 
 #include "base/compat.h"
+#include "base/run_lock.h"
 #include "staging/index_build.h"
 #include "base/user_context.h"
-#include "api/pgtunsync.h"
+#include "base/names.h"
 #include "schema/primary_key.h"
 #include "staging/staging.h"
-#include "staging/table_claim.h"
 
 /* the run's number, then the target's OID */
 #define STAGING_PREFIX	"staging_" INT64_FORMAT "_"
@@ -657,42 +664,93 @@ staging_drop(Oid staging)
 	CommandCounterIncrement();
 }
 
-/* A staging heap and what it stands for. */
-typedef struct Leftover
+/* A staging heap and the run that made it. */
+typedef struct StagingHeap
 {
-	Oid			staging;
-	Oid			target;
-	NameData	name;
-} Leftover;
+	Oid			oid;
+	int64		run_id;
+} StagingHeap;
 
+/* Is this one of our staging heaps?  Then *run_id is the run that made it. */
+static bool
+is_staging_heap(Oid relid, Oid extension, int64 *run_id)
+{
+	char	   *name = get_rel_name(relid);
+	unsigned int target;
+
+	return name != NULL && get_rel_relkind(relid) == RELKIND_RELATION &&
+		sscanf(name, STAGING_PREFIX "%u", run_id, &target) == 2 &&
+		getExtensionOfObject(RelationRelationId, relid) == extension;
+}
+
+/*
+ * All staging heaps.  Tables depend on their schema, so that an index of
+ * pg_depend leads to them: nothing is read where there is none.
+ */
 static List *
 find_staging_heaps(void)
 {
-	Relation	class_rel = table_open(RelationRelationId, AccessShareLock);
-	Oid			nspid = staging_namespace();
+	Oid			schema = get_namespace_oid(PGTUNSYNC_STAGING, true);
+	Oid			extension = get_extension_oid(PGTUNSYNC_LIBRARY, true);
 	List	   *found = NIL;
+	Relation	depend;
+	ScanKeyData key[2];
 	SysScanDesc scan;
 	HeapTuple	tuple;
 
-	scan = systable_beginscan(class_rel, InvalidOid, false, NULL, 0, NULL);
+	if (!OidIsValid(schema) || !OidIsValid(extension))
+		return NIL;
+	depend = table_open(DependRelationId, AccessShareLock);
+	ScanKeyInit(&key[0], Anum_pg_depend_refclassid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(NamespaceRelationId));
+	ScanKeyInit(&key[1], Anum_pg_depend_refobjid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(schema));
+	scan = systable_beginscan(depend, DependReferenceIndexId, true, NULL, 2, key);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
-		Form_pg_class form = (Form_pg_class) GETSTRUCT(tuple);
+		Form_pg_depend form = (Form_pg_depend) GETSTRUCT(tuple);
+		StagingHeap heap = {.oid = form->objid};
 
-		if (form->relnamespace == nspid && form->relkind == RELKIND_RELATION &&
-			OidIsValid(form->relrewrite))
+		if (form->classid == RelationRelationId &&
+			is_staging_heap(form->objid, extension, &heap.run_id))
 		{
-			Leftover   *leftover = palloc(sizeof(Leftover));
+			StagingHeap *copy = palloc(sizeof(StagingHeap));
 
-			leftover->staging = form->oid;
-			leftover->target = form->relrewrite;
-			leftover->name = form->relname;
-			found = lappend(found, leftover);
+			*copy = heap;
+			found = lappend(found, copy);
 		}
 	}
 	systable_endscan(scan);
-	table_close(class_rel, AccessShareLock);
+	table_close(depend, AccessShareLock);
 	return found;
+}
+
+/* The staging heaps of runs that nobody leads any more: a List of StagingHeap *. */
+static List *
+find_leftovers(void)
+{
+	List	   *leftovers = NIL;
+	int64		live_run = -1;
+	ListCell   *lc;
+
+	foreach(lc, find_staging_heaps())
+	{
+		StagingHeap *heap = lfirst(lc);
+
+		if (heap->run_id == live_run)
+			continue;
+		if (run_lock_is_held(heap->run_id))
+			live_run = heap->run_id;
+		else
+			leftovers = lappend(leftovers, heap);
+	}
+	return leftovers;
+}
+
+bool
+staging_has_leftovers(void)
+{
+	return find_leftovers() != NIL;
 }
 
 /* Drops it unless someone else did meanwhile; the lock is held. */
@@ -705,42 +763,36 @@ drop_locked(Oid staging)
 	return true;
 }
 
+/*
+ * Drops it unless somebody looks into it now.  A later clean-up finds it again.
+ */
+static bool
+drop_unless_in_use(Oid staging)
+{
+	return ConditionalLockRelationOid(staging, AccessExclusiveLock) && drop_locked(staging);
+}
+
 int
 staging_drop_leftovers(void)
 {
 	int			dropped = 0;
 	ListCell   *lc;
 
-	foreach(lc, find_staging_heaps())
-	{
-		Leftover   *leftover = lfirst(lc);
-
-		/* a live run holds the claim to its targets for its whole life */
-		if (!table_claim_if_free(leftover->target))
-			continue;
-		if (ConditionalLockRelationOid(leftover->staging, AccessExclusiveLock) &&
-			drop_locked(leftover->staging))
-			dropped++;
-	}
+	foreach(lc, find_leftovers())
+		dropped += drop_unless_in_use(((StagingHeap *) lfirst(lc))->oid);
 	return dropped;
 }
 
 void
 staging_drop_of_run(int64 run_id, const List *keep)
 {
-	char		prefix[NAMEDATALEN];
 	ListCell   *lc;
 
-	snprintf(prefix, sizeof(prefix), STAGING_PREFIX, run_id);
 	foreach(lc, find_staging_heaps())
 	{
-		Leftover   *leftover = lfirst(lc);
+		StagingHeap *heap = lfirst(lc);
 
-		if (strncmp(NameStr(leftover->name), prefix, strlen(prefix)) != 0 ||
-			list_member_oid(keep, leftover->staging))
-			continue;
-		/* whoever looks into it now, the next run finds it again */
-		if (ConditionalLockRelationOid(leftover->staging, AccessExclusiveLock))
-			drop_locked(leftover->staging);
+		if (heap->run_id == run_id && !list_member_oid(keep, heap->oid))
+			(void) drop_unless_in_use(heap->oid);
 	}
 }

@@ -71,10 +71,13 @@ extern char *staging_name(Oid staging);
 extern void staging_drop(Oid staging);
 
 /*
- * Drops what crashed runs left behind.  Staging heaps whose target is
- * claimed by a live run are left alone.  Returns how many were dropped.
+ * Drops the staging heaps of runs that nobody leads any more, but for those
+ * that another session uses.  Returns how many were dropped.
  */
 extern int	staging_drop_leftovers(void);
+
+/* Are there such heaps?  Costs an index probe if there are no staging heaps. */
+extern bool staging_has_leftovers(void);
 
 /*
  * Drops all that one run has staged, but for the heaps in "keep": its own

@@ -92,12 +92,3 @@ table_claim(Oid relid, int timeout_ms)
 	}
 	PG_END_TRY();
 }
-
-bool
-table_claim_if_free(Oid relid)
-{
-	LOCKTAG		tag;
-
-	claim_tag(&tag, relid);
-	return LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
-}

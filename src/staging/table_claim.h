@@ -18,7 +18,4 @@
  */
 extern void table_claim(Oid relid, int timeout_ms);
 
-/* The same without waiting; returns false if another run holds the claim. */
-extern bool table_claim_if_free(Oid relid);
-
 #endif							/* PGTUNSYNC_TABLE_CLAIM_H */
