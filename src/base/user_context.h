@@ -12,9 +12,11 @@
 
 /* How long an entry may take, in ms, before rows add to it. */
 #define OWNER_BASE_MS		10000
-/* What each row adds: enough for a CHECK that looks something up. */
-#define OWNER_MS_PER_ROW	10
-/* The same while a table is locked against writers. */
+/* What each row adds: 20 times what a PL/pgSQL function with a query in it takes. */
+#define OWNER_MS_PER_ROW	2
+/* What each 8 kB of rows add: 20 times what to_tsvector() takes. */
+#define OWNER_MS_PER_PAGE	100
+/* What a row adds while its table is locked against writers. */
 #define OWNER_MS_PER_LOCKED_ROW	1
 /* For entries in which no code of owners runs. */
 #define OWNER_UNLIMITED_MS	INT64CONST(0x3fffffffffffffff)

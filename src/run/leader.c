@@ -617,6 +617,7 @@ run_submit(Run *run, const TablePlan *table, const char *copy_sql)
 		.index = table->index,
 		.relid = table->relid,
 		.display = table->display,
+		.shape = table->shape,
 		.copy_sql = unconstify(char *, copy_sql),
 		.verify_sql = table->verify_sql,
 		.binary = table->binary,

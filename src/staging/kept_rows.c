@@ -50,6 +50,7 @@
 #include "base/user_context.h"
 #include "eval/row_query.h"
 #include "staging/staging.h"
+#include "staging/target.h"
 
 static int64
 place_number(ItemPointer tid)
@@ -113,6 +114,7 @@ next_kept(KeptScan *scan)
 	{
 		owner_allow_ms(OWNER_MS_PER_LOCKED_ROW);
 		CHECK_FOR_INTERRUPTS();
+		owner_allow_ms(OWNER_MS_PER_ROW);
 		if (!is_kept(scan))
 			continue;
 		add_to_print(scan);
@@ -204,18 +206,25 @@ find_clash(ResultRelInfo *indexes, EState *estate, TupleTableSlot *slot, ItemPoi
 }
 
 KeptLoad *
-kept_load_begin(Relation target, Relation staging, Oid copy, Oid yielded_heap,
+kept_load_begin(Oid relid, const char *shape, Relation staging, Oid copy, Oid yielded_heap,
 				const char *row_name, List *conditions)
 {
 	KeptLoad   *load = palloc0(sizeof(KeptLoad));
+	Relation	target = target_open(relid, shape);
+	OwnerContext owner;
 
 	load->copy = table_open(copy, AccessExclusiveLock);
 	load->yielded = table_open(yielded_heap, AccessExclusiveLock);
 	staging_check_columns(target, load->copy);
 	staging_check_columns(target, load->yielded);
+	owner_enter(&owner, target->rd_rel->relowner);
 	copy_rows(load, target, staging, row_name, conditions);
-	staging_build_indexes(target, copy, LAND_REPLACE);
+	owner_leave(&owner);
+	target_close(target);
+	staging_build_indexes(copy);
+	owner_enter(&owner, load->copy->rd_rel->relowner);
 	load->indexes = open_indexes(load->copy);
+	owner_leave(&owner);
 	return load;
 }
 
@@ -345,7 +354,10 @@ put_in_new(Refresh *refresh, Relation target, Tuplestorestate *store)
 													  &TTSOpsMinimalTuple);
 
 	while (tuplestore_gettupleslot(store, true, false, stored))
+	{
+		owner_allow_ms(OWNER_MS_PER_ROW);
 		with_row(refresh, stored, put_in_row);
+	}
 	ExecDropSingleTupleTableSlot(stored);
 	CommandCounterIncrement();
 }
@@ -358,7 +370,10 @@ try_yielded(Refresh *refresh, Relation yielded)
 	TupleTableSlot *slot = table_slot_create(yielded, NULL);
 
 	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	{
+		owner_allow_ms(OWNER_MS_PER_ROW);
 		with_row(refresh, slot, try_row);
+	}
 	ExecDropSingleTupleTableSlot(slot);
 	table_endscan(scan);
 	CommandCounterIncrement();
