@@ -15,5 +15,6 @@
 #define ENTRANCE_LOCK_TYPE	3	/* a local port */
 #define APPEND_LOCK_TYPE	4	/* a table that an append fills */
 #define LAUNCH_LOCK_TYPE	5	/* counting and starting workers */
+#define CLAIM_LOCK_TYPE		6	/* a table that a run works on */
 
 #endif							/* PGTUNSYNC_LOCK_TAGS_H */

@@ -77,6 +77,7 @@ load_job_pack(StringInfo buf, const LoadJob *job)
 	pack_int(buf, job->index);
 	pack_int(buf, job->relid);
 	pack_string(buf, job->display);
+	pack_string(buf, job->shape);
 	pack_string(buf, job->copy_sql);
 	pack_string(buf, job->verify_sql);
 	pack_int(buf, job->binary);
@@ -102,6 +103,7 @@ load_job_unpack(StringInfo buf)
 	job->index = unpack_int(buf);
 	job->relid = unpack_int(buf);
 	job->display = unpack_string(buf);
+	job->shape = unpack_string(buf);
 	job->copy_sql = unpack_string(buf);
 	job->verify_sql = unpack_string(buf);
 	job->binary = unpack_int(buf);

@@ -70,6 +70,7 @@ typedef struct LoadJob
 	int			index;			/* of the table in the plan */
 	Oid			relid;
 	char	   *display;		/* the table's name in messages */
+	char	   *shape;			/* table_shape() in the plan */
 	char	   *copy_sql;
 	char	   *verify_sql;		/* of the plan, or NULL */
 	bool		binary;

@@ -19,11 +19,8 @@
  * connection to the source, whose transaction is of no use in the middle of a
  * COPY; the next table gets a new one with the same snapshot.
  *
- * The target itself is opened without a lock of our own.  The leader holds
- * ShareUpdateExclusiveLock on it, which keeps its definition as it is.  If we
- * asked for another lock, we would queue behind an ALTER TABLE that waits for
- * the leader, which waits for us: a cycle that the deadlock detector
- * cannot see, because the leader's part of it is no lock.
+ * The target is locked only while we look at it (target.c): nobody waits for
+ * a loader.  If it was altered since it was planned, the table fails.
  *
  *-------------------------------------------------------------------------
  */
@@ -57,12 +54,20 @@
 #include "base/serialize.h"
 #include "load/progress.h"
 #include "base/worker_message.h"
+#include "base/user_context.h"
 #include "base/worker_session.h"
 #include "source/source.h"
 #include "staging/staging.h"
+#include "staging/target.h"
 #include "tunnel/tunnel.h"
 #include "base/worker.h"
 #include "base/wait_event.h"
+
+/*
+ * What ANALYZE may take beyond OWNER_BASE_MS: it reads a sample, at most of 3,000,000
+ * rows for the largest statistics target, and as a rule of 30,000.
+ */
+#define ANALYZE_MS		(30000 * OWNER_MS_PER_ROW)
 
 /* This loader, for its lifetime. */
 typedef struct Loader
@@ -147,19 +152,6 @@ connect_to_source(Loader *loader)
 
 /* ---- one table ---- */
 
-/* Opens the target without a lock; see the head of this file. */
-static Relation
-open_target(Oid relid)
-{
-	Relation	target = RelationIdGetRelation(relid);
-
-	if (!RelationIsValid(target))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("the local table was dropped meanwhile")));
-	return target;
-}
-
 /*
  * Frozen rows are seen even when their transaction is not: a staging heap that
  * an attempt has begun to fill must not be filled again.
@@ -188,7 +180,7 @@ drop_spoilt(Loader *loader)
 static Stage
 create_stage(const Loader *loader, const LoadJob *job)
 {
-	Relation	target = open_target(job->relid);
+	Relation	target = target_open(job->relid, job->shape);
 	int64		run_id = loader->shared->run_id;
 	Stage		stage = {0};
 
@@ -199,7 +191,7 @@ create_stage(const Loader *loader, const LoadJob *job)
 		stage.copy = staging_create_beside(target, run_id, "kept", true);
 		stage.yielded = staging_create_beside(target, run_id, "yielded", false);
 	}
-	RelationClose(target);
+	target_close(target);
 	return stage;
 }
 
@@ -224,16 +216,24 @@ create_stages(Loader *loader, int last)
 	pfree(stages);
 }
 
-/* ANALYZE switches to the table's owner by itself. */
+/*
+ * ANALYZE switches to the table's owner by itself, and then evaluates index
+ * expressions: it needs an entry, although made as ourselves.
+ */
 static void
 analyze_staging(Oid staging)
 {
 	char	   *sql = psprintf("ANALYZE %s", staging_name(staging));
+	OwnerContext context;
 
+	owner_enter(&context, GetUserId());
+	owner_allow_ms(ANALYZE_MS);
 	SPI_connect();
+	owner_pass_statement();
 	if (SPI_execute(sql, false, 0) != SPI_OK_UTILITY)
 		elog(ERROR, "could not analyze a staging heap");
 	SPI_finish();
+	owner_leave(&context);
 	pfree(sql);
 }
 
@@ -260,10 +260,9 @@ end_filling(void)
 
 /* The rows of a COPY that has been started. */
 static void
-copy_rows(Loader *loader, Relation target, const LoadJob *job, const Stage *stage,
-		  LoadResult *result)
+copy_rows(Loader *loader, const LoadJob *job, const Stage *stage, LoadResult *result)
 {
-	load_rows(target, job, stage, loader->source, result);
+	load_rows(job, stage, loader->source, result);
 	result->rewritten = job->verify_sql != NULL && source_copy_rows_behind(loader->source) > 0;
 }
 
@@ -271,15 +270,11 @@ copy_rows(Loader *loader, Relation target, const LoadJob *job, const Stage *stag
 static void
 fill_staging(Loader *loader, const LoadJob *job, const Stage *stage, LoadResult *result)
 {
-	Relation	target;
-
 	begin_filling();
-	target = open_target(job->relid);
 	progress_phase(job->index, PHASE_COPYING);
-	copy_rows(loader, target, job, stage, result);
+	copy_rows(loader, job, stage, result);
 	progress_phase(job->index, PHASE_INDEXING);
-	staging_build_indexes(target, result->staging, job->mode);
-	RelationClose(target);
+	staging_build_indexes(result->staging);
 	if (job->mode != LAND_APPEND)
 		analyze_staging(result->staging);
 	result->fingerprint = staging_fingerprint(result->staging);
@@ -370,11 +365,11 @@ create_step(Loader *loader, const LoadJob *job, LoadResult *result)
 
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	target = open_target(job->relid);
+	target = target_open(job->relid, job->shape);
 	result->staging = staging_create(target, loader->shared->run_id, job->mode);
-	result->indexes = staging_count_indexes(target, job->mode);
+	target_close(target);
+	result->indexes = staging_count_indexes(result->staging);
 	result->fingerprint = staging_fingerprint(result->staging);
-	RelationClose(target);
 	PopActiveSnapshot();
 	CommitTransactionCommand();
 	progress_phase(job->index, PHASE_COPYING);
@@ -384,26 +379,19 @@ static void
 part_step(Loader *loader, const LoadJob *job, LoadResult *result)
 {
 	Stage		stage = {.staging = job->staging};
-	Relation	target;
 
 	start_copies(loader, loader->next + 1);
 	begin_filling();
-	target = open_target(job->relid);
-	copy_rows(loader, target, job, &stage, result);
-	RelationClose(target);
+	copy_rows(loader, job, &stage, result);
 	end_filling();
 }
 
 static void
 index_step(const LoadJob *job)
 {
-	Relation	target;
-
 	begin_filling();
 	progress_phase(job->index, PHASE_INDEXING);
-	target = open_target(job->relid);
-	staging_build_index(target, job->staging, job->mode, job->index_number);
-	RelationClose(target);
+	staging_build_index(job->staging, job->index_number);
 	end_filling();
 }
 
@@ -413,7 +401,7 @@ finish_step(const LoadJob *job)
 	begin_filling();
 	progress_phase(job->index, PHASE_INDEXING);
 	analyze_staging(job->staging);
-	staging_check_files(job->relid, job->staging, job->fingerprint);
+	staging_check_files(job->staging, job->fingerprint);
 	end_filling();
 	progress_phase(job->index, PHASE_LOADED);
 }

@@ -83,6 +83,7 @@ typedef struct TablePlan
 	List	   *sequences;		/* of SequencePlan * */
 
 	char	   *partition_check;	/* its bounds as nodeToString(); set by recheck.c */
+	char	   *shape;			/* table_shape(); set by recheck.c */
 
 	/* a table that cannot be pulled: why (message NULL otherwise) */
 	int			sqlerrcode;

@@ -24,17 +24,23 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/latch.h"
+#include "storage/lmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/elog.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
 
 #include "run/audit.h"
 #include "base/compat.h"
@@ -46,6 +52,8 @@
 #define RUNS		PGTUNSYNC_INTERNAL ".runs"
 #define RUN_TABLES	PGTUNSYNC_INTERNAL ".run_tables"
 #define MAX_ARGS	24
+/* how often a lock is tried, in ms */
+#define LOCK_INTERVAL	50
 
 /* the condition of view pgtunsync.runs for the role whose OID is $1 */
 #define VISIBLE \
@@ -324,6 +332,53 @@ audit_totals(int64 run_id, const AuditTotals *totals)
 	add_int8(&args, totals->rows, false);
 	add_int8(&args, totals->bytes, false);
 	execute("UPDATE " RUNS " SET tables = $2, rows = $3, bytes = $4 WHERE id = $1", &args, NULL);
+}
+
+static Oid
+audit_relation(const char *name)
+{
+	return get_relname_relid(name, get_namespace_oid(PGTUNSYNC_INTERNAL, false));
+}
+
+/* Tries to lock both tables and the run's row; false if somebody is in the way. */
+static bool
+try_lock(int64 run_id)
+{
+	Args		args = {0};
+	uint64		locked;
+	uint64		found;
+
+	if (!ConditionalLockRelationOid(audit_relation("runs"), RowExclusiveLock) ||
+		!ConditionalLockRelationOid(audit_relation("run_tables"), RowExclusiveLock))
+		return false;
+	add_int8(&args, run_id, false);
+	execute("SELECT 1 FROM " RUNS " WHERE id = $1 FOR UPDATE SKIP LOCKED", &args, &locked);
+	if (locked > 0)
+		return true;
+	/* a row that somebody has deleted is not waited for */
+	execute("SELECT 1 FROM " RUNS " WHERE id = $1", &args, &found);
+	return found == 0;
+}
+
+void
+audit_lock(int64 run_id, int timeout_ms)
+{
+	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout_ms);
+
+	while (!try_lock(run_id))
+	{
+		if (GetCurrentTimestamp() >= deadline)
+			ereport(ERROR,
+					(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+					 errmsg("could not lock the row of run " INT64_FORMAT " in %s within %d ms",
+							run_id, RUNS, timeout_ms),
+					 errdetail("Another session has locked it, or one of the tables of the audit; no table was changed."),
+					 errhint("End that session's transaction and pull again.")));
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 LOCK_INTERVAL, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
 }
 
 void

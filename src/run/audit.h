@@ -64,6 +64,13 @@ extern void audit_table(int64 run_id, const AuditTable *table);
 /* What is committed so far, of a run that goes on. */
 extern void audit_totals(int64 run_id, const AuditTotals *totals);
 
+/*
+ * Locks what the final state is written to: the run's row and both tables, so
+ * that writing it need not wait for anybody.  Raises LOCK_NOT_AVAILABLE after
+ * timeout_ms, even while interrupts are held.
+ */
+extern void audit_lock(int64 run_id, int timeout_ms);
+
 /* The final state; error may be NULL. */
 extern void audit_finish(int64 run_id, const char *status, const AuditTotals *totals,
 						 const char *error, int sqlerrcode);

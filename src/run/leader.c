@@ -12,9 +12,9 @@
  *	  TEARDOWN		source and tunnel closed
  *	  DONE			foreign keys checked, storage swapped, audit final: one commit
  *
- * From the tunnel on there is one main transaction.  It holds the locks that
- * keep other runs and DDL away, but no snapshot while it waits, so it holds
- * nothing up.  The loaders' transactions are their own: what they commit are
+ * From the tunnel on there is one main transaction.  It holds the claims that
+ * keep other runs away, but no lock on a table and no snapshot while it waits, so
+ * it holds nothing up.  The loaders' transactions are their own: what they commit are
  * staging heaps that nobody sees.  Only the end of the main transaction changes
  * a table.
  *
@@ -45,6 +45,7 @@
 #include "pgstat.h"
 #include "portability/instr_time.h"
 #include "postmaster/bgworker.h"
+#include "replication/syncrep.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/lmgr.h"
@@ -53,6 +54,7 @@
 #include "tcop/tcopprot.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/partcache.h"
@@ -80,6 +82,7 @@
 #include "apply/apply.h"
 #include "run/request.h"
 #include "plan/root_sequences.h"
+#include "base/user_context.h"
 #include "base/worker_session.h"
 #include "staging/staging.h"
 #include "base/text.h"
@@ -89,6 +92,10 @@
 #define TICK	200
 /* how long it waits for the tunnel to say why a connection broke, in ms */
 #define TUNNEL_PATIENCE	1000
+/* how long writing the audit may wait while targets are locked, in ms */
+#define AUDIT_PATIENCE	1000
+/* how long a failed run waits for a lock on its row of the audit, in ms */
+#define FAILURE_PATIENCE	5000
 
 PGDLLEXPORT void pgtunsync_leader_main(Datum arg);
 
@@ -106,7 +113,10 @@ on_cancel(SIGNAL_ARGS)
 	int			save_errno = errno;
 
 	if (!get_timeout_indicator(LOCK_TIMEOUT, false))
+	{
 		cancel_requested = true;
+		owner_note_stop();
+	}
 	InterruptPending = true;
 	QueryCancelPending = true;
 	SetLatch(MyLatch);
@@ -551,7 +561,7 @@ run_lock_targets(Run *run)
 	lock_check_caller(oids, run_awaiting_caller(run));
 	if (run->request->mode == LAND_APPEND)
 		lock_append(oids, run->request->lock_timeout);
-	lock_targets(oids, ShareUpdateExclusiveLock, run->request->lock_timeout);
+	lock_against_runs(oids, run->request->lock_timeout);
 	run_recheck(run, run->plan->tables);
 }
 
@@ -608,6 +618,7 @@ run_submit(Run *run, const TablePlan *table, const char *copy_sql)
 		.index = table->index,
 		.relid = table->relid,
 		.display = table->display,
+		.shape = table->shape,
 		.copy_sql = unconstify(char *, copy_sql),
 		.verify_sql = table->verify_sql,
 		.binary = table->binary,
@@ -817,9 +828,9 @@ run_close_source(Run *run)
 
 /* ---- DONE ---- */
 
-/* A table whose rows do not go into what is there; the others may. */
-void
-run_merge_failed(const StagedTable *table, const ErrorData *error, void *arg)
+/* A table that was altered, or whose rows do not go into what is there; the others may. */
+static void
+run_table_failed(const StagedTable *table, const ErrorData *error, void *arg)
 {
 	Run		   *run = arg;
 	MemoryContext oldcontext = MemoryContextSwitchTo(run->context);
@@ -832,6 +843,59 @@ run_merge_failed(const StagedTable *table, const ErrorData *error, void *arg)
 	outcomes_fail_wholes(run->outcomes);
 	relay_flush();
 	MemoryContextSwitchTo(oldcontext);
+}
+
+void
+run_replace_tables(Run *run, List *staged)
+{
+	replace_tables(staged, run->request->role, run->request->lock_timeout,
+				   run_awaiting_caller(run), run_table_failed, run);
+	/* the audit is locked already: whoever is in the way of it is not waited for */
+	session_set_int("lock_timeout", AUDIT_PATIENCE);
+}
+
+/*
+ * Waits until the standbys that synchronous_commit asks for have the last commit.
+ * A cancel ends the waiting with the server's own WARNING, and there is no
+ * second wait.
+ */
+void
+run_await_standbys(Run *run)
+{
+	if (cancel_requested)
+		return;
+	relay_flush();
+	HOLD_INTERRUPTS();
+	SyncRepWaitForLSN(XactLastCommitEnd, true);
+	/* the wait has used up the cancel, which is for the rest of the run, too */
+	if (cancel_requested && !run->committed)
+		InterruptPending = QueryCancelPending = true;
+	RESUME_INTERRUPTS();
+}
+
+/*
+ * Commits while targets are locked.  Their readers must not wait for a standby,
+ * which may be down: the commit is a local one, and the standbys are waited for
+ * when the locks are released.  Until then others see rows that a standby may
+ * not have yet, as they do when somebody cancels such a wait.
+ */
+void
+run_commit_targets(Run *run, bool complete)
+{
+	HOLD_INTERRUPTS();
+	if (synchronous_commit > SYNCHRONOUS_COMMIT_LOCAL_FLUSH)
+		(void) set_config_option("synchronous_commit", "local", PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_LOCAL, true, 0, false);
+	run_commit_transaction(run);
+	run->committed = complete;
+	RESUME_INTERRUPTS();
+}
+
+/* Locks the audit, beside which nothing may be waited for once targets are locked. */
+void
+run_lock_audit(Run *run)
+{
+	audit_lock(run->id, run->request->lock_timeout);
 }
 
 /* The one commit. */
@@ -851,9 +915,9 @@ run_commit(Run *run)
 		PopActiveSnapshot();
 	}
 	run_report_phase(run, "SYNCING, checking and swapping");
+	run_lock_audit(run);
 	if (staged != NIL)
-		replace_tables(staged, run->request->lock_timeout, run_awaiting_caller(run),
-					   run_merge_failed, run);
+		run_replace_tables(run, staged);
 	error = outcomes_error_text(run->outcomes);
 	if (error != NULL && outcomes_staged(run->outcomes) == NIL)
 		return;
@@ -862,11 +926,11 @@ run_commit(Run *run)
 	audit_finish(run->id, error ? "partial" : "succeeded",
 				 outcomes_totals(run->outcomes), error, outcomes_sqlerrcode(run->outcomes));
 	HOLD_INTERRUPTS();
-	run_commit_transaction(run);
-	run->committed = true;
+	run_commit_targets(run, true);
 	if (error == NULL)
 		relay_send(RUN_MSG_COMMITTED, "", 0);
 	RESUME_INTERRUPTS();
+	run_await_standbys(run);
 }
 
 /* "; 3 local rows kept, to which 1 pulled row yielded" */
@@ -914,6 +978,9 @@ run_after_commit(Run *run)
 	{
 		run_report_phase(run, "DONE, statistics and materialized views");
 		session_set_int("lock_timeout", run->request->lock_timeout);
+		/* these, too, hold locks while they commit */
+		if (synchronous_commit > SYNCHRONOUS_COMMIT_LOCAL_FLUSH)
+			session_set("synchronous_commit", "local");
 		aftermath_analyze(targets);
 		aftermath_matviews(targets, run->request->refresh, run->request->role);
 	}
@@ -987,6 +1054,7 @@ write_failure(Run *run, const ErrorData *edata)
 	bool		cancelled = cancel_requested;	/* here, not on the source */
 
 	run_begin_transaction(run);
+	audit_lock(run->id, FAILURE_PATIENCE);
 	if (run->outcomes != NULL)
 	{
 		outcomes_write(run->outcomes, run->id, false);
