@@ -74,6 +74,7 @@ typedef struct Replacement
 {
 	List	   *staged;			/* of StagedTable * */
 	Oid			role;			/* of the caller */
+	int			lock_timeout;	/* in ms, for work on rows */
 	ReplaceFailed on_failure;
 	void	   *on_failure_arg;
 	List	   *checked_before; /* foreign keys that were checked before any target was locked */
@@ -118,24 +119,36 @@ fail_table(Replacement *all, StagedTable *table, const ErrorData *error)
 
 /* ---- 1: staging heaps ---- */
 
+/* The heaps that the run has made for a table, with their toast tables. */
+static List *
+staging_relations(const StagedTable *table)
+{
+	List	   *oids = list_make1_oid(table->staging);
+	Relation	rel;
+
+	if (OidIsValid(table->kept.yielded_heap))
+		oids = lappend_oid(oids, table->kept.yielded_heap);
+	rel = try_relation_open(table->staging, AccessShareLock);
+	if (rel == NULL)
+		return oids;
+	if (OidIsValid(rel->rd_rel->reltoastrelid))
+		oids = lappend_oid(oids, rel->rd_rel->reltoastrelid);
+	relation_close(rel, NoLock);
+	return oids;
+}
+
 /*
- * Our loaders are gone; only somebody who looks into a staging heap could be in
- * the way.  Its toast table too: autovacuum may be at it.
+ * Our loaders are gone, and from here on nobody else writes to a staging heap.
+ * The stronger lock that the swap needs is taken with those on the targets:
+ * ALTER DOMAIN, for example, locks target and staging heap in one transaction.
  */
 static void
 lock_staging(const StagedTable *table)
 {
-	Relation	rel;
+	ListCell   *lc;
 
-	LockRelationOid(table->staging, AccessExclusiveLock);
-	if (OidIsValid(table->kept.yielded_heap))
-		LockRelationOid(table->kept.yielded_heap, AccessExclusiveLock);
-	rel = try_relation_open(table->staging, NoLock);
-	if (rel == NULL)
-		return;
-	if (OidIsValid(rel->rd_rel->reltoastrelid))
-		LockRelationOid(rel->rd_rel->reltoastrelid, AccessExclusiveLock);
-	relation_close(rel, NoLock);
+	foreach(lc, staging_relations(table))
+		LockRelationOid(lfirst_oid(lc), ShareLock);
 }
 
 /* What is locked must still be what the loader made. */
@@ -277,29 +290,67 @@ work_on_group(const List *group, StagedTable **culprit)
 	return error;
 }
 
+/* May a table need work on its rows?  That is known for sure under its lock. */
+static bool
+may_need_work(const StagedTable *table)
+{
+	return staged_merges(table) || table->plan->keep != NIL || published_has_slots();
+}
+
+/* Locks the tables of a group, compares them, and works on their rows. */
 static void
-work_on_all(Replacement *all)
+handle_group(Replacement *all, const List *group)
+{
+	StagedTable *culprit = linitial(group);
+	bool		work = false;
+	ErrorData  *error;
+	ListCell   *lc;
+
+	lock_writers_out(staged_targets(group), all->lock_timeout);
+	error = compare_group(all, group, &culprit);
+	if (error == NULL)
+	{
+		foreach(lc, group)
+			work |= needs_work(lfirst(lc));
+		if (work)
+			error = work_on_group(group, &culprit);
+	}
+	if (error != NULL)
+		fail_table(all, culprit, error);
+}
+
+/*
+ * Tables whose owners' code may run come first, and the others are locked when
+ * that is done: the writers of a table should not wait for the code of another
+ * table's owner.
+ */
+static void
+handle_all(Replacement *all)
 {
 	List	   *staged = remaining(all->staged);
+	List	   *plain = NIL;
 
 	for (int i = 0; i < list_length(staged);)
 	{
 		List	   *group = next_group(staged, i);
-		StagedTable *culprit = linitial(group);
-		ErrorData  *error = compare_group(all, group, &culprit);
 		bool		work = false;
 		ListCell   *lc;
 
 		i += list_length(group);
-		if (error == NULL)
-		{
-			foreach(lc, group)
-				work |= needs_work(lfirst(lc));
-			if (work)
-				error = work_on_group(group, &culprit);
-		}
-		if (error != NULL)
-			fail_table(all, culprit, error);
+		foreach(lc, group)
+			work |= may_need_work(lfirst(lc));
+		if (work)
+			handle_group(all, group);
+		else
+			plain = list_concat(plain, group);
+	}
+	lock_writers_out(staged_targets(plain), all->lock_timeout);
+	for (int i = 0; i < list_length(plain);)
+	{
+		List	   *group = next_group(plain, i);
+
+		i += list_length(group);
+		handle_group(all, group);
 	}
 }
 
@@ -353,17 +404,21 @@ swapped_targets(const List *staged)
 }
 
 /* While nobody writes; see locking.c. */
-static List *
-prepare_all(void *arg)
+static void
+prepare_all(void *arg, List **swapped, List **others)
 {
 	Replacement *all = arg;
+	ListCell   *lc;
 
 	if (all->altered != NULL)
 		fail_table(all, all->altered, all->alteration);
 	all->altered = NULL;
-	work_on_all(all);
+	handle_all(all);
 	check_keys(all);
-	return swapped_targets(all->staged);
+	*swapped = swapped_targets(all->staged);
+	*others = NIL;
+	foreach(lc, remaining(all->staged))
+		*others = list_concat(*others, staging_relations(lfirst(lc)));
 }
 
 List *
@@ -484,24 +539,34 @@ all_unchanged(Replacement *all)
 	return list_difference_oid(list_concat(inside, across), all->checked) == NIL;
 }
 
-/* Drops a staging heap, which somebody may have dropped with its owner. */
+/* Drops what a table that failed has left, unless somebody is at it: the next run finds it. */
 static void
-drop_heap(Oid heap)
+drop_failed(const StagedTable *table)
 {
-	if (OidIsValid(heap) && SearchSysCacheExists1(RELOID, ObjectIdGetDatum(heap)))
-		staging_drop(heap);
+	Oid			heaps[] = {table->staging, table->kept.yielded_heap};
+
+	for (int i = 0; i < lengthof(heaps); i++)
+		if (OidIsValid(heaps[i]) &&
+			ConditionalLockRelationOid(heaps[i], AccessExclusiveLock) &&
+			SearchSysCacheExists1(RELOID, ObjectIdGetDatum(heaps[i])))
+			staging_drop(heaps[i]);
 }
 
 static void
 swap_one(StagedTable *table)
 {
-	if (table->failed || table->by_row || staged_merges(table))
-		drop_heap(table->staging);
+	if (table->failed)
+	{
+		drop_failed(table);
+		return;
+	}
+	if (table->by_row || staged_merges(table))
+		staging_drop(table->staging);
 	else
 		swap_table(table->target, table->staging);
-	if (!table->failed)
-		restore_sequences(table);
-	drop_heap(table->kept.yielded_heap);
+	restore_sequences(table);
+	if (OidIsValid(table->kept.yielded_heap))
+		staging_drop(table->kept.yielded_heap);
 }
 
 /* Everything is locked. */
@@ -547,6 +612,7 @@ replace_tables(List *staged, Oid role, int lock_timeout, const VirtualTransactio
 	Replacement all = {
 		.staged = staged,
 		.role = role,
+		.lock_timeout = lock_timeout,
 		.on_failure = on_failure,
 		.on_failure_arg = on_failure_arg,
 		.context = CurrentMemoryContext

@@ -50,6 +50,7 @@
 #include "utils/syscache.h"
 
 #include "base/compat.h"
+#include "base/user_context.h"
 #include "apply/locking.h"
 #include "base/worker_message.h"
 #include "base/worker_session.h"
@@ -61,6 +62,12 @@
 #define EXCLUSIVE_TRIES	4
 /* how long an attempt waits for a VACUUM to give way, beyond deadlock_timeout, in ms */
 #define VACUUM_PATIENCE	500
+/*
+ * An attempt gives back all locks but those on staging heaps.  So when attempts
+ * end in deadlocks again and again, somebody has locked a target and waits for its
+ * staging heap (REASSIGN OWNED does that), and readers wait for him.
+ */
+#define MOST_DEADLOCKS	3
 /* the longest pause between two attempts, in ms */
 #define LONGEST_PAUSE	500
 /* field 4 of our advisory locks; pg_advisory_lock() uses 1 and 2 */
@@ -346,7 +353,8 @@ typedef struct Attempt
 {
 	LockedWork	work;
 	List	   *swapped;		/* targets that are locked against readers */
-	int			timeout_ms;
+	List	   *others;			/* staging heaps, locked the same way */
+	int			deadlocks;		/* attempts that ended in one */
 	double		first_check_ms; /* spent on the first preparation, which is not waiting */
 	bool		stale;			/* it has to be prepared again */
 } Attempt;
@@ -354,6 +362,8 @@ typedef struct Attempt
 bool
 lock_is_passing(const ErrorData *edata)
 {
+	if (owner_caused(edata))
+		return false;			/* code of a table's owner may raise any SQLSTATE */
 	return edata->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ||
 		edata->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED ||
 		(edata->sqlerrcode == ERRCODE_INTERNAL_ERROR && edata->message != NULL &&
@@ -363,7 +373,8 @@ lock_is_passing(const ErrorData *edata)
 bool
 lock_ends_attempt(const ErrorData *edata)
 {
-	return edata->sqlerrcode == ERRCODE_QUERY_CANCELED || lock_is_passing(edata);
+	return !owner_caused(edata) &&
+		(edata->sqlerrcode == ERRCODE_QUERY_CANCELED || lock_is_passing(edata));
 }
 
 /*
@@ -398,6 +409,7 @@ try_step(bool (*step) (Attempt *attempt), Attempt *attempt)
 		edata = CopyErrorData();
 		if (!lock_is_passing(edata))
 			PG_RE_THROW();
+		attempt->deadlocks += edata->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED;
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
 	}
@@ -412,10 +424,11 @@ try_step(bool (*step) (Attempt *attempt), Attempt *attempt)
 static bool
 exclusive_step(Attempt *attempt)
 {
-	double		budget = ATTEMPT_BUDGET + 0.1 * list_length(attempt->swapped);
+	double		budget = ATTEMPT_BUDGET + 0.1 * (list_length(attempt->swapped) + list_length(attempt->others));
 	instr_time	start;
 
 	INSTR_TIME_SET_CURRENT(start);
+	lock_all(attempt->others, AccessExclusiveLock, start, budget);
 	lock_all(attempt->work.sequences, ShareRowExclusiveLock, start, budget);
 	lock_all(attempt->swapped, AccessExclusiveLock, start, budget);
 
@@ -440,21 +453,22 @@ pause_ms(long ms)
 }
 
 /*
- * Writers out.  The first lock waits longer than deadlock_timeout, which is when
- * the server asks an autovacuum worker to give way; writers and readers pass
- * meanwhile.
+ * The first lock waits longer than deadlock_timeout, which is when the server
+ * asks an autovacuum worker to give way; writers and readers pass meanwhile.
  */
-static void
-lock_writers_out(const Attempt *attempt)
+void
+lock_writers_out(const List *targets, int timeout_ms)
 {
-	double		budget = ATTEMPT_BUDGET + 0.1 * list_length(attempt->work.targets);
+	double		budget = ATTEMPT_BUDGET + 0.1 * list_length(targets);
+	List	   *relids = sorted(targets);
 	instr_time	start;
 
 	INSTR_TIME_SET_CURRENT(start);
-	lock_all(attempt->work.targets, ShareUpdateExclusiveLock, start,
-			 DeadlockTimeout + VACUUM_PATIENCE);
+	lock_all(relids, ShareUpdateExclusiveLock, start, DeadlockTimeout + VACUUM_PATIENCE);
 	INSTR_TIME_SET_CURRENT(start);
-	lock_all(attempt->work.targets, ExclusiveLock, start, 10 * budget);
+	lock_all(relids, ExclusiveLock, start, 10 * budget);
+	session_set_int("lock_timeout", timeout_ms);
+	list_free(relids);
 }
 
 /*
@@ -470,10 +484,10 @@ writers_step(Attempt *attempt)
 	double		check_ms;
 	instr_time	start;
 
-	lock_writers_out(attempt);
 	INSTR_TIME_SET_CURRENT(start);
-	session_set_int("lock_timeout", attempt->timeout_ms);
-	attempt->swapped = sorted(attempt->work.prepare(attempt->work.arg));
+	attempt->work.prepare(attempt->work.arg, &attempt->swapped, &attempt->others);
+	attempt->swapped = sorted(attempt->swapped);
+	attempt->others = sorted(attempt->others);
 	attempt->stale = false;
 	merges = list_length(attempt->swapped) < list_length(attempt->work.targets);
 	check_ms = elapsed_ms(start);
@@ -494,18 +508,20 @@ writers_step(Attempt *attempt)
 void
 lock_and_swap(const LockedWork *work, int timeout_ms, const VirtualTransactionId *caller)
 {
-	Attempt		attempt = {.work = *work, .timeout_ms = timeout_ms};
+	Attempt		attempt = {.work = *work};
 	instr_time	start;
 
-	attempt.work.targets = sorted(work->targets);
 	INSTR_TIME_SET_CURRENT(start);
 	for (int tries = 1; !try_step(writers_step, &attempt); tries++)
 	{
 		lock_check_caller(work->targets, caller);
-		if (elapsed_ms(start) - attempt.first_check_ms > timeout_ms)
+		if (elapsed_ms(start) - attempt.first_check_ms > timeout_ms ||
+			attempt.deadlocks >= MOST_DEADLOCKS)
 			ereport(ERROR,
 					(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 					 errmsg("could not lock the pulled tables within %d ms", timeout_ms),
+					 attempt.deadlocks >= MOST_DEADLOCKS ?
+					 errdetail("Another transaction has locked them and waits for this pull; no table was changed.") :
 					 errdetail("Other transactions are using them; no table was changed."),
 					 errhint("End long transactions, or raise \"pgtunsync.lock_timeout\".")));
 		pause_ms(Min(20L * tries, LONGEST_PAUSE));

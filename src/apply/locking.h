@@ -72,21 +72,29 @@ typedef struct LockedWork
 	const List *sequences;
 
 	/*
-	 * Does all that may take time.  Returns those targets that readers must be
-	 * kept from for the swap, in the memory context that was in force.
+	 * Does all that may take time, having locked the targets by
+	 * lock_writers_out().  Gives back, in the memory context that was in force,
+	 * the targets that readers must be kept from for the swap, and other
+	 * relations that need AccessExclusiveLock, which nobody reads.
 	 */
-	List	   *(*prepare) (void *arg);
+	void		(*prepare) (void *arg, List **swapped, List **others);
 	SwapResult	(*swap) (void *arg);
 	void	   *arg;
 } LockedWork;
 
 /*
- * Runs prepare(arg) while nobody can write to the targets, then gets
- * AccessExclusiveLock on those that are swapped and ShareRowExclusiveLock on
- * sequences, and runs swap(arg) with them: all in short attempts, so that
- * readers never queue for long.  An attempt that would have to wait, or whose
- * swap finds that it is stale, is undone as a whole and made again; prepare and
- * swap must stand that.  LOCK_NOT_AVAILABLE after timeout_ms.
+ * In prepare(): takes ExclusiveLock on these targets, or ends the attempt.  Sets
+ * lock_timeout for the work that follows to timeout_ms.
+ */
+extern void lock_writers_out(const List *targets, int timeout_ms);
+
+/*
+ * Runs prepare(arg), then gets AccessExclusiveLock on those targets that are
+ * swapped and ShareRowExclusiveLock on sequences, and runs swap(arg) with them:
+ * all in short attempts, so that readers never queue for long.  An attempt that
+ * would have to wait, or whose swap finds that it is stale, is undone as a whole
+ * and made again; prepare and swap must stand that.  LOCK_NOT_AVAILABLE after
+ * timeout_ms.
  */
 extern void lock_and_swap(const LockedWork *work, int timeout_ms,
 						  const VirtualTransactionId *caller);

@@ -42,6 +42,7 @@ delete_all(Relation target)
 	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
 	{
 		simple_table_tuple_delete(target, &slot->tts_tid, snapshot);
+		owner_allow_ms(OWNER_MS_PER_LOCKED_ROW);
 		CHECK_FOR_INTERRUPTS();
 	}
 	ExecDropSingleTupleTableSlot(slot);
@@ -68,6 +69,7 @@ insert_all(Relation target, Relation staging)
 		table_tuple_insert(target, slot, cid, 0, NULL);
 		if (result_rel->ri_NumIndices > 0)
 			(void) compat_insert_index_tuples(result_rel, slot, estate);
+		owner_allow_ms(OWNER_MS_PER_LOCKED_ROW);
 		CHECK_FOR_INTERRUPTS();
 	}
 	ExecCloseIndices(result_rel);

@@ -16,6 +16,8 @@
 #define OWNER_MS_PER_ROW	2
 /* What each 8 kB of rows add: 20 times what to_tsvector() takes. */
 #define OWNER_MS_PER_PAGE	100
+/* What a row adds while its table is locked against writers. */
+#define OWNER_MS_PER_LOCKED_ROW	1
 /* For entries in which no code of owners runs. */
 #define OWNER_UNLIMITED_MS	INT64CONST(0x3fffffffffffffff)
 

@@ -336,7 +336,7 @@ audit_totals(int64 run_id, const AuditTotals *totals)
 static Oid
 audit_relation(const char *name)
 {
-	return get_relname_relid(name, get_namespace_oid(PGTUNSYNC_SCHEMA, false));
+	return get_relname_relid(name, get_namespace_oid(PGTUNSYNC_INTERNAL, false));
 }
 
 /* Tries to lock both tables and the run's row; false if somebody is in the way. */

@@ -511,7 +511,8 @@ table_shape(Relation rel)
 			   Anum_pg_index_indrelid, relid, visit_index);
 	visit_rows(&shape, InheritsRelationId, InheritsRelidSeqnoIndexId,
 			   Anum_pg_inherits_inhrelid, relid, visit_parent);
-	add_bounds(&shape, relid);
+	if (get_rel_relispartition(relid))
+		add_bounds(&shape, relid);
 	MemoryContextSwitchTo(oldcontext);
 	text = pstrdup(shape.text.data);
 	MemoryContextDelete(context);

@@ -19,9 +19,10 @@
  *	  heap) out, puts the new ones in, and tries the yielded ones again,
  *	  all by ordinary deletes and inserts that an attempt can undo.
  *
- * A row version is known by its place and its transaction: the leader's lock on
- * the table keeps VACUUM and rewrites away, so that no place is used again by
- * the same transaction.
+ * A row version is known by its place and its transaction.  VACUUM and rewrites
+ * may come in between.  They make no new version of a transaction that is over, and
+ * freezing leaves the number of the transaction (raw xmin) where it was.  So as
+ * many versions with the same places and numbers are the same versions.
  *
  * Rows are copied as they are, generated and extra columns included; values
  * out of line are fetched by the insert.  They satisfy the table's
@@ -111,6 +112,7 @@ next_kept(KeptScan *scan)
 {
 	while (table_scan_getnextslot(scan->scan, ForwardScanDirection, scan->slot))
 	{
+		owner_allow_ms(OWNER_MS_PER_LOCKED_ROW);
 		CHECK_FOR_INTERRUPTS();
 		owner_allow_ms(OWNER_MS_PER_ROW);
 		if (!is_kept(scan))
@@ -285,6 +287,7 @@ take_out_old(Refresh *refresh, int64 last)
 	while (table_scan_getnextslot_tidrange(scan, ForwardScanDirection, refresh->slot))
 	{
 		simple_table_tuple_delete(refresh->staging, &refresh->slot->tts_tid, snapshot);
+		owner_allow_ms(OWNER_MS_PER_LOCKED_ROW);
 		CHECK_FOR_INTERRUPTS();
 	}
 	table_endscan(scan);
@@ -309,6 +312,7 @@ put_in_row(Refresh *refresh)
 	{
 		simple_table_tuple_delete(refresh->staging, &clash, GetActiveSnapshot());
 		refresh->kept.yielded++;
+		owner_allow_ms(OWNER_MS_PER_LOCKED_ROW);
 		CHECK_FOR_INTERRUPTS();
 	}
 	insert_row(refresh);
@@ -325,6 +329,7 @@ try_row(Refresh *refresh)
 		refresh->kept.yielded++;
 	else
 		insert_row(refresh);
+	owner_allow_ms(OWNER_MS_PER_LOCKED_ROW);
 	CHECK_FOR_INTERRUPTS();
 }
 
