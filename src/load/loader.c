@@ -63,12 +63,6 @@
 #include "base/worker.h"
 #include "base/wait_event.h"
 
-/*
- * What ANALYZE may take beyond OWNER_BASE_MS: it reads a sample, at most of 3,000,000
- * rows for the largest statistics target, and as a rule of 30,000.
- */
-#define ANALYZE_MS		(30000 * OWNER_MS_PER_ROW)
-
 /* This loader, for its lifetime. */
 typedef struct Loader
 {
@@ -227,7 +221,7 @@ analyze_staging(Oid staging)
 	OwnerContext context;
 
 	owner_enter(&context, GetUserId());
-	owner_allow_ms(ANALYZE_MS);
+	owner_allow_ms(OWNER_ANALYZE_MS);
 	SPI_connect();
 	owner_pass_statement();
 	if (SPI_execute(sql, false, 0) != SPI_OK_UTILITY)
