@@ -231,7 +231,7 @@ load_row(Load *load)
 		if (load->rewrite != NULL)
 			rewrite_row(load, slot);
 		complete_row(load, slot);
-		if (load->kept == NULL || !kept_load_yields(load->kept, load->estate, slot))
+		if (load->kept == NULL || !kept_load_conflicts(load->kept, load->estate, slot))
 			store_row(load, slot);
 	}
 	MemoryContextSwitchTo(oldcontext);

@@ -182,8 +182,8 @@ create_stage(const Loader *loader, const LoadJob *job)
 	stage.staging = staging_create(target, run_id, job->mode);
 	if (job->keep != NIL)
 	{
-		stage.copy = staging_create_beside(target, run_id, "kept", true);
-		stage.yielded = staging_create_beside(target, run_id, "yielded", false);
+		stage.copy = staging_create_auxiliary(target, run_id, "kept", true);
+		stage.yielded = staging_create_auxiliary(target, run_id, "yielded", false);
 	}
 	target_close(target);
 	return stage;

@@ -56,7 +56,7 @@ lacking_rights(const TablePlan *table, Oid role)
 	if (table->grants != table->relid &&
 		!list_member_oid(get_partition_ancestors(table->relid), table->grants))
 		return "the grants of its partitioned table";
-	return landing_lacks(table->mode, table->grants, role);
+	return landing_missing_rights(table->mode, table->grants, role);
 }
 
 const char *

@@ -3,8 +3,9 @@
  * column_max.c
  *	  The highest value of a column.
  *
- * As max() finds it: the last entry of a btree index, however large the table has
- * become.  A batch that was only just staged need not have the index, and is read.
+ * Like max(), this reads the last entry of a btree index, so the size of the
+ * table does not matter.  The staging heap of a batch may have no such index,
+ * and is scanned.
  *
  *-------------------------------------------------------------------------
  */
@@ -128,7 +129,7 @@ highest_value(Oid relid, AttrNumber attnum)
 	if (!OidIsValid(indexoid))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_IN_USE),
-				 errmsg("the index of column \"%s\" of table \"%s\" is gone",
+				 errmsg("the index on column \"%s\" of table \"%s\" no longer exists",
 						get_attname(relid, attnum, false), get_rel_name(relid))));
 	rel = table_open(relid, NoLock);
 	index = index_open(indexoid, AccessShareLock);
@@ -164,7 +165,8 @@ highest_of_batch(Oid relid, AttrNumber attnum)
 
 		Assert(!isnull);
 		CHECK_FOR_INTERRUPTS();
-		if (found && DatumGetInt32(FunctionCall2Coll(&type->cmp_proc_finfo, InvalidOid, next, highest)) <= 0)
+		if (found && DatumGetInt32(FunctionCall2Coll(&type->cmp_proc_finfo, InvalidOid,
+													 next, highest)) <= 0)
 			continue;
 		if (found && !attr->attbyval)
 			pfree(DatumGetPointer(highest));
