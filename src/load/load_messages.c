@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * load_messages.c
- *	  Orders and reports between leader and loaders, field by field.
+ *	  Serializes the messages between the leader and the loaders.
  *
  *-------------------------------------------------------------------------
  */
