@@ -18,6 +18,8 @@
 #define OWNER_MS_PER_PAGE	100
 /* What a row adds while its table is locked against writers. */
 #define OWNER_MS_PER_LOCKED_ROW	1
+/* What ANALYZE adds: as a rule it reads a sample of 30,000 rows. */
+#define OWNER_ANALYZE_MS	(30000 * OWNER_MS_PER_ROW)
 /* For entries in which no code of owners runs. */
 #define OWNER_UNLIMITED_MS	INT64CONST(0x3fffffffffffffff)
 

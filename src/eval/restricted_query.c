@@ -357,6 +357,24 @@ execute(PlannedStmt *planned, const char *sql, uint64 max_rows)
 	return rows;
 }
 
+/* The owner's time for a query that calls his code for each row. */
+static void
+allow_time(const List *relids)
+{
+	ListCell   *lc;
+
+	foreach(lc, relids)
+	{
+		HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(lfirst_oid(lc)));
+
+		if (!HeapTupleIsValid(tuple))
+			continue;
+		owner_allow_ms((int64) Max(0, ((Form_pg_class) GETSTRUCT(tuple))->reltuples) *
+					   OWNER_MS_PER_LOCKED_ROW);
+		ReleaseSysCache(tuple);
+	}
+}
+
 GuardedRows *
 guarded_query(const char *sql, const List *relids, Oid owner, uint64 max_rows)
 {
@@ -369,6 +387,7 @@ guarded_query(const char *sql, const List *relids, Oid owner, uint64 max_rows)
 
 	check_as(query, BOOTSTRAP_SUPERUSERID);
 	owner_enter(&context, owner);
+	allow_time(relids);
 	rows = execute(pg_plan_query(query, sql, 0, NULL), sql, max_rows);
 	owner_leave(&context);
 	return rows;

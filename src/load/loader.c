@@ -61,12 +61,7 @@
 #include "staging/target.h"
 #include "tunnel/tunnel.h"
 #include "base/worker.h"
-
-/*
- * What ANALYZE may take beyond OWNER_BASE_MS: it reads a sample, at most of 3,000,000
- * rows for the largest statistics target, and as a rule of 30,000.
- */
-#define ANALYZE_MS		(30000 * OWNER_MS_PER_ROW)
+#include "base/wait_event.h"
 
 /* This loader, for its lifetime. */
 typedef struct Loader
@@ -226,7 +221,7 @@ analyze_staging(Oid staging)
 	OwnerContext context;
 
 	owner_enter(&context, GetUserId());
-	owner_allow_ms(ANALYZE_MS);
+	owner_allow_ms(OWNER_ANALYZE_MS);
 	SPI_connect();
 	owner_pass_statement();
 	if (SPI_execute(sql, false, 0) != SPI_OK_UTILITY)
@@ -630,7 +625,7 @@ obey(Loader *loader)
 		{
 			relay_flush();
 			(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-							 1000, PG_WAIT_EXTENSION);
+							 1000, wait_event(WAIT_LOADER_ORDER));
 			ResetLatch(MyLatch);
 			continue;
 		}

@@ -114,7 +114,6 @@ next_kept(KeptScan *scan)
 	{
 		owner_allow_ms(OWNER_MS_PER_LOCKED_ROW);
 		CHECK_FOR_INTERRUPTS();
-		owner_allow_ms(OWNER_MS_PER_ROW);
 		if (!is_kept(scan))
 			continue;
 		add_to_print(scan);
@@ -354,10 +353,7 @@ put_in_new(Refresh *refresh, Relation target, Tuplestorestate *store)
 													  &TTSOpsMinimalTuple);
 
 	while (tuplestore_gettupleslot(store, true, false, stored))
-	{
-		owner_allow_ms(OWNER_MS_PER_ROW);
 		with_row(refresh, stored, put_in_row);
-	}
 	ExecDropSingleTupleTableSlot(stored);
 	CommandCounterIncrement();
 }
@@ -370,10 +366,7 @@ try_yielded(Refresh *refresh, Relation yielded)
 	TupleTableSlot *slot = table_slot_create(yielded, NULL);
 
 	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
-	{
-		owner_allow_ms(OWNER_MS_PER_ROW);
 		with_row(refresh, slot, try_row);
-	}
 	ExecDropSingleTupleTableSlot(slot);
 	table_endscan(scan);
 	CommandCounterIncrement();
