@@ -414,15 +414,21 @@ follow_leader(Pull *pull, bool until_end)
 	pfree(body.data);
 }
 
+/* A leader that would find no room for its tunnel and loaders is not started. */
 static void
-start_leader(Pull *pull)
+start_leader(Pull *pull, int max_workers)
 {
-	pull->leader = worker_launch("pgtunsync_leader_main", "pgtunsync leader",
+	int			room = worker_begin_launch(max_workers);
+
+	if (room < WORKERS_OF_RUN)
+		worker_no_room(room, max_workers);
+	pull->leader = worker_launch("pgtunsync_leader_main", LEADER_TITLE,
 								 dsm_segment_handle(pull->segment), true);
 	if (pull->leader == NULL)
 		worker_no_slot("leader");
 	/* one that has ended already has left its error in the queue */
 	(void) worker_pid(pull->leader);
+	worker_end_launch();
 }
 
 /* Hands the request to a leader of its own and follows it; raises its error. */
@@ -439,7 +445,7 @@ run_leader(const RunRequest *request)
 	on_dsm_detach(pull->segment, on_segment_detach, PointerGetDatum(pull));
 	PG_TRY();
 	{
-		start_leader(pull);
+		start_leader(pull, request->max_workers);
 		follow_leader(pull, request->wait);
 	}
 	PG_CATCH();

@@ -45,6 +45,8 @@ PG_MODULE_MAGIC;
 char	   *pgtunsync_env_file;
 char	   *pgtunsync_config_file;
 int			pgtunsync_jobs;
+int			pgtunsync_max_jobs;
+int			pgtunsync_max_workers;
 int			pgtunsync_connect_timeout;
 int			pgtunsync_connect_attempts;
 int			pgtunsync_connect_retry_delay;
@@ -80,6 +82,13 @@ static int
 default_jobs(void)
 {
 	return Min(4, 2 * worker_cores());
+}
+
+/* A quarter of the server's worker slots stays for others, if a run can do with the rest. */
+static int
+default_max_workers(void)
+{
+	return Max(WORKERS_OF_RUN, max_worker_processes - (max_worker_processes + 3) / 4);
 }
 
 /*
@@ -138,6 +147,25 @@ define_log_settings(void)
 							 PGC_SUSET, 0, NULL, NULL, NULL);
 }
 
+/*
+ * Superuser-only: who may pull must not take the worker slots that parallel
+ * queries and logical replication need.
+ */
+static void
+define_worker_settings(void)
+{
+	DefineCustomIntVariable("pgtunsync.max_jobs",
+							"Most loaders that one pull may have.",
+							"Callers who ask for more get so many.",
+							&pgtunsync_max_jobs, 8, 1, 64,
+							PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("pgtunsync.max_workers",
+							"Most workers that all pulls of the server have at one time.",
+							"A pull needs a leader, a tunnel and a loader.",
+							&pgtunsync_max_workers, default_max_workers(), WORKERS_OF_RUN, 1024,
+							PGC_SUSET, 0, NULL, NULL, NULL);
+}
+
 static void
 define_limit_settings(void)
 {
@@ -170,6 +198,7 @@ _PG_init(void)
 {
 	define_file_settings();
 	define_mask_settings();
+	define_worker_settings();
 	define_limit_settings();
 	define_source_settings();
 	define_log_settings();
@@ -215,20 +244,32 @@ parse_on_error(FunctionCallInfo fcinfo, int arg)
 			 errhint("Use \"continue\" or \"abort\".")));
 }
 
+/* No more than a superuser lets callers have. */
+static int
+limit_jobs(int jobs, int elevel)
+{
+	if (jobs <= pgtunsync_max_jobs)
+		return jobs;
+	ereport(elevel,
+			(errmsg("going on with %d of %d loaders", pgtunsync_max_jobs, jobs),
+			 errdetail("The setting \"pgtunsync.max_jobs\" allows no more.")));
+	return pgtunsync_max_jobs;
+}
+
 static int
 parse_jobs(FunctionCallInfo fcinfo, int arg)
 {
 	int			jobs;
 
 	if (PG_ARGISNULL(arg))
-		return pgtunsync_jobs;
+		return limit_jobs(pgtunsync_jobs, DEBUG1);
 	jobs = PG_GETARG_INT32(arg);
 	if (jobs < 1 || jobs > 64)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("invalid value for \"jobs\": %d", jobs),
 				 errhint("Use a number from 1 to 64.")));
-	return jobs;
+	return limit_jobs(jobs, NOTICE);
 }
 
 /* A request of this session, with the settings as they are for it. */
@@ -240,7 +281,8 @@ init_request(RunRequest *request)
 	request->role = GetUserId();
 	request->caller_pid = MyProcPid;
 	request->search_path = pull_search_path();
-	request->jobs = pgtunsync_jobs;
+	request->jobs = limit_jobs(pgtunsync_jobs, DEBUG2);
+	request->max_workers = pgtunsync_max_workers;
 	request->wait = true;
 	request->env_file = pgtunsync_env_file;
 	request->config_file = pgtunsync_config_file;

@@ -12,6 +12,8 @@
 extern char *pgtunsync_env_file;
 extern char *pgtunsync_config_file;
 extern int	pgtunsync_jobs;
+extern int	pgtunsync_max_jobs;
+extern int	pgtunsync_max_workers;
 extern int	pgtunsync_connect_timeout;
 extern int	pgtunsync_connect_attempts;
 extern int	pgtunsync_connect_retry_delay;

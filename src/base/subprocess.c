@@ -15,9 +15,13 @@
  */
 #include "postgres.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#ifdef __linux__
+#include <sys/syscall.h>
+#endif
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -31,7 +35,7 @@
 #include "base/subprocess.h"
 
 #define MAX_OUTPUT	(1024 * 1024)
-#define MAX_FD		1024
+#define CLOSE_FROM	3			/* the first descriptor behind the standard streams */
 
 /* The parent's signal handlers mean nothing to the child. */
 static void
@@ -47,6 +51,57 @@ reset_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/* Closes all descriptors in one system call, where there is one. */
+static bool
+close_range_all(void)
+{
+#ifdef SYS_close_range
+	return syscall(SYS_close_range, CLOSE_FROM, ~0U, 0) == 0;
+#else
+	return false;
+#endif
+}
+
+/* Closes the descriptors that the system lists as open, where it does. */
+static bool
+close_listed(void)
+{
+	DIR		   *dir = opendir("/dev/fd");
+	struct dirent *entry;
+	int			seen = 0;
+
+	if (dir == NULL)
+		return false;
+	while ((entry = readdir(dir)) != NULL)
+	{
+		int			fd = atoi(entry->d_name);
+
+		seen += entry->d_name[0] != '.';
+		if (fd >= CLOSE_FROM && fd != dirfd(dir))
+			close(fd);
+	}
+	closedir(dir);
+	return seen > 3;			/* some systems list the standard streams only */
+}
+
+/*
+ * In the child, where a descriptor of the server's would outlive it.  There is
+ * no upper limit that holds: descriptors may have been opened before the limit
+ * was lowered.  Hence the loop is the last resort.
+ */
+static void
+close_descriptors(void)
+{
+	long		limit = sysconf(_SC_OPEN_MAX);
+
+	if (close_range_all() || close_listed())
+		return;
+	if (limit < 0 || limit > 1024 * 1024)
+		limit = 1024 * 1024;
+	for (int fd = CLOSE_FROM; fd < limit; fd++)
+		close(fd);
+}
+
 /* In the child: nothing of the server's but the three standard streams. */
 static void
 become_child(int out, int err)
@@ -55,8 +110,7 @@ become_child(int out, int err)
 
 	if (null < 0 || dup2(null, 0) < 0 || dup2(out, 1) < 0 || dup2(err, 2) < 0)
 		_exit(126);
-	for (int fd = 3; fd < MAX_FD; fd++)
-		close(fd);
+	close_descriptors();
 	reset_signals();
 }
 

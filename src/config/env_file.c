@@ -166,7 +166,7 @@ parse_int(const char *value, int min, int max, int *result)
 
 /* The value itself may be a misplaced password and is not shown. */
 static void
-bad_int(const EnvFile *env, const char *name, int min, int max)
+bad_value(const EnvFile *env, const char *name, const char *expected)
 {
 	int			line = env_file_line(env, name);
 	char	   *place;
@@ -177,7 +177,7 @@ bad_int(const EnvFile *env, const char *name, int min, int max)
 		place = pstrdup("the server's environment");
 	ereport(ERROR,
 			(errcode(ERRCODE_CONFIG_FILE_ERROR),
-			 errmsg("%s must be a whole number between %d and %d", name, min, max),
+			 errmsg("%s must be %s", name, expected),
 			 errdetail("It is set in %s.", place),
 			 errhint("See the template \"%s\"; the path comes from the setting \"%s\".",
 					 env_file_kind.example, env_file_kind.setting)));
@@ -190,6 +190,34 @@ env_file_get_int(const EnvFile *env, const char *name, int fallback, int min, in
 	int			result = fallback;
 
 	if (value != NULL && !parse_int(value, min, max, &result))
-		bad_int(env, name, min, max);
+		bad_value(env, name, psprintf("a whole number between %d and %d", min, max));
+	return result;
+}
+
+/* Reads one of the words for yes and no; else false. */
+static bool
+parse_yes_no(const char *value, bool *result)
+{
+	static const char *const words[][2] = {
+		{"no", "yes"}, {"off", "on"}, {"false", "true"}, {"0", "1"}
+	};
+
+	for (int i = 0; i < lengthof(words) * 2; i++)
+	{
+		*result = i % 2 == 1;
+		if (pg_strcasecmp(value, words[i / 2][i % 2]) == 0)
+			return true;
+	}
+	return false;
+}
+
+bool
+env_file_get_bool(const EnvFile *env, const char *name, bool fallback)
+{
+	const char *value = env_file_get_secret(env, name);
+	bool		result = fallback;
+
+	if (value != NULL && !parse_yes_no(value, &result))
+		bad_value(env, name, "yes or no");
 	return result;
 }

@@ -41,6 +41,12 @@ extern const char *env_file_get_secret(const EnvFile *env, const char *name);
 extern int	env_file_get_int(const EnvFile *env, const char *name, int fallback,
 							 int min, int max);
 
+/*
+ * A variable that means yes or no (also on/off, true/false, 1/0), taken from
+ * the file alone; fallback when it is not set; CONFIG_FILE_ERROR otherwise.
+ */
+extern bool env_file_get_bool(const EnvFile *env, const char *name, bool fallback);
+
 /* The line that set the variable, 0 when the file does not. */
 extern int	env_file_line(const EnvFile *env, const char *name);
 

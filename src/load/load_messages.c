@@ -17,6 +17,8 @@ loader_connect_pack(StringInfo buf, const LoaderConnect *connect)
 	pack_string(buf, connect->display);
 	pack_int(buf, connect->connect_timeout);
 	pack_int(buf, connect->row_security);
+	pack_int(buf, connect->password_rule);
+	pack_int(buf, connect->hide_texts);
 	pack_int(buf, connect->gate);
 }
 
@@ -29,6 +31,8 @@ loader_connect_unpack(StringInfo buf)
 	connect->display = unpack_string(buf);
 	connect->connect_timeout = unpack_int(buf);
 	connect->row_security = unpack_int(buf);
+	connect->password_rule = (PasswordRule) unpack_int(buf);
+	connect->hide_texts = unpack_int(buf);
 	connect->gate = unpack_int(buf);
 	return connect;
 }
@@ -72,6 +76,7 @@ load_job_pack(StringInfo buf, const LoadJob *job)
 	pack_int(buf, job->step);
 	pack_int(buf, job->index);
 	pack_int(buf, job->relid);
+	pack_string(buf, job->display);
 	pack_string(buf, job->shape);
 	pack_string(buf, job->copy_sql);
 	pack_string(buf, job->verify_sql);
@@ -84,7 +89,6 @@ load_job_pack(StringInfo buf, const LoadJob *job)
 	pack_int(buf, job->mode);
 	pack_int(buf, job->rows_before);
 	pack_int(buf, job->bytes_before);
-	pack_int(buf, job->hide_values);
 	pack_int(buf, job->staging);
 	pack_int(buf, job->index_number);
 	pack_int(buf, job->fingerprint);
@@ -98,6 +102,7 @@ load_job_unpack(StringInfo buf)
 	job->step = unpack_int(buf);
 	job->index = unpack_int(buf);
 	job->relid = unpack_int(buf);
+	job->display = unpack_string(buf);
 	job->shape = unpack_string(buf);
 	job->copy_sql = unpack_string(buf);
 	job->verify_sql = unpack_string(buf);
@@ -110,7 +115,6 @@ load_job_unpack(StringInfo buf)
 	job->mode = unpack_int(buf);
 	job->rows_before = unpack_int(buf);
 	job->bytes_before = unpack_int(buf);
-	job->hide_values = unpack_int(buf);
 	job->staging = unpack_int(buf);
 	job->index_number = unpack_int(buf);
 	job->fingerprint = unpack_int(buf);

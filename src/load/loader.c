@@ -177,6 +177,7 @@ create_stage(const Loader *loader, const LoadJob *job)
 	int64		run_id = loader->shared->run_id;
 	Stage		stage = {0};
 
+	relay_set_subject(job->display);
 	stage.staging = staging_create(target, run_id, job->mode);
 	if (job->keep != NIL)
 	{
@@ -274,12 +275,27 @@ fill_staging(Loader *loader, const LoadJob *job, const Stage *stage, LoadResult 
 	progress_phase(job->index, PHASE_LOADED);
 }
 
+/* Comes ahead of a job's end, after which the leader may stop reading. */
+static void
+report_dropped(void)
+{
+	int64		count = relay_take_dropped();
+	StringInfoData buf;
+
+	if (count == 0)
+		return;
+	initStringInfo(&buf);
+	pack_int(&buf, count);
+	relay_send(LOADER_REPORT_DROPPED, buf.data, buf.len);
+}
+
 static void
 report_result(Loader *loader, const LoadResult *result)
 {
 	StringInfoData buf;
 
 	MemoryContextSwitchTo(loader->job_context);
+	report_dropped();
 	initStringInfo(&buf);
 	load_result_pack(&buf, result);
 	relay_send(LOADER_REPORT_LOADED, buf.data, buf.len);
@@ -292,6 +308,7 @@ load_table(Loader *loader, const LoadJob *job, const Stage *stage)
 	instr_time	start;
 	instr_time	end;
 
+	relay_set_subject(job->display);
 	INSTR_TIME_SET_CURRENT(start);
 	fill_staging(loader, job, stage, &result);
 	INSTR_TIME_SET_CURRENT(end);
@@ -322,24 +339,12 @@ joined_copies(const Loader *loader, int last)
 	return sql.data;
 }
 
-static bool
-any_hidden(const Loader *loader, int last)
-{
-	for (int i = loader->next; i < last; i++)
-	{
-		if (loader->jobs[i]->hide_values)
-			return true;
-	}
-	return false;
-}
-
 /* Starts the COPYs of the jobs up to "last". */
 static void
 start_copies(Loader *loader, int last)
 {
 	if (loader->source == NULL)
 		connect_to_source(loader);
-	source_hide_values(loader->source, any_hidden(loader, last));
 	source_copy_start(loader->source, joined_copies(loader, last));
 	loader->begun = true;
 }
@@ -399,6 +404,7 @@ take_step(Loader *loader, const LoadJob *job)
 {
 	LoadResult	result = {.index = job->index, .staging = job->staging};
 
+	relay_set_subject(job->display);
 	switch (job->step)
 	{
 		case LOAD_CREATE:
@@ -472,6 +478,7 @@ report_failure(Loader *loader, const ErrorData *edata, bool source_gone)
 	};
 	StringInfoData buf;
 
+	report_dropped();
 	initStringInfo(&buf);
 	load_failure_pack(&buf, &failure);
 	relay_send(LOADER_REPORT_FAILED, buf.data, buf.len);
@@ -541,10 +548,13 @@ take_connect_order(Loader *loader, StringInfo body)
 	loader->params.display = connect->display;
 	loader->params.connect_timeout = connect->connect_timeout;
 	loader->params.row_security = connect->row_security;
+	loader->params.password_rule = connect->password_rule;
+	loader->params.hide_texts = connect->hide_texts;
 	if (connect->gate != DSM_HANDLE_INVALID)
 	{
-		loader->params.on_socket = tunnel_announce;
-		loader->params.on_socket_arg = tunnel_gate_attach(connect->gate);
+		tunnel_gate_attach(connect->gate);
+		loader->params.gate = &tunnel_connection_gate;
+		loader->params.gate_handle = connect->gate;
 	}
 	MemoryContextSwitchTo(oldcontext);
 	/* ahead of the first table: the round trips overlap with the planning */

@@ -123,7 +123,7 @@ static bool
 start_member(Member *member, const LoaderShared *facts)
 {
 	create_member_segment(member, facts);
-	member->worker = worker_launch("pgtunsync_loader_main", "pgtunsync loader",
+	member->worker = worker_launch("pgtunsync_loader_main", LOADER_TITLE,
 								   dsm_segment_handle(member->segment), true);
 	if (member->worker == NULL)
 	{
@@ -135,22 +135,27 @@ start_member(Member *member, const LoaderShared *facts)
 }
 
 Pool *
-pool_start(const LoaderShared *facts, int loaders)
+pool_start(const LoaderShared *facts, int loaders, int max_workers)
 {
 	Pool	   *pool = palloc0(sizeof(Pool));
+	int			room;
 
 	pool->context = CurrentMemoryContext;
 	pool->members = palloc0(sizeof(Member) * loaders);
 	initStringInfo(&pool->body);
-	while (pool->size < loaders &&
+	room = worker_begin_launch(max_workers);
+	if (room < 1)
+		worker_no_room(room, max_workers);
+	while (pool->size < Min(loaders, room) &&
 		   start_member(&pool->members[pool->size], facts))
 		pool->size++;
 	if (pool->size == 0)
 		worker_no_slot("loaders");
+	worker_end_launch();
 	if (pool->size < loaders)
 		ereport(NOTICE,
 				(errmsg("going on with %d of %d loaders", pool->size, loaders),
-				 errhint("Raise \"max_worker_processes\" for more.")));
+				 errhint("Raise \"max_worker_processes\" and \"pgtunsync.max_workers\" for more.")));
 	return pool;
 }
 
@@ -451,7 +456,10 @@ handle_report(Pool *pool, Member *member, char type, PoolEvent *event)
 	switch (type)
 	{
 		case 'N':
-			relay_throw_report(&pool->body, DEBUG5);
+			relay_forward(&pool->body);
+			return false;
+		case LOADER_REPORT_DROPPED:
+			relay_add_dropped(unpack_int(&pool->body));
 			return false;
 		case LOADER_REPORT_LOADED:
 			event->type = POOL_LOADED;

@@ -29,11 +29,11 @@ typedef struct PoolEvent
 } PoolEvent;
 
 /*
- * Starts up to that many loaders with these facts: as many as there are free worker slots,
- * with a NOTICE if fewer.  Raises CONFIGURATION_LIMIT_EXCEEDED without a single one.  Lives in
+ * Starts up to that many loaders with these facts: as many as there are free worker slots
+ * and max_workers allows (worker_begin_launch()), with a NOTICE if fewer.  Raises CONFIGURATION_LIMIT_EXCEEDED without a single one.  Lives in
  * the current memory context; pool_stop() must be called on every path.
  */
-extern Pool *pool_start(const LoaderShared *facts, int loaders);
+extern Pool *pool_start(const LoaderShared *facts, int loaders, int max_workers);
 extern int	pool_size(const Pool *pool);
 
 /* To all loaders. */

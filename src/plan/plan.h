@@ -65,7 +65,6 @@ typedef struct TablePlan
 	List	   *unmasked_columns;	/* of char *: they look sensitive and have no rule */
 	bool		row_security;	/* policies of the source filter the rows */
 	bool		user_sql;		/* people's SQL goes into copy_sql */
-	bool		hide_values;	/* errors of the source may show what is masked */
 	List	   *rewrites;		/* of RowExpression *: columns whose values are computed here */
 	List	   *keep;			/* of RowExpression *: conditions for local rows that stay */
 	char	   *row_name;		/* by what name those expressions call the row */

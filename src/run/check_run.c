@@ -106,8 +106,11 @@ describe_tunnel(Run *run)
 static char *
 describe_source(Run *run)
 {
-	return psprintf("%s, PostgreSQL %d.%d", source_display(run->env),
-					source_version(run->control) / 10000, source_version(run->control) % 10000);
+	const char *method = source_auth_method(run->control);
+
+	return psprintf("%s, PostgreSQL %d.%d%s%s", source_display(run->env),
+					source_version(run->control) / 10000, source_version(run->control) % 10000,
+					method ? ", password by " : "", method ? method : "");
 }
 
 static char *

@@ -76,6 +76,7 @@
 #include "source/mask_key.h"
 #include "load/progress.h"
 #include "plan/recheck.h"
+#include "base/worker.h"
 #include "base/worker_message.h"
 #include "apply/apply.h"
 #include "run/request.h"
@@ -343,8 +344,13 @@ run_start_tunnel(Run *run, int sessions)
 		.log_level = run->request->log_level,
 		.run_id = run->id
 	};
+	int			room;
 
+	room = worker_begin_launch(run->request->max_workers);
+	if (room < 0)				/* the tunnel is allowed for */
+		worker_no_room(room, run->request->max_workers);
 	run->tunnel = tunnel_start(&options);
+	worker_end_launch();
 }
 
 /* One session is enough to look around. */
@@ -371,7 +377,7 @@ run_start_loaders(Run *run, int loaders)
 		.parallel_maintenance_workers = request->parallel_maintenance_workers
 	};
 
-	run->pool = pool_start(&facts, loaders);
+	run->pool = pool_start(&facts, loaders, run->request->max_workers);
 }
 
 static void
@@ -404,13 +410,16 @@ run_connect(Run *run)
 	if (run->request->rules && mask_needs_key(run->config))
 		source_add_options(run->params, mask_key_options(run->env));
 	run->params->row_security = run->request->row_security;
-	run->params->on_socket = tunnel_announce;
-	run->params->on_socket_arg = tunnel_gate(run->tunnel);
+	run->params->gate = &tunnel_connection_gate;
+	run->params->gate_handle = tunnel_gate_handle(run->tunnel);
+	run->params->hide_texts = run->request->rules && run->config->data_rules != NIL;
 
 	connect.conninfo = run->params->conninfo;
 	connect.display = run->params->display;
 	connect.connect_timeout = run->params->connect_timeout;
 	connect.row_security = run->params->row_security;
+	connect.password_rule = run->params->password_rule;
+	connect.hide_texts = run->params->hide_texts;
 	connect.gate = tunnel_gate_handle(run->tunnel);
 	/* ahead of the loaders: for it the tunnel keeps the way that it has proven */
 	run->control = source_connect_start(run->params);
@@ -528,7 +537,9 @@ run_recheck(Run *run, const List *tables)
 
 		if (table->message != NULL)
 			continue;
+		relay_set_subject(table->display);
 		problem = recheck_table(table, run->request->role, &code);
+		relay_set_subject(NULL);
 		if (problem == NULL)
 			continue;
 		table->sqlerrcode = code;
@@ -605,6 +616,7 @@ run_submit(Run *run, const TablePlan *table, const char *copy_sql)
 	LoadJob		job = {
 		.index = table->index,
 		.relid = table->relid,
+		.display = table->display,
 		.shape = table->shape,
 		.copy_sql = unconstify(char *, copy_sql),
 		.verify_sql = table->verify_sql,
@@ -616,8 +628,7 @@ run_submit(Run *run, const TablePlan *table, const char *copy_sql)
 		.row_name = table->row_name,
 		.mode = table->mode,
 		.rows_before = outcome_appended(run->outcomes, table->index)->rows,
-		.bytes_before = outcome_appended(run->outcomes, table->index)->bytes,
-		.hide_values = table->hide_values
+		.bytes_before = outcome_appended(run->outcomes, table->index)->bytes
 	};
 
 	if (table->copy_parts != NIL && pool_size(run->pool) > 1)
@@ -1139,6 +1150,7 @@ run_fail(Run *run)
 	if (!run->request->wait)
 		ereport(LOG,
 				(errmsg("pgtunsync run " INT64_FORMAT " failed: %s", run->id, edata->message)));
+	relay_tell_dropped();
 	relay_send_error(edata);
 	RESUME_INTERRUPTS();
 }
@@ -1179,6 +1191,7 @@ pgtunsync_leader_main(Datum arg)
 				run_preview(run);
 				break;
 		}
+		relay_tell_dropped();
 		relay_send(RUN_MSG_DONE, "", 0);
 	}
 	PG_CATCH();

@@ -395,6 +395,7 @@ source_catalog_details(Source *source, const Catalog *catalog, List *wanted)
 		return;
 	initStringInfo(&buf);
 	append_details_queries(&buf, source_version(source), oids_of(relations));
+	source_show_texts(source);
 	results = source_query_multi(source, buf.data);
 	read_details(source, results, 0, catalog);
 	clear_all(source, results);
@@ -433,6 +434,7 @@ source_catalog_ask(Source *source, List *schemas, List *wanted)
 		appendStringInfoString(&buf, "; ");
 		append_details_queries(&buf, source_version(source), oids_by_name(wanted));
 	}
+	source_show_texts(source);
 	source_send(source, buf.data);
 	return buf.data;
 }
@@ -484,6 +486,7 @@ source_catalog_match_columns(Source *source, List *patterns)
 		n++;
 	}
 	appendStringInfoString(&buf, ") p (i, name, path) ORDER BY p.i");
+	source_show_texts(source);
 	result = source_query(source, buf.data);
 	if (PQnfields(result) != 1 || PQntuples(result) != n)
 		source_raise(source, NULL, "patterns of columns");

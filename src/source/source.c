@@ -11,6 +11,11 @@
  * cancelled on the source explicitly; behind a tunnel that would need another
  * connection, and a COPY notices a closed socket as fast.
  *
+ * Two guards stand beside libpq while it connects.  Each socket is announced to
+ * the tunnel's gate, and nothing is read from it before the gate has admitted
+ * it: the port might have been taken over by another process.  And if there is
+ * a password, auth_guard.c checks each request for it before libpq sees it.
+ *
  * Round trips cost 50 ms and more, so the statements that prepare the session
  * travel in front of the first query's, in one simple-query message.  (They
  * could be startup options, but connection poolers refuse those.)  They stand
@@ -25,12 +30,30 @@
  * refused login comes before any conversion), hold terminal escapes, or be
  * endless.  source_text() makes it presentable.
  *
+ * Data rules mask values on the source, but an error or a NOTICE there can show
+ * them: 'invalid input syntax for type integer: "jane@example.com"'.  The
+ * caller chooses the statement (a filter), so he chooses the error as well, and no
+ * SQLSTATE is safe: email::regclass gives 42P01, dblink(email) gives 08001.  So
+ * with hide_texts set, no text of the source is shown unless two things hold:
+ *
+ *	- the message that was sent reads no row (source_show_texts() announces it):
+ *	  a query of ours over the catalogs, or a statement that is only parsed
+ *	- the error has no CONTEXT: no function of the source was at work (the input
+ *	  of a domain's value, which the parser calls, runs CHECK constraints)
+ *
+ * Everything else is named by its SQLSTATE and a text of ours (error_text.c).
+ * That includes libpq's text for a lost connection, which may end with what the
+ * source said last.  A new query needs no care to be safe; only one that calls
+ * source_show_texts() does.  NOTICEs are not asked for (client_min_messages), dropped
+ * when they come, and never shown, with or without rules.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
 #include <poll.h>
 
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "lib/stringinfo.h"
@@ -44,6 +67,7 @@
 #include "utils/wait_event.h"
 
 #include "base/compat.h"
+#include "source/error_text.h"
 #include "source/source.h"
 
 #define SOURCE_TEXT_MAX		2000	/* bytes of a message that are shown */
@@ -56,12 +80,20 @@ struct Source
 	MemoryContext context;		/* everything; its reset closes the connection */
 	MemoryContextCallback callback;
 	PGconn	   *conn;
-	ino_t		announced;		/* the socket that on_socket() was told of */
+	ino_t		socket;			/* the inode of libpq's present socket */
+	const ConnectionGate *gate;
+	uint32		gate_handle;
+	int64		ticket;			/* of the announcement, 0: none is open */
+	AuthGuard  *guard;			/* while the login lasts */
+	bool		guarded;		/* it has ended well on this socket */
+	const char *method;			/* how we were authenticated, if it was seen */
 	char	   *display;
 	bool		row_security;
 	bool		prepared;		/* session set-up was sent */
 	int			setup_results;	/* results of it still to be dropped */
-	bool		hide_values;	/* see source_hide_values() */
+	bool		hide_texts;		/* see SourceParams */
+	bool		show_next;		/* source_show_texts() was called */
+	bool		show;			/* it was for the message under way */
 	WaitEventSet *events;		/* latch, postmaster, socket */
 	int			socket_event;
 	List	   *results;		/* of PGresult *, not cleared yet */
@@ -140,11 +172,26 @@ pack_state(const char *state)
 	return MAKE_SQLSTATE(state[0], state[1], state[2], state[3], state[4]);
 }
 
+void
+source_show_texts(Source *source)
+{
+	source->show_next = true;
+}
+
+/* May the source's own texts be shown?  See the head of this file. */
+static bool
+may_show(const Source *source, const PGresult *result)
+{
+	if (!source->hide_texts)
+		return true;
+	return source->show && result != NULL && PQresultErrorField(result, PG_DIAG_CONTEXT) == NULL;
+}
+
 /* The connection broke: no SQLSTATE, no result. */
 static void pg_attribute_noreturn()
 raise_lost(Source *source, const char *sql)
 {
-	char	   *detail = source_text(PQerrorMessage(source->conn));
+	char	   *detail = may_show(source, NULL) ? source_text(PQerrorMessage(source->conn)) : NULL;
 
 	ereport(ERROR,
 			(errcode(ERRCODE_CONNECTION_FAILURE),
@@ -153,60 +200,57 @@ raise_lost(Source *source, const char *sql)
 			 sql ? errcontext("source query: %s", shown_query(sql)) : 0));
 }
 
-void
-source_hide_values(Source *source, bool hide)
+/* An error whose texts may hold masked values. */
+static void pg_attribute_noreturn()
+raise_hidden(const char *state)
 {
-	source->hide_values = hide;
+	ereport(ERROR,
+			(errcode(pack_state(state)),
+			 errmsg("error on the source: %s", error_text(state)),
+			 errdetail("Its text could show values that data rules mask, so it stays on the source (SQLSTATE %s).",
+					   state),
+			 errhint("See the source's server log, or let a role that may see the values pull with rules => false.")));
 }
 
-/*
- * Can the error's texts hold a value of a row?  Not where the parser stopped at a
- * place of our text: it has seen none.  Not in errors of what is around the
- * computation.  All others can, also those that speak of names: (email)::regclass
- * looks for a table of that name.
- */
-static bool
-tells_values(const PGresult *result, const char *state)
+/* A field of the source's error, made safe to show; NULL: there is none. */
+static char *
+error_field(const PGresult *result, int field)
 {
-	static const char *const harmless[] = {"08", "25", "28", "40", "42501", "53", "54", "55", "57", "72"};
+	return source_text(result ? PQresultErrorField(result, field) : NULL);
+}
 
-	if (PQresultErrorField(result, PG_DIAG_STATEMENT_POSITION) != NULL)
-		return false;
-	for (int i = 0; i < lengthof(harmless); i++)
-	{
-		if (strncmp(state, harmless[i], strlen(harmless[i])) == 0)
-			return false;
-	}
-	return true;
+/* The primary message of an error, or what stands for it. */
+static char *
+primary_message(Source *source, const PGresult *result)
+{
+	char	   *primary = error_field(result, PG_DIAG_MESSAGE_PRIMARY);
+
+	if (primary == NULL && result != NULL && PQresultStatus(result) != PGRES_FATAL_ERROR)
+		return psprintf("unexpected result \"%s\"", PQresStatus(PQresultStatus(result)));
+	if (primary == NULL && may_show(source, result))
+		primary = source_text(PQerrorMessage(source->conn));
+	return primary && primary[0] ? primary : "the result is not what was expected";
 }
 
 void
 source_raise(Source *source, PGresult *result, const char *sql)
 {
 	const char *state = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
-	char	   *primary = source_text(result ? PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY) : NULL);
-	char	   *detail = source_text(result ? PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL) : NULL);
-	char	   *hint = source_text(result ? PQresultErrorField(result, PG_DIAG_MESSAGE_HINT) : NULL);
-	char	   *context = source_text(result ? PQresultErrorField(result, PG_DIAG_CONTEXT) : NULL);
 	const char *severity = result ? PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED) : NULL;
+	char	   *detail = error_field(result, PG_DIAG_MESSAGE_DETAIL);
+	char	   *hint = error_field(result, PG_DIAG_MESSAGE_HINT);
+	char	   *context = error_field(result, PG_DIAG_CONTEXT);
+	bool		sent = state || detail || hint || context || error_field(result, PG_DIAG_MESSAGE_PRIMARY);
 
 	source->lost |= severity != NULL && strcmp(severity, "ERROR") != 0;
-	if (source->hide_values && is_error_state(state) && tells_values(result, state))
-		ereport(ERROR,
-				(errcode(pack_state(state)),
-				 errmsg("error on the source while it computed the rows"),
-				 errdetail("Its text could show values that are masked, and is left there: SQLSTATE %s.", state)));
-	if (primary == NULL && PQstatus(source->conn) == CONNECTION_BAD)
+	if (sent && !may_show(source, result))
+		raise_hidden(is_error_state(state) ? state : "XX000");
+	if (!sent && PQstatus(source->conn) == CONNECTION_BAD)
 		raise_lost(source, sql);
-	if (primary == NULL && result != NULL && PQresultStatus(result) != PGRES_FATAL_ERROR)
-		primary = psprintf("unexpected result \"%s\"", PQresStatus(PQresultStatus(result)));
-	if (primary == NULL)
-		primary = source_text(PQerrorMessage(source->conn));
 
 	ereport(ERROR,
 			(errcode(is_error_state(state) ? pack_state(state) : ERRCODE_CONNECTION_FAILURE),
-			 errmsg("error on the source: %s",
-					primary && primary[0] ? primary : "the result is not what was expected"),
+			 errmsg("error on the source: %s", primary_message(source, result)),
 			 detail ? errdetail("Source's detail: %s", detail) : 0,
 			 hint ? errhint("Source's hint: %s", hint) : 0,
 			 context ? errcontext("on the source: %s", context) : 0,
@@ -220,6 +264,23 @@ drop_notice(void *arg, const PGresult *result)
 }
 
 /* ---- connecting ---- */
+
+/* Ends the announcement of the socket. */
+static void
+withdraw_socket(Source *source)
+{
+	if (source->ticket != 0)
+		source->gate->withdraw(source->ticket, source->gate_handle);
+	source->ticket = 0;
+}
+
+/* Ends the guard of the login. */
+static void
+end_guard(Source *source)
+{
+	auth_guard_end(source->guard);
+	source->guard = NULL;
+}
 
 /* Closes the connection; the callback of its memory context. */
 static void
@@ -237,6 +298,8 @@ close_connection(void *arg)
 	foreach(lc, source->results)
 		PQclear(lfirst(lc));
 	source->results = NIL;
+	withdraw_socket(source);
+	end_guard(source);
 	if (source->conn != NULL)
 	{
 		PQfinish(source->conn);
@@ -323,21 +386,93 @@ raise_timeout(Source *source, int timeout)
 }
 
 /*
- * Tells the tunnel about a new socket.  libpq may open several in one attempt
- * (TLS refused, then without), which may even get the same descriptor: the
- * inode is what tells sockets apart.
+ * Follows libpq to a new socket.  libpq may open several in one attempt (TLS
+ * refused, then without), which may even get the same descriptor: the inode is
+ * what tells sockets apart.
  */
 static void
-announce_socket(Source *source, const SourceParams *params)
+follow_socket(Source *source)
 {
 	int			sock = PQsocket(source->conn);
 	struct stat st;
 
-	if (params->on_socket == NULL || sock < 0 || fstat(sock, &st) != 0 ||
-		st.st_ino == source->announced)
+	if (sock < 0 || fstat(sock, &st) != 0 || st.st_ino == source->socket)
 		return;
-	source->announced = st.st_ino;
-	params->on_socket(sock, params->on_socket_arg);
+	end_guard(source);
+	withdraw_socket(source);
+	source->guarded = false;
+	source->socket = st.st_ino;
+	if (source->gate != NULL)
+		source->ticket = source->gate->announce(sock, source->gate_handle);
+}
+
+static void pg_attribute_noreturn()
+raise_not_admitted(Source *source)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
+			 errmsg("another process answers at the tunnel's entrance"),
+			 errdetail("The connection to the source %s was not admitted by this run's tunnel, and got an answer nevertheless. It was closed.",
+					   source->display),
+			 errhint("Find out which process listens on the port, or set PGSYNC_LOCAL_PORT to 0 for a private Unix socket.")));
+}
+
+/* Raises an error if somebody else than our tunnel has sent something. */
+static void
+check_admitted(Source *source)
+{
+	int			sock = source->guard ? auth_guard_socket(source->guard) : PQsocket(source->conn);
+	char		byte;
+
+	if (source->ticket == 0 || source->gate->admitted(source->ticket, source->gate_handle))
+		return;
+	if (recv(sock, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0 &&
+		!source->gate->admitted(source->ticket, source->gate_handle))
+		raise_not_admitted(source);
+}
+
+/* Has libpq sent its first packet, and read nothing yet? */
+static bool
+awaits_answer(Source *source)
+{
+	ConnStatusType status = PQstatus(source->conn);
+
+	return status == CONNECTION_AWAITING_RESPONSE || status == CONNECTION_SSL_STARTUP ||
+		status == CONNECTION_GSS_STARTUP;
+}
+
+/* The login is over: what is known of it. */
+static void
+finish_guard(Source *source, const SourceParams *params)
+{
+	source->method = auth_guard_method(source->guard);
+	if (auth_guard_used_md5(source->guard) && params->password_rule != PASSWORD_VERIFIED &&
+		params->warn_md5)
+		ereport(WARNING,
+				(errcode(ERRCODE_WARNING),
+				 errmsg("the source %s uses MD5 for the password", source->display),
+				 errdetail("A server that answers behind the jump host can compute the password from what it receives."),
+				 errhint("On the source, set password_encryption = 'scram-sha-256' and set the role's password again.")));
+	end_guard(source);
+	source->guarded = true;
+}
+
+/* After each step of libpq: lets the guards follow. */
+static void
+follow_step(Source *source, const SourceParams *params)
+{
+	struct stat st;
+
+	follow_socket(source);
+	if (source->guard != NULL)
+		auth_guard_send(source->guard);
+	else if (params->password_rule != PASSWORD_NONE && !source->guarded && awaits_answer(source))
+		source->guard = auth_guard_start(source->conn, params->password_rule, source->display);
+	if (source->guard != NULL && auth_guard_done(source->guard))
+		finish_guard(source, params);
+	/* the guard exchanges the socket, which makes none to announce */
+	if (fstat(PQsocket(source->conn), &st) == 0)
+		source->socket = st.st_ino;
 }
 
 /* Milliseconds left, -1: no limit. */
@@ -349,6 +484,51 @@ time_left(TimestampTz start, int timeout)
 	return Max(0, timeout - TimestampDifferenceMilliseconds(start, GetCurrentTimestamp()));
 }
 
+/* Waits for a socket, interruptibly; returns the events that came. */
+static int
+wait_connecting(int sock, int events, long left)
+{
+	int			rc = WaitLatchOrSocket(MyLatch,
+									   WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | events |
+									   (left > 0 ? WL_TIMEOUT : 0),
+									   sock, left, PG_WAIT_EXTENSION);
+
+	if (rc & WL_LATCH_SET)
+		ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+	return rc & events;
+}
+
+/* Waits through the guard; true when libpq has something to do. */
+static bool
+wait_guarded(Source *source, bool reading, long left)
+{
+	AuthGuard  *guard = source->guard;
+
+	if (!reading || auth_guard_unread(guard))
+		return true;
+	if (wait_connecting(auth_guard_socket(guard), WL_SOCKET_READABLE |
+						(auth_guard_must_send(guard) ? WL_SOCKET_WRITEABLE : 0), left) == 0)
+		return false;
+	auth_guard_send(guard);
+	check_admitted(source);
+	return auth_guard_step(guard);
+}
+
+/* Waits for what libpq asks for; false: it has not come yet. */
+static bool
+wait_step(Source *source, bool reading, long left)
+{
+	if (source->guard != NULL)
+		return wait_guarded(source, reading, left);
+	if (wait_connecting(PQsocket(source->conn),
+						reading ? WL_SOCKET_READABLE : WL_SOCKET_WRITEABLE, left) == 0)
+		return false;
+	if (reading)
+		check_admitted(source);
+	return true;
+}
+
 /* Drives PQconnectPoll() to its end. */
 static void
 finish_connecting(Source *source, const SourceParams *params)
@@ -358,26 +538,19 @@ finish_connecting(Source *source, const SourceParams *params)
 
 	while (status != PGRES_POLLING_OK)
 	{
-		int			io = status == PGRES_POLLING_READING ? WL_SOCKET_READABLE : WL_SOCKET_WRITEABLE;
 		long		left = time_left(start, params->connect_timeout);
-		int			rc;
 
 		if (left == 0)
 			raise_timeout(source, params->connect_timeout);
-		rc = WaitLatchOrSocket(MyLatch,
-							   WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | io |
-							   (left > 0 ? WL_TIMEOUT : 0),
-							   PQsocket(source->conn), left, PG_WAIT_EXTENSION);
-		if (rc & WL_LATCH_SET)
-			ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
-		if ((rc & io) == 0)
+		if (!wait_step(source, status == PGRES_POLLING_READING, left))
 			continue;
 		status = PQconnectPoll(source->conn);
 		if (status == PGRES_POLLING_FAILED)
 			raise_not_connected(source);
-		announce_socket(source, params);
+		follow_step(source, params);
 	}
+	withdraw_socket(source);
 }
 
 /* What we wait for from now on. */
@@ -402,6 +575,9 @@ source_connect_start(const SourceParams *params)
 	source->context = context;
 	source->display = MemoryContextStrdup(context, params->display);
 	source->row_security = params->row_security;
+	source->gate = params->gate;
+	source->gate_handle = params->gate_handle;
+	source->hide_texts = params->hide_texts;
 	source->callback.func = close_connection;
 	source->callback.arg = source;
 	MemoryContextRegisterResetCallback(context, &source->callback);
@@ -425,7 +601,7 @@ source_connect_start(const SourceParams *params)
 	PQsetErrorVerbosity(source->conn, PQERRORS_VERBOSE);
 	if (PQstatus(source->conn) == CONNECTION_BAD)
 		raise_not_connected(source);
-	announce_socket(source, params);
+	follow_socket(source);
 	return source;
 }
 
@@ -458,6 +634,12 @@ int
 source_version(Source *source)
 {
 	return PQserverVersion(source->conn);
+}
+
+const char *
+source_auth_method(Source *source)
+{
+	return source->method;
 }
 
 /* ---- waiting ---- */
@@ -555,6 +737,7 @@ append_setup(Source *source, StringInfo buf)
 	{
 		{0, "SET statement_timeout = 0"},
 		{0, "BEGIN"},
+		{0, "SET client_min_messages = error"},
 		{0, "SET search_path = pg_catalog, pg_temp"},
 		{0, "SET standard_conforming_strings = on"},
 		{0, "SET datestyle = 'ISO'"},
@@ -605,6 +788,8 @@ source_send(Source *source, const char *sql)
 		append_setup(source, &buf);
 	source->prepared = true;
 	appendStringInfoString(&buf, sql);
+	source->show = source->show_next;
+	source->show_next = false;
 
 	if (!PQsendQuery(source->conn, buf.data))
 		raise_lost(source, sql);
@@ -622,7 +807,10 @@ finish_setup(Source *source)
 
 		if (PQresultStatus(result) != PGRES_COMMAND_OK &&
 			PQresultStatus(result) != PGRES_TUPLES_OK)
+		{
+			source->show = true;	/* it reads no table */
 			source_raise(source, result, "session set-up");
+		}
 		source_clear(source, result);
 	}
 }

@@ -9,9 +9,11 @@
 #define PGTUNSYNC_SOURCE_H
 
 #include "base/compat.h"
+#include "base/connection_gate.h"
 #include "libpq-fe.h"
 #include "config/env_file.h"
 #include "nodes/pg_list.h"
+#include "source/auth_guard.h"
 
 /* How to reach the source; plain strings, so that it can be handed to a loader. */
 typedef struct SourceParams
@@ -20,8 +22,11 @@ typedef struct SourceParams
 	char	   *display;		/* "user@host:port/dbname" for messages, without */
 	int			connect_timeout;	/* ms, 0: none; the URL's, else the setting's */
 	bool		row_security;	/* policies may filter rows; false: that is an error */
-	void		(*on_socket) (int sock, void *arg); /* may be NULL */
-	void	   *on_socket_arg;
+	PasswordRule password_rule;
+	bool		warn_md5;		/* tell the caller about an MD5 password */
+	const ConnectionGate *gate; /* the entrance's, or NULL */
+	uint32		gate_handle;
+	bool		hide_texts;		/* data rules are in force: see source_show_texts() */
 } SourceParams;
 
 typedef struct Source Source;
@@ -36,7 +41,8 @@ typedef struct Source Source;
  * supply nothing.  host and port: where to connect really (tunnel_host() /
  * tunnel_port()); the URL's own host name stays in force for verify-full.
  * default_timeout (ms) serves when the URL has no connect_timeout.
- * application_name is pgtunsync/<run_id>.  Lives in the current memory
+ * application_name is pgtunsync/<run_id>.  The params' password rule follows
+ * from the URL and PGSYNC_ALLOW_CLEARTEXT.  Lives in the current memory
  * context.
  *
  * Raises CONFIG_FILE_ERROR; the message never shows the password.
@@ -63,7 +69,7 @@ extern void source_close_fallbacks(void);
 /*
  * Connects, interruptibly.  The session is prepared together with the first
  * query, in one round trip: search_path = pg_catalog, ISO dates,
- * extra_float_digits = 3, timeouts off, bytea_output hex, IntervalStyle
+ * extra_float_digits = 3, timeouts off, no NOTICEs, bytea_output hex, IntervalStyle
  * postgres, xmloption content, lc_monetary C, time zone UTC, row_security off
  * unless the params say otherwise;
  * client_encoding = the local database's.  The connection belongs to the
@@ -71,7 +77,9 @@ extern void source_close_fallbacks(void);
  * or by source_close().
  *
  * Raises SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION, or the source's own
- * SQLSTATE for a refused login.
+ * SQLSTATE for a refused login; INVALID_AUTHORIZATION_SPECIFICATION when the
+ * source asks for the password in a way that the password rule forbids, or when
+ * another process answers at the tunnel's entrance.
  */
 extern Source *source_connect(const SourceParams *params);
 
@@ -87,21 +95,30 @@ extern void source_close(Source *source);
 extern void source_add_options(SourceParams *params, const char *options);
 
 /*
- * From now on, errors of the source about values are raised without their texts:
- * a masked value must not leave the source in a message.
+ * With hide_texts, errors of the source show their SQLSTATE and a text of ours
+ * in place of the source's texts, which could hold masked values.  Call this
+ * before a message that cannot meet a value of a table: the errors of the next
+ * message, and of no other, are shown as they are.
  */
-extern void source_hide_values(Source *source, bool hide);
+extern void source_show_texts(Source *source);
 
 /* The connection itself, with its session prepared. */
 extern PGconn *source_conn(Source *source);
 extern int	source_version(Source *source); /* as PQserverVersion() */
 
 /*
+ * How the connection authenticated us: "SCRAM-SHA-256", "MD5", "clear text" …;
+ * NULL if it was not seen.
+ */
+extern const char *source_auth_method(Source *source);
+
+/*
  * Runs one simple-query message and returns the result of its last statement
  * (source_query) or of all of them (source_query_multi: a List of
  * PGresult *).  Results belong to the source and are cleared with it, or by
  * PQclear() through source_clear().  Waits interruptibly.  An error of the
- * source is raised here with its SQLSTATE, its texts marked as the source's.
+ * source is raised here with its SQLSTATE, its texts marked as the source's or
+ * replaced by ours (source_show_texts()).
  */
 extern PGresult *source_query(Source *source, const char *sql);
 extern List *source_query_multi(Source *source, const char *sql);

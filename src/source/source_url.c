@@ -15,6 +15,10 @@
  * ours, and hand back a conninfo in which every such fallback is answered;
  * what no keyword can answer is removed from the environment.
  *
+ * The password goes out in clear text only where the URL makes libpq verify the
+ * server's certificate, or where the file allows it; see auth_guard.c.  A libpq
+ * that has require_auth is told so, too.
+ *
  * A URL holds a password, and a malformed one can hold it in any of its parts
  * ("postgres://app:p@ss/w@localhost/shop": host "ss", database "w@localhost…").
  * libpq's parse errors are therefore never passed on, and parts are shown only
@@ -32,6 +36,7 @@
 #include "source/source.h"
 
 #define URL_VARIABLE	"PGSYNC_FROM_URL"
+#define CLEARTEXT_VARIABLE "PGSYNC_ALLOW_CLEARTEXT"
 
 /* Where a file is expected that shall not be read; missing files are no error. */
 #define NO_SUCH_FILE	"/nonexistent/pgtunsync"
@@ -385,10 +390,30 @@ url_check(const EnvFile *env, int local_port)
 	return url;
 }
 
+/*
+ * How the password may be sent.  Allowing clear text weakens the connection, so
+ * only the file itself can do it, not the server's environment.
+ */
+static PasswordRule
+password_rule(const SourceUrl *url)
+{
+	const char *sslmode = option_get(url, "sslmode");
+
+	bool		allowed = env_file_get_bool(url->env, CLEARTEXT_VARIABLE, false);
+
+	if (option_get(url, "password") == NULL)
+		return PASSWORD_NONE;
+	if (allowed)
+		return PASSWORD_CLEAR;
+	if (sslmode != NULL && strncmp(sslmode, "verify-", 7) == 0)
+		return PASSWORD_VERIFIED;
+	return PASSWORD_HASHED;
+}
+
 void
 source_check_url(const EnvFile *env, int local_port)
 {
-	(void) url_check(env, local_port);
+	(void) password_rule(url_check(env, local_port));
 }
 
 char *
@@ -462,8 +487,13 @@ source_params(const EnvFile *env, int local_port, const char *host, int port,
 	params->connect_timeout = connect_timeout(url, default_timeout);
 	params->display = source_display(env);
 
+	params->password_rule = password_rule(url);
+	params->warn_md5 = true;
+
 	set_address(url, host, port);
 	close_keywords(url);
+	if (params->password_rule == PASSWORD_HASHED && auth_libpq_knows_require_auth())
+		option_default(url, "require_auth", "!password");
 	option_set(url, "application_name",
 			   psprintf("pgtunsync/" INT64_FORMAT, run_id));
 	option_set(url, "client_encoding", GetDatabaseEncodingName());

@@ -4,8 +4,10 @@
  *	  The local end of the tunnel: a listening socket.
  *
  * Either a port on 127.0.0.1, or a Unix socket in a directory that only the
- * server's user can enter.  Such a directory must not outlive the run, however
- * that ends:
+ * server's user can enter.  The directory's name holds random bits, mkdir()
+ * creates it exclusively, and it is checked before use, so that nobody can
+ * prepare one in /tmp that we would take for ours.  It must not outlive the
+ * run, however that ends:
  *
  *	 - normally, and after an error, the worker removes it as it exits;
  *	 - after a crash the server itself empties base/pgsql_tmp when it starts
@@ -42,10 +44,11 @@
 #include "base/compat.h"
 #include "tunnel/listener.h"
 
-#define SOCKET_PORT		5432	/* any number: the directory is ours alone */
-#define SOCKET_NAME		".s.PGSQL.5432"
+#define SOCKET_PORT		1		/* any number: the directory is ours alone */
+#define SOCKET_NAME		".s.PGSQL.1"
 #define TEMP_PARENT		"base/" PG_TEMP_FILES_DIR
 #define TEMP_PREFIX		PG_TEMP_FILE_PREFIX ".pgtunsync."
+#define RANDOM_CHARS	12		/* six bits each, in the directory's name */
 #define BACKLOG			64
 
 struct Entrance
@@ -128,6 +131,15 @@ remove_directory(const char *directory)
 	(void) rmdir(directory);
 }
 
+/* The pid at the end of a directory's name, 0 if there is none. */
+static long
+pid_in_name(const char *name)
+{
+	const char *dot = strrchr(name, '.');
+
+	return dot ? strtol(dot + 1, NULL, 10) : 0;
+}
+
 /* Removes the directories in parent whose name ends in the pid of nobody. */
 static void
 remove_leftovers(const char *parent, const char *prefix)
@@ -145,7 +157,7 @@ remove_leftovers(const char *parent, const char *prefix)
 
 		if (strncmp(entry->d_name, prefix, strlen(prefix)) != 0)
 			continue;
-		pid = strtol(entry->d_name + strlen(prefix), NULL, 10);
+		pid = pid_in_name(entry->d_name);
 		if (pid > 0 && pid != MyProcPid && (kill((pid_t) pid, 0) == 0 || errno != ESRCH))
 			continue;
 		snprintf(path, sizeof(path), "%s/%s", parent, entry->d_name);
@@ -155,25 +167,67 @@ remove_leftovers(const char *parent, const char *prefix)
 	closedir(dir);
 }
 
+/* Fills name with random characters that a file name can have. */
+static void
+random_name(char *name)
+{
+	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+	unsigned char bits[RANDOM_CHARS];
+
+	if (!pg_strong_random(bits, sizeof(bits)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not generate random values for the tunnel's entrance")));
+	for (int i = 0; i < RANDOM_CHARS; i++)
+		name[i] = alphabet[bits[i] % (sizeof(alphabet) - 1)];
+	name[RANDOM_CHARS] = '\0';
+}
+
+/* Raises an error unless the directory is ours and closed to everybody else. */
+static void
+check_directory(const char *directory)
+{
+	struct stat st;
+
+	if (lstat(directory, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid() &&
+		(st.st_mode & 0777) == 0700)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("directory \"%s\" for the tunnel's entrance is not private", directory),
+			 errdetail("It must be a directory with mode 0700 that belongs to the server's user.")));
+}
+
 /* A fresh directory of our own, with room for the socket's name. */
 static void
 make_directory(char *directory)
 {
 	char		own_tmp[64];
+	char		random[RANDOM_CHARS + 1];
 
+	random_name(random);
 	remove_leftovers(TEMP_PARENT, TEMP_PREFIX);
 	snprintf(own_tmp, sizeof(own_tmp), "pgtunsync.%u.", (unsigned) geteuid());
 	remove_leftovers("/tmp", own_tmp);
 
-	snprintf(directory, MAXPGPATH, "%s/%s/%s%d", DataDir, TEMP_PARENT, TEMP_PREFIX, MyProcPid);
+	snprintf(directory, MAXPGPATH, "%s/%s/%s%s.%d", DataDir, TEMP_PARENT, TEMP_PREFIX, random,
+			 MyProcPid);
 	if (strlen(directory) + sizeof(SOCKET_NAME) + 1 <= sizeof(((struct sockaddr_un *) 0)->sun_path))
 		(void) MakePGDirectory(TEMP_PARENT);
 	else
-		snprintf(directory, MAXPGPATH, "/tmp/%s%d", own_tmp, MyProcPid);
+		snprintf(directory, MAXPGPATH, "/tmp/%s%s.%d", own_tmp, random, MyProcPid);
 	if (mkdir(directory, 0700) != 0)
+	{
+		int			save_errno = errno;
+		char	   *failed = pstrdup(directory);
+
+		directory[0] = '\0';	/* not ours to remove */
+		errno = save_errno;
 		ereport(ERROR,
 				(errcode_for_file_access(),
-				 errmsg("could not create directory \"%s\" for the tunnel's entrance: %m", directory)));
+				 errmsg("could not create directory \"%s\" for the tunnel's entrance: %m", failed)));
+	}
+	check_directory(directory);
 }
 
 static int
@@ -257,25 +311,10 @@ entrance_port(const Entrance *entrance)
 	return entrance->port;
 }
 
-/* The process at the other end of a Unix socket, 0 if it is not told. */
-static pid_t
-peer_pid(int sock)
-{
-#ifdef SO_PEERCRED
-	struct ucred credentials;
-	socklen_t	len = sizeof(credentials);
-
-	if (getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &credentials, &len) == 0 &&
-		credentials.uid == geteuid())
-		return credentials.pid;
-#endif
-	return 0;
-}
-
 bool
 entrance_accept(Entrance *entrance, Visitor *visitor)
 {
-	struct sockaddr_storage addr;
+	struct sockaddr_storage addr = {0};
 	socklen_t	len = sizeof(addr);
 	int			on = 1;
 	int			sock = accept(entrance->sock, (struct sockaddr *) &addr, &len);
@@ -284,14 +323,9 @@ entrance_accept(Entrance *entrance, Visitor *visitor)
 		return false;
 	(void) fcntl(sock, F_SETFD, FD_CLOEXEC);
 	(void) fcntl(sock, F_SETFL, fcntl(sock, F_GETFL) | O_NONBLOCK);
-	memset(visitor, 0, sizeof(Visitor));
 	visitor->sock = sock;
-	if (addr.ss_family == AF_INET)
-	{
-		visitor->port = ntohs(((struct sockaddr_in *) &addr)->sin_port);
+	peer_identify(sock, &addr, &visitor->peer);
+	if (!visitor->peer.is_unix)
 		(void) setsockopt(sock, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	}
-	else
-		visitor->pid = peer_pid(sock);
 	return true;
 }

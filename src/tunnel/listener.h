@@ -8,7 +8,7 @@
 #ifndef PGTUNSYNC_ENTRANCE_H
 #define PGTUNSYNC_ENTRANCE_H
 
-#include <sys/types.h>
+#include "tunnel/peer.h"
 
 typedef struct Entrance Entrance;
 
@@ -16,8 +16,7 @@ typedef struct Entrance Entrance;
 typedef struct Visitor
 {
 	int			sock;			/* non-blocking */
-	pid_t		pid;			/* Unix socket: the process; else 0 */
-	int			port;			/* TCP: its port; else 0 */
+	Peer		peer;
 } Visitor;
 
 /* Raises OBJECT_IN_USE when the port is taken; opens nothing. */

@@ -94,7 +94,7 @@ tunnel_start(const TunnelOptions *options)
 	explicit_bzero(packed.data, packed.maxlen);
 	pfree(packed.data);
 
-	tunnel->worker = worker_launch("pgtunsync_tunnel_main", "pgtunsync tunnel",
+	tunnel->worker = worker_launch("pgtunsync_tunnel_main", TUNNEL_TITLE,
 								   dsm_segment_handle(tunnel->segment), false);
 	if (tunnel->worker == NULL)
 	{
@@ -271,12 +271,6 @@ dsm_handle
 tunnel_gate_handle(Tunnel *tunnel)
 {
 	return dsm_segment_handle(tunnel->segment);
-}
-
-TunnelGate *
-tunnel_gate(Tunnel *tunnel)
-{
-	return &tunnel->shared->gate;
 }
 
 List *

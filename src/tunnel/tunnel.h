@@ -8,12 +8,12 @@
 #ifndef PGTUNSYNC_TUNNEL_H
 #define PGTUNSYNC_TUNNEL_H
 
+#include "base/connection_gate.h"
 #include "config/env_file.h"
 #include "ssh/ssh_config.h"
 #include "storage/dsm.h"
 
 typedef struct Tunnel Tunnel;	/* the leader's handle */
-typedef struct TunnelGate TunnelGate;	/* who may enter; shared memory */
 
 typedef struct TunnelOptions
 {
@@ -81,18 +81,20 @@ extern void tunnel_kill(Tunnel *tunnel);
 
 /* ---- the gate: for the leader and the loaders ---- */
 
-/* What a loader needs to find the gate. */
+/* What a process needs to find the gate. */
 extern dsm_handle tunnel_gate_handle(Tunnel *tunnel);
 
-/* Maps the gate into this process until it exits. */
-extern TunnelGate *tunnel_gate_attach(dsm_handle handle);
-extern TunnelGate *tunnel_gate(Tunnel *tunnel);
+/*
+ * Maps the gate into this process until it exits.  Raises CONNECTION_FAILURE
+ * when the tunnel is closed.
+ */
+extern void tunnel_gate_attach(dsm_handle handle);
 
 /*
- * Announces the socket that this process is just connecting to the entrance;
- * the tunnel drops every connection that nobody announced.  The signature is
- * that of SourceParams.on_socket.
+ * The calls for connections to the entrance; their handle is the gate's.  The
+ * tunnel drops every connection that was not announced.  announce() raises
+ * CONNECTION_FAILURE when the socket is not bound or the gate is gone.
  */
-extern void tunnel_announce(int sock, void *gate);
+extern const ConnectionGate tunnel_connection_gate;
 
 #endif							/* PGTUNSYNC_TUNNEL_H */

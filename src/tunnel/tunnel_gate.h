@@ -10,24 +10,29 @@
 
 #include "storage/shm_mq.h"
 #include "storage/spin.h"
+#include "tunnel/peer.h"
 #include "tunnel/tunnel.h"
 
-#define GATE_SLOTS	64
+#define GATE_SLOTS	128			/* more than a run has processes */
 
 /* A connection that is about to arrive. */
 typedef struct Announcement
 {
-	pid_t		pid;			/* who connects; 0: free */
-	int			port;			/* its end of a TCP connection, 0: Unix socket */
+	int64		ticket;			/* 0: free */
+	bool		admitted;
+	bool		is_unix;
+	pid_t		pid;			/* who connects */
+	ino_t		inode;			/* of its socket */
+	struct sockaddr_in address; /* its end of a TCP connection */
 	int64		since;			/* clock_ms() */
 } Announcement;
 
-struct TunnelGate
+typedef struct TunnelGate
 {
 	slock_t		mutex;
-	int			next;			/* the slot to use next, round and round */
+	int64		last_ticket;
 	Announcement announced[GATE_SLOTS];
-};
+} TunnelGate;
 
 /* The shared segment: this, then the queue, then the packed options. */
 typedef struct TunnelShared
@@ -45,12 +50,16 @@ typedef struct TunnelShared
 #define tunnel_shared_options(shared) \
 	((char *) tunnel_shared_queue(shared) + RELAY_QUEUE_SIZE)
 
+typedef enum GateVerdict
+{
+	GATE_UNKNOWN,				/* not announced, or not yet */
+	GATE_ADMITTED,
+	GATE_REFUSED				/* the announcement is another socket's */
+} GateVerdict;
+
 extern void tunnel_gate_init(TunnelGate *gate);
 
-/*
- * Was this connection announced?  Each announcement admits one connection.
- * port: of the peer, for TCP; else pid decides.
- */
-extern bool tunnel_gate_admit(TunnelGate *gate, pid_t pid, int port);
+/* Was this connection announced?  Each announcement admits one connection. */
+extern GateVerdict tunnel_gate_judge(TunnelGate *gate, const Peer *peer);
 
 #endif							/* PGTUNSYNC_TUNNEL_GATE_H */

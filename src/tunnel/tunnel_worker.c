@@ -93,7 +93,7 @@ typedef struct Slot
 typedef struct Arrival
 {
 	Visitor		visitor;
-	bool		admitted;
+	GateVerdict verdict;
 	int64		since;
 } Arrival;
 
@@ -428,17 +428,16 @@ drop_spare(TunnelWorker *worker)
 static void
 turn_away(TunnelWorker *worker, Arrival *arrival)
 {
-	const Visitor *visitor = &arrival->visitor;
+	char	   *from = peer_text(&arrival->visitor.peer);
 
-	trace(TRACE_DEBUG2, "visitor (port %d, process %d) is turned away: nobody announced it", visitor->port,
-		  (int) visitor->pid);
+	trace(TRACE_DEBUG2, "client %s is turned away: this run did not announce it", from);
 	if (worker->warnings++ < MAX_WARNINGS)
 		ereport(WARNING,
 				(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
-				 visitor->port ? errmsg("dropped a connection from 127.0.0.1:%d to the tunnel's entrance", visitor->port) :
-				 errmsg("dropped a connection from process %d to the tunnel's entrance", (int) visitor->pid),
+				 errmsg("dropped a connection from %s to the tunnel's entrance", from),
 				 errdetail("It does not belong to this run.")));
-	close(visitor->sock);
+	pfree(from);
+	close(arrival->visitor.sock);
 }
 
 static void
@@ -451,7 +450,7 @@ receive_visitors(TunnelWorker *worker)
 	{
 		Arrival    *arrival = palloc0(sizeof(Arrival));
 
-		trace(TRACE_DEBUG2, "visitor (port %d, process %d) at the entrance", visitor.port, (int) visitor.pid);
+		trace(TRACE_DEBUG2, "client %s at the entrance", peer_text(&visitor.peer));
 		arrival->visitor = visitor;
 		arrival->since = clock_ms();
 		worker->arrivals = lappend(worker->arrivals, arrival);
@@ -510,12 +509,11 @@ step_arrivals(TunnelWorker *worker)
 		Arrival    *arrival = lfirst(lc);
 		bool		settled = false;
 
-		if (!arrival->admitted)
-			arrival->admitted = tunnel_gate_admit(&worker->shared->gate, arrival->visitor.pid,
-												  arrival->visitor.port);
-		if (arrival->admitted)
+		if (arrival->verdict == GATE_UNKNOWN)
+			arrival->verdict = tunnel_gate_judge(&worker->shared->gate, &arrival->visitor.peer);
+		if (arrival->verdict == GATE_ADMITTED)
 			settled = serve(worker, arrival);
-		else if (clock_ms() - arrival->since > ANNOUNCE_WAIT)
+		else if (arrival->verdict == GATE_REFUSED || clock_ms() - arrival->since > ANNOUNCE_WAIT)
 		{
 			turn_away(worker, arrival);
 			settled = true;

@@ -79,7 +79,7 @@ like($steps->detail('hop 1: host key'), qr/^ssh-ed25519 SHA256:\S{43} \(known: \
 like($steps->detail('hop 1: login'), qr/by key \Q${\$jump->user_key}\E \(ssh-ed25519\)$/, 'what logged in');
 is($steps->detail('tunnel'), "127.0.0.1:${\$w->port} to 127.0.0.1:${\$w->source->port}", 'from where to where');
 like($steps->detail('workers'), qr/leader, tunnel and \d+ of \d+ loaders/, 'the workers');
-like($steps->detail('source'), qr{^reader\@127\.0\.0\.1:${\$w->port}/production, PostgreSQL \d+\.\d+$}, 'the source and its version');
+like($steps->detail('source'), qr{^reader\@127\.0\.0\.1:${\$w->port}/production, PostgreSQL \d+\.\d+, password by SCRAM-SHA-256$}, 'the source and its version');
 is($steps->detail('plan'), '7 tables on both sides', 'the tables');
 
 $w->setting(config_file => '');

@@ -8,9 +8,6 @@
 #ifndef PGTUNSYNC_TABLE_CLAIM_H
 #define PGTUNSYNC_TABLE_CLAIM_H
 
-/* The class of all our advisory locks ("tuns"); field 4 of the tag tells them apart. */
-#define OUR_LOCK_CLASS	0x74756e73
-
 /*
  * Waits for the claim and holds it to the end of the transaction.  Raises
  * LOCK_NOT_AVAILABLE, naming the run that holds it, after lock_timeout;

@@ -5,9 +5,8 @@
  *
  * A run claims its tables for its whole life.  The claim is an advisory lock
  * with a key of our own, not a lock on the table: ALTER TABLE would wait for
- * the latter, and every reader would then wait behind ALTER TABLE for as long as
- * the rows are loaded.  SQL cannot take such a lock, because its advisory
- * locks have another lock method number (field 4 of the tag).
+ * the latter, and every reader would then wait behind ALTER TABLE for as long
+ * as the rows are loaded.  SQL cannot take such a lock (lock_tags.h).
  *
  * The claim belongs to the transaction.  A run that ends in any way gives it
  * up, and the deadlock detector sees it.
@@ -22,9 +21,8 @@
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 
-#include "staging/table_claim.h"
-
-#define CLAIM_LOCK_TYPE	5
+#include "apply/table_claim.h"
+#include "base/lock_tags.h"
 
 static void
 claim_tag(LOCKTAG *tag, Oid relid)
@@ -33,8 +31,8 @@ claim_tag(LOCKTAG *tag, Oid relid)
 }
 
 /*
- * Describes who holds the claim.  The leader of a run shows its number and phase
- * in pg_stat_activity.
+ * Describes who holds the claim.  The leader of a run shows its number and
+ * phase in pg_stat_activity.
  */
 static char *
 claim_holder(Oid relid)
