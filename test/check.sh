@@ -31,6 +31,8 @@ with_cron=yes
 install_missing perl libipc-run-perl
 make_work
 "$build"
+# the sanitizers add symbols of their own
+[ -n "${SANITIZE:-}" ] || bash "$repo/test/exports.sh" "$("$PG_CONFIG" --pkglibdir)/pgtunsync.so"
 
 # a server built without --enable-tap-tests: another one's test modules do
 perl_dir=$pgxs_dir/src/test/perl

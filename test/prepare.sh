@@ -86,6 +86,8 @@ stop_servers() {
 			*/postmaster.pid) as_user kill -QUIT "$pid" 2>/dev/null || true ;;
 			*) as_user kill "$pid" 2>/dev/null || true ;;
 		esac
+		# a test may have stopped it
+		as_user kill -CONT "$pid" 2>/dev/null || true
 		for _ in $(seq 100); do
 			as_user kill -0 "$pid" 2>/dev/null || break
 			sleep 0.05

@@ -56,6 +56,7 @@
 #include "base/worker_message.h"
 #include "run/request.h"
 #include "base/worker.h"
+#include "base/wait_event.h"
 
 /* how often a waiting caller looks whether it blocks its own leader, in ms */
 #define BLOCK_CHECK_INTERVAL 500
@@ -316,7 +317,7 @@ static void
 wait_for_leader(long timeout_ms)
 {
 	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-					 timeout_ms, PG_WAIT_EXTENSION);
+					 timeout_ms, wait_event(WAIT_LEADER));
 	ResetLatch(MyLatch);
 }
 

@@ -9,7 +9,7 @@
  *	  leader.c		one run from start to end
  *	  env_file.c, sync_config.c, ssh_config.c	what the operator configured
  *	  tunnel.c		the way to the source
- *	  source.c, plan.c, selection.c			what there is to pull, and how
+ *	  source.c, planner.c, selection.c		what there is to pull, and how
  *	  pool.c, loader.c, staging.c			tables into staging heaps, side by side
  *	  replace.c, integrity.c, swap.c, merge.c	the one commit that changes anything
  *	  append.c, batches.c					instead: many commits, one for each batch
@@ -84,7 +84,7 @@ default_jobs(void)
 	return Min(4, 2 * worker_cores());
 }
 
-/* A quarter of the server's worker slots stays for others, if a run can do with the rest. */
+/* A quarter of the server's worker slots stays for others. */
 static int
 default_max_workers(void)
 {

@@ -21,6 +21,7 @@
 
 #include "apply/fk_bitmap.h"
 #include "apply/fk_bitmap_parallel.h"
+#include "base/compat.h"
 #include "base/names.h"
 #include "base/worker.h"
 

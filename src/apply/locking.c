@@ -55,6 +55,7 @@
 #include "apply/locking.h"
 #include "base/worker_message.h"
 #include "base/worker_session.h"
+#include "base/wait_event.h"
 #include "apply/table_claim.h"
 
 /*
@@ -455,7 +456,7 @@ pause_ms(long ms)
 {
 	relay_flush();
 	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-					 ms, PG_WAIT_EXTENSION);
+					 ms, wait_event(WAIT_LOCK_RETRY));
 	ResetLatch(MyLatch);
 	CHECK_FOR_INTERRUPTS();
 }

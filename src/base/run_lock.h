@@ -9,9 +9,9 @@
 #define PGTUNSYNC_RUN_LOCK_H
 
 /*
- * Takes the lock of a run for the rest of this process's life.  The leader calls
- * it before anything of the run is committed.  Waits, interruptibly, while a
- * process tests the lock.
+ * Takes the lock of a run for the rest of this process's life.  The leader
+ * calls it before anything of the run is committed.  Waits, interruptibly,
+ * while a process tests the lock.
  */
 extern void run_lock_take(int64 run_id);
 

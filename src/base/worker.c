@@ -9,13 +9,13 @@
  * every path; nothing else in the extension touches a
  * BackgroundWorkerHandle.
  *
- * Worker slots belong to the whole server: parallel queries and logical replication
- * need them, too.  So all runs together have no more workers than the setting
- * pgtunsync.max_workers says.  A process that wants to start some takes a lock, counts the
- * workers that exist, and holds the lock until those it has started can be
- * counted.  The count comes from the server's own tables: nobody can reach it as he could
- * advisory locks or rows.  The lock lives in the transaction, where
- * pg_advisory_unlock_all() does not see it.
+ * Worker slots belong to the whole server: parallel queries and logical
+ * replication need them, too.  So all runs together have no more workers than
+ * the setting pgtunsync.max_workers says.  A process that wants to start some
+ * takes a lock, counts the workers that exist, and holds the lock until those
+ * it has started can be counted.  The count comes from the server's own table
+ * of processes, which no user can change.  The lock belongs to the
+ * transaction, where pg_advisory_unlock_all() does not release it.
  *
  * Handles live in TopMemoryContext, because they are needed most after an
  * error has thrown every other context away.
@@ -78,7 +78,7 @@ count_workers(const char *title)
 	return count;
 }
 
-/* Those that exist, and those that leaders without a tunnel are about to need. */
+/* Those that exist, and those that leaders without a tunnel will need. */
 static int
 count_all(void)
 {
@@ -147,7 +147,8 @@ worker_no_room(int room, int max_workers)
 	ereport(ERROR,
 			(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 			 errmsg("too many workers of pgtunsync run on this server"),
-			 errdetail("%d run or are about to, \"pgtunsync.max_workers\" allows %d, and a pull needs %d.",
+			 errdetail("%d run or are about to, \"pgtunsync.max_workers\" allows %d, "
+					   "and a pull needs %d.",
 					   max_workers - room, max_workers, WORKERS_OF_RUN),
 			 errhint("Wait for another pull to end, or let a superuser raise the setting.")));
 	pg_unreachable();

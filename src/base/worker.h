@@ -22,11 +22,12 @@ typedef struct Worker Worker;
 #define WORKERS_OF_RUN		3
 
 /*
- * All workers are launched between these two.  The first one keeps other launches
- * of the extension on this server waiting and returns how many workers may be
- * started: max_workers less those that exist, which can be negative.  It needs a
- * transaction, whose abort ends the wait of others as well.  The second one
- * returns when the launched workers have started, so that all see them.
+ * All workers are launched between these two.  The first one keeps other
+ * launches of the extension on this server waiting and returns how many
+ * workers may be started: max_workers less those that exist and those that are
+ * set aside for leaders whose tunnel is still to come.  It can be negative.  It
+ * needs a transaction, whose abort ends the wait of others as well.  The second
+ * one returns when the launched workers have started, so that all see them.
  */
 extern int	worker_begin_launch(int max_workers);
 extern void worker_end_launch(void);

@@ -14,9 +14,9 @@
  * pager: what does not fit into the queue waits in our memory and is moved on
  * by relay_flush() from the wait loops.
  *
- * That memory is bounded, and so is what a caller has to read, although a CHECK
- * constraint can raise a NOTICE for each of ten million rows and a client can
- * stop reading:
+ * That memory is bounded, and so is what a caller has to read, although a
+ * CHECK constraint can raise a NOTICE for each of ten million rows and a
+ * client can stop reading:
  *
  *	- Code of others, recognized by its security-restricted context, has an
  *	  allowance for each table (relay_set_subject()) and one for the whole
@@ -25,8 +25,9 @@
  *	- What waits in memory never exceeds BACKLOG_BYTES, apart from errors and
  *	  messages of the program, whose number depends on the tables, not on rows.
  *
- * NOTICEs go first: a WARNING is only dropped when no NOTICE can be dropped in its place, and
- * an error never is.  What was dropped is counted for one line at the end.
+ * NOTICEs go first: a WARNING is only dropped when no NOTICE can be dropped in
+ * its place, and an error never is.  What was dropped is counted for one line
+ * at the end.
  *
  *-------------------------------------------------------------------------
  */
@@ -51,6 +52,7 @@
 
 #include "base/compat.h"
 #include "base/worker_message.h"
+#include "base/wait_event.h"
 
 /* Bytes of messages that wait for the queue. */
 #define BACKLOG_BYTES		(2 * 1024 * 1024)
@@ -145,7 +147,10 @@ has_room(Size len)
 	return backlog_bytes + len <= BACKLOG_BYTES;
 }
 
-/* Drops NOTICEs that wait, the latest first.  A part of the oldest message may be in the queue. */
+/*
+ * Drops NOTICEs that wait, the latest first.  The oldest message stays: a part
+ * of it may be in the queue.
+ */
 static void
 drop_notices(Size len)
 {
@@ -208,7 +213,7 @@ relay_flush_wait(long timeout_ms)
 	while (!relay_flush() && GetCurrentTimestamp() < deadline)
 	{
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 100, PG_WAIT_EXTENSION);
+						 100, wait_event(WAIT_MESSAGE_QUEUE));
 		ResetLatch(MyLatch);
 	}
 }
@@ -370,8 +375,8 @@ relay_tell_dropped(void)
 	exempt = true;
 	ereport(NOTICE,
 			(errmsg(INT64_FORMAT " more messages were left out", count),
-			 errdetail("Code of tables' owners raised more than %d NOTICEs or %d WARNINGs for a table, "
-					   "or messages came faster than they were read.",
+			 errdetail("Code of tables' owners raised more than %d NOTICEs or %d WARNINGs "
+					   "for a table, or messages came faster than they were read.",
 					   TABLE_NOTICES, TABLE_WARNINGS)));
 	exempt = false;
 }

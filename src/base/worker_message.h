@@ -82,7 +82,7 @@ extern void relay_parse_report(StringInfo body, ErrorData *edata);
  */
 extern void relay_throw_report(StringInfo body, int min_elevel);
 
-/* Raises an 'N' message that code of others in a child has raised, if allowed. */
+/* Raises an 'N' message of a child's code of others, if that may say more. */
 extern void relay_forward(StringInfo body);
 
 #endif							/* PGTUNSYNC_RELAY_H */

@@ -61,6 +61,7 @@
 #include "staging/target.h"
 #include "tunnel/tunnel.h"
 #include "base/worker.h"
+#include "base/wait_event.h"
 
 /* This loader, for its lifetime. */
 typedef struct Loader
@@ -624,7 +625,7 @@ obey(Loader *loader)
 		{
 			relay_flush();
 			(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-							 1000, PG_WAIT_EXTENSION);
+							 1000, wait_event(WAIT_LOADER_ORDER));
 			ResetLatch(MyLatch);
 			continue;
 		}

@@ -35,6 +35,7 @@
 #include "base/worker_message.h"
 #include "load/table_parts.h"
 #include "base/worker.h"
+#include "base/wait_event.h"
 
 typedef struct Member
 {
@@ -155,7 +156,8 @@ pool_start(const LoaderShared *facts, int loaders, int max_workers)
 	if (pool->size < loaders)
 		ereport(NOTICE,
 				(errmsg("going on with %d of %d loaders", pool->size, loaders),
-				 errhint("Raise \"max_worker_processes\" and \"pgtunsync.max_workers\" for more.")));
+				 errhint("Raise \"max_worker_processes\" and \"pgtunsync.max_workers\" "
+						 "for more.")));
 	return pool;
 }
 
@@ -528,7 +530,7 @@ pool_next(Pool *pool, long timeout_ms)
 	dispatch(pool);
 	event.type = POOL_IDLE;
 	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-					 timeout_ms, PG_WAIT_EXTENSION);
+					 timeout_ms, wait_event(WAIT_LOADERS));
 	ResetLatch(MyLatch);
 	CHECK_FOR_INTERRUPTS();
 	return event;

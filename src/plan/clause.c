@@ -630,7 +630,8 @@ collect_relations_walker(Node *node, void *context)
 	if (IsA(node, RangeVar))
 	{
 		RangeVar   *relation = (RangeVar *) node;
-		char	   *name = pstrdup(quote_qualified_identifier(relation->schemaname, relation->relname));
+		char	   *name = quote_qualified_identifier(relation->schemaname,
+													  relation->relname);
 
 		if (!list_member(*names, makeString(name)))
 			*names = lappend(*names, makeString(name));

@@ -15,7 +15,7 @@
  *
  * A rule must fit its column: the wrong type, NULL for a NOT NULL column, a key
  * that would itself be given away, are problems that fail the table before
- * anything moves.  What only the source knows, it is asked by EXPLAIN (plan.c).
+ * anything moves.  What only the source knows, it is asked by EXPLAIN (planner.c).
  *
  *-------------------------------------------------------------------------
  */

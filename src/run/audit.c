@@ -139,8 +139,8 @@ execute(const char *sql, Args *args, uint64 *processed)
 
 /*
  * Begins a query on the audit as superuser, with a snapshot of now whatever
- * the isolation of the caller's transaction.  The rows are in SPI_tuptable until
- * end_query().
+ * the isolation of the caller's transaction.  The rows are in SPI_tuptable
+ * until end_query().
  */
 static void
 begin_query(const char *sql, Args *args)
@@ -166,7 +166,7 @@ end_query(void)
 	PopActiveSnapshot();
 }
 
-/* The rows that begin_query() found, as a List of AuditRunning * in the given context. */
+/* The rows of begin_query() as a List of AuditRunning *, in that context. */
 static List *
 running_rows(MemoryContext context)
 {

@@ -36,6 +36,7 @@
 
 #include "base/compat.h"
 #include "base/run_lock.h"
+#include "base/wait_event.h"
 #include "base/worker.h"
 #include "base/worker_session.h"
 #include "run/audit.h"
@@ -108,7 +109,7 @@ crash_cleanup(void)
 	session_set_int("lock_timeout", 0);
 }
 
-/* The worker that a caller's backend starts; its argument is the database's OID. */
+/* The worker that a caller's backend starts; its argument is a database. */
 void
 pgtunsync_cleaner_main(Datum arg)
 {
@@ -127,7 +128,7 @@ wait_for_cleaner(Worker *cleaner)
 	while (worker_alive(cleaner) && GetCurrentTimestamp() < deadline)
 	{
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 100, PG_WAIT_EXTENSION);
+						 100, wait_event(WAIT_CRASH_CLEANUP));
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 	}

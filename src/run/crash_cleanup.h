@@ -9,9 +9,9 @@
 #define PGTUNSYNC_CRASH_CLEANUP_H
 
 /*
- * Drops staging heaps that no run owns and marks runs as crashed.  For a worker,
- * outside a transaction; uses transactions of its own.  An error in either
- * step goes to the server log; only a cancel is raised.
+ * Drops staging heaps that no run owns and marks runs as crashed.  For a
+ * worker, outside a transaction; uses transactions of its own.  An error in
+ * either step goes to the server log; only a cancel is raised.
  */
 extern void crash_cleanup(void);
 

@@ -75,6 +75,7 @@
 #include "plan/mask.h"
 #include "source/mask_key.h"
 #include "load/progress.h"
+#include "plan/planner.h"
 #include "plan/recheck.h"
 #include "base/worker.h"
 #include "base/worker_message.h"

@@ -30,11 +30,12 @@
  * refused login comes before any conversion), hold terminal escapes, or be
  * endless.  source_text() makes it presentable.
  *
- * Data rules mask values on the source, but an error or a NOTICE there can show
- * them: 'invalid input syntax for type integer: "jane@example.com"'.  The
- * caller chooses the statement (a filter), so he chooses the error as well, and no
- * SQLSTATE is safe: email::regclass gives 42P01, dblink(email) gives 08001.  So
- * with hide_texts set, no text of the source is shown unless two things hold:
+ * Data rules mask values on the source, but an error or a NOTICE there can
+ * show them: 'invalid input syntax for type integer: "jane@example.com"'.  The
+ * caller chooses the statement (a filter), so he chooses the error as well,
+ * and no SQLSTATE is safe: email::regclass gives 42P01, dblink(email) gives
+ * 08001.  So with hide_texts set, no text of the source is shown unless two
+ * things hold:
  *
  *	- the message that was sent reads no row (source_show_texts() announces it):
  *	  a query of ours over the catalogs, or a statement that is only parsed
@@ -42,10 +43,11 @@
  *	  of a domain's value, which the parser calls, runs CHECK constraints)
  *
  * Everything else is named by its SQLSTATE and a text of ours (error_text.c).
- * That includes libpq's text for a lost connection, which may end with what the
- * source said last.  A new query needs no care to be safe; only one that calls
- * source_show_texts() does.  NOTICEs are not asked for (client_min_messages), dropped
- * when they come, and never shown, with or without rules.
+ * That includes libpq's text for a lost connection, which may end with what
+ * the source said last.  A new query needs no care to be safe; only one that
+ * calls source_show_texts() does.  NOTICEs are not asked for
+ * (client_min_messages), dropped when they come, and never shown, with or
+ * without rules.
  *
  *-------------------------------------------------------------------------
  */
@@ -69,6 +71,7 @@
 #include "base/compat.h"
 #include "source/error_text.h"
 #include "source/source.h"
+#include "base/wait_event.h"
 
 #define SOURCE_TEXT_MAX		2000	/* bytes of a message that are shown */
 #define SOURCE_SQL_MAX		400 /* bytes of a query in an error's context */
@@ -207,9 +210,11 @@ raise_hidden(const char *state)
 	ereport(ERROR,
 			(errcode(pack_state(state)),
 			 errmsg("error on the source: %s", error_text(state)),
-			 errdetail("Its text could show values that data rules mask, so it stays on the source (SQLSTATE %s).",
+			 errdetail("Its text could show values that data rules mask, so it stays on the source "
+					   "(SQLSTATE %s).",
 					   state),
-			 errhint("See the source's server log, or let a role that may see the values pull with rules => false.")));
+			 errhint("See the source's server log, or let a role that may see the values "
+					 "pull with rules => false.")));
 }
 
 /* A field of the source's error, made safe to show; NULL: there is none. */
@@ -240,7 +245,8 @@ source_raise(Source *source, PGresult *result, const char *sql)
 	char	   *detail = error_field(result, PG_DIAG_MESSAGE_DETAIL);
 	char	   *hint = error_field(result, PG_DIAG_MESSAGE_HINT);
 	char	   *context = error_field(result, PG_DIAG_CONTEXT);
-	bool		sent = state || detail || hint || context || error_field(result, PG_DIAG_MESSAGE_PRIMARY);
+	bool		sent = state || detail || hint || context ||
+		error_field(result, PG_DIAG_MESSAGE_PRIMARY);
 
 	source->lost |= severity != NULL && strcmp(severity, "ERROR") != 0;
 	if (sent && !may_show(source, result))
@@ -382,7 +388,8 @@ raise_timeout(Source *source, int timeout)
 			(errcode(ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION),
 			 errmsg("could not connect to the source %s: timed out", source->display),
 			 errdetail("There was no answer within %d ms.", timeout),
-			 errhint("Check that the source server runs, or raise pgtunsync.connect_timeout.")));
+			 errhint("Check that the source server runs, or raise pgtunsync.connect_timeout"
+					 " (connect_timeout in the URL, if it is there).")));
 }
 
 /*
@@ -491,7 +498,7 @@ wait_connecting(int sock, int events, long left)
 	int			rc = WaitLatchOrSocket(MyLatch,
 									   WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | events |
 									   (left > 0 ? WL_TIMEOUT : 0),
-									   sock, left, PG_WAIT_EXTENSION);
+									   sock, left, wait_event(WAIT_SOURCE_CONNECT));
 
 	if (rc & WL_LATCH_SET)
 		ResetLatch(MyLatch);
@@ -654,7 +661,7 @@ wait_socket(Source *source, uint32 events)
 	for (;;)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (WaitEventSetWait(source->events, -1, &event, 1, PG_WAIT_EXTENSION) == 0)
+		if (WaitEventSetWait(source->events, -1, &event, 1, wait_event(WAIT_SOURCE_RESULT)) == 0)
 			continue;
 		if (event.events & WL_LATCH_SET)
 			ResetLatch(MyLatch);
@@ -721,10 +728,10 @@ add_setup(Source *source, StringInfo buf, const char *statement)
 }
 
 /*
- * What every session needs, before its first query; the timeout comes first, as it
- * runs already.  pg_temp is named so that
- * it comes last; some of the parameters are younger than our oldest source, and
- * looking out for a client that has gone away is not done on every platform.
+ * What every session needs, before its first query; the timeout comes first,
+ * as it runs already.  pg_temp is named so that it comes last; some of the
+ * parameters are younger than our oldest source, and looking out for a client
+ * that has gone away is not done on every platform.
  */
 static void
 append_setup(Source *source, StringInfo buf)

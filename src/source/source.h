@@ -69,12 +69,11 @@ extern void source_close_fallbacks(void);
 /*
  * Connects, interruptibly.  The session is prepared together with the first
  * query, in one round trip: search_path = pg_catalog, ISO dates,
- * extra_float_digits = 3, timeouts off, no NOTICEs, bytea_output hex, IntervalStyle
- * postgres, xmloption content, lc_monetary C, time zone UTC, row_security off
- * unless the params say otherwise;
- * client_encoding = the local database's.  The connection belongs to the
- * current memory context: it is closed when that context is reset or deleted,
- * or by source_close().
+ * extra_float_digits = 3, timeouts off, no NOTICEs, bytea_output hex,
+ * IntervalStyle postgres, xmloption content, lc_monetary C, time zone UTC,
+ * row_security off unless the params say otherwise; client_encoding = the
+ * local database's.  The connection belongs to the current memory context: it
+ * is closed when that context is reset or deleted, or by source_close().
  *
  * Raises SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION, or the source's own
  * SQLSTATE for a refused login; INVALID_AUTHORIZATION_SPECIFICATION when the
@@ -89,8 +88,8 @@ extern void source_connect_finish(Source *source, const SourceParams *params);
 extern void source_close(Source *source);
 
 /*
- * Hands options of the session ("-c name=value …") to connections that are made
- * from these params, behind those of the URL.
+ * Hands options of the session ("-c name=value …") to connections that are
+ * made from these params, behind those of the URL.
  */
 extern void source_add_options(SourceParams *params, const char *options);
 

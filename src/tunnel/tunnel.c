@@ -29,6 +29,7 @@
 #include "tunnel/tunnel_gate.h"
 #include "tunnel/tunnel_options.h"
 #include "base/worker.h"
+#include "base/wait_event.h"
 
 struct Tunnel
 {
@@ -213,7 +214,7 @@ tunnel_wait_open(Tunnel *tunnel)
 		if (tunnel->open)
 			return;
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 1000, PG_WAIT_EXTENSION);
+						 1000, wait_event(WAIT_TUNNEL_OPEN));
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 	}

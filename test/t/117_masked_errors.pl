@@ -26,10 +26,13 @@ $w->source_sql(qq{
 		RAISE NOTICE '%', v; RAISE WARNING '%', v; RAISE INFO '%', v;
 		PERFORM set_config('application_name', v, false);
 		PERFORM set_config('client_min_messages', 'debug5', false); RAISE NOTICE '%', v;
-		RAISE EXCEPTION '%', v USING ERRCODE = code, DETAIL = v, HINT = v, SCHEMA = v, TABLE = v, COLUMN = v, DATATYPE = v, CONSTRAINT = v;
+		RAISE EXCEPTION '%', v USING ERRCODE = code, DETAIL = v, HINT = v,
+			SCHEMA = v, TABLE = v, COLUMN = v, DATATYPE = v, CONSTRAINT = v;
 	END \$\$;
-	CREATE FUNCTION raise_early(code text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN public.raise_value(code); END';
-	CREATE FUNCTION has_value(text) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RETURN public.raise_value(''08P01''); END';
+	CREATE FUNCTION raise_early(code text) RETURNS boolean
+		LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN public.raise_value(code); END';
+	CREATE FUNCTION has_value(text) RETURNS boolean
+		LANGUAGE plpgsql AS 'BEGIN RETURN public.raise_value(''08P01''); END';
 	CREATE DOMAIN checked AS text CHECK (has_value(VALUE))});
 my $rules = "data_rules:\n  people.email: {value: hidden}\n";
 $w->write_config($rules);
@@ -42,7 +45,8 @@ sub not_shown
 	my %places = (
 		output   => $call->{out} . $call->{err},
 		log      => slurp_file($w->local_node->logfile),
-		audit    => $w->local_sql('SELECT r::text FROM pgtunsync.runs r UNION ALL SELECT t::text FROM pgtunsync.run_tables t'),
+		audit    => $w->local_sql('SELECT r::text FROM pgtunsync.runs r
+			UNION ALL SELECT t::text FROM pgtunsync.run_tables t'),
 		activity => $w->local_sql('SELECT a::text FROM pg_stat_activity a'));
 	is(join(', ', grep { $places{$_} =~ /vault\.example/ } sort keys %places), '', $title);
 	return;
@@ -50,7 +54,8 @@ sub not_shown
 
 # ---- every class of error, at each time, on each path ----
 
-my @states = qw(08000 08001 08P01 0A000 21000 22P02 23505 25006 28000 28P01 3D000 3F000 40001 42501 42601 42703 42P01 53100 53300 54000 54001
+my @states = qw(08000 08001 08P01 0A000 21000 22P02 23505 25006 28000 28P01 3D000 3F000
+	40001 42501 42601 42703 42P01 53100 53300 54000 54001
   55000 55P03 57P03 58030 72000 F0000 HV000 P0001 XX000 XX001 A1B2C);
 foreach my $state (@states)
 {
@@ -109,13 +114,15 @@ my $call;
 SKIP: {
 	skip 'no dblink', 2 unless $w->source_sql("SELECT count(*) FROM pg_available_extensions WHERE name = 'dblink'");
 	$w->source_sql('CREATE EXTENSION dblink');
-	$call = $w->pull(q{'people', mode => 'replace', filter => $$dblink_connect('host=' || email || ' port=1 password=x') IS NOT NULL$$});
+	$call = $w->pull(q{'people', mode => 'replace',
+		filter => $$dblink_connect('host=' || email || ' port=1 password=x') IS NOT NULL$$});
 	like($call->{sqlstate}, qr/^(08001|2F003)$/, 'a connection to a masked host name');
 	not_shown($call, 'does not show it');
 }
 
 # policies run for tables that no rule meets
-$w->source_sql("ALTER TABLE other ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON other USING (public.raise_value('55000'))");
+$w->source_sql("ALTER TABLE other ENABLE ROW LEVEL SECURITY;
+	CREATE POLICY p ON other USING (public.raise_value('55000'))");
 $w->setting(source_row_security => 'filter');
 $call = $w->pull("'other'");
 is($call->{sqlstate}, '55000', 'a policy of a table without a rule');
@@ -162,14 +169,16 @@ is($call->{sqlstate}, '42501', 'a table that may not be read');
 like($call->{err}, qr/permission denied\n.*The source's role may not read all columns of: closed\./s, 'is named');
 $w->write_config("$rules  people.note: {statement: (SELECT min(id)::text FROM closed)}\n");
 $call = $w->pull("'people'");
-like($call->{err}, qr/data rule for column note cannot work: .*may not read all columns of: closed\./s, 'also that of a rule');
+like($call->{err}, qr/data rule for column note cannot work: .*may not read all columns of: closed\./s,
+	'also that of a rule');
 
 # ---- without rules nothing is hidden ----
 
 $w->write_config('');
 $call = $w->pull("'people', mode => 'replace', filter => 'raise_value(''08001'')'");
 is($call->{sqlstate}, '08001', 'without rules');
-like($call->{err}, qr/error on the source: \Q$value\E\n.*Source's detail: \Q$value\E/s, 'the error is shown as the source gave it');
+like($call->{err}, qr/error on the source: \Q$value\E\n.*Source's detail: \Q$value\E/s,
+	'the error is shown as the source gave it');
 $w->write_config($rules);
 $w->setting(allow_unmasked => 'on');
 $call = $w->pull("'people', mode => 'replace', rules => false, filter => 'raise_value(''08001'')'");

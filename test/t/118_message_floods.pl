@@ -16,7 +16,8 @@ sub both { my ($sql) = @_; $w->source_sql($sql); $w->local_sql($sql); return; }
 # How often a pattern stands in the client's stderr.
 sub count_of { my ($call, $pattern) = @_; return scalar(() = $call->{err} =~ /$pattern/g); }
 
-both('CREATE TABLE loud (id int PRIMARY KEY); CREATE TABLE quiet (id int PRIMARY KEY); CREATE TABLE seen (id int PRIMARY KEY)');
+both('CREATE TABLE loud (id int PRIMARY KEY); CREATE TABLE quiet (id int PRIMARY KEY);
+	CREATE TABLE seen (id int PRIMARY KEY)');
 $w->source_sql("INSERT INTO $_ SELECT generate_series(1, 30000)") foreach qw(loud quiet);
 $w->local_sql(q{
 	CREATE FUNCTION say(level text, id int, text text) RETURNS boolean LANGUAGE plpgsql AS $$
@@ -32,7 +33,8 @@ $w->local_sql(q{
 # ---- a NOTICE for each row ----
 
 my $call = $w->pulls("'loud,quiet', jobs => 1", 'a CHECK that speaks', [qw(loud quiet)]);
-is(count_of($call, qr/NOTICE:  00000: table loud: row \d+\n/), 20, 'twenty NOTICEs are shown, with the name of the table');
+is(count_of($call, qr/NOTICE:  00000: table loud: row \d+\n/), 20,
+	'twenty NOTICEs are shown, with the name of the table');
 is(count_of($call, qr/NOTICE:  00000: row/), 0, 'none without it');
 is(count_of($call, qr/NOTICE:  00000: 29980 more messages were left out\n/), 1, 'the others are counted in one line');
 is(count_of($call, qr/NOTICE:  00000: (?:loud|quiet): 30000 rows/), 2, 'messages of the run are not affected');
@@ -45,8 +47,10 @@ is(count_of($call, qr/89880 more messages were left out\n/), 1, 'the others are 
 
 # ---- a failure ----
 
-$w->local_sql(q{TRUNCATE loud; ALTER TABLE loud DROP CONSTRAINT loud, ADD CONSTRAINT loud CHECK (public.say('n', id, '') AND id < 15000) NO INHERIT});
-$call = $w->refused("'loud'", 'a table that fails after many messages', sqlstate => '23514', message => [ qr/table loud: row 1\n/, qr/more messages were left out/ ]);
+$w->local_sql(q{TRUNCATE loud; ALTER TABLE loud DROP CONSTRAINT loud,
+	ADD CONSTRAINT loud CHECK (public.say('n', id, '') AND id < 15000) NO INHERIT});
+$call = $w->refused("'loud'", 'a table that fails after many messages', sqlstate => '23514',
+	message => [ qr/table loud: row 1\n/, qr/more messages were left out/ ]);
 $w->local_sql('ALTER TABLE loud DROP CONSTRAINT loud');
 
 # ---- long ones ----
@@ -68,7 +72,8 @@ $w->local_sql('DROP MATERIALIZED VIEW shown');
 foreach my $mode (qw(overwrite preserve append))
 {
 	$w->local_sql('TRUNCATE loud');
-	$w->local_sql(q{CREATE FUNCTION speak(id int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RAISE NOTICE 'key %', id; RETURN id; END $$}) if $mode eq 'overwrite';
+	$w->local_sql(q{CREATE FUNCTION speak(id int) RETURNS int LANGUAGE plpgsql IMMUTABLE
+		AS $$ BEGIN RAISE NOTICE 'key %', id; RETURN id; END $$}) if $mode eq 'overwrite';
 	$w->local_sql('CREATE INDEX speaks ON loud (public.speak(id))');
 	$call = $w->pulls("'loud', mode => '$mode'", "an index that speaks, $mode", ['loud']);
 	my $lines = count_of($call, qr/NOTICE:  00000: table loud: key \d+\n/);
@@ -83,7 +88,8 @@ foreach my $mode (qw(overwrite preserve append))
 my @many = map { "many_$_" } 1 .. 60;
 both("CREATE TABLE $_ (id int PRIMARY KEY)") foreach @many;
 $w->source_sql("INSERT INTO $_ SELECT generate_series(1, 30)") foreach @many;
-$w->local_sql("ALTER TABLE $_ ADD CONSTRAINT c CHECK (public.say(CASE WHEN id = 30 THEN 'w' ELSE 'd' END, id, repeat('x', 100000)))") foreach @many;
+$w->local_sql("ALTER TABLE $_ ADD CONSTRAINT c
+	CHECK (public.say(CASE WHEN id = 30 THEN 'w' ELSE 'd' END, id, repeat('x', 100000)))") foreach @many;
 my $list = join(',', @many);
 $call = $w->pulls("'$list', jobs => 1", 'sixty tables that speak', \@many);
 is(count_of($call, qr/NOTICE:  00000: table many_\d+: row/), 1000, 'a thousand NOTICEs in all');
@@ -111,18 +117,22 @@ is(count_of($stopped, qr/WARNING:  01000: table many_\d+: oh 30/), 60, 'no WARNI
 my $shown = count_of($stopped, qr/NOTICE:  00000: table many_\d+: row/);
 my ($left_out) = $stopped->{err} =~ /(\d+) more messages were left out/;
 cmp_ok($shown, '<', 1000, 'but NOTICEs were');
-is(count_of($stopped, qr/NOTICE:  00000: many_\d+: 30 rows/) + $shown + ($left_out || 0), 60 * 29 + 60, 'each message was shown or counted');
+is(count_of($stopped, qr/NOTICE:  00000: many_\d+: 30 rows/) + $shown + ($left_out || 0), 60 * 29 + 60,
+	'each message was shown or counted');
 $w->nothing_left;
 
 # ---- a source that speaks for each row ----
 
 my $relay = $w->relay;
 $relay->set(record => 1);
-$w->source_sql(q{CREATE FUNCTION chatter(id int) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE 'chatter %', id; RAISE WARNING 'chatter %', id; RETURN true; END $$});
+$w->source_sql(q{CREATE FUNCTION chatter(id int) RETURNS boolean LANGUAGE plpgsql
+	AS $$ BEGIN RAISE NOTICE 'chatter %', id; RAISE WARNING 'chatter %', id; RETURN true; END $$});
 $call = $w->pulls("'quiet', mode => 'replace', filter => 'chatter(id)'", 'a source that speaks', ['quiet']);
 unlike($call->{err}, qr/chatter \d/, 'is not heard');
 unlike($relay->recorded, qr/chatter \d/, 'nor do its messages travel');
-$w->source_sql(q{CREATE OR REPLACE FUNCTION chatter(id int) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN PERFORM set_config('client_min_messages', 'debug5', false); RAISE NOTICE 'chatter %', id; RETURN true; END $$});
+$w->source_sql(q{CREATE OR REPLACE FUNCTION chatter(id int) RETURNS boolean LANGUAGE plpgsql
+	AS $$ BEGIN PERFORM set_config('client_min_messages', 'debug5', false);
+		RAISE NOTICE 'chatter %', id; RETURN true; END $$});
 $call = $w->pulls("'quiet', mode => 'replace', filter => 'chatter(id)'", 'one that insists', ['quiet']);
 unlike($call->{err}, qr/chatter \d/, 'is not heard either');
 

@@ -16,7 +16,8 @@ sub dump_as
 	my ($role, @options) = @_;
 	my ($out, $err) = ('', '');
 	my @role = $role ? ('-U', $role) : ();
-	IPC::Run::run([ $node->installed_command('pg_dump'), @role, '-d', $node->connstr('dev'), @options ], '>', \$out, '2>', \$err);
+	IPC::Run::run([ $node->installed_command('pg_dump'), @role, '-d', $node->connstr('dev'), @options ], '>', \$out,
+		'2>', \$err);
 	return ($?, $out, $err);
 }
 
@@ -36,7 +37,8 @@ $w->local_sql(q{
 	GRANT INSERT, TRUNCATE ON ALL TABLES IN SCHEMA public TO caller;
 });
 my @roles = ('', qw(own_tables db_owner reads_all caller bypasses));
-my @kinds = ([], ['-s'], ['--enable-row-security'], [ '-s', '--enable-row-security' ], ['-a'], [ '--inserts', '--clean', '--if-exists' ], [ '-n', 'public' ],
+my @kinds = ([], ['-s'], ['--enable-row-security'], [ '-s', '--enable-row-security' ], ['-a'],
+	[ '--inserts', '--clean', '--if-exists' ], [ '-n', 'public' ],
 	[ '-t', 'users' ], [ '--extension=*', '-n', 'public' ]);
 foreach my $role (@roles)
 {
@@ -62,7 +64,8 @@ sub all_dump
 			my $title = join(' ', 'pg_dump', @$kind, 'by', $role || 'a superuser') . ", $when";
 			my ($status, $out, $err) = dump_as($role, @$kind);
 			ok($status == 0 && $err !~ /error:/, $title) or diag($err);
-			unlike($out, qr/^(?:COPY|INSERT INTO|CREATE TABLE|SELECT pg_catalog.setval\(')[^\n]*pgtunsync/m, 'without the audit') or diag($title);
+			unlike($out, qr/^(?:COPY|INSERT INTO|CREATE TABLE|SELECT pg_catalog.setval\(')[^\n]*pgtunsync/m,
+				'without the audit') or diag($title);
 		}
 	}
 	return;
@@ -73,7 +76,8 @@ foreach my $role (@roles)
 {
 	my @role = $role ? ('-U', $role) : ();
 	my $directory = PostgreSQL::Test::Utils::tempdir() . '/dump';
-	is(system_log($node->installed_command('pg_dump'), @role, '-d', $node->connstr('dev'), '-Fd', '-j', 2, '-f', $directory), 0,
+	is(system_log($node->installed_command('pg_dump'), @role, '-d', $node->connstr('dev'), '-Fd', '-j', 2, '-f',
+		$directory), 0,
 		'pg_dump in parallel by ' . ($role || 'a superuser'));
 	foreach my $wanted ([ '-n', 'pgtunsync' ], [ '--extension=pgtunsync' ])
 	{
@@ -86,7 +90,8 @@ foreach my $role ('', 'reads_all')
 {
 	my @role = $role ? ('-U', $role, '--no-role-passwords') : ();
 	my ($out, $err) = ('', '');
-	ok(IPC::Run::run([ $node->installed_command('pg_dumpall'), @role, '-d', $node->connstr('postgres') ], '>', \$out, '2>', \$err),
+	ok(IPC::Run::run([ $node->installed_command('pg_dumpall'), @role, '-d', $node->connstr('postgres') ], '>',
+		\$out, '2>', \$err),
 		'pg_dumpall by ' . ($role || 'a superuser')) or diag($err);
 	like($out, qr/^CREATE EXTENSION IF NOT EXISTS pgtunsync /m, 'has the extension');
 	unlike($out, qr/^COPY pgtunsync/m, 'without the audit');
@@ -97,7 +102,8 @@ $relay->set(stall_after => 60_000);
 my $call = $w->start_pull('jobs => 2');
 $relay->wait_stalled;
 $w->wait_worker('loader');
-cmp_ok($w->local_sql("SELECT count(*) FROM pg_class WHERE relnamespace = 'pgtunsync_staging'::regnamespace AND relkind = 'r'"), '>', 0, 'there are staging heaps');
+cmp_ok($w->local_sql("SELECT count(*) FROM pg_class WHERE relnamespace = 'pgtunsync_staging'::regnamespace
+	AND relkind = 'r'"), '>', 0, 'there are staging heaps');
 all_dump('while a pull runs', [], ['-s'], ['--enable-row-security']);
 $relay->set;
 is($call->finish->{rc}, 0, 'which succeeds') or diag($call->{err});
@@ -108,12 +114,16 @@ my (undef, $dump) = dump_as('');
 like($dump, qr/^GRANT ALL ON FUNCTION pgtunsync\.pull\(.*\) TO caller;/m, 'a dump has the rights that were granted');
 append_to_file($w->dir . '/dump.sql', $dump);
 $node->safe_psql('postgres', 'CREATE DATABASE restored');
-is(system_log($node->installed_command('psql'), '-Xqv', 'ON_ERROR_STOP=1', '-d', $node->connstr('restored'), '-f', $w->dir . '/dump.sql'), 0, 'a dump can be restored');
-is($node->safe_psql('restored', 'SELECT count(*) FROM users'), $w->local_sql('SELECT count(*) FROM users'), 'with its rows');
+is(system_log($node->installed_command('psql'), '-Xqv', 'ON_ERROR_STOP=1', '-d', $node->connstr('restored'), '-f',
+	$w->dir . '/dump.sql'), 0, 'a dump can be restored');
+is($node->safe_psql('restored', 'SELECT count(*) FROM users'), $w->local_sql('SELECT count(*) FROM users'),
+	'with its rows');
 is($node->safe_psql('restored', 'SELECT count(*) FROM pgtunsync.runs'), 0, 'and an audit that begins there');
-is($node->safe_psql('restored', "SELECT has_function_privilege('caller', 'pgtunsync.wait(bigint)', 'EXECUTE')"), 't', 'and the rights');
-($call) = $w->call("SET pgtunsync.env_file = '" . $w->env_file . "'; SET pgtunsync.config_file = '" . $w->config_file . "'; SELECT pgtunsync.pull('users');",
-	database => 'restored')->finish;
+is($node->safe_psql('restored', "SELECT has_function_privilege('caller', 'pgtunsync.wait(bigint)', 'EXECUTE')"),
+	't', 'and the rights');
+my ($env_file, $config_file) = ($w->env_file, $w->config_file);
+$call = $w->call("SET pgtunsync.env_file = '$env_file'; SET pgtunsync.config_file = '$config_file';
+	SELECT pgtunsync.pull('users');", database => 'restored')->finish;
 is($call->{id}, 1, 'in which pulls work') or diag($call->{err});
 
 $w->nothing_left;

@@ -11,10 +11,13 @@ use Time::HiRes qw(time sleep);
 my $w = PgTunsync->new(users => 1000);
 my $relay = $w->relay;
 
-$w->local_sql('CREATE ROLE caller LOGIN; CREATE ROLE nobody LOGIN; GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA pgtunsync TO caller');
+$w->local_sql('CREATE ROLE caller LOGIN; CREATE ROLE nobody LOGIN;
+	GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA pgtunsync TO caller');
 
-sub staged { return $w->local_sql("SELECT count(*) FROM pg_class WHERE relnamespace = 'pgtunsync_staging'::regnamespace"); }
-sub statuses { return $w->local_sql("SELECT string_agg(status, ' ' ORDER BY id) FROM (SELECT * FROM pgtunsync.runs ORDER BY id DESC LIMIT 1) r"); }
+sub staged { return $w->local_sql("SELECT count(*) FROM pg_class
+	WHERE relnamespace = 'pgtunsync_staging'::regnamespace"); }
+sub statuses { return $w->local_sql("SELECT string_agg(status, ' ' ORDER BY id) FROM (SELECT *
+	FROM pgtunsync.runs ORDER BY id DESC LIMIT 1) r"); }
 sub log_size { return -s $w->local_node->logfile; }
 sub log_since { return substr(slurp_file($w->local_node->logfile), $_[0]); }
 
@@ -56,8 +59,10 @@ my %calls = (
 	plan     => [ 'caller', sub { q{SELECT count(*) FROM pgtunsync.plan('users')} } ],
 	pull     => [ 'caller', sub { q{SELECT pgtunsync.pull('users')} }, '42501' ],
 	progress => [ 'nobody', sub { 'SELECT count(*) FROM pgtunsync.progress' } ],
-	'progress in a read-only transaction' => [ 'nobody', sub { 'BEGIN READ ONLY; SELECT count(*) FROM pgtunsync.progress; ROLLBACK' } ],
-	'progress in a transaction that is rolled back' => [ 'nobody', sub { 'BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1; SELECT count(*) FROM pgtunsync.progress; ROLLBACK' } ]);
+	'progress in a read-only transaction' => [ 'nobody', sub {
+		'BEGIN READ ONLY; SELECT count(*) FROM pgtunsync.progress; ROLLBACK' } ],
+	'progress in a transaction that is rolled back' => [ 'nobody', sub {
+		'BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1; SELECT count(*) FROM pgtunsync.progress; ROLLBACK' } ]);
 foreach my $name (sort keys %calls)
 {
 	my ($role, $sql, $sqlstate) = @{ $calls{$name} };
@@ -101,7 +106,8 @@ subtest 'an audit that is renamed after a crash' => sub {
 	is(staged(), 0, 'and the staging heaps are gone');
 	$w->local_sql('ALTER TABLE pgtunsync_internal.walks RENAME TO runs');
 	$w->local_sql('SELECT * FROM pgtunsync.progress');
-	is($w->local_sql("SELECT status FROM pgtunsync.runs WHERE id = $id"), 'crashed', 'the row is marked when it can be');
+	is($w->local_sql("SELECT status FROM pgtunsync.runs WHERE id = $id"), 'crashed',
+		'the row is marked when it can be');
 	$w->nothing_left;
 };
 subtest 'progress when the audit is renamed after a crash' => sub {
@@ -125,7 +131,9 @@ subtest 'an audit that is renamed while a pull runs' => sub {
 	$relay->set;
 	like($call->{sqlstate}, qr/^(?:08|57)/, 'the caller is told why the run failed') or diag($call->{err});
 	is(staged(), 0, 'its staging heaps are gone');
-	like(log_since($logged), qr/LOG:  pgtunsync could not clean up after a run: relation "pgtunsync_internal.runs" does not exist/, 'the log has the rest');
+	like(log_since($logged),
+		qr/LOG:  pgtunsync could not clean up after a run: relation "pgtunsync_internal.runs" does not exist/,
+		'the log has the rest');
 	$w->local_sql('ALTER TABLE pgtunsync_internal.walks RENAME TO runs');
 	is(statuses(), 'running', 'its row could not be written');
 	$w->local_sql('SELECT * FROM pgtunsync.progress');
@@ -142,7 +150,8 @@ subtest 'a run that lives' => sub {
 	my $id = $w->local_sql('SELECT max(id) FROM pgtunsync.runs');
 	cmp_ok($staged, '>=', 2, 'has staging heaps');
 	cmp_ok($w->local_sql('SELECT count(*) FROM pgtunsync.progress'), '>', 0, 'and progress');
-	$w->call("$_;", user => 'caller')->finish foreach "SELECT pgtunsync.cancel($id)", 'SELECT * FROM pgtunsync.progress';
+	$w->call("$_;", user => 'caller')->finish foreach "SELECT pgtunsync.cancel($id)",
+		'SELECT * FROM pgtunsync.progress';
 	$w->write_env(PGSYNC_LOCAL_PORT => 0);
 	$w->call('SELECT * FROM pgtunsync.check();', user => 'caller')->finish;
 	is($w->pull("'nowhere'", user => 'caller')->{rc} == 0 ? 1 : 0, 0, 'another pull');
@@ -164,16 +173,19 @@ subtest 'what a superuser put there' => sub {
 		CREATE TABLE public.staging_1_3 (i int)});
 	crash();
 	$w->local_sql('SELECT * FROM pgtunsync.progress');
-	is($w->local_sql("SELECT string_agg(oid::regclass::text, ' ' ORDER BY relname) FROM pg_class WHERE relname IN ('mine', 'staging_1_2', 'staging_1_3')"),
+	is($w->local_sql("SELECT string_agg(oid::regclass::text, ' ' ORDER BY relname) FROM pg_class
+		WHERE relname IN ('mine', 'staging_1_2', 'staging_1_3')"),
 		'pgtunsync_staging.mine pgtunsync_staging.staging_1_2 staging_1_3', 'is no leftover');
 	is(staged(), 2, 'the leftovers are gone');
 	$w->local_sql('DROP TABLE pgtunsync_staging.staging_1_2, pgtunsync_staging.mine, public.staging_1_3');
 	$w->nothing_left;
 };
 subtest 'no other role can put a table there' => sub {
-	$w->local_sql('GRANT USAGE ON SCHEMA pgtunsync_staging TO caller; CREATE TABLE theirs (i int); ALTER TABLE theirs OWNER TO caller');
+	$w->local_sql('GRANT USAGE ON SCHEMA pgtunsync_staging TO caller; CREATE TABLE theirs (i int);
+		ALTER TABLE theirs OWNER TO caller');
 	is($w->call($_, user => 'caller')->finish->{sqlstate}, '42501', "not by: $_")
-	  foreach 'CREATE TABLE pgtunsync_staging.staging_1_2 (i int);', 'ALTER TABLE theirs SET SCHEMA pgtunsync_staging;', 'ALTER EXTENSION pgtunsync ADD TABLE theirs;';
+	  foreach 'CREATE TABLE pgtunsync_staging.staging_1_2 (i int);',
+		'ALTER TABLE theirs SET SCHEMA pgtunsync_staging;', 'ALTER EXTENSION pgtunsync ADD TABLE theirs;';
 	$w->local_sql('REVOKE USAGE ON SCHEMA pgtunsync_staging FROM caller; DROP TABLE theirs');
 };
 
@@ -181,13 +193,15 @@ subtest 'no other role can put a table there' => sub {
 
 subtest 'a leftover that somebody uses' => sub {
 	crash();
-	my $heap = $w->local_sql("SELECT min(oid::regclass::text) FROM pg_class WHERE relnamespace = 'pgtunsync_staging'::regnamespace AND relkind = 'r'");
+	my $heap = $w->local_sql("SELECT min(oid::regclass::text) FROM pg_class
+		WHERE relnamespace = 'pgtunsync_staging'::regnamespace AND relkind = 'r'");
 	my $user = $w->call("BEGIN; SELECT count(*) FROM $heap;", more => 1);
 	$user->wait_message(qr/\d/, 'out');
 	my $start = time();
 	$w->local_sql('SELECT * FROM pgtunsync.progress');
 	cmp_ok(time() - $start, '<', 5, 'is not waited for');
-	is($w->local_sql("SELECT string_agg(oid::regclass::text, ' ') FROM pg_class WHERE relnamespace = 'pgtunsync_staging'::regnamespace AND relkind = 'r'"), $heap, 'and stays alone');
+	is($w->local_sql("SELECT string_agg(oid::regclass::text, ' ') FROM pg_class
+		WHERE relnamespace = 'pgtunsync_staging'::regnamespace AND relkind = 'r'"), $heap, 'and stays alone');
 	is(statuses(), 'crashed', 'the run is marked');
 	$user->say('ROLLBACK;');
 	$user->finish;
@@ -197,7 +211,8 @@ subtest 'a leftover that somebody uses' => sub {
 };
 subtest 'a row of the audit that somebody has locked' => sub {
 	my $id = crash();
-	my $user = $w->call("BEGIN; SELECT count(*) FROM (SELECT FROM pgtunsync_internal.runs WHERE id = $id FOR UPDATE) r;", more => 1);
+	my $user = $w->call("BEGIN; SELECT count(*) FROM (SELECT FROM pgtunsync_internal.runs WHERE id = $id
+		FOR UPDATE) r;", more => 1);
 	$user->wait_message(qr/1/, 'out');
 	my $start = time();
 	$w->local_sql('SELECT * FROM pgtunsync.progress');
@@ -213,9 +228,17 @@ subtest 'a row of the audit that somebody has locked' => sub {
 
 # ---- no worker is started when there is nothing to do ----
 
+# the postmaster logs each worker
+$w->local_sql("ALTER SYSTEM SET log_min_messages = debug1");
+$w->local_node->reload;
+crash();
 my $logged = log_size();
-my $workers = $w->call("SET client_min_messages = debug5; SELECT * FROM pgtunsync.progress; SELECT pgtunsync.cancel(1);")->finish;
-unlike($workers->{err}, qr/registering background worker/, 'without leftovers no worker is started');
+$w->local_sql('SELECT * FROM pgtunsync.progress');
+is(scalar(() = log_since($logged) =~ /DEBUG:  registering background worker "pgtunsync cleaner"/g), 1,
+	'a cleaner is started once');
+$logged = log_size();
+$w->local_sql('SELECT * FROM pgtunsync.progress; SELECT pgtunsync.cancel(max(id)) FROM pgtunsync.runs');
+unlike(log_since($logged), qr/DEBUG:  registering background worker/, 'and none when there is nothing to do');
 $w->unchanged($before);
 $w->pulls('', 'and pulls work', [@PgTunsync::shop]);
 

@@ -1,6 +1,6 @@
 /*-------------------------------------------------------------------------
  *
- * plan.c
+ * planner.c
  *	  What a run will do: which tables, which columns, by which COPY.
  *
  * Both catalogs are read into the same shape, the selection says which tables
@@ -43,7 +43,7 @@
 #include "schema/local_catalog.h"
 #include "plan/mask.h"
 #include "plan/keep.h"
-#include "plan/plan.h"
+#include "plan/planner.h"
 #include "schema/primary_key.h"
 #include "plan/rewrite.h"
 #include "plan/selection.h"
@@ -871,11 +871,12 @@ trial_sql(const Planner *planner, const Trial *trial)
 					copy_path(planner, trial->table), copy_select(trial->query));
 }
 
-/* The same as a statement that is parsed and analyzed, but neither planned nor run. */
+/* The same as a statement that is parsed, but neither planned nor run. */
 static char *
 parse_sql(const Planner *planner, const Trial *trial)
 {
-	return psprintf("SET LOCAL search_path = %s; PREPARE pgtunsync_trial AS %s; DEALLOCATE pgtunsync_trial",
+	return psprintf("SET LOCAL search_path = %s; PREPARE pgtunsync_trial AS %s;"
+					" DEALLOCATE pgtunsync_trial",
 					copy_path(planner, trial->table), copy_select(trial->query));
 }
 
@@ -956,7 +957,8 @@ unreadable_detail(Planner *planner, const Trial *trial, const ErrorData *error)
 	}
 	if (unreadable == NIL)
 		return error->detail;
-	return psprintf("The source's role may not read all columns of: %s.", join_names(unreadable, false));
+	return psprintf("The source's role may not read all columns of: %s.",
+					join_names(unreadable, false));
 }
 
 /* "DETAIL of the error", on a line of its own behind what we say. */
