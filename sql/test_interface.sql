@@ -23,13 +23,15 @@ SELECT pgtunsync.pull(grp => 'core');
 SELECT pgtunsync.pull('users', jobs => 1);
 SELECT pgtunsync.pull('users', on_error => 'abort', jobs => 2);
 SELECT pgtunsync.pull(tables => '{users}');
-SELECT pgtunsync.pull(spec => 'users');
+SELECT pgtunsync.pull(tables => 'users');
+SELECT pgtunsync.pull(tables => ARRAY['users']);
 
 -- plan() takes what pull() takes, gets as far, and records nothing
 SELECT * FROM pgtunsync.plan();
 SELECT * FROM pgtunsync.plan('users,orders', jobs => 1, on_error => 'abort', wait => false);
 SELECT * FROM pgtunsync.plan('{users}', grp => 'core');
 SELECT * FROM pgtunsync.plan(ARRAY['users']);
+SELECT * FROM pgtunsync.plan(tables => 'users');
 SELECT * FROM pgtunsync.plan('users', jobs => 0);
 
 -- bad arguments, all 22023 but the null, 22004
@@ -71,10 +73,36 @@ INSERT INTO pgtunsync.runs (started_at, role, database, options, status)
   VALUES (now(), 'x', 'y', '{}', 'succeeded');
 UPDATE pgtunsync.runs SET status = 'succeeded';
 DELETE FROM pgtunsync.runs;
+-- nothing of what is behind the views: 42501
+SELECT * FROM pgtunsync_internal.runs;
+SELECT * FROM pgtunsync_internal.run_tables;
+SELECT * FROM pgtunsync_internal.progress_rows();
+SELECT * FROM pgtunsync.progress;
 RESET ROLE;
 
+-- not even a role that may write everything writes the audit: 42501
+GRANT pg_write_all_data TO regress_pgtunsync_user;
+SET ROLE regress_pgtunsync_user;
+UPDATE pgtunsync.runs SET status = 'succeeded';
+DELETE FROM pgtunsync.runs;
+INSERT INTO pgtunsync_internal.run_tables (run_id, table_name, status, mode) VALUES (1, 'x', 'failed', 'replace');
+UPDATE pgtunsync_internal.runs SET leader_pid = 1;
+DELETE FROM pgtunsync_internal.runs;
+SET session_replication_role = replica;
+RESET ROLE;
+REVOKE pg_write_all_data FROM regress_pgtunsync_user;
+
+-- a superuser may: old runs can go, with their tables
+BEGIN;
+INSERT INTO pgtunsync_internal.run_tables (run_id, table_name, status, mode)
+  SELECT min(id), 'x', 'failed', 'replace' FROM pgtunsync.runs;
+DELETE FROM pgtunsync.runs WHERE finished_at <= now();
+SELECT count(*) FROM pgtunsync.runs;
+SELECT count(*) FROM pgtunsync.run_tables;
+ROLLBACK;
+
 -- with EXECUTE it gets as far as anyone (58P01) and sees that run
-GRANT EXECUTE ON FUNCTION pgtunsync.pull(text, text, integer, text, boolean, boolean, text, text, jsonb, text[], text[], boolean, boolean, integer, text) TO regress_pgtunsync_user;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA pgtunsync TO regress_pgtunsync_user;
 SET ROLE regress_pgtunsync_user;
 SELECT pgtunsync.pull('users');
 SELECT role, status, sqlstate FROM pgtunsync.runs;
@@ -85,15 +113,22 @@ GRANT pg_monitor TO regress_pgtunsync_user;
 SET ROLE regress_pgtunsync_user;
 SELECT count(*) > 10 AS sees_all FROM pgtunsync.runs;
 RESET ROLE;
-REVOKE EXECUTE ON FUNCTION pgtunsync.pull(text, text, integer, text, boolean, boolean, text, text, jsonb, text[], text[], boolean, boolean, integer, text) FROM regress_pgtunsync_user;
+REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA pgtunsync FROM regress_pgtunsync_user;
 DROP ROLE regress_pgtunsync_user;
 
--- every function and table is explained
-SELECT p.oid::regprocedure FROM pg_proc p
- WHERE pronamespace = 'pgtunsync'::regnamespace AND obj_description(p.oid, 'pg_proc') IS NULL;
-SELECT c.oid::regclass FROM pg_class c
- WHERE relnamespace = 'pgtunsync'::regnamespace AND relkind = 'r' AND obj_description(c.oid, 'pg_class') IS NULL;
+-- every schema, function, table and view is explained
+SELECT nspname FROM pg_namespace WHERE nspname ~ '^pgtunsync' AND obj_description(oid, 'pg_namespace') IS NULL;
+SELECT p.oid::regprocedure FROM pg_proc p JOIN pg_namespace n ON n.oid = pronamespace
+ WHERE nspname ~ '^pgtunsync' AND obj_description(p.oid, 'pg_proc') IS NULL;
+SELECT c.oid::regclass FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+ WHERE nspname ~ '^pgtunsync' AND relkind IN ('r', 'v') AND obj_description(c.oid, 'pg_class') IS NULL;
+
+-- what users find in its schema, and which rights a role has without any grant
+SELECT proname, pg_get_function_arguments(oid) ~ '^tables ' AS takes_tables, proacl::text ~ '[{,]=X' AS public
+  FROM pg_proc WHERE pronamespace = 'pgtunsync'::regnamespace ORDER BY 1, oid;
+SELECT relname, relkind, relacl::text ~ '[{,]=r/' AS public FROM pg_class
+ WHERE relnamespace = 'pgtunsync'::regnamespace ORDER BY 1;
 
 -- dropped without a trace
 DROP EXTENSION pgtunsync;
-SELECT count(*) FROM pg_namespace WHERE nspname = 'pgtunsync';
+SELECT count(*) FROM pg_namespace WHERE nspname ~ '^pgtunsync';

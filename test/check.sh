@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Builds, installs and tests pgtunsync; ends with prove's closing lines.
 #
-#   test/check.sh [TEST…]      all tests, or the named ones (test/t/040_wait_and_cancel.pl)
+#   test/check.sh [TEST…]             all tests, or the named ones (test/t/040_wait_and_cancel.pl),
+#                                     built from a fresh copy of the tree
+#   test/check.sh --in-tree [TEST…]   built in the tree, only what has changed ("make check TEST=…")
 #
 # PG_CONFIG  the server to test with (default: the one in PATH)
 # SOURCE_PG_CONFIG  another version's, for the source's side (see matrix.sh)
@@ -17,10 +19,20 @@
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/prepare.sh"
 
+build=build_and_install
+case ${1:-} in
+	--in-tree) build=build_in_tree_and_install; shift ;;
+	-*) die "usage: test/check.sh [--in-tree] [TEST…]" ;;
+esac
+
+bash "$repo/test/wings.sh" || die 'includes of src/ run one way; see test/wings.sh'
+
 with_cron=yes
 install_missing perl libipc-run-perl
 make_work
-build_and_install
+"$build"
+# the sanitizers add symbols of their own
+[ -n "${SANITIZE:-}" ] || bash "$repo/test/exports.sh" "$("$PG_CONFIG" --pkglibdir)/pgtunsync.so"
 
 # a server built without --enable-tap-tests: another one's test modules do
 perl_dir=$pgxs_dir/src/test/perl
@@ -67,6 +79,7 @@ if [ "$status" != 0 ]; then
 	rm -rf "$repo/tmp_check"
 	mkdir -p "$repo/tmp_check"
 	cp -r "$work/tmp_check/log" "$repo/tmp_check/" 2>/dev/null || true
+	[ "$(id -u)" != 0 ] || chown -R --reference="$repo" "$repo/tmp_check"
 	say "failed; the logs are in $repo/tmp_check/log"
 fi
 exit "$status"

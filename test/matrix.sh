@@ -15,7 +15,8 @@
 # MATRIX_ROOT_17  a root directory that has, or gets, PostgreSQL 17 ("/": this system);
 #                 default: this system for the version of its pg_config, else MATRIX_DIR/SUITE
 # MATRIX_SUITE_18 the Debian release to make a chroot of
-# MATRIX_MIRROR   default http://deb.debian.org/debian
+# MATRIX_MIRROR   where debootstrap gets packages (default: the mirror of Debian that
+#                 this system's own apt uses)
 # MATRIX_TESTS    the tests ('020_main_path 083_relations') instead of those; "all": the whole
 #                 test command for pairs, too
 # JOBS            as for check.sh
@@ -37,7 +38,6 @@ set -euo pipefail
 
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 dir=${MATRIX_DIR:-/var/tmp/pgtunsync-matrix}
-mirror=${MATRIX_MIRROR:-http://deb.debian.org/debian}
 shared=$dir/shared
 versions='15 17 18'
 # no release of Debian that still can be had has them
@@ -103,15 +103,25 @@ mount_shared() {
 	mount --rbind "$shared" "$1$shared"
 }
 
+# The mirror of Debian; a derived distribution has none in its configuration.
+debian_mirror() {
+	local found=${MATRIX_MIRROR:-}
+	[ -n "$found" ] || found=$(apt-get indextargets --format '$(REPO_URI)' \
+		'Created-By: Packages' 'Origin: Debian' 'Label: Debian' | head -n 1)
+	[ -n "$found" ] || die "apt knows no mirror of Debian (after apt-get update); set MATRIX_MIRROR"
+	echo "$found"
+}
+
 # A chroot of a release; complete once it has its mark.
 make_root() {
-	local root=$1 suite=$2 script=
+	local root=$1 suite=$2 script= mirror
 	[ ! -e "$root/.complete" ] || return 0
 	command -v debootstrap >/dev/null || {
 		say 'installing debootstrap'
 		apt-get install -y -q --no-install-recommends debootstrap </dev/null >/dev/null ||
 			{ apt-get update -q && apt-get install -y -q --no-install-recommends debootstrap; } </dev/null >/dev/null
 	}
+	mirror=$(debian_mirror)
 	say "making a chroot of $suite in $root"
 	rm -rf --one-file-system "$root"
 	# releases younger than debootstrap are made like sid

@@ -1,5 +1,5 @@
 # Sourced by check.sh and demo.sh: what is missing is installed, the extension
-# is built from a copy and installed, and the rest runs as an ordinary user.
+# is built and installed, and the rest runs as an ordinary user.
 #
 # Afterwards: $work (a directory of that user's, removed at the end with every
 # server in it), $bindir, $pgxs_dir, and as_user COMMAND…
@@ -86,6 +86,8 @@ stop_servers() {
 			*/postmaster.pid) as_user kill -QUIT "$pid" 2>/dev/null || true ;;
 			*) as_user kill "$pid" 2>/dev/null || true ;;
 		esac
+		# a test may have stopped it
+		as_user kill -CONT "$pid" 2>/dev/null || true
 		for _ in $(seq 100); do
 			as_user kill -0 "$pid" 2>/dev/null || break
 			sleep 0.05
@@ -130,22 +132,56 @@ make_work() {
 	trap 'exit 143' TERM HUP
 	work=$(mktemp -d "${TMPDIR:-/tmp}/pgts.XXXXXX")
 	mkdir "$work/tmp" "$work/tree"
-	tar -C "$repo" -cf - --exclude=./.git --exclude=./tmp_check --exclude='*.o' --exclude='*.d' --exclude='*.bc' --exclude='*.so' . |
+	tar -C "$repo" -cf - --exclude=./.git --exclude=./tmp_check --exclude='*.o' --exclude='*.d' --exclude='*.bc' --exclude='*.so' --exclude=./.built_for . |
 		tar -C "$work/tree" -xf - --no-same-owner
 	chmod 700 "$work"
 }
 
-# The copy is built with warnings as errors and installed into the server.
-build_and_install() {
+# Sets $bindir and $pgxs_dir.
+find_server() {
 	PG_CONFIG=$(command -v "${PG_CONFIG:-pg_config}") || die "no ${PG_CONFIG:-pg_config}"
 	export PG_CONFIG
 	bindir=$("$PG_CONFIG" --bindir)
 	pgxs_dir=$(dirname "$("$PG_CONFIG" --pgxs)")/../..
 	pgxs_dir=$(cd "$pgxs_dir" && pwd)
 	say "building for $("$PG_CONFIG" --version)"
-	local flags=(PG_CONFIG="$PG_CONFIG" WERROR=1 with_llvm=no)
+}
+
+# make in a directory, with warnings as errors: make_in DIRECTORY COMMAND… TARGET
+make_in() {
+	local tree=$1 target=${*: -1}
+	local flags=(-s -C "$tree" PG_CONFIG="$PG_CONFIG" WERROR=1 with_llvm=no)
 	[ -z "${SANITIZE:-}" ] || flags+=(PROFILE="-fsanitize=$SANITIZE -fno-sanitize-recover=all")
-	make -s -j"$jobs" -C "$work/tree" "${flags[@]}" all
-	as_root make -s -C "$work/tree" "${flags[@]}" install
+	"${@:2:$#-2}" make "${flags[@]}" -j"$jobs" "$target"
+}
+
+# A server of one's own is installed into without root.
+install_from() {
+	local directory become=
+	for directory in "$("$PG_CONFIG" --pkglibdir)" "$("$PG_CONFIG" --sharedir)/extension"; do
+		[ -w "$directory" ] || become=as_root
+	done
+	make_in "$1" $become install
+}
+
+# The copy is built and installed into the server.
+build_and_install() {
+	find_server
+	make_in "$work/tree" all
+	install_from "$work/tree"
+	[ "$(id -u)" != 0 ] || chown -R "$test_user" "$work"
+}
+
+# The same in the tree itself: only what has changed is compiled.  Root builds
+# as the owner of the tree, who could not clean up after root.
+build_in_tree_and_install() {
+	local owner as_owner=()
+	find_server
+	owner=$(stat -c %u "$repo")
+	if [ "$(id -u)" = 0 ] && [ "$owner" != 0 ]; then
+		as_owner=(setpriv --reuid "$owner" --regid "$(stat -c %g "$repo")" --clear-groups)
+	fi
+	make_in "$repo" "${as_owner[@]}" all
+	install_from "$repo"
 	[ "$(id -u)" != 0 ] || chown -R "$test_user" "$work"
 }

@@ -28,9 +28,7 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/namespace.h"
-#include "catalog/pg_authid.h"
 #include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "libpq/pqformat.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -46,18 +44,19 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/snapmgr.h"
 #include "utils/timeout.h"
 #include "utils/timestamp.h"
 
 #include "run/audit.h"
 #include "base/compat.h"
-#include "api/pgtunsync.h"
+#include "base/run_lock.h"
 #include "plan/plan.h"
+#include "plan/selection_request.h"
 #include "api/caller.h"
 #include "base/worker_message.h"
 #include "run/request.h"
 #include "base/worker.h"
+#include "base/wait_event.h"
 
 /* how often a waiting caller looks whether it blocks its own leader, in ms */
 #define BLOCK_CHECK_INTERVAL 500
@@ -162,7 +161,7 @@ check_request(const RunRequest *request)
 	};
 	ListCell   *lc;
 
-	plan_check_request(&wanted);
+	selection_check_request(&wanted);
 	if (!request->wait || request->purpose != RUN_PULL)
 		return;					/* it will not wait for us, nor we for it */
 	foreach(lc, request->tables)
@@ -318,7 +317,7 @@ static void
 wait_for_leader(long timeout_ms)
 {
 	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-					 timeout_ms, PG_WAIT_EXTENSION);
+					 timeout_ms, wait_event(WAIT_LEADER));
 	ResetLatch(MyLatch);
 }
 
@@ -416,15 +415,21 @@ follow_leader(Pull *pull, bool until_end)
 	pfree(body.data);
 }
 
+/* A leader that would find no room for its tunnel and loaders is not started. */
 static void
-start_leader(Pull *pull)
+start_leader(Pull *pull, int max_workers)
 {
-	pull->leader = worker_launch("pgtunsync_leader_main", "pgtunsync leader",
+	int			room = worker_begin_launch(max_workers);
+
+	if (room < WORKERS_OF_RUN)
+		worker_no_room(room, max_workers);
+	pull->leader = worker_launch("pgtunsync_leader_main", LEADER_TITLE,
 								 dsm_segment_handle(pull->segment), true);
 	if (pull->leader == NULL)
 		worker_no_slot("leader");
 	/* one that has ended already has left its error in the queue */
 	(void) worker_pid(pull->leader);
+	worker_end_launch();
 }
 
 /* Hands the request to a leader of its own and follows it; raises its error. */
@@ -441,7 +446,7 @@ run_leader(const RunRequest *request)
 	on_dsm_detach(pull->segment, on_segment_detach, PointerGetDatum(pull));
 	PG_TRY();
 	{
-		start_leader(pull);
+		start_leader(pull, request->max_workers);
 		follow_leader(pull, request->wait);
 	}
 	PG_CATCH();
@@ -485,58 +490,23 @@ pull_plan(RunRequest *request)
 	return run_leader(request)->rows;
 }
 
-/* What the audit says of one run, to the current user. */
-typedef struct RunState
-{
-	char	   *status;
-	char	   *error;
-	char	   *sqlstate;
-	int			leader_pid;
-	TimestampTz leader_started_at;
-} RunState;
-
-/*
- * Looks the run up with the caller's own rights (row security included) and a
- * snapshot of now, whatever the transaction's isolation.
- */
-static RunState *
+/* Looks the run up, if the current user may see it. */
+static AuditRun *
 read_run(int64 run_id)
 {
-	MemoryContext caller_context = CurrentMemoryContext;
-	Oid			argtypes[] = {INT8OID};
-	Datum		args[] = {Int64GetDatum(run_id)};
-	RunState   *state = palloc0(sizeof(RunState));
-	bool		isnull;
-	HeapTuple	tuple;
-	TupleDesc	desc;
+	AuditRun   *run = audit_read(run_id);
 
-	PushActiveSnapshot(GetLatestSnapshot());
-	SPI_connect();
-	if (SPI_execute_with_args("SELECT status, error, sqlstate, leader_pid, leader_started_at"
-							  " FROM " PGTUNSYNC_SCHEMA ".runs WHERE id OPERATOR(pg_catalog.=) $1",
-							  1, argtypes, args, NULL, true, 1) != SPI_OK_SELECT)
-		elog(ERROR, "could not read %s.runs", PGTUNSYNC_SCHEMA);
-	if (SPI_processed == 0)
+	if (run == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("there is no run " INT64_FORMAT, run_id),
 				 errhint("Runs of other roles are visible to members of pg_monitor only.")));
-	tuple = SPI_tuptable->vals[0];
-	desc = SPI_tuptable->tupdesc;
-	MemoryContextSwitchTo(caller_context);
-	state->status = SPI_getvalue(tuple, desc, 1);
-	state->error = SPI_getvalue(tuple, desc, 2);
-	state->sqlstate = SPI_getvalue(tuple, desc, 3);
-	state->leader_pid = DatumGetInt32(SPI_getbinval(tuple, desc, 4, &isnull));
-	state->leader_started_at = DatumGetTimestampTz(SPI_getbinval(tuple, desc, 5, &isnull));
-	SPI_finish();
-	PopActiveSnapshot();
-	return state;
+	return run;
 }
 
 /* Raises the error that the audit holds for a run that did not succeed. */
 static void
-raise_run_error(int64 run_id, const RunState *state)
+raise_run_error(int64 run_id, const AuditRun *state)
 {
 	int			code = ERRCODE_INTERNAL_ERROR;
 
@@ -555,13 +525,13 @@ raise_run_error(int64 run_id, const RunState *state)
 static bool
 has_ended(int64 run_id)
 {
-	RunState   *state = read_run(run_id);
+	AuditRun   *state = read_run(run_id);
 
 	if (strcmp(state->status, "succeeded") == 0)
 		return true;
 	if (strcmp(state->status, "running") != 0)
 		raise_run_error(run_id, state);
-	if (audit_leader_alive(state->leader_pid, state->leader_started_at))
+	if (run_lock_is_held(run_id))
 		return false;
 
 	/* it may have ended between our two looks */
@@ -594,11 +564,13 @@ pull_wait(int64 run_id)
 bool
 pull_cancel(int64 run_id)
 {
-	RunState   *state = read_run(run_id);
+	AuditRun   *state = read_run(run_id);
 
-	if (strcmp(state->status, "running") != 0 ||
-		!audit_leader_alive(state->leader_pid, state->leader_started_at))
+	if (strcmp(state->status, "running") != 0 || !run_lock_is_held(run_id))
 		return false;
 	audit_check_may_cancel(run_id);
+	/* never a process that is no server process, whatever the row says */
+	if (BackendPidGetProc(state->leader_pid) == NULL)
+		return false;
 	return kill(state->leader_pid, SIGINT) == 0;
 }

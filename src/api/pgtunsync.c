@@ -9,11 +9,12 @@
  *	  leader.c		one run from start to end
  *	  env_file.c, sync_config.c, ssh_config.c	what the operator configured
  *	  tunnel.c		the way to the source
- *	  source.c, plan.c, selection.c			what there is to pull, and how
+ *	  source.c, planner.c, selection.c		what there is to pull, and how
  *	  pool.c, loader.c, staging.c			tables into staging heaps, side by side
  *	  replace.c, integrity.c, swap.c, merge.c	the one commit that changes anything
  *	  append.c, batches.c					instead: many commits, one for each batch
  *	  audit.c		what happened
+ *	  crash_cleanup.c	what runs have left whose server or leader crashed
  *
  *-------------------------------------------------------------------------
  */
@@ -29,9 +30,10 @@
 #include "utils/guc.h"
 
 #include "run/audit.h"
+#include "run/crash_cleanup.h"
 #include "base/compat.h"
 #include "api/pgtunsync.h"
-#include "plan/plan.h"
+#include "plan/table_spec.h"
 #include "load/progress.h"
 #include "api/caller.h"
 #include "base/trace.h"
@@ -43,6 +45,8 @@ PG_MODULE_MAGIC;
 char	   *pgtunsync_env_file;
 char	   *pgtunsync_config_file;
 int			pgtunsync_jobs;
+int			pgtunsync_max_jobs;
+int			pgtunsync_max_workers;
 int			pgtunsync_connect_timeout;
 int			pgtunsync_connect_attempts;
 int			pgtunsync_connect_retry_delay;
@@ -78,6 +82,13 @@ static int
 default_jobs(void)
 {
 	return Min(4, 2 * worker_cores());
+}
+
+/* A quarter of the server's worker slots stays for others. */
+static int
+default_max_workers(void)
+{
+	return Max(WORKERS_OF_RUN, max_worker_processes - (max_worker_processes + 3) / 4);
 }
 
 /*
@@ -136,6 +147,25 @@ define_log_settings(void)
 							 PGC_SUSET, 0, NULL, NULL, NULL);
 }
 
+/*
+ * Superuser-only: who may pull must not take the worker slots that parallel
+ * queries and logical replication need.
+ */
+static void
+define_worker_settings(void)
+{
+	DefineCustomIntVariable("pgtunsync.max_jobs",
+							"Most loaders that one pull may have.",
+							"Callers who ask for more get so many.",
+							&pgtunsync_max_jobs, 8, 1, 64,
+							PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("pgtunsync.max_workers",
+							"Most workers that all pulls of the server have at one time.",
+							"A pull needs a leader, a tunnel and a loader.",
+							&pgtunsync_max_workers, default_max_workers(), WORKERS_OF_RUN, 1024,
+							PGC_SUSET, 0, NULL, NULL, NULL);
+}
+
 static void
 define_limit_settings(void)
 {
@@ -168,6 +198,7 @@ _PG_init(void)
 {
 	define_file_settings();
 	define_mask_settings();
+	define_worker_settings();
 	define_limit_settings();
 	define_source_settings();
 	define_log_settings();
@@ -213,20 +244,32 @@ parse_on_error(FunctionCallInfo fcinfo, int arg)
 			 errhint("Use \"continue\" or \"abort\".")));
 }
 
+/* No more than a superuser lets callers have. */
+static int
+limit_jobs(int jobs, int elevel)
+{
+	if (jobs <= pgtunsync_max_jobs)
+		return jobs;
+	ereport(elevel,
+			(errmsg("going on with %d of %d loaders", pgtunsync_max_jobs, jobs),
+			 errdetail("The setting \"pgtunsync.max_jobs\" allows no more.")));
+	return pgtunsync_max_jobs;
+}
+
 static int
 parse_jobs(FunctionCallInfo fcinfo, int arg)
 {
 	int			jobs;
 
 	if (PG_ARGISNULL(arg))
-		return pgtunsync_jobs;
+		return limit_jobs(pgtunsync_jobs, DEBUG1);
 	jobs = PG_GETARG_INT32(arg);
 	if (jobs < 1 || jobs > 64)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("invalid value for \"jobs\": %d", jobs),
 				 errhint("Use a number from 1 to 64.")));
-	return jobs;
+	return limit_jobs(jobs, NOTICE);
 }
 
 /* A request of this session, with the settings as they are for it. */
@@ -238,7 +281,8 @@ init_request(RunRequest *request)
 	request->role = GetUserId();
 	request->caller_pid = MyProcPid;
 	request->search_path = pull_search_path();
-	request->jobs = pgtunsync_jobs;
+	request->jobs = limit_jobs(pgtunsync_jobs, DEBUG2);
+	request->max_workers = pgtunsync_max_workers;
 	request->wait = true;
 	request->env_file = pgtunsync_env_file;
 	request->config_file = pgtunsync_config_file;
@@ -373,11 +417,11 @@ tables_argument(FunctionCallInfo fcinfo)
 	return tables;
 }
 
-/* spec text */
+/* tables text */
 static List *
 spec_argument(FunctionCallInfo fcinfo)
 {
-	return PG_ARGISNULL(0) ? NIL : plan_split_spec(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	return PG_ARGISNULL(0) ? NIL : table_spec_split(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 }
 
 /* pull(tables text[], …) */
@@ -391,7 +435,7 @@ pgtunsync_pull_array(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(pull_run(&request));
 }
 
-/* pull(spec text, …) */
+/* pull(tables text, …) */
 PG_FUNCTION_INFO_V1(pgtunsync_pull_text);
 Datum
 pgtunsync_pull_text(PG_FUNCTION_ARGS)
@@ -408,6 +452,7 @@ pgtunsync_wait(PG_FUNCTION_ARGS)
 {
 	int64		run_id = PG_GETARG_INT64(0);
 
+	crash_cleanup_if_due();
 	pull_wait(run_id);
 	PG_RETURN_INT64(run_id);
 }
@@ -416,6 +461,7 @@ PG_FUNCTION_INFO_V1(pgtunsync_cancel);
 Datum
 pgtunsync_cancel(PG_FUNCTION_ARGS)
 {
+	crash_cleanup_if_due();
 	PG_RETURN_BOOL(pull_cancel(PG_GETARG_INT64(0)));
 }
 
@@ -497,7 +543,7 @@ pgtunsync_plan_array(PG_FUNCTION_ARGS)
 	return return_plan(fcinfo, tables_argument(fcinfo));
 }
 
-/* plan(spec text, …) */
+/* plan(tables text, …) */
 PG_FUNCTION_INFO_V1(pgtunsync_plan_text);
 Datum
 pgtunsync_plan_text(PG_FUNCTION_ARGS)
@@ -543,11 +589,12 @@ pgtunsync_progress(PG_FUNCTION_ARGS)
 	ListCell   *lc;
 
 	compat_init_materialized_srf(fcinfo);
+	crash_cleanup_if_due();
 	foreach(lc_run, audit_running())
 	{
 		AuditRunning *run = lfirst(lc_run);
 
-		foreach(lc, progress_read(run->progress_door, run->run_id))
+		foreach(lc, progress_read(run->progress_segment, run->run_id))
 		{
 			ProgressRow *row = lfirst(lc);
 			Datum		values[7];

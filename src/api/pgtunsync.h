@@ -1,22 +1,19 @@
 /*-------------------------------------------------------------------------
  *
  * pgtunsync.h
- *	  What every room needs: the settings, and the name of the extension's
- *	  schema.
+ *	  The settings, as the session that calls has them.
  *
  *-------------------------------------------------------------------------
  */
 #ifndef PGTUNSYNC_H
 #define PGTUNSYNC_H
 
-#define PGTUNSYNC_SCHEMA	"pgtunsync"
-#define PGTUNSYNC_STAGING	"pgtunsync_staging"	/* schema: nobody may look into it */
-#define PGTUNSYNC_LIBRARY	"pgtunsync"
-
 /* settings (pgtunsync.c); times in milliseconds */
 extern char *pgtunsync_env_file;
 extern char *pgtunsync_config_file;
 extern int	pgtunsync_jobs;
+extern int	pgtunsync_max_jobs;
+extern int	pgtunsync_max_workers;
 extern int	pgtunsync_connect_timeout;
 extern int	pgtunsync_connect_attempts;
 extern int	pgtunsync_connect_retry_delay;

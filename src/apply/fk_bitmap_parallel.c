@@ -21,7 +21,8 @@
 
 #include "apply/fk_bitmap.h"
 #include "apply/fk_bitmap_parallel.h"
-#include "api/pgtunsync.h"
+#include "base/compat.h"
+#include "base/names.h"
 #include "base/worker.h"
 
 #define REFERENCES_KEY	UINT64CONST(1)

@@ -27,8 +27,9 @@
  * first (integer_references.c); a query has to find out only where that does not say
  * that all is well.
  *
- * The queries run as superuser over tables of others; guarded_query.c sees to it
- * that nothing of theirs runs along.
+ * The queries run as superuser over tables of others; restricted_query.c sees to it
+ * that nothing of theirs runs along.  Where planning one would evaluate code of a
+ * table's owner, no query is planned: fk_probe.c looks the references up.
  *
  *-------------------------------------------------------------------------
  */
@@ -37,6 +38,7 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "catalog/partition.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_constraint.h"
@@ -57,38 +59,24 @@
 #include "utils/syscache.h"
 
 #include "base/compat.h"
+#include "base/user_context.h"
 #include "eval/restricted_query.h"
 #include "apply/fk_bitmap.h"
 #include "apply/fk_bitmap_parallel.h"
+#include "apply/fk_probe.h"
 #include "apply/foreign_keys.h"
-#include "api/pgtunsync.h"
 #include "schema/primary_key.h"
+#include "staging/staging.h"
 
 /* how many keys an error shows */
 #define SAMPLE_KEYS		5
 /* how many violated constraints it names */
 #define SHOWN_VIOLATIONS	10
 
-/* One foreign key, taken apart. */
-typedef struct ForeignKey
-{
-	Oid			oid;
-	char	   *name;
-	Oid			fk_relid;		/* the referencing table */
-	Oid			pk_relid;		/* the referenced one */
-	Oid			index;			/* its unique index that the key goes by */
-	bool		match_full;
-	bool		period;			/* the last column is a range (18) */
-	int			nkeys;
-	AttrNumber	fk_attnums[INDEX_MAX_KEYS];
-	AttrNumber	pk_attnums[INDEX_MAX_KEYS];
-	Oid			operators[INDEX_MAX_KEYS];	/* pk = fk */
-} ForeignKey;
-
 /* A foreign key that the new rows would violate. */
 typedef struct Violation
 {
-	ForeignKey *key;
+	const ForeignKey *key;
 	char	   *count;
 	char	   *samples;
 } Violation;
@@ -715,39 +703,169 @@ sound_constraints(HTAB *staged, const List *constraints)
 	return sound;
 }
 
+/* ---- the check by index ---- */
+
+/* The index of a leaf that belongs to the index of the partitioned table. */
+static Oid
+leaf_index(Oid leaf, Oid root_index)
+{
+	Relation	rel = table_open(leaf, AccessShareLock);
+	List	   *indexes = RelationGetIndexList(rel);
+	ListCell   *lc;
+
+	table_close(rel, NoLock);
+	foreach(lc, indexes)
+		if (lfirst_oid(lc) == root_index ||
+			list_member_oid(get_partition_ancestors(lfirst_oid(lc)), root_index))
+			return lfirst_oid(lc);
+	elog(ERROR, "table %u has no index that belongs to index %u", leaf, root_index);
+	return InvalidOid;
+}
+
+/* Whose rows are looked up, and where: the same as the query reads. */
+static void
+init_probe(KeyProbe *probe, HTAB *staged, const ForeignKey *key)
+{
+	StagedTable *table = find_staged(staged, key->fk_relid);
+	ListCell   *lc;
+
+	memset(probe, 0, sizeof(KeyProbe));
+	probe->key = key;
+	probe->owner = key_owner(key);
+	probe->referencing = future_rows(staged, key->fk_relid);
+	if (reference_scope(staged, key->fk_relid, key->pk_relid, key->index) == WRITTEN_ROWS)
+	{
+		if (table->plan->mode == LAND_APPEND)
+			probe->referencing = table->staging;
+		else
+			probe->written = table->written;
+	}
+	foreach(lc, leaves_of(key->pk_relid))
+	{
+		Oid			index = leaf_index(lfirst_oid(lc), key->index);
+		Oid			heap = future_rows(staged, lfirst_oid(lc));
+
+		probe->referenced = lappend_oid(probe->referenced, heap);
+		probe->indexes = lappend_oid(probe->indexes, heap == lfirst_oid(lc) ? index :
+									 staging_index(heap, index));
+	}
+}
+
+/* Would planning a query over the two ends run code of their owners? */
+static bool
+must_probe(HTAB *staged, const ForeignKey *key)
+{
+	ListCell   *lc;
+
+	foreach(lc, key_relations(staged, key))
+		if (restricted_holds_user_code(lfirst_oid(lc)))
+			return true;
+	return false;
+}
+
 /* ---- the checks ---- */
 
 /*
  * Are there orphans of one key?  Counted, not looked for: the planner must
  * expect to read all rows, and only a query that runs to its end runs in parallel.
  */
-static bool
-has_orphans(HTAB *staged, const ForeignKey *key)
+static char *
+count_orphans(HTAB *staged, const ForeignKey *key)
 {
-	char	   *sql;
-	GuardedRows *rows;
+	char	   *sql = psprintf("SELECT pg_catalog.count(*)%s", orphans_clause(staged, key));
 
-	sql = psprintf("SELECT pg_catalog.count(*)%s", orphans_clause(staged, key));
-	rows = guarded_query(sql, key_relations(staged, key), key_owner(key), 0);
-	return strcmp(rows->values[0][0], "0") != 0;
+	return guarded_query(sql, key_relations(staged, key), key_owner(key), 0)->values[0][0];
 }
 
-/* How many there are, and some of them. */
-static Violation *
-describe_violation(HTAB *staged, ForeignKey *key)
+static GuardedRows *
+sample_orphans(HTAB *staged, const ForeignKey *key)
 {
-	char	   *orphans = orphans_clause(staged, key);
-	List	   *relids = key_relations(staged, key);
-	Oid			owner = key_owner(key);
-	Violation  *violation = palloc0(sizeof(Violation));
-	GuardedRows *rows;
+	char	   *sql = psprintf("SELECT DISTINCT %s%s", key_columns(key), orphans_clause(staged, key));
 
+	return guarded_query(sql, key_relations(staged, key), key_owner(key), SAMPLE_KEYS);
+}
+
+/* Checks one key; returns NULL if all is well. */
+static Violation *
+find_violation(HTAB *staged, const ForeignKey *key)
+{
+	Violation  *violation;
+	GuardedRows *samples = NULL;
+	char	   *count;
+
+	if (must_probe(staged, key))
+	{
+		KeyProbe	probe;
+
+		init_probe(&probe, staged, key);
+		count = psprintf(INT64_FORMAT, fk_probe(&probe, SAMPLE_KEYS, &samples));
+	}
+	else
+		count = count_orphans(staged, key);
+	if (strcmp(count, "0") == 0)
+		return NULL;
+	if (samples == NULL)
+		samples = sample_orphans(staged, key);
+	violation = palloc0(sizeof(Violation));
 	violation->key = key;
-	rows = guarded_query(psprintf("SELECT DISTINCT %s%s", key_columns(key), orphans),
-						 relids, owner, SAMPLE_KEYS);
-	violation->samples = describe_samples(key, rows);
-	rows = guarded_query(psprintf("SELECT pg_catalog.count(*)%s", orphans), relids, owner, 0);
-	violation->count = rows->values[0][0];
+	violation->count = count;
+	violation->samples = describe_samples(key, samples);
+	return violation;
+}
+
+/* In the current memory context. */
+static Violation *
+copy_violation(const Violation *from)
+{
+	Violation  *violation = palloc(sizeof(Violation));
+	ForeignKey *key = palloc(sizeof(ForeignKey));
+
+	*key = *from->key;
+	key->name = pstrdup(key->name);
+	violation->key = key;
+	violation->count = pstrdup(from->count);
+	violation->samples = pstrdup(from->samples);
+	return violation;
+}
+
+/*
+ * An error of a function of a user, which the key's operator or cast is, must not be
+ * taken for a cancel or for a lock that will be free soon.
+ */
+static void pg_attribute_noreturn()
+raise_owner_error(const ForeignKey *key, const ErrorData *error)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
+			 errmsg("could not check foreign key \"%s\" of table \"%s\": %s",
+					key->name, get_rel_name(key->fk_relid), error->message),
+			 errdetail("The error comes from a function by which the key is compared."),
+			 errhint("Correct the function, or drop the key.")));
+}
+
+/* The same, with errors that name the key. */
+static Violation *
+check_key(HTAB *staged, const ForeignKey *key)
+{
+	MemoryContext oldcontext = CurrentMemoryContext;
+	Violation  *violation = NULL;
+
+	PG_TRY();
+	{
+		violation = find_violation(staged, key);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(oldcontext);
+		error = CopyErrorData();
+		if (!owner_caused(error))
+			PG_RE_THROW();
+		FlushErrorState();
+		raise_owner_error(key, error);
+	}
+	PG_END_TRY();
 	return violation;
 }
 
@@ -878,16 +996,15 @@ integrity_check(const List *staged_list, const List *constraints)
 
 	foreach(lc, doubtful)
 	{
-		bool		violated;
+		Violation  *violation;
 
 		/* plans are large, and there may be hundreds of keys */
 		MemoryContextSwitchTo(key_context);
-		violated = has_orphans(staged, read_foreign_key(lfirst_oid(lc)));
+		violation = check_key(staged, read_foreign_key(lfirst_oid(lc)));
 		MemoryContextSwitchTo(oldcontext);
+		if (violation != NULL)
+			violations = lappend(violations, copy_violation(violation));
 		MemoryContextReset(key_context);
-		if (violated)
-			violations = lappend(violations,
-								 describe_violation(staged, read_foreign_key(lfirst_oid(lc))));
 		CHECK_FOR_INTERRUPTS();
 	}
 	if (violations != NIL)

@@ -24,7 +24,9 @@ typedef struct StagedTable
 	TransactionId written;		/* xmin of the rows that it wrote */
 	int64		inserted;
 	int64		updated;
-	bool		failed;			/* it could not be merged, and is out of the run */
+	bool		failed;			/* it could not be changed, and is out of the run */
+	bool		by_row;			/* its rows were replaced one by one */
+	bool		refreshed;		/* its kept rows were brought up to date */
 
 	Kept		kept;			/* local rows among those in staging, as the loader found them */
 	Kept		kept_now;		/* the same at the swap */

@@ -3,13 +3,19 @@
  * locking.c
  *	  The leader's locks: on the entrance, on the targets.
  *
- * The targets pass through three locks:
+ * While rows are loaded, a run holds a claim on its targets (table_claim.c)
+ * and no lock: other runs wait, and nobody else does.  DDL is let through and
+ * found out at the end, because every reader would queue behind an ALTER TABLE
+ * that waits for us.  At the end the targets pass through three locks:
  *
- *	ShareUpdateExclusive	while rows are loaded: no DDL, no other pull
- *	Exclusive				while rows are merged into tables that keep their own, and
- *							foreign keys to tables outside the run are checked: no
- *							writers, and no foreign key check of anybody else
- *							(those need RowShare), but readers go on
+ *	ShareUpdateExclusive	for a moment, ahead of the next one.  An autovacuum
+ *							worker holds this lock.  Waiting for it makes that
+ *							worker give way, and keeps nobody else waiting.
+ *	Exclusive				while rows are merged into tables that keep their
+ *							own, rows are replaced one by one, and foreign keys
+ *							to tables outside the run are checked: no writers,
+ *							and no foreign key check of anybody else (those
+ *							need RowShare), but readers go on
  *	AccessExclusive			for the swap: milliseconds; not for a merge
  *
  * A request for AccessExclusiveLock that waits makes every later reader wait
@@ -17,8 +23,8 @@
  * tens of milliseconds, releases everything by rolling its subtransaction
  * back, and is made again after a pause.  A conditional request would be
  * no substitute: it never succeeds while anyone else is queued.  The Exclusive
- * lock is kept over some such attempts only, because a reader that turns writer
- * would wait for us, and we for it.
+ * lock is kept over some such attempts only, because a reader that turns
+ * writer would wait for us, and we for it.
  *
  *-------------------------------------------------------------------------
  */
@@ -44,20 +50,34 @@
 #include "utils/syscache.h"
 
 #include "base/compat.h"
+#include "base/lock_tags.h"
+#include "base/user_context.h"
 #include "apply/locking.h"
 #include "base/worker_message.h"
 #include "base/worker_session.h"
+#include "base/wait_event.h"
+#include "apply/table_claim.h"
 
-/* a whole attempt at AccessExclusiveLock, beside what many tables need, in ms */
+/*
+ * a whole attempt at AccessExclusiveLock, beside what many tables need, in ms
+ */
 #define ATTEMPT_BUDGET	40
 /* how often the last lock is tried before the writers are let in again */
 #define EXCLUSIVE_TRIES	4
+/*
+ * how long an attempt waits for a VACUUM to give way, beyond deadlock_timeout,
+ * in ms
+ */
+#define VACUUM_PATIENCE	500
+/*
+ * An attempt gives back all locks but those on staging heaps.  So when
+ * attempts end in deadlocks again and again, somebody has locked a target and
+ * waits for its staging heap (REASSIGN OWNED does that), and readers wait for
+ * him.
+ */
+#define MOST_DEADLOCKS	3
 /* the longest pause between two attempts, in ms */
 #define LONGEST_PAUSE	500
-/* the class of our advisory locks ("tuns"); beyond what pg_advisory_lock() uses */
-#define OUR_LOCK_CLASS	0x74756e73
-#define ENTRANCE_LOCK_TYPE	3
-#define APPEND_LOCK_TYPE	4
 
 static Oid
 toast_of(Oid relid)
@@ -162,6 +182,17 @@ lock_append(const List *targets, int timeout_ms)
 	}
 }
 
+void
+lock_against_runs(const List *targets, int timeout_ms)
+{
+	ListCell   *lc;
+
+	session_set_int("lock_timeout", timeout_ms);
+	foreach(lc, sorted(targets))
+		table_claim(lfirst_oid(lc), timeout_ms);
+	session_set_int("lock_timeout", 0);
+}
+
 static void
 lock_one_target(Oid relid, LOCKMODE mode, int timeout_ms)
 {
@@ -182,7 +213,7 @@ lock_one_target(Oid relid, LOCKMODE mode, int timeout_ms)
 		ereport(ERROR,
 				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 				 errmsg("could not lock table \"%s\" within %d ms", get_rel_name(relid), timeout_ms),
-				 errdetail("Another pull, or a command that changes the table, is at work on it."),
+				 errdetail("A command that changes the table is at work on it."),
 				 errhint("Try again later, or raise \"pgtunsync.lock_timeout\".")));
 	}
 	PG_END_TRY();
@@ -219,7 +250,10 @@ count_indexes(HTAB *targets)
 	return count;
 }
 
-/* Heaps, indexes, toast tables with their indexes: each twice, with its counterpart. */
+/*
+ * Heaps, indexes, toast tables with their indexes: each twice, with its
+ * counterpart.
+ */
 static int64
 count_swap_locks(const List *targets)
 {
@@ -326,16 +360,29 @@ lock_all(const List *relids, LOCKMODE mode, instr_time since, double budget_ms)
 typedef struct Attempt
 {
 	LockedWork	work;
-	double		first_check_ms; /* spent on the first check, which is not waiting */
+	List	   *swapped;		/* targets that are locked against readers */
+	List	   *others;			/* staging heaps, locked the same way */
+	int			deadlocks;		/* attempts that ended in one */
+	double		first_check_ms; /* spent on the first preparation, which is not waiting */
+	bool		stale;			/* it has to be prepared again */
 } Attempt;
 
 bool
 lock_is_passing(const ErrorData *edata)
 {
+	if (owner_caused(edata))
+		return false;			/* code of a table's owner may raise any SQLSTATE */
 	return edata->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ||
 		edata->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED ||
 		(edata->sqlerrcode == ERRCODE_INTERNAL_ERROR && edata->message != NULL &&
 		 strcmp(edata->message, "tuple concurrently updated") == 0);
+}
+
+bool
+lock_ends_attempt(const ErrorData *edata)
+{
+	return !owner_caused(edata) &&
+		(edata->sqlerrcode == ERRCODE_QUERY_CANCELED || lock_is_passing(edata));
 }
 
 /*
@@ -370,6 +417,7 @@ try_step(bool (*step) (Attempt *attempt), Attempt *attempt)
 		edata = CopyErrorData();
 		if (!lock_is_passing(edata))
 			PG_RE_THROW();
+		attempt->deadlocks += edata->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED;
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
 	}
@@ -384,21 +432,23 @@ try_step(bool (*step) (Attempt *attempt), Attempt *attempt)
 static bool
 exclusive_step(Attempt *attempt)
 {
-	double		budget = ATTEMPT_BUDGET + 0.1 * list_length(attempt->work.swapped);
+	int			count = list_length(attempt->swapped) + list_length(attempt->others);
+	double		budget = ATTEMPT_BUDGET + 0.1 * count;
 	instr_time	start;
 
 	INSTR_TIME_SET_CURRENT(start);
+	lock_all(attempt->others, AccessExclusiveLock, start, budget);
 	lock_all(attempt->work.sequences, ShareRowExclusiveLock, start, budget);
-	lock_all(attempt->work.swapped, AccessExclusiveLock, start, budget);
+	lock_all(attempt->swapped, AccessExclusiveLock, start, budget);
 
 	/*
-	 * A catalog row may still be in the hands of another transaction, that of a
-	 * GRANT for example, which locks no table: not waited for with everything
-	 * locked.
+	 * A catalog row may still be in the hands of another transaction, that of
+	 * a GRANT for example, which locks no table: not waited for with
+	 * everything locked.
 	 */
 	session_set_int("lock_timeout", ATTEMPT_BUDGET);
-	attempt->work.swap(attempt->work.arg);
-	return true;
+	attempt->stale = attempt->work.swap(attempt->work.arg) == SWAP_STALE;
+	return !attempt->stale;
 }
 
 static void
@@ -406,37 +456,61 @@ pause_ms(long ms)
 {
 	relay_flush();
 	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-					 ms, PG_WAIT_EXTENSION);
+					 ms, wait_event(WAIT_LOCK_RETRY));
 	ResetLatch(MyLatch);
 	CHECK_FOR_INTERRUPTS();
 }
 
 /*
- * Writers out, check, and then some attempts at the last lock: the check may
- * have taken long, and is only good while the writers stay out.  A check that
- * merges rows leaves dead ones behind when it was in vain: it is given as much
- * time as it has taken.
+ * The first lock waits longer than deadlock_timeout, which is when the server
+ * asks an autovacuum worker to give way; writers and readers pass meanwhile.
+ */
+void
+lock_writers_out(const List *targets, int timeout_ms)
+{
+	double		budget = ATTEMPT_BUDGET + 0.1 * list_length(targets);
+	List	   *relids = sorted(targets);
+	instr_time	start;
+
+	INSTR_TIME_SET_CURRENT(start);
+	lock_all(relids, ShareUpdateExclusiveLock, start, DeadlockTimeout + VACUUM_PATIENCE);
+	INSTR_TIME_SET_CURRENT(start);
+	lock_all(relids, ExclusiveLock, start, 10 * budget);
+	session_set_int("lock_timeout", timeout_ms);
+	list_free(relids);
+}
+
+/*
+ * Writers out, prepare, and then some attempts at the last lock: the
+ * preparation may have taken long, and is only good while the writers stay
+ * out.  One that merges rows leaves dead ones behind when it was in vain: it
+ * is given as much time as it has taken.
  */
 static bool
 writers_step(Attempt *attempt)
 {
-	double		budget = ATTEMPT_BUDGET + 0.1 * list_length(attempt->work.targets);
-	bool		merges = list_length(attempt->work.swapped) < list_length(attempt->work.targets);
+	bool		merges;			/* or has other work on rows */
 	double		check_ms;
 	instr_time	start;
 
 	INSTR_TIME_SET_CURRENT(start);
-	lock_all(attempt->work.targets, ExclusiveLock, start, 10 * budget);
-	INSTR_TIME_SET_CURRENT(start);
-	attempt->work.check(attempt->work.arg);
+	attempt->work.prepare(attempt->work.arg, &attempt->swapped, &attempt->others);
+	attempt->swapped = sorted(attempt->swapped);
+	attempt->others = sorted(attempt->others);
+	attempt->stale = false;
+	merges = list_length(attempt->swapped) < list_length(attempt->work.targets);
 	check_ms = elapsed_ms(start);
 	if (attempt->first_check_ms == 0)
 		attempt->first_check_ms = check_ms;
-	for (int tries = 1; tries <= EXCLUSIVE_TRIES || (merges && elapsed_ms(start) < 2 * check_ms); tries++)
+	for (int tries = 1;
+		 !attempt->stale &&
+		 (tries <= EXCLUSIVE_TRIES || (merges && elapsed_ms(start) < 2 * check_ms));
+		 tries++)
 	{
 		if (try_step(exclusive_step, attempt))
 			return true;
-		pause_ms(Min(20L * tries, LONGEST_PAUSE));
+		if (!attempt->stale)
+			pause_ms(Min(20L * tries, LONGEST_PAUSE));
 	}
 	return false;
 }
@@ -447,16 +521,17 @@ lock_and_swap(const LockedWork *work, int timeout_ms, const VirtualTransactionId
 	Attempt		attempt = {.work = *work};
 	instr_time	start;
 
-	attempt.work.targets = sorted(work->targets);
-	attempt.work.swapped = sorted(work->swapped);
 	INSTR_TIME_SET_CURRENT(start);
 	for (int tries = 1; !try_step(writers_step, &attempt); tries++)
 	{
 		lock_check_caller(work->targets, caller);
-		if (elapsed_ms(start) - attempt.first_check_ms > timeout_ms)
+		if (elapsed_ms(start) - attempt.first_check_ms > timeout_ms ||
+			attempt.deadlocks >= MOST_DEADLOCKS)
 			ereport(ERROR,
 					(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 					 errmsg("could not lock the pulled tables within %d ms", timeout_ms),
+					 attempt.deadlocks >= MOST_DEADLOCKS ?
+					 errdetail("Another transaction has locked them and waits for this pull; no table was changed.") :
 					 errdetail("Other transactions are using them; no table was changed."),
 					 errhint("End long transactions, or raise \"pgtunsync.lock_timeout\".")));
 		pause_ms(Min(20L * tries, LONGEST_PAUSE));

@@ -26,6 +26,7 @@
 #include "utils/resowner.h"
 
 #include "base/compat.h"
+#include "base/worker_message.h"
 #include "apply/matview.h"
 
 /* Views deep enough to be a mistake end the recursion. */
@@ -146,5 +147,9 @@ matview_refresh(Oid matview, Oid role)
 				 errmsg("materialized view %s was not refreshed: must be its owner",
 						matview_name(matview))));
 	else
+	{
+		relay_set_subject(matview_name(matview));
 		try_refresh(matview);
+		relay_set_subject(NULL);
+	}
 }

@@ -312,6 +312,7 @@ merge_rows(Merge *merge)
 		oldcontext = MemoryContextSwitchTo(GetPerTupleMemoryContext(merge->estate));
 		merge_row(merge);
 		MemoryContextSwitchTo(oldcontext);
+		owner_allow_ms(OWNER_MS_PER_LOCKED_ROW);
 		CHECK_FOR_INTERRUPTS();
 	}
 	table_endscan(scan);
@@ -370,6 +371,7 @@ check_clashes(Merge *merge)
 		oldcontext = MemoryContextSwitchTo(GetPerTupleMemoryContext(merge->estate));
 		check_clash(merge, index, &tid, row);
 		MemoryContextSwitchTo(oldcontext);
+		owner_allow_ms(OWNER_MS_PER_LOCKED_ROW);
 		CHECK_FOR_INTERRUPTS();
 	}
 	ExecDropSingleTupleTableSlot(row);

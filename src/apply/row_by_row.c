@@ -6,7 +6,7 @@
  * A swap changes no row, so logical decoding has nothing to show: whoever
  * subscribes to the table would keep the old rows.  Such tables are
  * replaced by deletes and inserts instead, from the staging heap, where the new
- * rows have been converted and checked.  It takes the lock for longer.
+ * rows have been converted and checked.  Writers wait for that; readers do not.
  *
  * We go below the executor's ModifyTable, because that fires triggers and
  * applies rules.  Index expressions are the owner's code and run as such.
@@ -42,6 +42,7 @@ delete_all(Relation target)
 	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
 	{
 		simple_table_tuple_delete(target, &slot->tts_tid, snapshot);
+		owner_allow_ms(OWNER_MS_PER_LOCKED_ROW);
 		CHECK_FOR_INTERRUPTS();
 	}
 	ExecDropSingleTupleTableSlot(slot);
@@ -68,6 +69,7 @@ insert_all(Relation target, Relation staging)
 		table_tuple_insert(target, slot, cid, 0, NULL);
 		if (result_rel->ri_NumIndices > 0)
 			(void) compat_insert_index_tuples(result_rel, slot, estate);
+		owner_allow_ms(OWNER_MS_PER_LOCKED_ROW);
 		CHECK_FOR_INTERRUPTS();
 	}
 	ExecCloseIndices(result_rel);
@@ -85,11 +87,12 @@ plain_replace(Oid target_oid, Oid staging_oid)
 	OwnerContext owner;
 
 	CheckTableNotInUse(target, "pgtunsync.pull");
+	CheckCmdReplicaIdentity(target, CMD_DELETE);
+	staging_check_columns(target, staging);
 	owner_enter(&owner, target->rd_rel->relowner);
 	delete_all(target);
 	insert_all(target, staging);
 	owner_leave(&owner);
 	table_close(staging, NoLock);
 	table_close(target, NoLock);
-	staging_drop(staging_oid);
 }

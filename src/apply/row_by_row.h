@@ -10,8 +10,9 @@
 
 /*
  * Deletes all rows of the target and inserts those of the staging heap, row by
- * row and logged as such, without any trigger or rule; then drops the staging
- * heap.  The caller holds AccessExclusiveLock on both.  Uses the active snapshot.
+ * row and logged as such, without any trigger or rule.  The staging heap stays
+ * as it is.  The caller holds ExclusiveLock on the target and
+ * AccessExclusiveLock on the staging heap.  Uses the active snapshot.
  */
 extern void plain_replace(Oid target, Oid staging);
 

@@ -8,10 +8,13 @@
 #ifndef PGTUNSYNC_COMPAT_H
 #define PGTUNSYNC_COMPAT_H
 
+#include "access/xlog.h"
+#include "fmgr.h"
 #include "nodes/parsenodes.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
+#include "utils/wait_event.h"
 
 /* 16 took the macros of varlena values out of postgres.h */
 #if PG_VERSION_NUM >= 160000
@@ -30,6 +33,34 @@
 /* 18 has a keyword for the front of a declaration instead */
 #ifndef pg_attribute_noreturn
 #define pg_attribute_noreturn() __attribute__((noreturn))
+#endif
+
+/* 17 has names for the wait events of extensions */
+#if PG_VERSION_NUM >= 170000
+#define compat_wait_event_new(name) WaitEventExtensionNew(name)
+#else
+#define compat_wait_event_new(name) ((void) (name), PG_WAIT_EXTENSION)
+#endif
+
+/*
+ * We compile with -fvisibility=hidden.  What PostgreSQL looks up in the library
+ * has to be exempt; before 16 its own macros do not see to that.
+ */
+#if PG_VERSION_NUM < 160000
+#undef PGDLLEXPORT
+#define PGDLLEXPORT __attribute__((visibility("default")))
+extern PGDLLEXPORT void _PG_init(void);
+#undef PG_FUNCTION_INFO_V1
+#define PG_FUNCTION_INFO_V1(function) \
+	extern PGDLLEXPORT Datum function(PG_FUNCTION_ARGS); \
+	extern PGDLLEXPORT const Pg_finfo_record *pg_finfo_##function(void); \
+	const Pg_finfo_record * \
+	pg_finfo_##function(void) \
+	{ \
+		static const Pg_finfo_record info = {1}; \
+		return &info; \
+	} \
+	extern PGDLLEXPORT Datum function(PG_FUNCTION_ARGS)
 #endif
 
 /* 15 added force_flush */
@@ -118,10 +149,26 @@ compat_index_attoptions(Relation index)
 
 /* 18 counts frozen pages */
 #if PG_VERSION_NUM >= 180000
-#define compat_exchange_relallfrozen(a, b) EXCHANGE(int32, (a)->relallfrozen, (b)->relallfrozen)
+#define compat_exchange_relallfrozen(a, b) \
+	do { \
+		int32		swap_ = (a)->relallfrozen; \
+		(a)->relallfrozen = (b)->relallfrozen; \
+		(b)->relallfrozen = swap_; \
+	} while (0)
 #else
 #define compat_exchange_relallfrozen(a, b) ((void) 0)
 #endif
+
+/* from 15 on the function can also tell the timeline */
+static inline XLogRecPtr
+compat_flushed_wal(void)
+{
+#if PG_VERSION_NUM >= 150000
+	return GetFlushRecPtr(NULL);
+#else
+	return GetFlushRecPtr();
+#endif
+}
 
 /* 15 has a function that opens the files when needed */
 #if PG_VERSION_NUM >= 150000
@@ -185,17 +232,6 @@ compat_smgr(Relation rel)
 #define compat_is_virtual(attr) ((attr)->attgenerated == ATTRIBUTE_GENERATED_VIRTUAL)
 #else
 #define compat_is_virtual(attr) false
-#endif
-
-/* libssh2 1.11.1 gave callbacks a type of their own */
-#ifdef LIBSSH2_VERSION_NUM
-#if LIBSSH2_VERSION_NUM >= 0x010b01
-#define compat_libssh2_set_callback(session, which, function) \
-	((void) libssh2_session_callback_set2(session, which, (libssh2_cb_generic *) (function)))
-#else
-#define compat_libssh2_set_callback(session, which, function) \
-	((void) libssh2_session_callback_set(session, which, (void *) (function)))
-#endif
 #endif
 
 /* 16 can insert into summarizing indexes only */

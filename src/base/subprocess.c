@@ -33,6 +33,7 @@
 
 #include "base/compat.h"
 #include "base/subprocess.h"
+#include "base/wait_event.h"
 
 #define MAX_OUTPUT	(1024 * 1024)
 #define CLOSE_FROM	3			/* the first descriptor behind the standard streams */
@@ -219,7 +220,7 @@ wait_readable(int fd, long timeout_ms)
 {
 	(void) WaitLatchOrSocket(MyLatch,
 							 WL_LATCH_SET | WL_SOCKET_READABLE | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-							 fd, timeout_ms, PG_WAIT_EXTENSION);
+							 fd, timeout_ms, wait_event(WAIT_SUBPROCESS));
 	ResetLatch(MyLatch);
 	CHECK_FOR_INTERRUPTS();
 }

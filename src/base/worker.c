@@ -9,6 +9,14 @@
  * every path; nothing else in the extension touches a
  * BackgroundWorkerHandle.
  *
+ * Worker slots belong to the whole server: parallel queries and logical
+ * replication need them, too.  So all runs together have no more workers than
+ * the setting pgtunsync.max_workers says.  A process that wants to start some
+ * takes a lock, counts the workers that exist, and holds the lock until those
+ * it has started can be counted.  The count comes from the server's own table
+ * of processes, which no user can change.  The lock belongs to the
+ * transaction, where pg_advisory_unlock_all() does not release it.
+ *
  * Handles live in TopMemoryContext, because they are needed most after an
  * error has thrown every other context away.
  *
@@ -24,17 +32,129 @@
 #include <unistd.h>
 
 #include "miscadmin.h"
+#include "nodes/pg_list.h"
 #include "postmaster/bgworker.h"
+#include "storage/lock.h"
+#include "storage/proc.h"
 #include "utils/memutils.h"
+#include "utils/timestamp.h"
 
 #include "base/compat.h"
-#include "api/pgtunsync.h"
+#include "base/lock_tags.h"
+#include "base/names.h"
 #include "base/worker.h"
+
+/* How long a worker that was started may take to be counted, in ms. */
+#define COUNT_PATIENCE		5000
 
 struct Worker
 {
 	BackgroundWorkerHandle *handle;
 };
+
+/* ---- how many there are ---- */
+
+static List *launched = NIL;	/* of Worker *, since worker_begin_launch() */
+
+static void
+launch_tag(LOCKTAG *tag)
+{
+	SET_LOCKTAG_ADVISORY(*tag, 0, OUR_LOCK_CLASS, 0, LAUNCH_LOCK_TYPE);
+}
+
+/* The workers of the extension of one kind, in whatever database. */
+static int
+count_workers(const char *title)
+{
+	int			count = 0;
+
+	for (uint32 i = 0; i < ProcGlobal->allProcCount; i++)
+	{
+		pid_t		pid = ProcGlobal->allProcs[i].pid;
+		const char *type = pid != 0 ? GetBackgroundWorkerTypeByPid(pid) : NULL;
+
+		count += type != NULL && strcmp(type, title) == 0;
+	}
+	return count;
+}
+
+/* Those that exist, and those that leaders without a tunnel will need. */
+static int
+count_all(void)
+{
+	int			leaders = count_workers(LEADER_TITLE);
+	int			tunnels = count_workers(TUNNEL_TITLE);
+
+	return leaders + tunnels + count_workers(LOADER_TITLE) +
+		Max(0, leaders - tunnels) * (WORKERS_OF_RUN - 1);
+}
+
+static bool
+is_counted(pid_t pid)
+{
+	for (uint32 i = 0; i < ProcGlobal->allProcCount; i++)
+	{
+		if (ProcGlobal->allProcs[i].pid == pid)
+			return true;
+	}
+	return false;
+}
+
+int
+worker_begin_launch(int max_workers)
+{
+	LOCKTAG		tag;
+
+	launch_tag(&tag);
+	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+	list_free(launched);
+	launched = NIL;
+	return max_workers - count_all();
+}
+
+/* A worker appears in the server's tables a moment after its start. */
+static void
+wait_counted(Worker *worker)
+{
+	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), COUNT_PATIENCE);
+	pid_t		pid = worker_pid(worker);
+
+	while (pid != 0 && worker_alive(worker) && !is_counted(pid) &&
+		   GetCurrentTimestamp() < deadline)
+	{
+		CHECK_FOR_INTERRUPTS();
+		pg_usleep(1000L);
+	}
+}
+
+void
+worker_end_launch(void)
+{
+	LOCKTAG		tag;
+	ListCell   *lc;
+
+	foreach(lc, launched)
+		wait_counted(lfirst(lc));
+	list_free(launched);
+	launched = NIL;
+	launch_tag(&tag);
+	(void) LockRelease(&tag, ExclusiveLock, false);
+}
+
+void
+worker_no_room(int room, int max_workers)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+			 errmsg("too many workers of pgtunsync run on this server"),
+			 errdetail("%d run or are about to, \"pgtunsync.max_workers\" allows %d, "
+					   "and a pull needs %d.",
+					   max_workers - room, max_workers, WORKERS_OF_RUN),
+			 errhint("Wait for another pull to end, or let a superuser raise the setting.")));
+	pg_unreachable();
+}
+
+/* ---- one worker ---- */
 
 Worker *
 worker_launch(const char *function, const char *title, dsm_handle segment,
@@ -63,6 +183,7 @@ worker_launch(const char *function, const char *title, dsm_handle segment,
 	{
 		worker = palloc0(sizeof(Worker));
 		worker->handle = handle;
+		launched = lappend(launched, worker);
 	}
 	MemoryContextSwitchTo(oldcontext);
 	return worker;
@@ -113,6 +234,7 @@ worker_wait_end(Worker *worker)
 void
 worker_free(Worker *worker)
 {
+	launched = list_delete_ptr(launched, worker);
 	pfree(worker->handle);
 	pfree(worker);
 }

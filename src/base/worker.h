@@ -13,6 +13,28 @@
 
 typedef struct Worker Worker;
 
+/* What workers are called in pg_stat_activity. */
+#define LEADER_TITLE		"pgtunsync leader"
+#define TUNNEL_TITLE		"pgtunsync tunnel"
+#define LOADER_TITLE		"pgtunsync loader"
+
+/* What a run needs: a leader, a tunnel, a loader. */
+#define WORKERS_OF_RUN		3
+
+/*
+ * All workers are launched between these two.  The first one keeps other
+ * launches of the extension on this server waiting and returns how many
+ * workers may be started: max_workers less those that exist and those that are
+ * set aside for leaders whose tunnel is still to come.  It can be negative.  It
+ * needs a transaction, whose abort ends the wait of others as well.  The second
+ * one returns when the launched workers have started, so that all see them.
+ */
+extern int	worker_begin_launch(int max_workers);
+extern void worker_end_launch(void);
+
+/* The message to raise when that is not enough. */
+extern void worker_no_room(int room, int max_workers) pg_attribute_noreturn();
+
 /*
  * Registers a worker that runs "function" of this library with the segment's
  * handle as its argument; this process is notified (latch) when it starts and

@@ -14,6 +14,21 @@
  * pager: what does not fit into the queue waits in our memory and is moved on
  * by relay_flush() from the wait loops.
  *
+ * That memory is bounded, and so is what a caller has to read, although a
+ * CHECK constraint can raise a NOTICE for each of ten million rows and a
+ * client can stop reading:
+ *
+ *	- Code of others, recognized by its security-restricted context, has an
+ *	  allowance for each table (relay_set_subject()) and one for the whole
+ *	  process.  Each of its messages names the table and is cut to a moderate
+ *	  length.
+ *	- What waits in memory never exceeds BACKLOG_BYTES, apart from errors and
+ *	  messages of the program, whose number depends on the tables, not on rows.
+ *
+ * NOTICEs go first: a WARNING is only dropped when no NOTICE can be dropped in
+ * its place, and an error never is.  What was dropped is counted for one line
+ * at the end.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -23,11 +38,12 @@
 #undef ENABLE_SSPI
 #undef USE_OPENSSL
 
+#include "lib/ilist.h"
 #include "libpq/libpq.h"
 #include "libpq/pqformat.h"
 #include "libpq/pqmq.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
-#include "nodes/pg_list.h"
 #include "pgstat.h"
 #include "storage/latch.h"
 #include "tcop/tcopprot.h"
@@ -36,10 +52,55 @@
 
 #include "base/compat.h"
 #include "base/worker_message.h"
+#include "base/wait_event.h"
+
+/* Bytes of messages that wait for the queue. */
+#define BACKLOG_BYTES		(2 * 1024 * 1024)
+/* What code of others may say: about one table, and in all. */
+#define TABLE_NOTICES		20
+#define TABLE_WARNINGS		100
+#define PROCESS_NOTICES		1000
+#define PROCESS_WARNINGS	1000
+/* Bytes of a field of such a message. */
+#define FIELD_BYTES			2000
+#define SUBJECT_BYTES		320
+
+/* How much a message matters. */
+typedef enum Rank
+{
+	RANK_NOTICE,				/* or less */
+	RANK_WARNING,
+	RANK_NEEDED					/* an error, or a message of the program */
+} Rank;
+
+/* A message that waits. */
+typedef struct Waiting
+{
+	dlist_node	node;
+	Rank		rank;
+	Size		len;
+	char		data[FLEXIBLE_ARRAY_MEMBER];	/* type and body */
+} Waiting;
+
+/* What may still be said. */
+typedef struct Allowance
+{
+	int			notices;
+	int			warnings;
+} Allowance;
 
 static shm_mq_handle *outgoing = NULL;
 static MemoryContext backlog_context = NULL;
-static List *backlog = NIL;		/* of StringInfo, oldest first */
+static dlist_head backlog;		/* of Waiting, oldest first */
+static Size backlog_bytes = 0;
+
+static char subject[SUBJECT_BYTES]; /* a table's name, or empty */
+static Allowance for_subject;
+static Allowance for_process = {PROCESS_NOTICES, PROCESS_WARNINGS};
+static bool exempt = false;		/* the message under way must not be dropped */
+static int64 dropped = 0;
+
+/* ---- what waits ---- */
 
 /* Tries to hand one message to the queue. */
 static shm_mq_result
@@ -48,52 +109,94 @@ send_now(const char *data, Size len)
 	return compat_shm_mq_send(outgoing, len, data, true, true);
 }
 
+static void
+forget(Waiting *waiting)
+{
+	dlist_delete(&waiting->node);
+	backlog_bytes -= waiting->len;
+	pfree(waiting);
+}
+
 bool
 relay_flush(void)
 {
-	while (outgoing != NULL && backlog != NIL)
+	while (outgoing != NULL && !dlist_is_empty(&backlog))
 	{
-		StringInfo	msg = linitial(backlog);
-		shm_mq_result result = send_now(msg->data, msg->len);
+		Waiting    *waiting = dlist_head_element(Waiting, node, &backlog);
+		shm_mq_result result = send_now(waiting->data, waiting->len);
 
 		if (result == SHM_MQ_WOULD_BLOCK)
 			return false;
 		if (result == SHM_MQ_DETACHED)
 			outgoing = NULL;
-		pfree(msg->data);
-		pfree(msg);
-		backlog = list_delete_first(backlog);
+		forget(waiting);
 	}
-	if (outgoing == NULL && backlog != NIL)
+	if (outgoing == NULL && backlog_bytes > 0)
 	{
 		MemoryContextReset(backlog_context);
-		backlog = NIL;
+		dlist_init(&backlog);
+		backlog_bytes = 0;
 	}
 	return true;
 }
 
+/* Does a message of this length fit? */
+static bool
+has_room(Size len)
+{
+	return backlog_bytes + len <= BACKLOG_BYTES;
+}
+
+/*
+ * Drops NOTICEs that wait, the latest first.  The oldest message stays: a part
+ * of it may be in the queue.
+ */
+static void
+drop_notices(Size len)
+{
+	dlist_node *node = dlist_is_empty(&backlog) ? NULL : dlist_tail_node(&backlog);
+
+	while (node != NULL && dlist_has_prev(&backlog, node) && !has_room(len))
+	{
+		Waiting    *waiting = dlist_container(Waiting, node, node);
+
+		node = dlist_prev_node(&backlog, node);
+		if (waiting->rank != RANK_NOTICE)
+			continue;
+		forget(waiting);
+		dropped++;
+	}
+}
+
 /* Queues type + data behind what waits already. */
 static void
-enqueue(char type, const char *data, Size len)
+enqueue(Rank rank, char type, const char *data, Size len)
 {
-	MemoryContext oldcontext;
-	StringInfo	msg;
+	Waiting    *waiting;
 
 	if (outgoing == NULL)
 		return;
-	oldcontext = MemoryContextSwitchTo(backlog_context);
-	msg = makeStringInfo();
-	appendStringInfoChar(msg, type);
-	appendBinaryStringInfo(msg, data, len);
-	backlog = lappend(backlog, msg);
-	MemoryContextSwitchTo(oldcontext);
+	if (rank == RANK_WARNING && !has_room(len + 1))
+		drop_notices(len + 1);
+	if (rank != RANK_NEEDED && !has_room(len + 1))
+	{
+		dropped++;
+		return;
+	}
+	waiting = MemoryContextAlloc(backlog_context, offsetof(Waiting, data) + len + 1);
+	waiting->rank = rank;
+	waiting->len = len + 1;
+	waiting->data[0] = type;
+	memcpy(waiting->data + 1, data, len);
+	dlist_push_tail(&backlog, &waiting->node);
+	backlog_bytes += waiting->len;
 	relay_flush();
 }
 
 void
 relay_send(char type, const char *data, Size len)
 {
-	enqueue(type, data, len);
+	enqueue(RANK_NEEDED, type, data, len);
 }
 
 bool
@@ -110,7 +213,7 @@ relay_flush_wait(long timeout_ms)
 	while (!relay_flush() && GetCurrentTimestamp() < deadline)
 	{
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 100, PG_WAIT_EXTENSION);
+						 100, wait_event(WAIT_MESSAGE_QUEUE));
 		ResetLatch(MyLatch);
 	}
 }
@@ -145,8 +248,137 @@ relay_send_error(ErrorData *edata)
 	append_field(&buf, 'd', edata->datatype_name);
 	append_field(&buf, 'n', edata->constraint_name);
 	appendStringInfoChar(&buf, '\0');
-	enqueue('E', buf.data, buf.len);
+	enqueue(RANK_NEEDED, 'E', buf.data, buf.len);
 	pfree(buf.data);
+}
+
+/* ---- what code of others says ---- */
+
+void
+relay_set_subject(const char *table)
+{
+	if (strcmp(subject, table ? table : "") == 0)
+		return;
+	strlcpy(subject, table ? table : "", sizeof(subject));
+	for_subject.notices = TABLE_NOTICES;
+	for_subject.warnings = TABLE_WARNINGS;
+}
+
+/* Of a report in wire format. */
+static Rank
+rank_of(const char *data, Size len)
+{
+	const char *end = data + len;
+
+	for (const char *field = data; field < end && *field != '\0'; field += strlen(field) + 1)
+	{
+		if (*field == PG_DIAG_SEVERITY_NONLOCALIZED)
+			return strcmp(field + 1, "WARNING") == 0 ? RANK_WARNING : RANK_NOTICE;
+	}
+	return RANK_NOTICE;
+}
+
+/* Takes one message off; a WARNING that is refused ends the NOTICEs, too. */
+static bool
+take_allowance(Allowance *allowance, Rank rank)
+{
+	if (rank == RANK_WARNING)
+	{
+		if (allowance->warnings > 0)
+			return allowance->warnings-- > 0;
+		allowance->notices = 0;
+		return false;
+	}
+	if (allowance->notices <= 0)
+		return false;
+	allowance->notices--;
+	return true;
+}
+
+/* May code of others say this?  What it may not is counted. */
+static bool
+may_say(Rank rank)
+{
+	if ((subject[0] == '\0' || take_allowance(&for_subject, rank)) &&
+		take_allowance(&for_process, rank))
+		return true;
+	dropped++;
+	return false;
+}
+
+/* Copies a field, cut to a moderate length. */
+static void
+append_cut_field(StringInfo buf, char code, const char *value)
+{
+	int			len = strlen(value);
+
+	appendStringInfoChar(buf, code);
+	if (code == PG_DIAG_MESSAGE_PRIMARY && subject[0] != '\0')
+		appendStringInfo(buf, "table %s: ", subject);
+	if (len <= FIELD_BYTES)
+		appendStringInfoString(buf, value);
+	else
+	{
+		appendBinaryStringInfo(buf, value, pg_mbcliplen(value, len, FIELD_BYTES));
+		appendStringInfoString(buf, "...");
+	}
+	appendStringInfoChar(buf, '\0');
+}
+
+/* A NOTICE or WARNING of code that the owner of a table wrote. */
+static void
+enqueue_of_others(const char *data, Size len)
+{
+	Rank		rank = rank_of(data, len);
+	const char *end = data + len;
+	StringInfoData buf;
+
+	if (!may_say(rank))
+		return;
+	initStringInfo(&buf);
+	for (const char *field = data; field < end && *field != '\0'; field += strlen(field) + 1)
+		append_cut_field(&buf, *field, field + 1);
+	appendStringInfoChar(&buf, '\0');
+	enqueue(rank, 'N', buf.data, buf.len);
+	pfree(buf.data);
+}
+
+void
+relay_forward(StringInfo body)
+{
+	if (may_say(rank_of(body->data, body->len)))
+		relay_throw_report(body, DEBUG5);
+}
+
+int64
+relay_take_dropped(void)
+{
+	int64		count = dropped;
+
+	dropped = 0;
+	return count;
+}
+
+void
+relay_add_dropped(int64 count)
+{
+	dropped += count;
+}
+
+void
+relay_tell_dropped(void)
+{
+	int64		count = relay_take_dropped();
+
+	if (count == 0)
+		return;
+	exempt = true;
+	ereport(NOTICE,
+			(errmsg(INT64_FORMAT " more messages were left out", count),
+			 errdetail("Code of tables' owners raised more than %d NOTICEs or %d WARNINGs "
+					   "for a table, or messages came faster than they were read.",
+					   TABLE_NOTICES, TABLE_WARNINGS)));
+	exempt = false;
 }
 
 /* The methods that stand in for the client's socket. */
@@ -170,8 +402,12 @@ relay_is_send_pending(void)
 static int
 relay_putmessage(char msgtype, const char *s, size_t len)
 {
-	if (msgtype == 'E' || msgtype == 'N')
-		enqueue(msgtype, s, len);
+	if (msgtype == 'E' || (msgtype == 'N' && exempt))
+		enqueue(RANK_NEEDED, msgtype, s, len);
+	else if (msgtype == 'N' && InSecurityRestrictedOperation())
+		enqueue_of_others(s, len);
+	else if (msgtype == 'N')
+		enqueue(rank_of(s, len), msgtype, s, len);
 	return 0;
 }
 
@@ -194,6 +430,7 @@ void
 relay_redirect(shm_mq_handle *queue)
 {
 	outgoing = queue;
+	dlist_init(&backlog);
 	backlog_context = AllocSetContextCreate(TopMemoryContext, "pgtunsync relay",
 											ALLOCSET_SMALL_SIZES);
 	PqCommMethods = &relay_methods;

@@ -27,7 +27,9 @@ typedef enum RelayResult
  * From here on all that this process would send to a client (NOTICEs,
  * WARNINGs, an ERROR that reaches the top) goes into the queue, and so do
  * relay_send()'s messages, in order.  Never blocks: what does not fit waits in
- * memory for relay_flush().  A receiver that went away is no error.
+ * memory for relay_flush().  That memory is bounded: beyond it, and beyond what
+ * code of others may say, NOTICEs and WARNINGs are dropped and counted.  A
+ * receiver that went away is no error.
  */
 extern void relay_redirect(shm_mq_handle *queue);
 
@@ -42,6 +44,22 @@ extern bool relay_flush(void);
 
 /* Waits (at most timeout_ms) until everything was taken or nobody is left. */
 extern void relay_flush_wait(long timeout_ms);
+
+/*
+ * From here on, what code of others says (within owner_enter() and
+ * owner_leave()) is about this table: its messages name it and count against
+ * its allowance, which is renewed when the table is another one.  NULL: none.
+ */
+extern void relay_set_subject(const char *table);
+
+/* How many messages were dropped since the last call. */
+extern int64 relay_take_dropped(void);
+
+/* Adds what a child has dropped. */
+extern void relay_add_dropped(int64 count);
+
+/* Raises a NOTICE with their number, if there are any; it is not dropped. */
+extern void relay_tell_dropped(void);
 
 /* Has the receiver gone away (or was there never one)? */
 extern bool relay_receiver_gone(void);
@@ -63,5 +81,8 @@ extern void relay_parse_report(StringInfo body, ErrorData *edata);
  * returns, an ERROR does not.
  */
 extern void relay_throw_report(StringInfo body, int min_elevel);
+
+/* Raises an 'N' message of a child's code of others, if that may say more. */
+extern void relay_forward(StringInfo body);
 
 #endif							/* PGTUNSYNC_RELAY_H */

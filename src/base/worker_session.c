@@ -15,6 +15,7 @@
 #include "postmaster/bgworker.h"
 #include "utils/guc.h"
 
+#include "base/user_context.h"
 #include "base/worker_session.h"
 
 static const struct
@@ -84,4 +85,5 @@ session_start(Oid database)
 			session_set(pinned[i].name, pinned[i].value);
 	}
 	session_set("client_encoding", GetDatabaseEncodingName());
+	owner_install();
 }

@@ -11,7 +11,7 @@
 /*
  * Connects this worker to the database as the bootstrap superuser and pins
  * every setting that could change what a run does: ALTER DATABASE and ALTER ROLE apply
- * to background workers too.
+ * to background workers too.  Makes the session ready for owner_enter().
  */
 extern void session_start(Oid database);
 

@@ -31,7 +31,8 @@
 #include "postgres.h"
 
 #include "base/compat.h"
-#include "config/dotenv_state.h"
+#include "config/dotenv.h"
+#include "config/dotenv_value.h"
 
 /* An assignment of "export A=1 B=$A", which waits for the end of the line. */
 typedef struct Pending
@@ -49,32 +50,6 @@ typedef struct Declaration
 	bool		options;		/* takes -x and -r */
 	const char *command;
 } Declaration;
-
-/*
- * Messages
- */
-
-void
-dotenv_refuse(Parser *p, int line, const char *problem, const char *hint)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_CONFIG_FILE_ERROR),
-			 errmsg("environment file \"%s\", line %d: %s", p->env->path, line, problem),
-			 p->variable ? errdetail("This is in the value of %s.", p->variable) : 0,
-			 errhint("%s%sSee the template \".env.pgsync.example\"; the path comes from the setting \"pgtunsync.env_file\".",
-					 hint ? hint : "", hint ? " " : "")));
-	pg_unreachable();
-}
-
-void
-dotenv_refuse_size(Parser *p, const char *problem)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-			 errmsg("environment file \"%s\", line %d: %s", p->env->path, p->line, problem),
-			 p->variable ? errdetail("This is in the value of %s.", p->variable) : 0));
-	pg_unreachable();
-}
 
 /*
  * Characters
@@ -109,174 +84,6 @@ skip_blank_lines(Parser *p)
 		else
 			return;
 	}
-}
-
-void
-dotenv_parse_name(Parser *p, char *name)
-{
-	int			len = 0;
-
-	while (is_name_char(peek(p)))
-	{
-		if (len >= NAME_LIMIT - 1)
-			dotenv_refuse(p, p->line, "name of a variable is too long", NULL);
-		name[len++] = peek(p);
-		advance(p);
-	}
-	name[len] = '\0';
-}
-
-/*
- * Variables
- */
-
-/*
- * Names that mean something to bash itself: it gives them values that we do
- * not know, takes assignments as commands, or forbids them.
- */
-static bool
-belongs_to_shell(const char *name)
-{
-	static const char *const names[] = {
-		"_", "COMP_WORDBREAKS", "DIRSTACK", "EPOCHREALTIME", "EPOCHSECONDS",
-		"EUID", "FUNCNAME", "GROUPS", "HISTCMD", "LINENO", "OPTARG", "OPTERR",
-		"OPTIND", "PIPESTATUS", "POSIXLY_CORRECT", "PPID", "PS4", "RANDOM",
-		"SECONDS", "SHELLOPTS", "SHLVL", "SRANDOM", "UID"
-	};
-
-	if (strncmp(name, "BASH", 4) == 0)
-		return true;
-	for (int i = 0; i < lengthof(names); i++)
-	{
-		if (strcmp(name, names[i]) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* Names to which bash gives values of its own, until the file sets them. */
-static bool
-set_by_shell(const char *name)
-{
-	static const char *const names[] = {
-		"HOSTTYPE", "IFS", "MACHTYPE", "OLDPWD", "OSTYPE", "PWD"
-	};
-
-	for (int i = 0; i < lengthof(names); i++)
-	{
-		if (strcmp(name, names[i]) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* Names that bash sets when it does not inherit them. */
-static bool
-set_by_shell_if_missing(const char *name)
-{
-	return strcmp(name, "HOSTNAME") == 0 || strcmp(name, "PATH") == 0 ||
-		strcmp(name, "SHELL") == 0 || strcmp(name, "TERM") == 0;
-}
-
-static DotenvVariable *
-find_variable(Dotenv *env, const char *name)
-{
-	for (int i = 0; i < env->count; i++)
-	{
-		if (strcmp(env->variables[i].name, name) == 0)
-			return &env->variables[i];
-	}
-	return NULL;
-}
-
-static DotenvVariable *
-find_or_add_variable(Parser *p, const char *name)
-{
-	Dotenv	   *env = p->env;
-	DotenvVariable *var = find_variable(env, name);
-
-	if (var != NULL)
-		return var;
-	if (env->count == VARIABLES_LIMIT)
-		dotenv_refuse_size(p, "too many variables");
-	var = &env->variables[env->count];
-	memset(var, 0, sizeof(*var));
-	var->name = pstrdup(name);
-	env->count++;
-	return var;
-}
-
-const char *
-dotenv_value_of(Parser *p, const char *name)
-{
-	DotenvVariable *var = find_variable(p->env, name);
-	const char *value;
-
-	if (var != NULL)
-		return var->value;
-	value = p->env->inherited(name);
-	if (belongs_to_shell(name) || set_by_shell(name) ||
-		(value == NULL && set_by_shell_if_missing(name)))
-		dotenv_refuse(p, p->line, "reference to a variable that a shell sets by itself, such as $RANDOM or $PWD",
-					  HINT_DOLLAR);
-	return value;
-}
-
-static void
-forget_value(DotenvVariable *var)
-{
-	if (var->value != NULL)
-	{
-		explicit_bzero(var->value, strlen(var->value));
-		pfree(var->value);
-		var->value = NULL;
-	}
-}
-
-/* The variable of that name, which must be one that the file may change. */
-static DotenvVariable *
-variable_to_change(Parser *p, const char *name, int line)
-{
-	DotenvVariable *var;
-
-	if (belongs_to_shell(name))
-		dotenv_refuse(p, line, psprintf("assignment to %s, which belongs to the shell", name), NULL);
-	var = find_or_add_variable(p, name);
-	if (var->readonly)
-		dotenv_refuse(p, line, psprintf("assignment to %s, which is read-only", name), NULL);
-	return var;
-}
-
-void
-dotenv_count_work(Parser *p, size_t bytes)
-{
-	p->env->total += bytes;
-	if (p->env->total > TOTAL_LIMIT)
-		dotenv_refuse_size(p, "values too long, taken together");
-}
-
-DotenvVariable *
-dotenv_assign(Parser *p, const char *name, int start, int end, bool append, int line)
-{
-	DotenvVariable *var;
-	const char *old = append ? dotenv_value_of(p, name) : NULL;
-	size_t		oldlen = old ? strlen(old) : 0;
-	size_t		size = oldlen + (end - start) + 1;
-	char	   *value;
-
-	if (size > VALUE_LIMIT)
-		dotenv_refuse_size(p, "value too long");
-	dotenv_count_work(p, size);
-	var = variable_to_change(p, name, line);
-	value = palloc(size);
-	if (oldlen > 0)
-		memcpy(value, old, oldlen);
-	memcpy(value + oldlen, p->env->buffer + start, end - start);
-	value[size - 1] = '\0';
-	forget_value(var);
-	var->value = value;
-	var->line = line;
-	return var;
 }
 
 /*
@@ -378,7 +185,7 @@ parse_declare_options(Parser *p, Declaration *declaration)
 static void
 parse_bare_name(Parser *p, const Declaration *declaration, const char *name, bool after_value)
 {
-	DotenvVariable *var = find_variable(p->env, name);
+	DotenvVariable *var = dotenv_find_variable(p->env, name);
 	bool		known = var != NULL && var->value != NULL;
 
 	if (!ends_word(peek(p)))
@@ -467,8 +274,8 @@ parse_unset(Parser *p)
 		if (!ends_word(peek(p)))
 			dotenv_refuse(p, p->line, "argument of \"unset\" that is not a name", HINT_ASSIGN);
 		dotenv_check_value_end(p);
-		var = variable_to_change(p, name, p->line);
-		forget_value(var);
+		var = dotenv_variable_to_change(p, name, p->line);
+		dotenv_forget_value(var);
 		var->line = p->line;
 		skip_blanks(p);
 	} while (!at_command_end(p));
@@ -704,7 +511,7 @@ dotenv_parse(Dotenv *env, const char *text, size_t len)
 const DotenvVariable *
 dotenv_find(const Dotenv *env, const char *name)
 {
-	return find_variable((Dotenv *) env, name);
+	return dotenv_find_variable((Dotenv *) env, name);
 }
 
 int
@@ -723,7 +530,7 @@ void
 dotenv_wipe(Dotenv *env)
 {
 	for (int i = 0; i < env->count; i++)
-		forget_value(&env->variables[i]);
+		dotenv_forget_value(&env->variables[i]);
 	env->count = 0;
 	explicit_bzero(env->buffer, sizeof(env->buffer));
 }

@@ -11,18 +11,9 @@
 #ifndef PGTUNSYNC_DOTENV_H
 #define PGTUNSYNC_DOTENV_H
 
+#include "config/dotenv_variable.h"
+
 typedef struct Dotenv Dotenv;
-
-typedef struct DotenvVariable
-{
-	char	   *name;
-	char	   *value;			/* NULL: the file unset it */
-	int			line;			/* that set it last */
-	bool		readonly;
-} DotenvVariable;
-
-/* Answers for variables that the file has not set; NULL when unset. */
-typedef const char *(*DotenvInherited) (const char *name);
 
 /*
  * An empty set of variables in the current memory context.  path is only for

@@ -1,14 +1,15 @@
 /*-------------------------------------------------------------------------
  *
  * dotenv_state.h
- *	  What dotenv.c and dotenv_value.c share; nobody else includes it.
+ *	  An environment file while it is read.  Only dotenv.c, dotenv_value.c and
+ *	  dotenv_state.c include it.
  *
  *-------------------------------------------------------------------------
  */
 #ifndef PGTUNSYNC_DOTENV_PARSER_H
 #define PGTUNSYNC_DOTENV_PARSER_H
 
-#include "config/dotenv.h"
+#include "config/dotenv_variable.h"
 
 #define END_OF_FILE		(-1)
 
@@ -18,7 +19,7 @@
 #define VARIABLES_LIMIT 1024
 #define NESTING_LIMIT	16		/* of ${...} */
 
-struct Dotenv
+typedef struct Dotenv
 {
 	const char *path;
 	const char *home;
@@ -27,7 +28,7 @@ struct Dotenv
 	int			count;
 	size_t		total;			/* bytes expanded and assigned so far */
 	char		buffer[VALUE_LIMIT + 1];	/* the value being read */
-};
+} Dotenv;
 
 typedef struct Parser
 {
@@ -40,13 +41,6 @@ typedef struct Parser
 	int			unused;			/* > 0 inside a ${A:-word} that is not taken */
 	int			nesting;		/* of ${...} */
 } Parser;
-
-/* How a value stands in the file. */
-typedef enum ValuePlace
-{
-	VALUE_ASSIGNED,				/* NAME=value */
-	VALUE_ARGUMENT				/* export NAME=value: braces expand there */
-} ValuePlace;
 
 #define HINT_QUOTE	"Quote the value: NAME='...'."
 #define HINT_DOLLAR	"Use single quotes when a dollar sign or a backquote is meant: NAME='...'."
@@ -65,6 +59,15 @@ extern void dotenv_refuse_size(Parser *p, const char *problem) pg_attribute_nore
 /* Reads a name of at most NAME_LIMIT - 1 bytes; its start has been seen. */
 extern void dotenv_parse_name(Parser *p, char *name);
 
+/* NULL when the file has not mentioned it. */
+extern DotenvVariable *dotenv_find_variable(Dotenv *env, const char *name);
+
+/* Overwrites and frees the value. */
+extern void dotenv_forget_value(DotenvVariable *var);
+
+/* The variable of that name, which must be one that the file may change. */
+extern DotenvVariable *dotenv_variable_to_change(Parser *p, const char *name, int line);
+
 /* What ${name} stands for here, NULL when it is not set. */
 extern const char *dotenv_value_of(Parser *p, const char *name);
 
@@ -74,12 +77,6 @@ extern void dotenv_count_work(Parser *p, size_t bytes);
 /* Sets name to the buffer's bytes from start to end. */
 extern DotenvVariable *dotenv_assign(Parser *p, const char *name, int start, int end,
 									 bool append, int line);
-
-/* Reads a value to the end of its word and appends it to the buffer. */
-extern void dotenv_parse_value(Parser *p, ValuePlace place);
-
-/* Refuses an operator of the shell that cuts a word short. */
-extern void dotenv_check_value_end(Parser *p);
 
 static inline int
 raw_at(Parser *p, int offset)

@@ -18,7 +18,7 @@
 #include "postgres.h"
 
 #include "base/compat.h"
-#include "config/dotenv_state.h"
+#include "config/dotenv_value.h"
 
 static void parse_dollar(Parser *p, bool quoted);
 

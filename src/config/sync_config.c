@@ -528,6 +528,27 @@ read_keeps(Reader *r, TreeNode *value)
  * The file
  */
 
+/*
+ * An unknown key that begins like this was meant to keep rows or values back.
+ * Ignored, it would let them come.
+ */
+static bool
+would_restrict(const char *name)
+{
+	static const char *const stems[] = {
+		"exclud", "exlud", "schema", "group", "filter", "data_rule", "rule", "mask", "anonym",
+		"empt", "keep", "rewrit", "table", "only", "includ", "except", "skip", "ignor", "where",
+		"limit"
+	};
+
+	for (int i = 0; i < lengthof(stems); i++)
+	{
+		if (pg_strncasecmp(name, stems[i], strlen(stems[i])) == 0)
+			return true;
+	}
+	return false;
+}
+
 static void
 read_key(Reader *r, TreePair *pair)
 {
@@ -563,6 +584,9 @@ read_key(Reader *r, TreePair *pair)
 			appendStringInfo(&r->ignored, "%s\"%s\"", r->ignored.len ? ", " : "", name);
 		return;
 	}
+	if (would_restrict(name))
+		refuse(r, pair->key->line,
+			   psprintf("unknown key \"%s\"; known keys are \"exclude\", \"schemas\", \"groups\", \"filters\", \"empty\", \"data_rules\", \"rewrite\" and \"keep\"", name));
 	warn_unknown(r, pair->key,
 				 "\"exclude\", \"schemas\", \"groups\", \"filters\", \"empty\", \"data_rules\", \"rewrite\" and \"keep\"");
 }

@@ -74,8 +74,8 @@ typedef struct SyncConfig
  *
  * Raises UNDEFINED_FILE when it is missing (its excludes and masks would be
  * silently lost), CONFIG_FILE_ERROR with file and line when it is malformed
- * or a key has a wrong kind of value.  Unknown keys: a WARNING with file and
- * line; "from" and "to": a NOTICE (they are never used, a $(command) in them
+ * or a key has a wrong kind of value, or for an unknown key that looks as if it
+ * restricts the pull.  Other unknown keys: a WARNING with file and line; "from" and "to": a NOTICE (they are never used, a $(command) in them
  * never run).
  */
 extern SyncConfig *sync_config_read(const char *path);

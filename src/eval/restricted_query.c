@@ -22,19 +22,33 @@
  * checked as superuser.
  *
  * Index expressions are made ready as their table's owner before the planner asks for
- * them, because they may need rights that the powerless role lacks.
+ * them, because they may need rights that the powerless role lacks.  All planning is done in a
+ * subtransaction that is rolled back, so that locks which such code took are released.
+ *
+ * The planner cannot be kept from running code of users: an owner can change an
+ * index while the query is planned.  So, while tables are locked that others wait
+ * for, no query may be planned over a table for which
+ * restricted_holds_user_code() is true.  It looks at all that the planner evaluates: index
+ * expressions and predicates, statistics expressions, partition keys, of the
+ * table, its partitions and its ancestors.  CHECK constraints are not among them, because
+ * constraint_exclusion is pinned to off (worker_session.c).
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
+#include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/relation.h"
-#include "access/genam.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/partition.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_language.h"
-#include "catalog/pg_proc.h"
+#include "catalog/pg_index.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_partitioned_table.h"
+#include "catalog/pg_statistic_ext.h"
 #include "executor/executor.h"
 #include "executor/tstoreReceiver.h"
 #include "miscadmin.h"
@@ -44,15 +58,21 @@
 #include "parser/analyze.h"
 #include "tcop/dest.h"
 #include "tcop/tcopprot.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/partcache.h"
 #include "utils/rel.h"
 #include "utils/relcache.h"
+#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 #include "utils/tuplestore.h"
 
 #include "base/compat.h"
 #include "eval/restricted_query.h"
+#include "eval/user_code.h"
 #include "base/user_context.h"
 
 /* Members of it may look at locks and statistics, and nothing else. */
@@ -90,34 +110,6 @@ check_relations_walker(Node *node, void *relids)
 	return expression_tree_walker(node, check_relations_walker, relids);
 }
 
-/* Is the function in a language in which anybody may write? */
-static bool
-is_user_code(Oid funcid, void *context)
-{
-	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(funcid));
-	Oid			language;
-
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for function %u", funcid);
-	language = ((Form_pg_proc) GETSTRUCT(tuple))->prolang;
-	ReleaseSysCache(tuple);
-	return language != INTERNALlanguageId && language != ClanguageId;
-}
-
-static bool
-calls_user_code_walker(Node *node, void *context)
-{
-	if (node == NULL)
-		return false;
-	if (check_functions_in_node(node, is_user_code, context))
-		return true;
-	if (IsA(node, CoerceToDomain))
-		return true;
-	if (IsA(node, Query))
-		return query_tree_walker((Query *) node, calls_user_code_walker, context, 0);
-	return expression_tree_walker(node, calls_user_code_walker, context);
-}
-
 static Query *
 analyze(const char *sql, const List *relids)
 {
@@ -145,6 +137,14 @@ check_as(Query *query, Oid role)
 
 /* ---- the plan ---- */
 
+/* Evaluates the constants of the partition key, if there is one. */
+static void
+ready_partition_key(Relation rel)
+{
+	if (rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
+		(void) RelationGetPartitionKey(rel);
+}
+
 /* Lets the relation cache hold what the planner will ask for. */
 static void
 ready_expressions(Oid relid)
@@ -154,6 +154,7 @@ ready_expressions(Oid relid)
 	ListCell   *lc;
 
 	owner_enter(&context, rel->rd_rel->relowner);
+	ready_partition_key(rel);
 	foreach(lc, RelationGetIndexList(rel))
 	{
 		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
@@ -166,8 +167,21 @@ ready_expressions(Oid relid)
 	relation_close(rel, NoLock);
 }
 
-PlannedStmt *
-guarded_plan(Query *query, const char *sql, const List *relids)
+/* Locks the tables and their partitions, which the executor expects of its caller. */
+static List *
+lock_all(const List *relids)
+{
+	List	   *all = NIL;
+	ListCell   *lc;
+
+	foreach(lc, relids)
+		all = list_concat_unique_oid(all, find_all_inheritors(lfirst_oid(lc), AccessShareLock,
+															  NULL));
+	return all;
+}
+
+static PlannedStmt *
+plan_as_nobody(Query *query, const char *sql, const List *relids)
 {
 	OwnerContext context;
 	PlannedStmt *planned;
@@ -179,6 +193,110 @@ guarded_plan(Query *query, const char *sql, const List *relids)
 	planned = pg_plan_query(query, sql, CURSOR_OPT_PARALLEL_OK, NULL);
 	owner_leave(&context);
 	return planned;
+}
+
+/* Keeps the plan and nothing else of what planning does. */
+static PlannedStmt *
+plan_and_roll_back(Query *query, const char *sql, const List *relids)
+{
+	MemoryContext oldcontext = CurrentMemoryContext;
+	ResourceOwner oldowner = CurrentResourceOwner;
+	PlannedStmt *volatile planned = NULL;
+	ErrorData  *volatile error = NULL;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(oldcontext);
+	PG_TRY();
+	{
+		planned = plan_as_nobody(query, sql, relids);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(oldcontext);
+		error = CopyErrorData();
+		FlushErrorState();
+	}
+	PG_END_TRY();
+	RollbackAndReleaseCurrentSubTransaction();
+	MemoryContextSwitchTo(oldcontext);
+	CurrentResourceOwner = oldowner;
+	if (error != NULL)
+		ReThrowError(error);
+	return planned;
+}
+
+PlannedStmt *
+guarded_plan(Query *query, const char *sql, const List *relids)
+{
+	return plan_and_roll_back(query, sql, lock_all(relids));
+}
+
+/* ---- tables whose planning runs code of users ---- */
+
+static bool
+stored_tree_holds_user_code(Datum tree)
+{
+	return user_code_in(stringToNode(TextDatumGetCString(tree)));
+}
+
+/* A column of a catalog that holds an expression, and the OID column that names the table. */
+typedef struct StoredTree
+{
+	Oid			catalog;
+	Oid			index;
+	AttrNumber	table;
+	AttrNumber	tree;
+} StoredTree;
+
+static const StoredTree stored_trees[] = {
+	{IndexRelationId, IndexIndrelidIndexId, Anum_pg_index_indrelid, Anum_pg_index_indexprs},
+	{IndexRelationId, IndexIndrelidIndexId, Anum_pg_index_indrelid, Anum_pg_index_indpred},
+	{StatisticExtRelationId, StatisticExtRelidIndexId, Anum_pg_statistic_ext_stxrelid,
+	Anum_pg_statistic_ext_stxexprs},
+	{PartitionedRelationId, PartitionedRelidIndexId, Anum_pg_partitioned_table_partrelid,
+	Anum_pg_partitioned_table_partexprs}
+};
+
+static bool
+any_stored_tree(const StoredTree *stored, Oid relid)
+{
+	Relation	catalog = table_open(stored->catalog, AccessShareLock);
+	bool		found = false;
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&key, stored->table, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
+	scan = systable_beginscan(catalog, stored->index, true, NULL, 1, &key);
+	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		bool		isnull;
+		Datum		tree = heap_getattr(tuple, stored->tree, RelationGetDescr(catalog), &isnull);
+
+		found = !isnull && stored_tree_holds_user_code(tree);
+	}
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	return found;
+}
+
+bool
+restricted_holds_user_code(Oid relid)
+{
+	List	   *family = find_all_inheritors(relid, NoLock, NULL);
+	ListCell   *lc;
+
+	if (get_rel_relispartition(relid))
+		family = list_concat(family, get_partition_ancestors(relid));
+	foreach(lc, family)
+	{
+		for (int i = 0; i < lengthof(stored_trees); i++)
+		{
+			if (any_stored_tree(&stored_trees[i], lfirst_oid(lc)))
+				return true;
+		}
+	}
+	return false;
 }
 
 /* ---- the rows ---- */
@@ -239,6 +357,24 @@ execute(PlannedStmt *planned, const char *sql, uint64 max_rows)
 	return rows;
 }
 
+/* The owner's time for a query that calls his code for each row. */
+static void
+allow_time(const List *relids)
+{
+	ListCell   *lc;
+
+	foreach(lc, relids)
+	{
+		HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(lfirst_oid(lc)));
+
+		if (!HeapTupleIsValid(tuple))
+			continue;
+		owner_allow_ms((int64) Max(0, ((Form_pg_class) GETSTRUCT(tuple))->reltuples) *
+					   OWNER_MS_PER_LOCKED_ROW);
+		ReleaseSysCache(tuple);
+	}
+}
+
 GuardedRows *
 guarded_query(const char *sql, const List *relids, Oid owner, uint64 max_rows)
 {
@@ -246,11 +382,12 @@ guarded_query(const char *sql, const List *relids, Oid owner, uint64 max_rows)
 	OwnerContext context;
 	GuardedRows *rows;
 
-	if (!calls_user_code_walker((Node *) query, NULL))
+	if (!user_code_in((Node *) query))
 		return execute(guarded_plan(query, sql, relids), sql, max_rows);
 
 	check_as(query, BOOTSTRAP_SUPERUSERID);
 	owner_enter(&context, owner);
+	allow_time(relids);
 	rows = execute(pg_plan_query(query, sql, 0, NULL), sql, max_rows);
 	owner_leave(&context);
 	return rows;

@@ -65,6 +65,8 @@
 #include "base/compat.h"
 #include "eval/restricted_query.h"
 #include "eval/row_query.h"
+#include "eval/user_code.h"
+#include "base/user_context.h"
 
 struct RowQuery
 {
@@ -73,6 +75,7 @@ struct RowQuery
 	ParamListInfo params;
 	QueryDesc  *desc;
 	bool		started;		/* a row was computed */
+	bool		sequences;		/* it may advance them */
 	List	   *expressions;
 };
 
@@ -241,6 +244,21 @@ qualify_tables(RawStmt *stmt, Relation rel)
 
 /* ---- the meaning ---- */
 
+AttrNumber
+row_query_column(Relation rel, const char *name)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute attr = TupleDescAttr(desc, i);
+
+		if (!attr->attisdropped && strcmp(NameStr(attr->attname), name) == 0)
+			return attr->attnum;
+	}
+	return InvalidAttrNumber;
+}
+
 /* The expression as its column takes it, or as a condition. */
 static Expr *
 coerce_target(ParseState *pstate, Relation rel, const RowExpression *expression, Expr *expr)
@@ -251,7 +269,7 @@ coerce_target(ParseState *pstate, Relation rel, const RowExpression *expression,
 
 	if (expression->column == NULL)
 		return (Expr *) coerce_to_boolean(pstate, (Node *) expr, "a condition");
-	attnum = get_attnum(RelationGetRelid(rel), expression->column);
+	attnum = row_query_column(rel, expression->column);
 	if (attnum <= 0)
 		elog(ERROR, "table \"%s\" has no column \"%s\"", RelationGetRelationName(rel), expression->column);
 	attr = TupleDescAttr(RelationGetDescr(rel), attnum - 1);
@@ -459,6 +477,7 @@ start(RowQuery *query, Relation rel, Query *meaning, const char *sql, const Oid 
 
 	Assert(list_length(rewritten) == 1);
 	(void) contents_walker(linitial(rewritten), &contents);
+	query->sequences = user_code_may_use_sequences(linitial(rewritten));
 	planned = guarded_plan(linitial_node(Query, rewritten), sql, contents.relids);
 	query->params = makeParamList(query->nparams);
 	for (int i = 0; i < query->nparams; i++)
@@ -493,6 +512,19 @@ row_query_begin(Relation rel, const char *alias, List *expressions, bool generat
 	return query;
 }
 
+static TupleTableSlot *
+next_row(RowQuery *query)
+{
+	TupleTableSlot *result;
+
+	if (query->sequences)
+		owner_sequences_begin();
+	result = ExecProcNode(query->desc->planstate);
+	if (query->sequences)
+		owner_sequences_end();
+	return result;
+}
+
 TupleTableSlot *
 row_query_compute(RowQuery *query, TupleTableSlot *row)
 {
@@ -514,7 +546,7 @@ row_query_compute(RowQuery *query, TupleTableSlot *row)
 	if (query->started)
 		ExecReScan(query->desc->planstate);
 	query->started = true;
-	result = ExecProcNode(query->desc->planstate);
+	result = next_row(query);
 	if (TupIsNull(result))
 		elog(ERROR, "an expression has lost its row");
 	slot_getallattrs(result);

@@ -8,6 +8,7 @@
 #ifndef PGTUNSYNC_ROW_QUERY_H
 #define PGTUNSYNC_ROW_QUERY_H
 
+#include "access/attnum.h"
 #include "executor/tuptable.h"
 #include "nodes/pg_list.h"
 #include "utils/relcache.h"
@@ -40,6 +41,12 @@ extern RowQuery *row_query_begin(Relation rel, const char *alias, List *expressi
  * each, good until the next call.
  */
 extern TupleTableSlot *row_query_compute(RowQuery *query, TupleTableSlot *row);
+
+/*
+ * The number of rel's column of that name, by its descriptor rather than by the catalog;
+ * InvalidAttrNumber if there is none.
+ */
+extern AttrNumber row_query_column(Relation rel, const char *name);
 
 extern void row_query_end(RowQuery *query);
 

@@ -6,7 +6,9 @@
  * Text goes through the server's own COPY: BeginCopyFrom() with a callback that
  * reads from libpq, NextCopyFrom() for the lines.  Binary rows come in messages that
  * binary_rows.c takes apart; what COPY does besides, defaults for the
- * columns that do not travel, is done here.
+ * columns that do not travel, is done here.  So are, in both formats, defaults that
+ * advance a sequence: an entry of the owner is read-only (user_context.c), and each
+ * of them is an exception.
  *
  *-------------------------------------------------------------------------
  */
@@ -21,12 +23,15 @@
 #include "load/binary_rows.h"
 #include "base/compat.h"
 #include "load/copy_reader.h"
+#include "base/user_context.h"
+#include "eval/user_code.h"
 
 /* A column that the COPY does not have. */
 typedef struct DefaultColumn
 {
 	int			index;			/* counted from 0 */
 	ExprState  *expression;
+	bool		sequences;		/* it may advance them */
 } DefaultColumn;
 
 struct CopyReader
@@ -41,13 +46,24 @@ struct CopyReader
 	int			left;
 	bool		ended;
 
-	/* binary */
-	BinaryRows *rows;
+	BinaryRows *rows;			/* binary */
 	List	   *defaults;		/* of DefaultColumn * */
 };
 
 /* Where NextCopyFrom's callback reads: it has no argument of its own. */
 static CopyReader *text_reader;
+
+/* The next message of the source.  Its time is not the owner's. */
+static int
+next_message(CopyReader *reader, char **message)
+{
+	int			len;
+
+	owner_wait_begin();
+	len = source_copy_data(reader->source, message);
+	owner_wait_end();
+	return len;
+}
 
 /* ---- text ---- */
 
@@ -64,7 +80,7 @@ read_text(void *outbuf, int minread, int maxread)
 
 		if (reader->left == 0)
 		{
-			reader->left = source_copy_data(reader->source, &reader->data);
+			reader->left = next_message(reader, &reader->data);
 			if (reader->left < 0)
 			{
 				reader->left = 0;
@@ -85,7 +101,7 @@ read_text(void *outbuf, int minread, int maxread)
 	return got;
 }
 
-/* ---- binary ---- */
+/* ---- defaults ---- */
 
 static bool
 is_in_copy(List *columns, const char *name)
@@ -100,30 +116,88 @@ is_in_copy(List *columns, const char *name)
 	return false;
 }
 
-/* As BeginCopyFrom() of copyfrom.c. */
+/* Does the default advance a sequence, and nothing else?  Identity columns do. */
+static bool
+advances_sequence(Node *expression)
+{
+	return contain_volatile_functions(expression) && user_code_may_use_sequences(expression);
+}
+
+/* The default of a column that does not travel, or NULL: as BeginCopyFrom() of copyfrom.c. */
+static DefaultColumn *
+prepare_default(Relation rel, int index)
+{
+	Node	   *expression = build_column_default(rel, index + 1);
+	DefaultColumn *column;
+
+	if (expression == NULL)
+		return NULL;
+	column = palloc(sizeof(DefaultColumn));
+	column->index = index;
+	column->sequences = advances_sequence(expression);
+	column->expression = ExecInitExpr(expression_planner((Expr *) expression), NULL);
+	return column;
+}
+
+/* Those that are computed here. */
 static List *
-prepare_defaults(Relation rel, List *columns)
+prepare_defaults(Relation rel, List *columns, bool binary)
 {
 	List	   *defaults = NIL;
 
 	for (int i = 0; i < RelationGetNumberOfAttributes(rel); i++)
 	{
 		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), i);
-		Expr	   *expression;
 		DefaultColumn *column;
 
 		if (att->attisdropped || att->attgenerated || is_in_copy(columns, NameStr(att->attname)))
 			continue;
-		expression = (Expr *) build_column_default(rel, i + 1);
-		if (expression == NULL)
-			continue;
-		column = palloc(sizeof(DefaultColumn));
-		column->index = i;
-		column->expression = ExecInitExpr(expression_planner(expression), NULL);
-		defaults = lappend(defaults, column);
+		column = prepare_default(rel, i);
+		if (column != NULL && (binary || column->sequences))
+			defaults = lappend(defaults, column);
 	}
 	return defaults;
 }
+
+/* The relation without these defaults, for COPY. */
+static Relation
+hide_defaults(Relation rel, List *defaults)
+{
+	Relation	copy = palloc(sizeof(RelationData));
+	ListCell   *lc;
+
+	*copy = *rel;
+	copy->rd_att = CreateTupleDescCopyConstr(RelationGetDescr(rel));
+	foreach(lc, defaults)
+	{
+		Form_pg_attribute att = TupleDescAttr(copy->rd_att, ((DefaultColumn *) lfirst(lc))->index);
+
+		att->atthasdef = false;
+		att->attidentity = '\0';
+	}
+	return copy;
+}
+
+static void
+compute_default(const DefaultColumn *column, ExprContext *econtext, Datum *values, bool *isnull)
+{
+	if (column->sequences)
+		owner_sequences_begin();
+	values[column->index] = ExecEvalExpr(column->expression, econtext, &isnull[column->index]);
+	if (column->sequences)
+		owner_sequences_end();
+}
+
+static void
+compute_defaults(const CopyReader *reader, ExprContext *econtext, Datum *values, bool *isnull)
+{
+	ListCell   *lc;
+
+	foreach(lc, reader->defaults)
+		compute_default(lfirst(lc), econtext, values, isnull);
+}
+
+/* ---- binary ---- */
 
 /* The values of the next message that holds a row; false at the end. */
 static bool
@@ -134,7 +208,7 @@ read_binary(CopyReader *reader, Datum *values, bool *isnull)
 	while (!found)
 	{
 		char	   *message;
-		int			len = source_copy_data(reader->source, &message);
+		int			len = next_message(reader, &message);
 
 		if (len < 0)
 		{
@@ -150,21 +224,11 @@ read_binary(CopyReader *reader, Datum *values, bool *isnull)
 }
 
 static bool
-next_binary(CopyReader *reader, ExprContext *econtext, Datum *values, bool *isnull)
+next_binary(CopyReader *reader, Datum *values, bool *isnull)
 {
-	ListCell   *lc;
-
 	memset(values, 0, sizeof(Datum) * reader->natts);
 	memset(isnull, true, sizeof(bool) * reader->natts);
-	if (!read_binary(reader, values, isnull))
-		return false;
-	foreach(lc, reader->defaults)
-	{
-		DefaultColumn *column = lfirst(lc);
-
-		values[column->index] = ExecEvalExpr(column->expression, econtext, &isnull[column->index]);
-	}
-	return true;
+	return read_binary(reader, values, isnull);
 }
 
 /* ---- both ---- */
@@ -187,16 +251,14 @@ copy_reader_begin(Relation rel, ParseState *pstate, List *columns, bool binary, 
 
 	reader->source = source;
 	reader->natts = RelationGetNumberOfAttributes(rel);
+	reader->defaults = prepare_defaults(rel, columns, binary);
 	if (binary)
-	{
 		reader->rows = binary_rows_begin(rel, columns);
-		reader->defaults = prepare_defaults(rel, columns);
-	}
 	else
 	{
 		text_reader = reader;
-		reader->copy = BeginCopyFrom(pstate, rel, NULL, NULL, false, read_text,
-									 string_list(columns), NIL);
+		reader->copy = BeginCopyFrom(pstate, hide_defaults(rel, reader->defaults), NULL, NULL,
+									 false, read_text, string_list(columns), NIL);
 	}
 	return reader;
 }
@@ -204,9 +266,15 @@ copy_reader_begin(Relation rel, ParseState *pstate, List *columns, bool binary, 
 bool
 copy_reader_next(CopyReader *reader, ExprContext *econtext, Datum *values, bool *isnull)
 {
+	bool		more;
+
 	if (reader->copy != NULL)
-		return NextCopyFrom(reader->copy, econtext, values, isnull);
-	return next_binary(reader, econtext, values, isnull);
+		more = NextCopyFrom(reader->copy, econtext, values, isnull);
+	else
+		more = next_binary(reader, values, isnull);
+	if (more)
+		compute_defaults(reader, econtext, values, isnull);
+	return more;
 }
 
 uint64

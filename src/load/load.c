@@ -18,7 +18,8 @@
  * dropped instead, and that is why several loaders may fill the same one.
  *
  * Everything between owner_enter() and owner_leave() can run what the table's
- * owner wrote; reading from the source in between does no harm.
+ * owner wrote; reading from the source in between does no harm, and its time does not
+ * count.  The target is not locked: all that looks at it looks at a copy.
  *
  *-------------------------------------------------------------------------
  */
@@ -44,6 +45,7 @@
 #include "eval/range_table.h"
 #include "plan/rewrite.h"
 #include "staging/staging.h"
+#include "staging/target.h"
 #include "eval/not_valid.h"
 
 /* the progress hears of a load when it has got on by so much */
@@ -54,8 +56,8 @@
 typedef struct Load
 {
 	int			index;			/* in the plan */
-	Relation	target;
-	Relation	view;			/* the target without what is NOT VALID */
+	Relation	target;			/* a copy: see target.c */
+	Relation	view;			/* the same without what is NOT VALID */
 	Relation	staging;
 	EState	   *estate;
 	ResultRelInfo *result_rel;
@@ -72,6 +74,7 @@ typedef struct Load
 	uint64		rows;
 	uint64		told_rows;		/* that the progress knows of */
 	uint64		told_bytes;
+	uint64		allowed_bytes;	/* that the owner's time has been extended for */
 } Load;
 
 /* Does the column take part in the COPY, or have a value of its own? */
@@ -129,8 +132,8 @@ prepare_rewrites(Load *load, const LoadJob *job)
 	load->rewrite = row_query_begin(load->target, job->row_name, job->rewrites, false);
 	load->rewritten = palloc(sizeof(AttrNumber) * list_length(job->rewrites));
 	foreach(lc, job->rewrites)
-		load->rewritten[load->nrewrites++] = get_attnum(RelationGetRelid(load->target),
-														((RowExpression *) lfirst(lc))->column);
+		load->rewritten[load->nrewrites++] =
+			row_query_column(load->target, ((RowExpression *) lfirst(lc))->column);
 }
 
 static void
@@ -186,6 +189,17 @@ rewrite_row(Load *load, TupleTableSlot *slot)
 	}
 }
 
+/* The owner's time grows with the rows, and with their size. */
+static void
+allow_time(Load *load)
+{
+	uint64		bytes = copy_reader_bytes(load->reader);
+
+	owner_allow_ms(OWNER_MS_PER_ROW +
+				   (bytes - load->allowed_bytes) * OWNER_MS_PER_PAGE / BLCKSZ);
+	load->allowed_bytes = bytes;
+}
+
 static void
 store_row(Load *load, TupleTableSlot *slot)
 {
@@ -210,6 +224,7 @@ load_row(Load *load)
 	if (more)
 	{
 		ExecStoreVirtualTuple(slot);
+		allow_time(load);
 		if (load->rows == 0)
 			check_null_domains(load);
 		unvalidated_check_domains(load->domains, slot, load->estate);
@@ -266,24 +281,23 @@ finish_load(Load *load)
 }
 
 void
-load_rows(Relation target, const LoadJob *job, const Stage *stage, Source *source,
-		  LoadResult *result)
+load_rows(const LoadJob *job, const Stage *stage, Source *source, LoadResult *result)
 {
 	Load	   *load = palloc0(sizeof(Load));
 	OwnerContext owner;
 
 	load->index = job->index;
 	progress_add(job->index, job->rows_before, job->bytes_before);
-	load->target = target;
+	load->target = target_copy(job->relid, job->shape);
 	load->staging = table_open(stage->staging, RowExclusiveLock);
-	staging_check_columns(target, load->staging);
-	load->slot = MakeSingleTupleTableSlot(RelationGetDescr(target),
+	staging_check_columns(load->target, load->staging);
+	load->slot = MakeSingleTupleTableSlot(RelationGetDescr(load->target),
 										  table_slot_callbacks(load->staging));
-
-	owner_enter(&owner, target->rd_rel->relowner);
 	if (job->keep != NIL)
-		load->kept = kept_load_begin(target, load->staging, stage->copy, stage->yielded,
-									 job->row_name, job->keep);
+		load->kept = kept_load_begin(job->relid, job->shape, load->staging, stage->copy,
+									 stage->yielded, job->row_name, job->keep);
+
+	owner_enter(&owner, load->target->rd_rel->relowner);
 	load->writer = heap_writer_begin(load->staging);
 	prepare_executor(load, job, source);
 	load_all(load);

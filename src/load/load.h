@@ -10,7 +10,6 @@
 
 #include "load/load_messages.h"
 #include "source/source.h"
-#include "utils/relcache.h"
 
 /* What a table is loaded into; InvalidOid: not needed. */
 typedef struct Stage
@@ -23,11 +22,12 @@ typedef struct Stage
 /*
  * Reads the COPY that was started on the source to its end and puts the rows
  * into the staging heap, as rows of the target: defaults, generated columns,
- * constraints and the partition's bounds are the target's.  Fills in
+ * constraints and the partition's bounds are the target's.  No lock on the target is held
+ * meanwhile.  Fills in
  * result->rows, result->bytes and result->kept, and reports progress meanwhile.  Raises
  * what COPY would raise, with its context (table, line, column).
  */
-extern void load_rows(Relation target, const LoadJob *job, const Stage *stage,
-					  Source *source, LoadResult *result);
+extern void load_rows(const LoadJob *job, const Stage *stage, Source *source,
+					  LoadResult *result);
 
 #endif							/* PGTUNSYNC_LOAD_H */

@@ -18,6 +18,7 @@ loader_connect_pack(StringInfo buf, const LoaderConnect *connect)
 	pack_int(buf, connect->connect_timeout);
 	pack_int(buf, connect->row_security);
 	pack_int(buf, connect->password_rule);
+	pack_int(buf, connect->hide_texts);
 	pack_int(buf, connect->gate);
 }
 
@@ -31,6 +32,7 @@ loader_connect_unpack(StringInfo buf)
 	connect->connect_timeout = unpack_int(buf);
 	connect->row_security = unpack_int(buf);
 	connect->password_rule = (PasswordRule) unpack_int(buf);
+	connect->hide_texts = unpack_int(buf);
 	connect->gate = unpack_int(buf);
 	return connect;
 }
@@ -74,6 +76,8 @@ load_job_pack(StringInfo buf, const LoadJob *job)
 	pack_int(buf, job->step);
 	pack_int(buf, job->index);
 	pack_int(buf, job->relid);
+	pack_string(buf, job->display);
+	pack_string(buf, job->shape);
 	pack_string(buf, job->copy_sql);
 	pack_string(buf, job->verify_sql);
 	pack_int(buf, job->binary);
@@ -85,7 +89,6 @@ load_job_pack(StringInfo buf, const LoadJob *job)
 	pack_int(buf, job->mode);
 	pack_int(buf, job->rows_before);
 	pack_int(buf, job->bytes_before);
-	pack_int(buf, job->hide_values);
 	pack_int(buf, job->staging);
 	pack_int(buf, job->index_number);
 	pack_int(buf, job->fingerprint);
@@ -99,6 +102,8 @@ load_job_unpack(StringInfo buf)
 	job->step = unpack_int(buf);
 	job->index = unpack_int(buf);
 	job->relid = unpack_int(buf);
+	job->display = unpack_string(buf);
+	job->shape = unpack_string(buf);
 	job->copy_sql = unpack_string(buf);
 	job->verify_sql = unpack_string(buf);
 	job->binary = unpack_int(buf);
@@ -110,7 +115,6 @@ load_job_unpack(StringInfo buf)
 	job->mode = unpack_int(buf);
 	job->rows_before = unpack_int(buf);
 	job->bytes_before = unpack_int(buf);
-	job->hide_values = unpack_int(buf);
 	job->staging = unpack_int(buf);
 	job->index_number = unpack_int(buf);
 	job->fingerprint = unpack_int(buf);

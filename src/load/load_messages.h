@@ -39,6 +39,7 @@ typedef struct LoaderShared
 									 * come in batches */
 
 /* Reports, loader to leader, beside 'N'. */
+#define LOADER_REPORT_DROPPED	'X' /* int: so many messages were dropped */
 #define LOADER_REPORT_LOADED	'L' /* LoadResult */
 #define LOADER_REPORT_FAILED	'F' /* LoadFailure; an 'E' follows */
 
@@ -49,6 +50,7 @@ typedef struct LoaderConnect
 	int			connect_timeout;	/* ms */
 	bool		row_security;	/* as in SourceParams */
 	PasswordRule password_rule; /* the same */
+	bool		hide_texts;		/* the same */
 	dsm_handle	gate;			/* DSM_HANDLE_INVALID: no tunnel */
 } LoaderConnect;
 
@@ -67,6 +69,8 @@ typedef struct LoadJob
 	LoadStep	step;
 	int			index;			/* of the table in the plan */
 	Oid			relid;
+	char	   *display;		/* the table's name in messages */
+	char	   *shape;			/* table_shape() in the plan */
 	char	   *copy_sql;
 	char	   *verify_sql;		/* of the plan, or NULL */
 	bool		binary;
@@ -78,7 +82,6 @@ typedef struct LoadJob
 	Landing		mode;			/* decides on the staging heap's indexes */
 	int64		rows_before;	/* of earlier batches, for the progress */
 	int64		bytes_before;
-	bool		hide_values;	/* errors of the source may show what is masked */
 	Oid			staging;		/* after LOAD_CREATE */
 	int			index_number;	/* LOAD_INDEX: counted from 0 */
 	int64		fingerprint;	/* LOAD_FINISH: what LOAD_CREATE has given */

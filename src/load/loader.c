@@ -19,11 +19,8 @@
  * connection to the source, whose transaction is of no use in the middle of a
  * COPY; the next table gets a new one with the same snapshot.
  *
- * The target itself is opened without a lock of our own.  The leader holds
- * ShareUpdateExclusiveLock on it, which keeps its definition as it is.  If we
- * asked for another lock, we would queue behind an ALTER TABLE that waits for
- * the leader, which waits for us: a cycle that the deadlock detector
- * cannot see, because the leader's part of it is no lock.
+ * The target is locked only while we look at it (target.c): nobody waits for
+ * a loader.  If it was altered since it was planned, the table fails.
  *
  *-------------------------------------------------------------------------
  */
@@ -55,14 +52,16 @@
 #include "load/load.h"
 #include "load/load_messages.h"
 #include "base/serialize.h"
-#include "api/pgtunsync.h"
 #include "load/progress.h"
 #include "base/worker_message.h"
+#include "base/user_context.h"
 #include "base/worker_session.h"
 #include "source/source.h"
 #include "staging/staging.h"
+#include "staging/target.h"
 #include "tunnel/tunnel.h"
 #include "base/worker.h"
+#include "base/wait_event.h"
 
 /* This loader, for its lifetime. */
 typedef struct Loader
@@ -147,19 +146,6 @@ connect_to_source(Loader *loader)
 
 /* ---- one table ---- */
 
-/* Opens the target without a lock; see the head of this file. */
-static Relation
-open_target(Oid relid)
-{
-	Relation	target = RelationIdGetRelation(relid);
-
-	if (!RelationIsValid(target))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("the local table was dropped meanwhile")));
-	return target;
-}
-
 /*
  * Frozen rows are seen even when their transaction is not: a staging heap that
  * an attempt has begun to fill must not be filled again.
@@ -188,17 +174,18 @@ drop_spoilt(Loader *loader)
 static Stage
 create_stage(const Loader *loader, const LoadJob *job)
 {
-	Relation	target = open_target(job->relid);
+	Relation	target = target_open(job->relid, job->shape);
 	int64		run_id = loader->shared->run_id;
 	Stage		stage = {0};
 
+	relay_set_subject(job->display);
 	stage.staging = staging_create(target, run_id, job->mode);
 	if (job->keep != NIL)
 	{
 		stage.copy = staging_create_beside(target, run_id, "kept", true);
 		stage.yielded = staging_create_beside(target, run_id, "yielded", false);
 	}
-	RelationClose(target);
+	target_close(target);
 	return stage;
 }
 
@@ -223,16 +210,24 @@ create_stages(Loader *loader, int last)
 	pfree(stages);
 }
 
-/* ANALYZE switches to the table's owner by itself. */
+/*
+ * ANALYZE switches to the table's owner by itself, and then evaluates index
+ * expressions: it needs an entry, although made as ourselves.
+ */
 static void
 analyze_staging(Oid staging)
 {
 	char	   *sql = psprintf("ANALYZE %s", staging_name(staging));
+	OwnerContext context;
 
+	owner_enter(&context, GetUserId());
+	owner_allow_ms(OWNER_ANALYZE_MS);
 	SPI_connect();
+	owner_pass_statement();
 	if (SPI_execute(sql, false, 0) != SPI_OK_UTILITY)
 		elog(ERROR, "could not analyze a staging heap");
 	SPI_finish();
+	owner_leave(&context);
 	pfree(sql);
 }
 
@@ -259,10 +254,9 @@ end_filling(void)
 
 /* The rows of a COPY that has been started. */
 static void
-copy_rows(Loader *loader, Relation target, const LoadJob *job, const Stage *stage,
-		  LoadResult *result)
+copy_rows(Loader *loader, const LoadJob *job, const Stage *stage, LoadResult *result)
 {
-	load_rows(target, job, stage, loader->source, result);
+	load_rows(job, stage, loader->source, result);
 	result->rewritten = job->verify_sql != NULL && source_copy_rows_behind(loader->source) > 0;
 }
 
@@ -270,20 +264,30 @@ copy_rows(Loader *loader, Relation target, const LoadJob *job, const Stage *stag
 static void
 fill_staging(Loader *loader, const LoadJob *job, const Stage *stage, LoadResult *result)
 {
-	Relation	target;
-
 	begin_filling();
-	target = open_target(job->relid);
 	progress_phase(job->index, PHASE_COPYING);
-	copy_rows(loader, target, job, stage, result);
+	copy_rows(loader, job, stage, result);
 	progress_phase(job->index, PHASE_INDEXING);
-	staging_build_indexes(target, result->staging, job->mode);
-	RelationClose(target);
+	staging_build_indexes(result->staging);
 	if (job->mode != LAND_APPEND)
 		analyze_staging(result->staging);
 	result->fingerprint = staging_fingerprint(result->staging);
 	end_filling();
 	progress_phase(job->index, PHASE_LOADED);
+}
+
+/* Comes ahead of a job's end, after which the leader may stop reading. */
+static void
+report_dropped(void)
+{
+	int64		count = relay_take_dropped();
+	StringInfoData buf;
+
+	if (count == 0)
+		return;
+	initStringInfo(&buf);
+	pack_int(&buf, count);
+	relay_send(LOADER_REPORT_DROPPED, buf.data, buf.len);
 }
 
 static void
@@ -292,6 +296,7 @@ report_result(Loader *loader, const LoadResult *result)
 	StringInfoData buf;
 
 	MemoryContextSwitchTo(loader->job_context);
+	report_dropped();
 	initStringInfo(&buf);
 	load_result_pack(&buf, result);
 	relay_send(LOADER_REPORT_LOADED, buf.data, buf.len);
@@ -304,6 +309,7 @@ load_table(Loader *loader, const LoadJob *job, const Stage *stage)
 	instr_time	start;
 	instr_time	end;
 
+	relay_set_subject(job->display);
 	INSTR_TIME_SET_CURRENT(start);
 	fill_staging(loader, job, stage, &result);
 	INSTR_TIME_SET_CURRENT(end);
@@ -334,24 +340,12 @@ joined_copies(const Loader *loader, int last)
 	return sql.data;
 }
 
-static bool
-any_hidden(const Loader *loader, int last)
-{
-	for (int i = loader->next; i < last; i++)
-	{
-		if (loader->jobs[i]->hide_values)
-			return true;
-	}
-	return false;
-}
-
 /* Starts the COPYs of the jobs up to "last". */
 static void
 start_copies(Loader *loader, int last)
 {
 	if (loader->source == NULL)
 		connect_to_source(loader);
-	source_hide_values(loader->source, any_hidden(loader, last));
 	source_copy_start(loader->source, joined_copies(loader, last));
 	loader->begun = true;
 }
@@ -365,11 +359,11 @@ create_step(Loader *loader, const LoadJob *job, LoadResult *result)
 
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	target = open_target(job->relid);
+	target = target_open(job->relid, job->shape);
 	result->staging = staging_create(target, loader->shared->run_id, job->mode);
-	result->indexes = staging_count_indexes(target, job->mode);
+	target_close(target);
+	result->indexes = staging_count_indexes(result->staging);
 	result->fingerprint = staging_fingerprint(result->staging);
-	RelationClose(target);
 	PopActiveSnapshot();
 	CommitTransactionCommand();
 	progress_phase(job->index, PHASE_COPYING);
@@ -379,26 +373,19 @@ static void
 part_step(Loader *loader, const LoadJob *job, LoadResult *result)
 {
 	Stage		stage = {.staging = job->staging};
-	Relation	target;
 
 	start_copies(loader, loader->next + 1);
 	begin_filling();
-	target = open_target(job->relid);
-	copy_rows(loader, target, job, &stage, result);
-	RelationClose(target);
+	copy_rows(loader, job, &stage, result);
 	end_filling();
 }
 
 static void
 index_step(const LoadJob *job)
 {
-	Relation	target;
-
 	begin_filling();
 	progress_phase(job->index, PHASE_INDEXING);
-	target = open_target(job->relid);
-	staging_build_index(target, job->staging, job->mode, job->index_number);
-	RelationClose(target);
+	staging_build_index(job->staging, job->index_number);
 	end_filling();
 }
 
@@ -408,7 +395,7 @@ finish_step(const LoadJob *job)
 	begin_filling();
 	progress_phase(job->index, PHASE_INDEXING);
 	analyze_staging(job->staging);
-	staging_check_files(job->relid, job->staging, job->fingerprint);
+	staging_check_files(job->staging, job->fingerprint);
 	end_filling();
 	progress_phase(job->index, PHASE_LOADED);
 }
@@ -418,6 +405,7 @@ take_step(Loader *loader, const LoadJob *job)
 {
 	LoadResult	result = {.index = job->index, .staging = job->staging};
 
+	relay_set_subject(job->display);
 	switch (job->step)
 	{
 		case LOAD_CREATE:
@@ -491,6 +479,7 @@ report_failure(Loader *loader, const ErrorData *edata, bool source_gone)
 	};
 	StringInfoData buf;
 
+	report_dropped();
 	initStringInfo(&buf);
 	load_failure_pack(&buf, &failure);
 	relay_send(LOADER_REPORT_FAILED, buf.data, buf.len);
@@ -561,6 +550,7 @@ take_connect_order(Loader *loader, StringInfo body)
 	loader->params.connect_timeout = connect->connect_timeout;
 	loader->params.row_security = connect->row_security;
 	loader->params.password_rule = connect->password_rule;
+	loader->params.hide_texts = connect->hide_texts;
 	if (connect->gate != DSM_HANDLE_INVALID)
 	{
 		tunnel_gate_attach(connect->gate);
@@ -635,7 +625,7 @@ obey(Loader *loader)
 		{
 			relay_flush();
 			(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-							 1000, PG_WAIT_EXTENSION);
+							 1000, wait_event(WAIT_LOADER_ORDER));
 			ResetLatch(MyLatch);
 			continue;
 		}

@@ -35,6 +35,7 @@
 #include "base/worker_message.h"
 #include "load/table_parts.h"
 #include "base/worker.h"
+#include "base/wait_event.h"
 
 typedef struct Member
 {
@@ -87,7 +88,7 @@ create_queue(shm_toc *toc, uint64 key)
 }
 
 static void
-create_member_segment(Member *member, const RunRequest *request, int64 run_id)
+create_member_segment(Member *member, const LoaderShared *facts)
 {
 	shm_toc_estimator estimator;
 	shm_toc    *toc;
@@ -106,11 +107,7 @@ create_member_segment(Member *member, const RunRequest *request, int64 run_id)
 						 shm_toc_estimate(&estimator));
 
 	shared = shm_toc_allocate(toc, sizeof(LoaderShared));
-	shared->database = request->database;
-	shared->run_id = run_id;
-	shared->lock_timeout = request->lock_timeout;
-	shared->maintenance_work_mem = request->maintenance_work_mem;
-	shared->parallel_maintenance_workers = request->parallel_maintenance_workers;
+	*shared = *facts;
 	shm_toc_insert(toc, LOADER_KEY_SHARED, shared);
 	member->shared = shared;
 
@@ -124,10 +121,10 @@ create_member_segment(Member *member, const RunRequest *request, int64 run_id)
 
 /* Starts one loader; false when there is no free slot. */
 static bool
-start_member(Member *member, const RunRequest *request, int64 run_id)
+start_member(Member *member, const LoaderShared *facts)
 {
-	create_member_segment(member, request, run_id);
-	member->worker = worker_launch("pgtunsync_loader_main", "pgtunsync loader",
+	create_member_segment(member, facts);
+	member->worker = worker_launch("pgtunsync_loader_main", LOADER_TITLE,
 								   dsm_segment_handle(member->segment), true);
 	if (member->worker == NULL)
 	{
@@ -139,22 +136,28 @@ start_member(Member *member, const RunRequest *request, int64 run_id)
 }
 
 Pool *
-pool_start(const RunRequest *request, int64 run_id, int loaders)
+pool_start(const LoaderShared *facts, int loaders, int max_workers)
 {
 	Pool	   *pool = palloc0(sizeof(Pool));
+	int			room;
 
 	pool->context = CurrentMemoryContext;
 	pool->members = palloc0(sizeof(Member) * loaders);
 	initStringInfo(&pool->body);
-	while (pool->size < loaders &&
-		   start_member(&pool->members[pool->size], request, run_id))
+	room = worker_begin_launch(max_workers);
+	if (room < 1)
+		worker_no_room(room, max_workers);
+	while (pool->size < Min(loaders, room) &&
+		   start_member(&pool->members[pool->size], facts))
 		pool->size++;
 	if (pool->size == 0)
 		worker_no_slot("loaders");
+	worker_end_launch();
 	if (pool->size < loaders)
 		ereport(NOTICE,
 				(errmsg("going on with %d of %d loaders", pool->size, loaders),
-				 errhint("Raise \"max_worker_processes\" for more.")));
+				 errhint("Raise \"max_worker_processes\" and \"pgtunsync.max_workers\" "
+						 "for more.")));
 	return pool;
 }
 
@@ -455,7 +458,10 @@ handle_report(Pool *pool, Member *member, char type, PoolEvent *event)
 	switch (type)
 	{
 		case 'N':
-			relay_throw_report(&pool->body, DEBUG5);
+			relay_forward(&pool->body);
+			return false;
+		case LOADER_REPORT_DROPPED:
+			relay_add_dropped(unpack_int(&pool->body));
 			return false;
 		case LOADER_REPORT_LOADED:
 			event->type = POOL_LOADED;
@@ -524,7 +530,7 @@ pool_next(Pool *pool, long timeout_ms)
 	dispatch(pool);
 	event.type = POOL_IDLE;
 	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-					 timeout_ms, PG_WAIT_EXTENSION);
+					 timeout_ms, wait_event(WAIT_LOADERS));
 	ResetLatch(MyLatch);
 	CHECK_FOR_INTERRUPTS();
 	return event;

@@ -9,7 +9,6 @@
 #define PGTUNSYNC_POOL_H
 
 #include "load/load_messages.h"
-#include "run/request_types.h"
 
 typedef struct Pool Pool;
 
@@ -30,11 +29,12 @@ typedef struct PoolEvent
 } PoolEvent;
 
 /*
- * Starts up to that many loaders: as many as there are free worker slots, with a NOTICE if
- * fewer.  Raises CONFIGURATION_LIMIT_EXCEEDED without a single one.  Lives in
+ * Starts up to that many loaders with these facts: as many as there are free
+ * worker slots and max_workers allows (worker_begin_launch()), with a NOTICE
+ * if fewer.  Raises CONFIGURATION_LIMIT_EXCEEDED without a single one.  Lives in
  * the current memory context; pool_stop() must be called on every path.
  */
-extern Pool *pool_start(const RunRequest *request, int64 run_id, int loaders);
+extern Pool *pool_start(const LoaderShared *facts, int loaders, int max_workers);
 extern int	pool_size(const Pool *pool);
 
 /* To all loaders. */
@@ -48,9 +48,9 @@ extern void pool_snapshot(Pool *pool, const char *snapshot, dsm_handle progress)
 extern void pool_submit(Pool *pool, const LoadJob *job, double bytes);
 
 /*
- * The same for a table that comes in parts, a COPY each (List of char *, which must
- * last as long as the pool, as must what the job points to).  Several loaders
- * work on it at the same time; there is one event for all of it.
+ * The same for a table that comes in parts, a COPY each (List of char *, which
+ * must last as long as the pool, as must what the job points to).  Several
+ * loaders work on it at the same time; there is one event for all of it.
  */
 extern void pool_submit_parts(Pool *pool, const LoadJob *job, const List *parts);
 

@@ -21,7 +21,7 @@
 #include "utils/timestamp.h"
 
 #include "base/compat.h"
-#include "run/outcome.h"
+#include "base/text.h"
 #include "load/progress.h"
 
 #define DOOR_MAGIC		0x70675444
@@ -165,7 +165,7 @@ progress_tell(void)
 		ereport(NOTICE,
 				(errmsg("%s: " UINT64_FORMAT " rows, %s so far", table->name,
 						pg_atomic_read_u64(&table->rows),
-						outcome_size_text((int64) pg_atomic_read_u64(&table->bytes)))));
+						size_text((int64) pg_atomic_read_u64(&table->bytes)))));
 	}
 }
 

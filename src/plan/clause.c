@@ -30,6 +30,7 @@
 
 #include "common/keywords.h"
 #include "lib/stringinfo.h"
+#include "nodes/nodeFuncs.h"
 #include "nodes/parsenodes.h"
 #include "nodes/primnodes.h"
 #include "parser/parser.h"
@@ -615,4 +616,39 @@ clause_verify_copy(const char *sql)
 		if (last ? !is_copy_out(stmt) : !IsA(stmt, VariableSetStmt))
 			elog(ERROR, "a clause has changed the statement: %s", sql);
 	}
+}
+
+/* ---- names ---- */
+
+static bool
+collect_relations_walker(Node *node, void *context)
+{
+	List	  **names = context;
+
+	if (node == NULL)
+		return false;
+	if (IsA(node, RangeVar))
+	{
+		RangeVar   *relation = (RangeVar *) node;
+		char	   *name = quote_qualified_identifier(relation->schemaname,
+													  relation->relname);
+
+		if (!list_member(*names, makeString(name)))
+			*names = lappend(*names, makeString(name));
+		return false;
+	}
+	return raw_expression_tree_walker(node, collect_relations_walker, context);
+}
+
+List *
+clause_relations(const char *sql)
+{
+	List	   *strings = NIL;
+	List	   *names = NIL;
+	ListCell   *lc;
+
+	(void) collect_relations_walker((Node *) only_select(sql), &strings);
+	foreach(lc, strings)
+		names = lappend(names, strVal(lfirst(lc)));
+	return names;
 }

@@ -46,4 +46,10 @@ extern char *clause_expression(const char *text, const char *what);
  */
 extern void clause_verify_copy(const char *sql);
 
+/*
+ * The names in a SELECT that stand where relations do, those of WITH queries
+ * among them, quoted as needed: a List of char *.  Raises SYNTAX_ERROR.
+ */
+extern List *clause_relations(const char *sql);
+
 #endif							/* PGTUNSYNC_CLAUSE_H */

@@ -12,7 +12,7 @@
 #include "postgres.h"
 
 #include "plan/column_pattern.h"
-#include "plan/selection.h"
+#include "base/glob.h"
 
 static bool
 matches_in(const char *pattern, const CatalogRelation *relation, const char *column)
@@ -21,8 +21,8 @@ matches_in(const char *pattern, const CatalogRelation *relation, const char *col
 	{
 		char	   *short_name = psprintf("%s.%s", relation->name, column);
 
-		if (selection_glob(pattern, short_name, false) ||
-			selection_glob(pattern, psprintf("%s.%s", relation->schema, short_name), false))
+		if (glob_matches(pattern, short_name, false) ||
+			glob_matches(pattern, psprintf("%s.%s", relation->schema, short_name), false))
 			return true;
 	}
 	return false;
@@ -32,6 +32,6 @@ bool
 column_pattern_matches(const char *pattern, const CatalogRelation *local,
 					   const CatalogRelation *source, const char *column)
 {
-	return selection_glob(pattern, column, true) ||
+	return glob_matches(pattern, column, true) ||
 		matches_in(pattern, local, column) || matches_in(pattern, source, column);
 }

@@ -18,15 +18,15 @@
 #include "plan/column_pattern.h"
 #include "plan/keep.h"
 #include "schema/local_catalog.h"
-#include "plan/selection.h"
+#include "base/glob.h"
 
 static bool
 means_table(const char *pattern, const CatalogRelation *relation)
 {
 	for (; relation != NULL; relation = relation->parent)
 	{
-		if (selection_glob(pattern, relation->name, true) ||
-			selection_glob(pattern, psprintf("%s.%s", relation->schema, relation->name), false))
+		if (glob_matches(pattern, relation->name, true) ||
+			glob_matches(pattern, psprintf("%s.%s", relation->schema, relation->name), false))
 			return true;
 	}
 	return false;

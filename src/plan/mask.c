@@ -15,7 +15,7 @@
  *
  * A rule must fit its column: the wrong type, NULL for a NOT NULL column, a key
  * that would itself be given away, are problems that fail the table before
- * anything moves.  What only the source knows, it is asked by EXPLAIN (plan.c).
+ * anything moves.  What only the source knows, it is asked by EXPLAIN (planner.c).
  *
  *-------------------------------------------------------------------------
  */
@@ -90,26 +90,6 @@ find_rule(MaskContext *context, const Place *place)
 		}
 	}
 	return NULL;
-}
-
-char *
-mask_pattern_regex(const char *pattern, bool dots)
-{
-	StringInfoData buf;
-
-	initStringInfo(&buf);
-	appendStringInfoChar(&buf, '^');
-	for (const char *p = pattern; *p; p++)
-	{
-		if (*p == '*')
-			appendStringInfoString(&buf, dots ? ".*" : "[^.]*");
-		else if (strchr("\\^$.[]|()+?{}", *p) != NULL)
-			appendStringInfo(&buf, "\\%c", *p);
-		else
-			appendStringInfoChar(&buf, *p);
-	}
-	appendStringInfoChar(&buf, '$');
-	return buf.data;
 }
 
 /* ---- foreign keys ---- */

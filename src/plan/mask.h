@@ -49,7 +49,4 @@ extern bool mask_needs_key(const SyncConfig *config);
 /* Does a column of this name and type look like one that should have a rule? */
 extern bool mask_is_sensitive(const CatalogColumn *column);
 
-/* Glob of a rule as a regular expression. */
-extern char *mask_pattern_regex(const char *pattern, bool dots);
-
 #endif							/* PGTUNSYNC_MASK_H */

@@ -65,14 +65,13 @@ typedef struct TablePlan
 	List	   *unmasked_columns;	/* of char *: they look sensitive and have no rule */
 	bool		row_security;	/* policies of the source filter the rows */
 	bool		user_sql;		/* people's SQL goes into copy_sql */
-	bool		hide_values;	/* errors of the source may show what is masked */
 	List	   *rewrites;		/* of RowExpression *: columns whose values are computed here */
 	List	   *keep;			/* of RowExpression *: conditions for local rows that stay */
 	char	   *row_name;		/* by what name those expressions call the row */
 	List	   *type_changes;	/* of char *: "name: source type → local type" */
 	bool		binary;			/* COPY format */
 	bool		empty;			/* it ends up without rows */
-	bool		excluded;		/* left out, as message says */
+	const char *left_out;		/* its status in a survey ("excluded"), or NULL */
 	char	   *copy_sql;		/* COPY … TO STDOUT … */
 	char	   *verify_sql;		/* to run behind the COPY: rows mean that it cannot be trusted; or NULL */
 	Batches    *batches;		/* of an append; NULL: no rows come */
@@ -84,6 +83,7 @@ typedef struct TablePlan
 	List	   *sequences;		/* of SequencePlan * */
 
 	char	   *partition_check;	/* its bounds as nodeToString(); set by recheck.c */
+	char	   *shape;			/* table_shape(); set by recheck.c */
 
 	/* a table that cannot be pulled: why (message NULL otherwise) */
 	int			sqlerrcode;
@@ -108,42 +108,5 @@ typedef struct RunPlan
 	char	   *source_version; /* server_version of the source */
 	bool		source_in_recovery; /* it is a standby */
 } RunPlan;
-
-/*
- * Opens the run's transaction on the control connection (REPEATABLE READ READ
- * ONLY, exported snapshot), refuses the very same database, resolves
- * the request against both catalogs and plans every table.  Must run in a
- * local transaction.  All lives in the current memory context.
- *
- * NOTICEs: excluded tables that were named, missing and extra columns, types
- * that differ.  Raises UNDEFINED_TABLE for a name that neither side knows (with
- * request->survey it becomes a table that fails), UNDEFINED_OBJECT for an
- * unknown group, what clause_parse() raises for clauses,
- * INVALID_PARAMETER_VALUE for malformed names.  Tables that fail by themselves (only on one
- * side, no right, no column in common, a kind that cannot be replaced) are in
- * the plan with their message.
- */
-extern RunPlan *plan_run(const PlanRequest *request, const SyncConfig *config,
-						 Source *control);
-
-/*
- * The table was truncated or rewritten on the source since the snapshot was
- * taken (verify_sql): it may have been read as empty, and fails as if the plan had
- * said so.
- */
-extern void plan_fail_rewritten(TablePlan *table);
-
-/*
- * Splits a plain-text specification ("users", "users,orders",
- * "{users,orders}", "<users>", "group:core") into its items; quotes as in SQL
- * names are kept.  Raises INVALID_PARAMETER_VALUE.
- */
-extern List *plan_split_spec(const char *spec);
-
-/*
- * Checks, before anything starts, what the local side alone can tell of the
- * request: malformed names and settings.  For the caller's backend.
- */
-extern void plan_check_request(const PlanRequest *request);
 
 #endif							/* PGTUNSYNC_PLAN_H */

@@ -1,11 +1,15 @@
 /*-------------------------------------------------------------------------
  *
  * recheck.c
- *	  A planned table, looked at once more under its lock.
+ *	  A planned table, looked at once more under a lock.
  *
  * The plan is made before the tables are known, so before they are locked: an
  * ALTER TABLE, a REVOKE, a policy may come in between.  What the plan relied on
- * is compared here, where it can no longer change.
+ * is compared here.  The table's definition is noted as text (table_shape.h), and compared
+ * with that whenever the table is locked later on, last of all for the swap.
+ *
+ * All of this is done in a subtransaction that is rolled back, whatever comes of it: no
+ * lock is kept, neither ours nor one that code of an owner took.
  *
  * The bounds of a partition are worked out here too, for the loaders, which
  * cannot look at its ancestors.  The keys of those may be expressions, which the
@@ -40,6 +44,8 @@
 #include "base/user_context.h"
 #include "schema/primary_key.h"
 #include "schema/publication.h"
+#include "schema/table_shape.h"
+#include "staging/target.h"
 #include "plan/recheck.h"
 #include "eval/row_query.h"
 
@@ -51,6 +57,19 @@ lacking_rights(const TablePlan *table, Oid role)
 		!list_member_oid(get_partition_ancestors(table->relid), table->grants))
 		return "the grants of its partitioned table";
 	return landing_lacks(table->mode, table->grants, role);
+}
+
+const char *
+recheck_rights(const TablePlan *table, Oid role, int *sqlerrcode)
+{
+	const char *lacking = lacking_rights(table, role);
+
+	*sqlerrcode = ERRCODE_INSUFFICIENT_PRIVILEGE;
+	if (lacking != NULL)
+		return psprintf("%s on it is needed", lacking);
+	if (check_enable_rls(table->relid, role, true) == RLS_ENABLED)
+		return "row security applies to the caller";
+	return NULL;
 }
 
 /* What the table's mode relies on beside its columns; NULL if all is there. */
@@ -136,77 +155,15 @@ set_partition_bounds(Relation rel, TablePlan *table)
 
 /* ---- expressions ---- */
 
+/* Analyzes and plans them once. */
 static void
-try_rewrites(Relation rel, TablePlan *table)
+try_expressions(Relation rel, const char *row_name, List *expressions, bool generated)
 {
 	OwnerContext owner;
 
 	owner_enter(&owner, rel->rd_rel->relowner);
-	row_query_end(row_query_begin(rel, table->row_name, table->rewrites, false));
+	row_query_end(row_query_begin(rel, row_name, expressions, generated));
 	owner_leave(&owner);
-}
-
-static void
-try_keep(Relation rel, TablePlan *table)
-{
-	OwnerContext owner;
-
-	owner_enter(&owner, rel->rd_rel->relowner);
-	row_query_end(row_query_begin(rel, table->row_name, table->keep, true));
-	owner_leave(&owner);
-}
-
-/* ---- steps that may fail ---- */
-
-/* Its message, and where it was: the context of an expression says what it is. */
-static char *
-describe_error(const ErrorData *error)
-{
-	return error->context ? psprintf("%s (%s)", error->message, error->context) : error->message;
-}
-
-/*
- * Makes a step in a subtransaction, on trial or for good; returns what went
- * wrong, or NULL.  A trial keeps no locks: a loader that wants them again would wait
- * behind whoever waits for us.
- */
-static char *
-try_step(void (*step) (Relation rel, TablePlan *table), bool trial,
-		 Relation rel, TablePlan *table, int *sqlerrcode)
-{
-	MemoryContext oldcontext = CurrentMemoryContext;
-	ResourceOwner oldowner = CurrentResourceOwner;
-	char	   *volatile problem = NULL;
-
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(oldcontext);
-	PG_TRY();
-	{
-		PushActiveSnapshot(GetTransactionSnapshot());
-		step(rel, table);
-		PopActiveSnapshot();
-		if (trial)
-			RollbackAndReleaseCurrentSubTransaction();
-		else
-			ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		ErrorData  *edata;
-
-		MemoryContextSwitchTo(oldcontext);
-		edata = CopyErrorData();
-		if (edata->sqlerrcode == ERRCODE_QUERY_CANCELED)
-			PG_RE_THROW();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		problem = describe_error(edata);
-		*sqlerrcode = edata->sqlerrcode;
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(oldcontext);
-	CurrentResourceOwner = oldowner;
-	return problem;
 }
 
 /* ---- the whole ---- */
@@ -214,18 +171,14 @@ try_step(void (*step) (Relation rel, TablePlan *table), bool trial,
 static const char *
 find_problem(Relation rel, TablePlan *table, Oid role, int *sqlerrcode)
 {
-	const char *lacking;
 	const char *problem = NULL;
 
 	*sqlerrcode = ERRCODE_OBJECT_IN_USE;
 	if (rel->rd_rel->relkind != RELKIND_RELATION || !columns_unchanged(rel, table))
 		return "it was altered meanwhile";
-	*sqlerrcode = ERRCODE_INSUFFICIENT_PRIVILEGE;
-	lacking = lacking_rights(table, role);
-	if (lacking != NULL)
-		return psprintf("%s on it is needed", lacking);
-	if (check_enable_rls(table->relid, role, true) == RLS_ENABLED)
-		return "row security applies to the caller";
+	problem = recheck_rights(table, role, sqlerrcode);
+	if (problem != NULL)
+		return problem;
 	*sqlerrcode = ERRCODE_FEATURE_NOT_SUPPORTED;
 	if (rel->rd_rel->relam != HEAP_TABLE_AM_OID)
 		return "its table access method is not \"heap\"";
@@ -234,24 +187,75 @@ find_problem(Relation rel, TablePlan *table, Oid role, int *sqlerrcode)
 	if (problem != NULL)
 		return problem;
 	if (rel->rd_rel->relispartition)
-		problem = try_step(set_partition_bounds, false, rel, table, sqlerrcode);
-	if (problem == NULL && table->rewrites != NIL)
-		problem = try_step(try_rewrites, true, rel, table, sqlerrcode);
-	if (problem == NULL && table->keep != NIL)
-		problem = try_step(try_keep, true, rel, table, sqlerrcode);
+		set_partition_bounds(rel, table);
+	if (table->rewrites != NIL)
+		try_expressions(rel, table->row_name, table->rewrites, false);
+	if (table->keep != NIL)
+		try_expressions(rel, table->row_name, table->keep, true);
+	return NULL;
+}
+
+static const char *
+look_at_table(TablePlan *table, Oid role, int *sqlerrcode)
+{
+	Relation	rel;
+	const char *problem;
+
+	target_lock(table->relid);
+	rel = try_relation_open(table->relid, NoLock);
+	*sqlerrcode = ERRCODE_OBJECT_IN_USE;
+	if (rel == NULL)
+		return "it was dropped meanwhile";
+	table->shape = table_shape(rel);
+	problem = find_problem(rel, table, role, sqlerrcode);
+	relation_close(rel, NoLock);
 	return problem;
+}
+
+/* Its message, and where it was: the context of an expression says what it is. */
+static char *
+describe_error(const ErrorData *error)
+{
+	return error->context ? psprintf("%s (%s)", error->message, error->context) : error->message;
+}
+
+/* An error is the table's problem, unless this process was asked to stop. */
+static const char *
+take_error(MemoryContext context, int *sqlerrcode)
+{
+	ErrorData  *error;
+
+	MemoryContextSwitchTo(context);
+	error = CopyErrorData();
+	if (error->sqlerrcode == ERRCODE_QUERY_CANCELED && !owner_caused(error))
+		PG_RE_THROW();
+	FlushErrorState();
+	*sqlerrcode = error->sqlerrcode;
+	return describe_error(error);
 }
 
 const char *
 recheck_table(TablePlan *table, Oid role, int *sqlerrcode)
 {
-	Relation	rel = try_relation_open(table->relid, NoLock);
-	const char *problem;
+	MemoryContext oldcontext = CurrentMemoryContext;
+	ResourceOwner oldowner = CurrentResourceOwner;
+	const char *volatile problem = NULL;
 
-	*sqlerrcode = ERRCODE_OBJECT_IN_USE;
-	if (rel == NULL)
-		return "it was dropped meanwhile";
-	problem = find_problem(rel, table, role, sqlerrcode);
-	relation_close(rel, NoLock);
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(oldcontext);
+	PG_TRY();
+	{
+		PushActiveSnapshot(GetTransactionSnapshot());
+		problem = look_at_table(table, role, sqlerrcode);
+		PopActiveSnapshot();
+	}
+	PG_CATCH();
+	{
+		problem = take_error(oldcontext, sqlerrcode);
+	}
+	PG_END_TRY();
+	RollbackAndReleaseCurrentSubTransaction();
+	MemoryContextSwitchTo(oldcontext);
+	CurrentResourceOwner = oldowner;
 	return problem;
 }

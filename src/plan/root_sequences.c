@@ -138,6 +138,7 @@ plan_root_sequences(RunPlan *plan, Source *control)
 
 	if (items == NIL)
 		return;
+	source_show_texts(control);
 	result = source_query(control, states_query(items));
 	if (PQresultStatus(result) != PGRES_TUPLES_OK || PQnfields(result) != 4)
 		source_raise(control, result, "sequences of partitioned tables");

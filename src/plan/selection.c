@@ -1,28 +1,29 @@
 /*-------------------------------------------------------------------------
  *
  * selection.c
- *	  Names, globs, groups, excludes: which tables a run is about.
+ *	  Which tables a run is about.
  *
- * People write names as they stand in .pgsync.yml (Users is "Users" there), as
- * in SQL (Users is users), and as shell patterns, so an item is tried in that
- * order:
+ * An item of the call or of a group is tried in this order, as written:
  *
  *		users, app.users	literally, case included; quotes as in SQL
  *		audit.log			the whole text as a name that holds a dot
  *		Users				folded to lower case
- *		p*, other.p*		as a glob over the tables that both sides have
+ *		p*, other.p*, t_*.p*	as a glob over the tables that both sides have
+ *		core, product:1		as the group of that name
+ *		users orders		as several names
  *
  * A name without a schema means what it means to the caller: the first schema
  * of the search path in which we have it (else, in which the source has it).
  * What a name finds but cannot be pulled stays in the list with its reason; a
- * glob, and a call that names nothing, pass it over in silence.
+ * glob, and a call that names nothing, pass it over.  Such a call also leaves
+ * out the tables in which frameworks keep their migration state.
  *
  * A partitioned table stands for its leaves.  Those that both sides have are
  * copied one from another, else by what belongs into them (partition_map.c).
- * Which rows of a table come is said by the call's filter, else by the group
+ * Which rows of a table come is decided by the call's filter, else by the group
  * that named it, else by the configuration; tables in "empty" come without rows.
- * Excludes are looked at last, and therefore win over everything;
- * one for a partitioned table holds for its partitions.
+ * Excludes are applied last, and therefore win over everything; one for a
+ * partitioned table holds for its partitions.
  *
  *-------------------------------------------------------------------------
  */
@@ -31,38 +32,20 @@
 #include "access/transam.h"
 #include "catalog/pg_class.h"
 #include "lib/stringinfo.h"
-#include "parser/scansup.h"
 #include "utils/builtins.h"
 #include "utils/varlena.h"
 
 #include "base/compat.h"
-#include "schema/local_catalog.h"
-#include "api/pgtunsync.h"
+#include "base/glob.h"
+#include "base/names.h"
+#include "plan/framework_table.h"
 #include "plan/selection.h"
+#include "plan/selection_request.h"
+#include "plan/table_pattern.h"
+#include "plan/table_spec.h"
 
-/* One wish of the caller, as written. */
-typedef struct Item
-{
-	char	   *text;
-	char	   *schema;			/* NULL: not qualified */
-	char	   *name;
-	bool		quoted;			/* any part stood in quotes */
-	bool		schema_quoted;
-	bool		name_quoted;
-	const SyncGroup *group;		/* where it came from, or NULL */
-	int			line;
-	char	   *clause;			/* of the group, or NULL */
-	List	   *args;			/* of char *: the group's values */
-} Item;
-
-/* A name or glob of the configuration that stands for tables. */
-typedef struct Pattern
-{
-	char	   *text;
-	Item	   *item;
-	bool		folded;			/* nothing is called so literally */
-	const SyncFilter *filter;	/* what goes with it, or NULL */
-} Pattern;
+/* names of a list in a message, at most */
+#define SHOWN_NAMES	10
 
 typedef struct ChosenKey
 {
@@ -72,7 +55,7 @@ typedef struct ChosenKey
 typedef struct Chosen
 {
 	ChosenKey	key;
-	const Item *item;			/* that named it, or NULL */
+	const TableSpec *item;		/* that named it, or NULL */
 } Chosen;
 
 typedef struct Selection
@@ -83,607 +66,15 @@ typedef struct Selection
 	const Catalog *source;
 	List	   *name_schemas;	/* where unqualified names are looked up */
 	List	   *glob_schemas;	/* where unqualified globs and "everything" look */
-	List	   *excludes;		/* of Pattern * */
-	List	   *emptied;		/* of Pattern * */
-	List	   *filters;		/* of Pattern * */
-	List	   *excluded;		/* of char *: to be told */
+	List	   *excludes;		/* of TablePattern * */
+	List	   *emptied;		/* of TablePattern * */
+	List	   *filters;		/* of TablePattern * */
+	bool		with_framework; /* "!default" is excluded from the excludes */
+	List	   *excluded;		/* of char *: named, and left out */
+	List	   *framework;		/* of char *: migration state that is left out */
 	List	   *choices;		/* of Choice * */
 	HTAB	   *chosen;			/* by ChosenKey */
 } Selection;
-
-#define GROUP_PREFIX	"group:"
-/* more tables than this are not named to the source ahead of the choice */
-#define LIKELY_TABLES	256
-
-/* ---- text to items ---- */
-
-static void pg_attribute_noreturn()
-malformed(const char *text, const char *detail)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("invalid table name: %s", text[0] ? text : "\"\""),
-			 errdetail("%s", detail),
-			 errhint("Write table, schema.table, \"Quoted Table\", a pattern such as p*, or group:name.")));
-}
-
-/* Without white space around it. */
-static char *
-trim(const char *text, int len)
-{
-	while (len > 0 && scanner_isspace(text[0]))
-		text++, len--;
-	while (len > 0 && scanner_isspace(text[len - 1]))
-		len--;
-	return pnstrdup(text, len);
-}
-
-/* Reads one dotted part; returns what follows it. */
-static const char *
-read_part(const char *p, const char *text, char **part, bool *quoted)
-{
-	StringInfoData buf;
-
-	initStringInfo(&buf);
-	*quoted = *p == '"';
-	if (!*quoted)
-	{
-		while (*p && *p != '.')
-			appendStringInfoChar(&buf, *p++);
-	}
-	else
-	{
-		for (p++; *p != '"' || p[1] == '"'; p++)
-		{
-			if (*p == '\0')
-				malformed(text, "A double quote is not closed.");
-			if (*p == '"')
-				p++;
-			appendStringInfoChar(&buf, *p);
-		}
-		p++;
-		if (*p != '\0' && *p != '.')
-			malformed(text, "There is text behind a closing double quote.");
-	}
-	if (buf.len == 0)
-		malformed(text, "A part of the name is empty.");
-	*part = buf.data;
-	return p;
-}
-
-static Item *
-parse_item(const char *text)
-{
-	Item	   *item = palloc0(sizeof(Item));
-	const char *p;
-
-	item->text = trim(text, strlen(text));
-	if (item->text[0] == '\0')
-		malformed(item->text, "The name is empty.");
-	p = read_part(item->text, item->text, &item->name, &item->name_quoted);
-	item->quoted = item->name_quoted;
-	if (*p == '.')
-	{
-		item->schema = item->name;
-		item->schema_quoted = item->name_quoted;
-		p = read_part(p + 1, item->text, &item->name, &item->name_quoted);
-		item->quoted |= item->name_quoted;
-	}
-	if (*p == '.' && item->quoted)
-		malformed(item->text, "There are more than two parts; the database is not named.");
-	if (*p == '.')
-	{
-		/* only a name that holds dots can be meant */
-		item->schema = NULL;
-		item->name = item->text;
-	}
-	return item;
-}
-
-/* The part as SQL would read it. */
-static char *
-folded(char *part, bool quoted)
-{
-	if (part == NULL || quoted)
-		return part;
-	return downcase_identifier(part, strlen(part), false, false);
-}
-
-static bool
-is_group(const char *text)
-{
-	return strncmp(text, GROUP_PREFIX, strlen(GROUP_PREFIX)) == 0;
-}
-
-/* Is there a "*" that is not quoted? */
-static bool
-is_glob(const Item *item)
-{
-	return !item->name_quoted && strchr(item->name, '*') != NULL;
-}
-
-/* Takes a pair of brackets off the text. */
-static char *
-unwrap(const char *text, char opening, char closing)
-{
-	int			len = strlen(text);
-
-	if (text[0] != opening)
-		return (char *) text;
-	if (len < 2 || text[len - 1] != closing)
-		malformed(text, psprintf("It begins with \"%c\" but does not end with \"%c\".", opening, closing));
-	return trim(text + 1, len - 2);
-}
-
-/* One item of a list. */
-static char *
-finish_spec_item(StringInfo buf)
-{
-	char	   *item = unwrap(trim(buf->data, buf->len), '<', '>');
-
-	resetStringInfo(buf);
-	if (item[0] == '\0')
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("empty name in the list of tables"),
-				 errhint("Name the tables, or call pgtunsync.pull() without arguments for all of them.")));
-	return item;
-}
-
-List *
-plan_split_spec(const char *spec)
-{
-	char	   *whole = trim(spec, strlen(spec));
-	bool		array = whole[0] == '{';
-	char	   *text = unwrap(whole, '{', '}');
-	List	   *items = NIL;
-	bool		quoted = false;
-	StringInfoData buf;
-
-	/* "<a,b>" is a list too, "<a>,<b>" a list of such */
-	if (text[0] == '<' && strchr(text, '>') == text + strlen(text) - 1)
-		text = unwrap(text, '<', '>');
-
-	initStringInfo(&buf);
-	for (const char *p = text; *p; p++)
-	{
-		if (*p == '"')
-			quoted = !quoted;
-		if (*p == ',' && !quoted)
-		{
-			items = lappend(items, finish_spec_item(&buf));
-			continue;
-		}
-		if (array && quoted && *p == '\\' && p[1] != '\0')
-		{
-			/* an array's escape; a quote in a name is doubled */
-			p++;
-			if (*p == '"')
-				appendStringInfoChar(&buf, '"');
-		}
-		appendStringInfoChar(&buf, *p);
-	}
-	if (quoted)
-		malformed(spec, "A double quote is not closed.");
-	return lappend(items, finish_spec_item(&buf));
-}
-
-void
-plan_check_request(const PlanRequest *request)
-{
-	ListCell   *lc;
-
-	foreach(lc, request->tables)
-	{
-		const char *text = lfirst(lc);
-
-		if (!is_group(text))
-			(void) parse_item(text);
-		else if (text[strlen(GROUP_PREFIX)] == '\0')
-			malformed(text, "The group's name is empty.");
-	}
-	if (request->group != NULL && request->group[0] == '\0')
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("the group's name is empty")));
-	if (request->filter != NULL && request->everything)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("a filter needs tables that it is for"),
-				 errhint("Name the tables or a group.")));
-}
-
-/* ---- groups ---- */
-
-/* The names of all groups, for a HINT; NULL when there are none. */
-static char *
-group_names(const SyncConfig *config)
-{
-	StringInfoData buf;
-	ListCell   *lc;
-
-	if (config->groups == NIL)
-		return NULL;
-	initStringInfo(&buf);
-	foreach(lc, config->groups)
-		appendStringInfo(&buf, "%s%s", buf.len > 0 ? ", " : "", ((SyncGroup *) lfirst(lc))->name);
-	return buf.data;
-}
-
-static void pg_attribute_noreturn()
-unknown_group(const SyncConfig *config, const char *name)
-{
-	char	   *names = group_names(config);
-
-	if (config->path == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("group \"%s\" does not exist", name),
-				 errdetail("There is no configuration file: pgtunsync.config_file is empty.")));
-	ereport(ERROR,
-			(errcode(ERRCODE_UNDEFINED_OBJECT),
-			 errmsg("group \"%s\" does not exist", name),
-			 errdetail("The groups are read from file \"%s\".", config->path),
-			 names ? errhint("Groups in this file: %s.", names) :
-			 errhint("This file has no groups.")));
-}
-
-/* Splits "123:eu" into values; one with a colon in it stands in double quotes. */
-static List *
-split_values(const char *text)
-{
-	List	   *values = NIL;
-	StringInfoData buf;
-	bool		quoted = false;
-
-	initStringInfo(&buf);
-	for (const char *p = text;; p++)
-	{
-		if (*p == '"' && quoted && p[1] == '"')
-			appendStringInfoChar(&buf, *p++);
-		else if (*p == '"' && (quoted || buf.len == 0))
-			quoted = !quoted;
-		else if (*p == '\0' || (*p == ':' && !quoted))
-		{
-			values = lappend(values, pstrdup(buf.data));
-			resetStringInfo(&buf);
-			if (*p == '\0')
-				break;
-		}
-		else
-			appendStringInfoChar(&buf, *p);
-	}
-	if (quoted)
-		malformed(text, "A double quote is not closed.");
-	return values;
-}
-
-/* The group of that name, and the values behind it. */
-static SyncGroup *
-find_group(const SyncConfig *config, const char *text, List **values)
-{
-	SyncGroup  *group = sync_config_group(config, text);
-	const char *colon = strchr(text, ':');
-
-	*values = NIL;
-	if (group != NULL)
-		return group;
-	if (colon == NULL)
-		unknown_group(config, text);
-	group = sync_config_group(config, pnstrdup(text, colon - text));
-	if (group == NULL)
-		unknown_group(config, pnstrdup(text, colon - text));
-	*values = split_values(colon + 1);
-	return group;
-}
-
-/* The tables of a group. */
-static List *
-group_items(const SyncConfig *config, const char *text)
-{
-	List	   *values;
-	SyncGroup  *group = find_group(config, text, &values);
-	List	   *items = NIL;
-	ListCell   *lc;
-
-	foreach(lc, group->entries)
-	{
-		SyncGroupEntry *entry = lfirst(lc);
-		Item	   *item = parse_item(entry->table);
-
-		item->group = group;
-		item->line = entry->line;
-		item->clause = entry->clause;
-		item->args = values;
-		items = lappend(items, item);
-	}
-	return items;
-}
-
-/* All that was asked for, groups resolved. */
-static List *
-request_items(const PlanRequest *request, const SyncConfig *config)
-{
-	List	   *items = NIL;
-	ListCell   *lc;
-
-	foreach(lc, request->tables)
-	{
-		const char *text = trim(lfirst(lc), strlen(lfirst(lc)));
-
-		if (is_group(text))
-			items = list_concat(items, group_items(config, text + strlen(GROUP_PREFIX)));
-		else
-			items = lappend(items, parse_item(text));
-	}
-	if (request->group != NULL)
-		items = list_concat(items,
-							group_items(config, is_group(request->group) ?
-										request->group + strlen(GROUP_PREFIX) : request->group));
-	return items;
-}
-
-/* ---- schemas ---- */
-
-static List *
-add_schema(List *schemas, char *schema)
-{
-	ListCell   *lc;
-
-	if (schema == NULL)
-		return schemas;
-	foreach(lc, schemas)
-	{
-		if (strcmp(lfirst(lc), schema) == 0)
-			return schemas;
-	}
-	return lappend(schemas, schema);
-}
-
-static List *
-add_schemas(List *schemas, List *more)
-{
-	ListCell   *lc;
-
-	foreach(lc, more)
-		schemas = add_schema(schemas, lfirst(lc));
-	return schemas;
-}
-
-static bool
-has_schema(List *schemas, const char *schema)
-{
-	ListCell   *lc;
-
-	foreach(lc, schemas)
-	{
-		if (strcmp(lfirst(lc), schema) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* The schemas that the call or the configuration lists; "*" stands for all that we have. */
-static List *
-listed_schemas(const PlanRequest *request, const SyncConfig *config)
-{
-	List	   *listed = request->schemas ? request->schemas : config->schemas;
-	List	   *schemas = NIL;
-	ListCell   *lc;
-
-	foreach(lc, listed)
-	{
-		if (strcmp(lfirst(lc), "*") == 0)
-			schemas = add_schemas(schemas, local_catalog_schemas());
-		else
-			schemas = add_schema(schemas, lfirst(lc));
-	}
-	return schemas;
-}
-
-/* Adds the schemas that items of the configuration name. */
-static List *
-add_pattern_schemas(List *schemas, List *texts)
-{
-	ListCell   *lc;
-
-	foreach(lc, texts)
-		schemas = add_schema(schemas, parse_item(lfirst(lc))->schema);
-	return schemas;
-}
-
-List *
-selection_schemas(const PlanRequest *request, const SyncConfig *config)
-{
-	List	   *schemas = add_schemas(list_copy(request->search_path),
-									  listed_schemas(request, config));
-	ListCell   *lc;
-
-	schemas = add_pattern_schemas(schemas, config->empty);
-	foreach(lc, config->filters)
-		schemas = add_pattern_schemas(schemas, list_make1(((SyncFilter *) lfirst(lc))->table));
-
-	foreach(lc, request_items(request, config))
-	{
-		Item	   *item = lfirst(lc);
-
-		schemas = add_schema(schemas, item->schema);
-		schemas = add_schema(schemas, folded(item->schema, item->schema_quoted));
-	}
-	return schemas;
-}
-
-/* ---- globs ---- */
-
-bool
-selection_glob(const char *pattern, const char *text, bool dots)
-{
-	const char *star = NULL;	/* the last one, and where it began to match */
-	const char *mark = NULL;
-
-	while (*text)
-	{
-		if (*pattern == '*')
-		{
-			star = pattern++;
-			mark = text;
-		}
-		else if (*pattern == *text)
-		{
-			pattern++;
-			text++;
-		}
-		else if (star != NULL && (dots || *mark != '.'))
-		{
-			pattern = star + 1;
-			text = ++mark;
-		}
-		else
-			return false;
-	}
-	while (*pattern == '*')
-		pattern++;
-	return *pattern == '\0';
-}
-
-/* ---- patterns: exclude, empty, filters ---- */
-
-/* Does the pattern mean this relation, read literally or folded? */
-static bool
-pattern_matches_as(const Pattern *pattern, const CatalogRelation *relation, bool fold)
-{
-	Item	   *item = pattern->item;
-	char	   *schema = fold ? folded(item->schema, item->schema_quoted) : item->schema;
-	char	   *name = fold ? folded(item->name, item->name_quoted) : item->name;
-
-	if (schema != NULL &&
-		!(item->schema_quoted ? strcmp(schema, relation->schema) == 0 :
-		  selection_glob(schema, relation->schema, true)))
-		return false;
-	return item->name_quoted ? strcmp(name, relation->name) == 0 :
-		selection_glob(name, relation->name, true);
-}
-
-static bool
-pattern_matches(const Pattern *pattern, const CatalogRelation *relation)
-{
-	return pattern_matches_as(pattern, relation, pattern->folded) ||
-		strcmp(pattern->text, relation->name) == 0;
-}
-
-/* Is it folded?  Only when no relation of either side has the literal name. */
-static bool
-must_fold(const Pattern *pattern, const Catalog *catalog)
-{
-	ListCell   *lc;
-
-	foreach(lc, catalog->relations)
-	{
-		if (pattern_matches_as(pattern, lfirst(lc), false))
-			return false;
-	}
-	return true;
-}
-
-static Pattern *
-prepare_pattern(const Selection *selection, char *text)
-{
-	Pattern    *pattern = palloc0(sizeof(Pattern));
-
-	pattern->text = text;
-	pattern->item = parse_item(text);
-	pattern->folded = must_fold(pattern, selection->local) &&
-		must_fold(pattern, selection->source);
-	return pattern;
-}
-
-static List *
-prepare_patterns(const Selection *selection, List *texts)
-{
-	List	   *patterns = NIL;
-	ListCell   *lc;
-
-	foreach(lc, texts)
-		patterns = lappend(patterns, prepare_pattern(selection, lfirst(lc)));
-	return patterns;
-}
-
-static List *
-prepare_filters(const Selection *selection)
-{
-	List	   *patterns = NIL;
-	ListCell   *lc;
-
-	foreach(lc, selection->config->filters)
-	{
-		SyncFilter *filter = lfirst(lc);
-		Pattern    *pattern = prepare_pattern(selection, filter->table);
-
-		pattern->filter = filter;
-		patterns = lappend(patterns, pattern);
-	}
-	return patterns;
-}
-
-/* The first pattern for the relation, or for a table that it is a partition of. */
-static const Pattern *
-find_pattern(List *patterns, const CatalogRelation *relation)
-{
-	ListCell   *lc;
-
-	for (; relation != NULL; relation = relation->parent)
-	{
-		foreach(lc, patterns)
-		{
-			if (pattern_matches(lfirst(lc), relation))
-				return lfirst(lc);
-		}
-	}
-	return NULL;
-}
-
-/* A misspelt name would let rows come that were to stay: says so. */
-static void
-warn_unmatched(const Selection *selection, List *patterns, const char *key)
-{
-	ListCell   *lc;
-	ListCell   *lc_relation;
-
-	foreach(lc, patterns)
-	{
-		const Pattern *pattern = lfirst(lc);
-		bool		matched = false;
-
-		foreach(lc_relation, selection->local->relations)
-			matched = matched || pattern_matches(pattern, lfirst(lc_relation));
-		if (!matched)
-			ereport(WARNING,
-					(errcode(ERRCODE_WARNING),
-					 errmsg("\"%s\" in \"%s\" of file \"%s\" matches no local table",
-							pattern->text, key, selection->config->path)));
-	}
-}
-
-/* One NOTICE for all that was named and yet left out. */
-static void
-tell_excluded(const Selection *selection)
-{
-	StringInfoData buf;
-	ListCell   *lc;
-
-	if (selection->excluded == NIL)
-		return;
-	initStringInfo(&buf);
-	foreach(lc, selection->excluded)
-		appendStringInfo(&buf, "%s%s", buf.len > 0 ? ", " : "", (char *) lfirst(lc));
-	ereport(NOTICE,
-			(errmsg_plural("excluded table is left out: %s",
-						   "excluded tables are left out: %s",
-						   list_length(selection->excluded), buf.data),
-			 selection->config->path == NULL ? 0 :
-			 errdetail("The excludes of the call and in file \"%s\" win over tables that are named.",
-					   selection->config->path)));
-}
 
 /* ---- what cannot be pulled ---- */
 
@@ -710,6 +101,13 @@ static bool
 is_system(const CatalogRelation *relation)
 {
 	return relation->oid < FirstNormalObjectId;
+}
+
+static bool
+is_our_schema(const char *name)
+{
+	return strcmp(name, PGTUNSYNC_SCHEMA) == 0 || strcmp(name, PGTUNSYNC_INTERNAL) == 0 ||
+		strcmp(name, PGTUNSYNC_STAGING) == 0;
 }
 
 static void
@@ -755,7 +153,7 @@ check_choice(Choice *choice)
 	if (is_system(choice->local))
 		fail(choice, ERRCODE_WRONG_OBJECT_TYPE,
 			 psprintf("cannot pull %s: it is a system table", choice->display), NULL, NULL);
-	else if (strcmp(choice->schema, PGTUNSYNC_SCHEMA) == 0)
+	else if (is_our_schema(choice->schema))
 		fail(choice, ERRCODE_WRONG_OBJECT_TYPE,
 			 psprintf("cannot pull %s: it belongs to pgtunsync itself", choice->display),
 			 NULL, NULL);
@@ -805,7 +203,7 @@ display(const Selection *selection, const char *schema, const char *name)
 }
 
 static bool
-same_clause(const Item *a, const Item *b)
+same_clause(const TableSpec *a, const TableSpec *b)
 {
 	if (a == NULL || b == NULL || a == b)
 		return true;
@@ -816,7 +214,7 @@ same_clause(const Item *a, const Item *b)
 
 /* Was it chosen before?  Remembers it.  It cannot come by two clauses at once. */
 static bool
-already_chosen(Selection *selection, const CatalogRelation *relation, const Item *item)
+already_chosen(Selection *selection, const CatalogRelation *relation, const TableSpec *item)
 {
 	ChosenKey	key = {relation};
 	bool		found;
@@ -830,6 +228,189 @@ already_chosen(Selection *selection, const CatalogRelation *relation, const Item
 				 errmsg("table %s is named twice, with different clauses",
 						display(selection, relation->schema, relation->name))));
 	return found;
+}
+
+/* The name that is closest to an unknown one, or NULL. */
+static char *
+closest_name(const Selection *selection, const TableSpec *item)
+{
+	const Catalog *catalogs[] = {selection->local, selection->source};
+	const CatalogRelation *best = NULL;
+	int			len = strlen(item->name);
+	int			limit = Min(3, len / 2);
+	ListCell   *lc;
+
+	if (len >= NAMEDATALEN)
+		return NULL;
+	for (int i = 0; i < lengthof(catalogs); i++)
+	{
+		foreach(lc, catalogs[i]->relations)
+		{
+			CatalogRelation *relation = lfirst(lc);
+			int			distance;
+
+			if (!is_table_kind(relation->kind))
+				continue;
+			distance = varstr_levenshtein_less_equal(item->name, len, relation->name,
+													 strlen(relation->name), 1, 1, 1,
+													 limit, true);
+			if (distance <= limit && (best == NULL || distance < limit))
+			{
+				best = relation;
+				limit = distance;
+			}
+		}
+	}
+	return best ? display(selection, best->schema, best->name) : NULL;
+}
+
+/* ---- patterns that match nothing ---- */
+
+/* Does the pattern mean any relation of the catalog? */
+static bool
+matches_any(const TablePattern *pattern, const Catalog *catalog)
+{
+	ListCell   *lc;
+
+	foreach(lc, catalog->relations)
+	{
+		if (table_pattern_matches(pattern, lfirst(lc)))
+			return true;
+	}
+	return false;
+}
+
+/* Warns of a misspelt name: rows would come that were to stay. */
+static void
+warn_unmatched(const Selection *selection, List *patterns, const char *key)
+{
+	ListCell   *lc;
+
+	foreach(lc, patterns)
+	{
+		const TablePattern *pattern = lfirst(lc);
+		char	   *close;
+
+		if (matches_any(pattern, selection->local))
+			continue;
+		close = closest_name(selection, pattern->item);
+		ereport(WARNING,
+				(errcode(ERRCODE_WARNING),
+				 errmsg("\"%s\" in \"%s\" of file \"%s\" matches no local table",
+						pattern->text, key, selection->config->path),
+				 close ? errhint("Perhaps you meant %s.", close) : 0));
+	}
+}
+
+/* An exclude that matches nothing protects nothing; those of templates are no mistake. */
+static void
+check_excludes(const Selection *selection, const List *patterns, bool of_call)
+{
+	ListCell   *lc;
+
+	foreach(lc, patterns)
+	{
+		const TablePattern *pattern = lfirst(lc);
+		char	   *close;
+
+		if (matches_any(pattern, selection->local) || matches_any(pattern, selection->source) ||
+			(!of_call && framework_table_name(pattern->item->name)))
+			continue;
+		close = closest_name(selection, pattern->item);
+		ereport(of_call ? ERROR : WARNING,
+				(errcode(of_call ? ERRCODE_UNDEFINED_TABLE : ERRCODE_WARNING),
+				 of_call ? errmsg("\"%s\" in \"exclude\" matches no table", pattern->text) :
+				 errmsg("\"%s\" in \"exclude\" of file \"%s\" matches no table",
+						pattern->text, selection->config->path),
+				 close ? errhint("Perhaps you meant %s.", close) : 0));
+	}
+}
+
+static void
+warn_unmatched_schemas(const Selection *selection)
+{
+	ListCell   *lc;
+
+	if (selection->request->schemas != NIL)
+		return;					/* the caller has checked them */
+	foreach(lc, selection->config->schemas)
+	{
+		if (!selection_schema_exists(lfirst(lc)))
+			ereport(WARNING,
+					(errcode(ERRCODE_WARNING),
+					 errmsg("\"%s\" in \"schemas\" of file \"%s\" matches no local schema",
+							(char *) lfirst(lc), selection->config->path)));
+	}
+}
+
+/* ---- what the call is told ---- */
+
+/* "a, b, c and 4 more" */
+static char *
+names_text(const List *names)
+{
+	StringInfoData buf;
+	int			shown = 0;
+	ListCell   *lc;
+
+	initStringInfo(&buf);
+	foreach(lc, names)
+	{
+		if (shown == SHOWN_NAMES && list_length(names) > SHOWN_NAMES + 1)
+		{
+			appendStringInfo(&buf, " and %d more", list_length(names) - shown);
+			break;
+		}
+		appendStringInfo(&buf, "%s%s", shown++ > 0 ? ", " : "", (char *) lfirst(lc));
+	}
+	return buf.data;
+}
+
+/* One NOTICE for all that was named and yet left out. */
+static void
+report_excluded(const Selection *selection)
+{
+	if (selection->excluded == NIL)
+		return;
+	ereport(NOTICE,
+			(errmsg_plural("excluded table is left out: %s",
+						   "excluded tables are left out: %s",
+						   list_length(selection->excluded), names_text(selection->excluded)),
+			 selection->config->path == NULL ? 0 :
+			 errdetail("The excludes of the call and in file \"%s\" win over tables that are named.",
+					   selection->config->path)));
+}
+
+static void
+report_framework(const Selection *selection)
+{
+	if (selection->framework == NIL)
+		return;
+	ereport(NOTICE,
+			(errmsg_plural("migration table of a framework is left out: %s",
+						   "migration tables of frameworks are left out: %s",
+						   list_length(selection->framework), names_text(selection->framework)),
+			 errdetail("They say which migrations this database has seen."),
+			 errhint("Name them to pull them, or add \"%s\" to exclude.",
+					 FRAMEWORK_TABLES_INCLUDED)));
+}
+
+/* One NOTICE for tables that only one side has, of a call that names none. */
+static void
+report_lonely(const List *there, const List *here)
+{
+	StringInfoData detail;
+
+	if (there == NIL && here == NIL)
+		return;
+	initStringInfo(&detail);
+	if (there != NIL)
+		appendStringInfo(&detail, "Only on the source: %s.", names_text(there));
+	if (here != NIL)
+		appendStringInfo(&detail, "%sOnly here: %s.", detail.len > 0 ? "\n" : "", names_text(here));
+	ereport(NOTICE,
+			(errmsg("tables that only one side has are left as they are"),
+			 errdetail("%s", detail.data)));
 }
 
 /* ---- which rows ---- */
@@ -846,10 +427,10 @@ filter_text(const SyncFilter *filter)
 
 /* Finds the clause that is in force: the call's, the group's, the configuration's. */
 static char *
-find_clause(const Selection *selection, const CatalogRelation *relation, const Item *item,
+find_clause(const Selection *selection, const CatalogRelation *relation, const TableSpec *item,
 			ClauseValues *values, char **what)
 {
-	const Pattern *pattern;
+	const TablePattern *pattern;
 
 	values->args = item ? item->args : NIL;
 	values->names = selection->request->variables;
@@ -865,7 +446,7 @@ find_clause(const Selection *selection, const CatalogRelation *relation, const I
 						 item->text, item->group->name, item->line, selection->config->path);
 		return item->clause;
 	}
-	pattern = find_pattern(selection->filters, relation);
+	pattern = table_pattern_find(selection->filters, relation);
 	if (pattern == NULL)
 		return NULL;
 	*what = psprintf("filter of \"%s\", line %d of file \"%s\"", pattern->text,
@@ -875,12 +456,12 @@ find_clause(const Selection *selection, const CatalogRelation *relation, const I
 
 /* Which rows of the table are to come. */
 static void
-choose_rows(const Selection *selection, Choice *choice, const Item *item)
+choose_rows(const Selection *selection, Choice *choice, const TableSpec *item)
 {
 	ClauseValues values = {0};
 	char	   *what;
 
-	choice->empty = find_pattern(selection->emptied, choice->local) != NULL;
+	choice->empty = table_pattern_find(selection->emptied, choice->local) != NULL;
 	if (choice->empty)
 		return;
 	choice->filter = find_clause(selection, choice->local, item, &values, &what);
@@ -919,12 +500,12 @@ map_partitions(Choice *choice)
 }
 
 static void choose(Selection *selection, const char *schema, const char *name,
-				   CatalogRelation *root, const PartitionMap *map, const Item *item);
+				   CatalogRelation *root, const PartitionMap *map, const TableSpec *item);
 
 /* A partitioned table stands for its leaves. */
 static void
 choose_leaves(Selection *selection, const Choice *root, const PartitionMap *map,
-			  const Item *item)
+			  const TableSpec *item)
 {
 	ListCell   *lc;
 
@@ -949,9 +530,9 @@ new_choice(const char *schema, const char *name, char *display)
 
 /* What was named and yet is left out; only a survey asks for it. */
 static void
-exclude_choice(Choice *choice, const Pattern *exclude)
+exclude_choice(Choice *choice, const TablePattern *exclude)
 {
-	choice->excluded = true;
+	choice->left_out = "excluded";
 	fail(choice, ERRCODE_SUCCESSFUL_COMPLETION,
 		 psprintf("excluded by \"%s\"", exclude->text), NULL, NULL);
 }
@@ -963,16 +544,16 @@ exclude_choice(Choice *choice, const Pattern *exclude)
  */
 static void
 choose(Selection *selection, const char *schema, const char *name,
-	   CatalogRelation *root, const PartitionMap *map, const Item *item)
+	   CatalogRelation *root, const PartitionMap *map, const TableSpec *item)
 {
 	CatalogRelation *local = catalog_find(selection->local, schema, name);
 	CatalogRelation *source = map ? map->source : catalog_find(selection->source, schema, name);
-	const Pattern *exclude;
+	const TablePattern *exclude;
 	Choice	   *choice;
 
 	if (already_chosen(selection, local ? local : source, item))
 		return;
-	exclude = find_pattern(selection->excludes, local ? local : source);
+	exclude = table_pattern_find(selection->excludes, local ? local : source);
 	if (exclude != NULL && !selection->request->survey)
 	{
 		if (item != NULL)
@@ -1006,17 +587,56 @@ choose(Selection *selection, const char *schema, const char *name,
 
 /* ---- many at once ---- */
 
+/* May a call that does not name it have to do with it? */
+static bool
+is_ordinary_table(const CatalogRelation *relation)
+{
+	return is_table_kind(relation->kind) && !is_system(relation) &&
+		!relation->extension_member && !is_our_schema(relation->schema);
+}
+
 /* May a glob, or a call that names nothing, take it? */
 static bool
 is_common_table(const Selection *selection, const CatalogRelation *local)
 {
 	CatalogRelation *source;
 
-	if (!is_table_kind(local->kind) || is_system(local) || local->extension_member ||
-		strcmp(local->schema, PGTUNSYNC_SCHEMA) == 0)
+	if (!is_ordinary_table(local))
 		return false;
 	source = catalog_find(selection->source, local->schema, local->name);
 	return source != NULL && is_table_kind(source->kind);
+}
+
+/* A survey has a row for it. */
+static void
+leave_out_framework(Selection *selection, CatalogRelation *local)
+{
+	Choice	   *choice = new_choice(local->schema, local->name,
+									display(selection, local->schema, local->name));
+
+	choice->local = local;
+	choice->source = catalog_find(selection->source, local->schema, local->name);
+	choice->left_out = "excluded";
+	fail(choice, ERRCODE_SUCCESSFUL_COMPLETION,
+		 "a framework keeps its migration state in it", NULL,
+		 "Name it to pull it, or add \"" FRAMEWORK_TABLES_INCLUDED "\" to exclude.");
+	selection->choices = lappend(selection->choices, choice);
+}
+
+/* Is it left out because a framework keeps its state there?  Remembers its name. */
+static bool
+is_framework_state(Selection *selection, CatalogRelation *local)
+{
+	if (selection->with_framework || !framework_table(local->oid, local->name))
+		return false;
+	if (table_pattern_find(selection->excludes, local) != NULL)
+		return !selection->request->survey;
+	if (selection->request->survey)
+		leave_out_framework(selection, local);
+	else
+		selection->framework = lappend(selection->framework,
+									   display(selection, local->schema, local->name));
+	return true;
 }
 
 static int
@@ -1029,10 +649,11 @@ compare_relations(const ListCell *a, const ListCell *b)
 	return order != 0 ? order : strcmp(left->name, right->name);
 }
 
-/* The tables of both sides in these schemas that match (NULL: all), sorted. */
+/* The tables of both sides in these schemas that match the glob ("*": all), sorted. */
 static List *
-common_tables(const Selection *selection, List *schemas, const char *glob)
+common_tables(Selection *selection, const List *schemas, const char *glob)
 {
+	bool		all = strspn(glob, "*") == strlen(glob);
 	List	   *tables = NIL;
 	ListCell   *lc;
 
@@ -1040,9 +661,10 @@ common_tables(const Selection *selection, List *schemas, const char *glob)
 	{
 		CatalogRelation *local = lfirst(lc);
 
-		if (has_schema(schemas, local->schema) &&
-			(glob == NULL || selection_glob(glob, local->name, true)) &&
-			is_common_table(selection, local))
+		if (selection_has_schema(schemas, local->schema) &&
+			glob_matches(glob, local->name, true) &&
+			is_common_table(selection, local) &&
+			!(all && is_framework_state(selection, local)))
 			tables = lappend(tables, local);
 	}
 	list_sort(tables, compare_relations);
@@ -1051,7 +673,7 @@ common_tables(const Selection *selection, List *schemas, const char *glob)
 
 /* Chooses them; partitions come with their root when that is among them. */
 static void
-choose_tables(Selection *selection, List *tables, const Item *item)
+choose_tables(Selection *selection, List *tables, const TableSpec *item)
 {
 	HASHCTL		ctl = {0};
 	HTAB	   *roots;
@@ -1086,7 +708,7 @@ choose_tables(Selection *selection, List *tables, const Item *item)
 
 /* Chooses the relation of that name, if either side has it. */
 static bool
-choose_name(Selection *selection, const char *schema, const char *name, const Item *item)
+choose_name(Selection *selection, const char *schema, const char *name, const TableSpec *item)
 {
 	const Catalog *catalogs[] = {selection->local, selection->source};
 	List	   *schemas = schema ? list_make1((char *) schema) : selection->name_schemas;
@@ -1108,92 +730,71 @@ choose_name(Selection *selection, const char *schema, const char *name, const It
 
 /* Chooses what the glob matches, if anything. */
 static bool
-choose_glob(Selection *selection, char *schema, const char *glob, const Item *item)
+choose_glob(Selection *selection, bool fold, const TableSpec *item)
 {
-	List	   *schemas = schema ? list_make1(schema) : selection->glob_schemas;
-	List	   *tables = common_tables(selection, schemas, glob);
+	List	   *schemas = item->schema ? selection_schemas_of(item, fold) : selection->glob_schemas;
+	char	   *glob = fold ? table_spec_fold(item->name, item->name_quoted) : item->name;
+	List	   *tables = NIL;
+	ListCell   *lc;
 
+	if (table_spec_is_glob(item))
+	{
+		tables = common_tables(selection, schemas, glob);
+		choose_tables(selection, tables, item);
+		return tables != NIL;
+	}
+	/* only the schema is a glob */
+	foreach(lc, schemas)
+	{
+		CatalogRelation *local = catalog_find(selection->local, lfirst(lc), glob);
+
+		if (local != NULL && is_common_table(selection, local))
+			tables = lappend(tables, local);
+	}
 	choose_tables(selection, tables, item);
 	return tables != NIL;
 }
 
-/* The name that is closest to an unknown one, or NULL. */
-static char *
-closest_name(const Selection *selection, const Item *item)
-{
-	const Catalog *catalogs[] = {selection->local, selection->source};
-	const CatalogRelation *best = NULL;
-	int			len = strlen(item->name);
-	int			limit = Min(3, len / 2);
-	ListCell   *lc;
-
-	if (len >= NAMEDATALEN)
-		return NULL;
-	for (int i = 0; i < lengthof(catalogs); i++)
-	{
-		foreach(lc, catalogs[i]->relations)
-		{
-			CatalogRelation *relation = lfirst(lc);
-			int			distance;
-
-			if (!is_table_kind(relation->kind))
-				continue;
-			distance = varstr_levenshtein_less_equal(item->name, len, relation->name,
-													 strlen(relation->name), 1, 1, 1,
-													 limit, true);
-			if (distance <= limit && (best == NULL || distance < limit))
-			{
-				best = relation;
-				limit = distance;
-			}
-		}
-	}
-	return best ? display(selection, best->schema, best->name) : NULL;
-}
-
 /* "posts:123": values are for groups. */
 static void
-refuse_values(const Selection *selection, const Item *item)
+refuse_values(const TableSpec *item)
 {
 	int			len = strcspn(item->text, ":");
-	char	   *name = pnstrdup(item->text, len);
 
 	if (item->quoted || item->text[len] == '\0')
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("a table takes no values: %s", item->text),
-			 sync_config_group(selection->config, name) ?
-			 errhint("There is a group of that name: write group:%s.", item->text) :
 			 errhint("To choose rows, use filter => or a group with a clause.")));
 }
 
 /* What to write instead, or NULL. */
-static char *
-item_hint(const Selection *selection, const Item *item)
+static const char *
+item_hint(const Selection *selection, const TableSpec *item)
 {
 	char	   *close = closest_name(selection, item);
 
-	if (is_glob(item))
+	if (table_spec_is_glob(item))
 		return NULL;
-	if (sync_config_group(selection->config, item->text))
-		return psprintf("There is a group of that name: write group:%s.", item->text);
+	if (pg_strcasecmp(item->text, "where") == 0)
+		return "To choose rows, write filter => '…'.";
 	return close ? psprintf("Perhaps you meant %s.", close) : NULL;
 }
 
 /* The end of a run; a survey goes on. */
 static void
-unknown_item(Selection *selection, const Item *item)
+unknown_item(Selection *selection, const TableSpec *item)
 {
-	char	   *hint = item_hint(selection, item);
+	const char *hint = item_hint(selection, item);
 	Choice	   *choice = new_choice(item->schema ? item->schema : "", item->name, item->text);
 	char	   *place = item->group ?
 		psprintf("It stands in group \"%s\", line %d of file \"%s\".", item->group->name,
 				 item->line, selection->config->path) : NULL;
 
-	refuse_values(selection, item);
+	refuse_values(item);
 	fail(choice, ERRCODE_UNDEFINED_TABLE,
-		 is_glob(item) ?
+		 table_spec_is_glob(item) ?
 		 psprintf("no table that both sides have matches \"%s\"", item->text) :
 		 psprintf("table %s does not exist on either side",
 				  item->quoted ? item->text : psprintf("\"%s\"", item->text)),
@@ -1208,76 +809,113 @@ unknown_item(Selection *selection, const Item *item)
 }
 
 static void
-choose_item(Selection *selection, const Item *item)
+choose_item(Selection *selection, const TableSpec *item)
 {
-	char	   *schema = folded(item->schema, item->schema_quoted);
-	char	   *name = folded(item->name, item->name_quoted);
+	char	   *schema = table_spec_fold(item->schema, item->schema_quoted);
+	char	   *name = table_spec_fold(item->name, item->name_quoted);
+	List	   *readings;
+	ListCell   *lc;
 
 	if (choose_name(selection, item->schema, item->name, item) ||
 		(!item->quoted && choose_name(selection, NULL, item->text, item)) ||
 		choose_name(selection, schema, name, item))
 		return;
-	if (is_glob(item) &&
-		(choose_glob(selection, item->schema, item->name, item) ||
-		 choose_glob(selection, schema, name, item)))
+	if ((table_spec_is_glob(item) || table_spec_has_schema_glob(item)) &&
+		(choose_glob(selection, false, item) || choose_glob(selection, true, item)))
 		return;
-	unknown_item(selection, item);
+	readings = selection_readings(item, selection->config);
+	if (readings == NIL)
+		unknown_item(selection, item);
+	foreach(lc, readings)
+		choose_item(selection, lfirst(lc));
 }
 
-/* ---- before the source was asked ---- */
+/* ---- tables on one side only ---- */
 
-/* Does the item mean the relation, or a table that it is a part of? */
-static bool
-may_mean(Item *item, const CatalogRelation *relation)
+/* Names a table that the other side does not have; a survey has a row for it. */
+static List *
+add_lonely(Selection *selection, List *names, CatalogRelation *relation, bool on_source)
 {
-	Pattern		pattern = {.text = item->text, .item = item};
+	char	   *name = display(selection, relation->schema, relation->name);
+	Choice	   *choice;
 
-	for (; relation != NULL; relation = relation->parent)
-	{
-		if (pg_strcasecmp(item->name, relation->name) == 0 ||
-			strcmp(item->text, relation->name) == 0)
-			return true;
-		if (is_glob(item) && (pattern_matches_as(&pattern, relation, false) ||
-							  pattern_matches_as(&pattern, relation, true)))
-			return true;
-	}
-	return false;
+	if (!selection->request->survey)
+		return lappend(names, name);
+	choice = new_choice(relation->schema, relation->name, name);
+	choice->local = on_source ? NULL : relation;
+	choice->source = on_source ? relation : NULL;
+	choice->left_out = on_source ? "only on the source" : "only here";
+	fail(choice, ERRCODE_SUCCESSFUL_COMPLETION,
+		 on_source ? "the local database does not have it" : "the source does not have it",
+		 NULL, NULL);
+	selection->choices = lappend(selection->choices, choice);
+	return names;
 }
 
-static bool
-any_may_mean(const List *items, const CatalogRelation *relation)
+/* The tables of one catalog that the other one does not have. */
+static List *
+lonely_tables(Selection *selection, bool on_source)
 {
-	const ListCell *lc;
-
-	foreach(lc, items)
-	{
-		if (may_mean(lfirst(lc), relation))
-			return true;
-	}
-	return false;
-}
-
-List *
-selection_likely(const PlanRequest *request, const SyncConfig *config, const Catalog *local)
-{
-	List	   *items = request_items(request, config);
-	List	   *likely = NIL;
+	const Catalog *catalog = on_source ? selection->source : selection->local;
+	const Catalog *other = on_source ? selection->local : selection->source;
+	List	   *names = NIL;
 	ListCell   *lc;
 
-	if (list_length(items) > LIKELY_TABLES)
-		return NIL;
-	foreach(lc, local->relations)
+	foreach(lc, catalog->relations)
 	{
 		CatalogRelation *relation = lfirst(lc);
 
-		if ((relation->kind != RELKIND_RELATION && relation->kind != RELKIND_PARTITIONED_TABLE) ||
-			!(request->everything || any_may_mean(items, relation)))
-			continue;
-		likely = lappend(likely, relation);
-		if (list_length(likely) > LIKELY_TABLES)
-			return NIL;
+		if (relation->parent == NULL && is_ordinary_table(relation) &&
+			selection_has_schema(selection->glob_schemas, relation->schema) &&
+			catalog_find(other, relation->schema, relation->name) == NULL &&
+			table_pattern_find(selection->excludes, relation) == NULL)
+			names = add_lonely(selection, names, relation, on_source);
 	}
-	return likely;
+	return names;
+}
+
+static void
+choose_everything(Selection *selection)
+{
+	List	   *there;
+	List	   *here;
+
+	choose_tables(selection, common_tables(selection, selection->glob_schemas, "*"), NULL);
+	there = lonely_tables(selection, true);
+	here = lonely_tables(selection, false);
+	report_lonely(there, here);
+}
+
+/* ---- all of it ---- */
+
+/* Takes "!default" out of the excludes: frameworks' tables come like others. */
+static List *
+exclude_texts(Selection *selection, const List *texts)
+{
+	List	   *rest = NIL;
+	ListCell   *lc;
+
+	foreach(lc, texts)
+	{
+		if (strcmp(lfirst(lc), FRAMEWORK_TABLES_INCLUDED) == 0)
+			selection->with_framework = true;
+		else
+			rest = lappend(rest, lfirst(lc));
+	}
+	return rest;
+}
+
+static void
+prepare_excludes(Selection *selection)
+{
+	List	   *of_file = table_patterns_prepare(exclude_texts(selection, selection->config->exclude),
+												 selection->local, selection->source);
+	List	   *of_call = table_patterns_prepare(exclude_texts(selection, selection->request->exclude),
+												 selection->local, selection->source);
+
+	check_excludes(selection, of_file, false);
+	check_excludes(selection, of_call, true);
+	selection->excludes = list_concat(of_file, of_call);
 }
 
 List *
@@ -1294,21 +932,21 @@ selection_resolve(const PlanRequest *request, const SyncConfig *config,
 	ctl.hcxt = CurrentMemoryContext;
 	selection.chosen = hash_create("pgtunsync chosen tables", 256, &ctl,
 								   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	listed = listed_schemas(request, config);
-	selection.name_schemas = add_schemas(list_copy(request->search_path), listed);
+	listed = selection_listed_schemas(request, config);
+	selection.name_schemas = selection_join_schemas(request->search_path, listed);
 	selection.glob_schemas = listed ? listed : request->search_path;
-	selection.excludes = list_concat(prepare_patterns(&selection, config->exclude),
-									 prepare_patterns(&selection, request->exclude));
-	selection.emptied = prepare_patterns(&selection, config->empty);
-	selection.filters = prepare_filters(&selection);
+	selection.emptied = table_patterns_prepare(config->empty, local, source);
+	selection.filters = table_patterns_of_filters(config->filters, local, source);
+	prepare_excludes(&selection);
 	warn_unmatched(&selection, selection.emptied, "empty");
 	warn_unmatched(&selection, selection.filters, "filters");
+	warn_unmatched_schemas(&selection);
 
-	foreach(lc, request_items(request, config))
+	foreach(lc, selection_items(request, config))
 		choose_item(&selection, lfirst(lc));
 	if (request->everything)
-		choose_tables(&selection,
-					  common_tables(&selection, selection.glob_schemas, NULL), NULL);
-	tell_excluded(&selection);
+		choose_everything(&selection);
+	report_excluded(&selection);
+	report_framework(&selection);
 	return selection.choices;
 }

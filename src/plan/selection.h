@@ -24,7 +24,7 @@ typedef struct Choice
 	CatalogRelation *root;		/* local partitioned table that it stands for a part of */
 	const PartitionMap *map;	/* how to find its rows in source, or NULL */
 	bool		empty;			/* it ends up without rows */
-	bool		excluded;		/* planned only to say so */
+	const char *left_out;		/* planned only to say so: its status, or NULL */
 	char	   *filter;			/* which rows come, as written; NULL: all */
 	Clause	   *clause;			/* the same, as it is sent */
 	bool		partly;			/* the call or a group brought it: other rows stay unless told otherwise */
@@ -33,17 +33,6 @@ typedef struct Choice
 	char	   *detail;
 	char	   *hint;
 } Choice;
-
-/* The schemas in which a request looks for tables: char *, no duplicates. */
-extern List *selection_schemas(const PlanRequest *request, const SyncConfig *config);
-
-/*
- * Local relations (CatalogRelation *) that the request probably means, told by their
- * names alone: all tables in question and perhaps some more, or NIL if they
- * are many.
- */
-extern List *selection_likely(const PlanRequest *request, const SyncConfig *config,
-							  const Catalog *local);
 
 /*
  * The tables that the request means, each once, in the order of naming (those
@@ -55,11 +44,5 @@ extern List *selection_resolve(const PlanRequest *request, const SyncConfig *con
 /* Quoted as needed, with its schema unless the caller's search path finds it. */
 extern char *selection_display(const PlanRequest *request, const Catalog *local,
 							   const Catalog *source, const char *schema, const char *name);
-
-/*
- * Does the pattern match the text?  "*" stands for any characters (but no dot
- * when dots is false); everything else for itself.
- */
-extern bool selection_glob(const char *pattern, const char *text, bool dots);
 
 #endif							/* PGTUNSYNC_SELECTION_H */

@@ -6,7 +6,7 @@
  * For tables that only grow and are too large to come at once.  In an order in
  * which no table comes before what it refers to, each one goes
  *
- *		lock the table against DDL and other pulls, look at it once more
+ *		claim the table, look at it once more
  *		ask the source for the rows beyond the highest value
  *		a loader stages them
  *		merge, foreign keys, sequences, audit: one commit, which ends the locks
@@ -85,11 +85,11 @@ batch_end(Run *run, const TablePlan *table)
 	return value;
 }
 
-/* Locks the table for one batch; false if it is not any more what it was. */
+/* Claims the table for one batch; false if it is not any more what it was. */
 static bool
 enter_table(Run *run, TablePlan *table)
 {
-	lock_targets(list_make1_oid(table->relid), ShareUpdateExclusiveLock, run->request->lock_timeout);
+	lock_against_runs(list_make1_oid(table->relid), run->request->lock_timeout);
 	run_recheck(run, list_make1(table));
 	run_report_refused(run);
 	return outcome_is_well(run->outcomes, table);
@@ -114,13 +114,14 @@ commit_batch(Run *run, const TablePlan *table)
 	outcome_write(run->outcomes, table->index, run->id, true);
 	audit_totals(run->id, outcomes_totals(run->outcomes));
 	HOLD_INTERRUPTS();
-	run_commit_transaction(run);
+	run_commit_targets(run, false);
 	outcome_consumed(run->outcomes, table->index);
 	appended->batches++;
 	appended->rows += batch->rows;
 	appended->bytes += batch->bytes;
 	appended->seconds += batch->seconds;
 	RESUME_INTERRUPTS();
+	run_await_standbys(run);
 	run_begin_transaction(run);
 }
 
@@ -145,8 +146,8 @@ append_batch(Run *run, TablePlan *table, int batch_size, char **last)
 		return false;
 	}
 	end = batch_end(run, table);
-	replace_tables(outcomes_staged(run->outcomes), run->request->lock_timeout,
-				   run_awaiting_caller(run), run_merge_failed, run);
+	run_lock_audit(run);
+	run_replace_tables(run, outcomes_staged(run->outcomes));
 	if (!outcome_is_well(run->outcomes, table))
 		return false;
 	commit_batch(run, table);
@@ -171,7 +172,7 @@ append_table(Run *run, TablePlan *table)
 		more = append_batch(run, table, batch_size, &last);
 		MemoryContextSwitchTo(run->context);
 		MemoryContextReset(batch_context);
-		table->partition_check = NULL;	/* of the batch's memory */
+		table->partition_check = table->shape = NULL;	/* of the batch's memory */
 		relay_flush();
 	}
 	MemoryContextDelete(batch_context);

@@ -4,10 +4,17 @@
  *	  What happened: pgtunsync.runs and pgtunsync.run_tables.
  *
  * A run has exactly one row.  It is committed as "running" before anything
- * else happens, and its final state commits together with the data: "succeeded" can
- * therefore be trusted.  A leader that vanished could not write a final state;
- * the next run writes "crashed" for it.  A pid may have been given to another
- * process by then, so a leader is recognised by pid and start time.
+ * else happens, and its final state commits together with the data:
+ * "succeeded" can therefore be trusted.  A leader that vanished could not
+ * write a final state; the next call writes "crashed" for it.  The lock of the
+ * run says whether its leader lives (see run_lock.c).
+ *
+ * The rows are in schema pgtunsync_internal, where nobody but a superuser has
+ * rights; the views of schema pgtunsync show each role its own.  A trigger
+ * refuses writers who have been granted everything (pg_write_all_data): the
+ * extension trusts what it reads here, such as the process to be cancelled.
+ * The functions that a caller's backend runs read as superuser and filter by
+ * the caller's OID, as the views do.
  *
  * Everything is written through SPI with the search_path pinned by the
  * leader; values travel as parameters, never as text of a statement.
@@ -17,26 +24,40 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_type.h"
+#include "commands/trigger.h"
 #include "executor/spi.h"
+#include "fmgr.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "storage/latch.h"
+#include "storage/lmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/elog.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "run/audit.h"
 #include "base/compat.h"
-#include "api/pgtunsync.h"
+#include "base/names.h"
+#include "base/run_lock.h"
 #include "run/request.h"
 #include "plan/rewrite.h"
 
-#define RUNS		PGTUNSYNC_SCHEMA ".runs"
-#define RUN_TABLES	PGTUNSYNC_SCHEMA ".run_tables"
+#define RUNS		PGTUNSYNC_INTERNAL ".runs"
+#define RUN_TABLES	PGTUNSYNC_INTERNAL ".run_tables"
 #define MAX_ARGS	24
+/* how often a lock is tried, in ms */
+#define LOCK_INTERVAL	50
+
+/* the condition of view pgtunsync.runs for the role whose OID is $1 */
+#define VISIBLE \
+	"(role_oid OPERATOR(pg_catalog.=) $1 OR pg_catalog.pg_has_role($1, 'pg_monitor', 'MEMBER'))"
 
 /* The parameters of one statement, collected one by one. */
 typedef struct Args
@@ -116,17 +137,98 @@ execute(const char *sql, Args *args, uint64 *processed)
 	return result;
 }
 
+/*
+ * Begins a query on the audit as superuser, with a snapshot of now whatever
+ * the isolation of the caller's transaction.  The rows are in SPI_tuptable
+ * until end_query().
+ */
+static void
+begin_query(const char *sql, Args *args)
+{
+	Oid			save_userid;
+	int			save_sec_context;
+
+	PushActiveSnapshot(GetLatestSnapshot());
+	SPI_connect();
+	GetUserIdAndSecContext(&save_userid, &save_sec_context);
+	SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID,
+						   save_sec_context | SECURITY_LOCAL_USERID_CHANGE);
+	if (SPI_execute_with_args(sql, args->n, args->types, args->values, args->nulls,
+							  true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read the audit");
+	SetUserIdAndSecContext(save_userid, save_sec_context);
+}
+
+static void
+end_query(void)
+{
+	SPI_finish();
+	PopActiveSnapshot();
+}
+
+/* The rows of begin_query() as a List of AuditRunning *, in that context. */
+static List *
+running_rows(MemoryContext context)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(context);
+	List	   *runs = NIL;
+
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		HeapTuple	tuple = SPI_tuptable->vals[i];
+		AuditRunning *run = palloc(sizeof(AuditRunning));
+		bool		isnull;
+
+		run->run_id = DatumGetInt64(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 1, &isnull));
+		run->progress_segment = (uint32) DatumGetInt64(SPI_getbinval(tuple, SPI_tuptable->tupdesc,
+																	 2, &isnull));
+		runs = lappend(runs, run);
+	}
+	MemoryContextSwitchTo(oldcontext);
+	return runs;
+}
+
+/* Runs whose row says "running" although their leader is gone. */
+static List *
+find_crashed(void)
+{
+	MemoryContext result_context = CurrentMemoryContext;
+	Args		args = {0};
+	List	   *crashed = NIL;
+	List	   *running;
+	ListCell   *lc;
+
+	begin_query("SELECT id, progress_segment FROM " RUNS
+				" WHERE status OPERATOR(pg_catalog.=) 'running'", &args);
+	running = running_rows(result_context);
+	end_query();
+	foreach(lc, running)
+		if (!run_lock_is_held(((AuditRunning *) lfirst(lc))->run_id))
+			crashed = lappend(crashed, lfirst(lc));
+	return crashed;
+}
+
+bool
+audit_has_crashed(void)
+{
+	return find_crashed() != NIL;
+}
+
 void
 audit_mark_crashed(void)
 {
-	Args		args = {0};
+	ListCell   *lc;
 
-	execute("UPDATE " RUNS " r SET status = 'crashed', finished_at = clock_timestamp(),"
-			" error = 'the leader of the run vanished', sqlstate = 'XX000'"
-			" WHERE status = 'running' AND NOT EXISTS"
-			" (SELECT FROM pg_catalog.pg_stat_get_activity(r.leader_pid) a"
-			"  WHERE a.backend_start = r.leader_started_at)",
-			&args, NULL);
+	foreach(lc, find_crashed())
+	{
+		Args		args = {0};
+
+		/* the leader may have written its final state and ended since */
+		add_int8(&args, ((AuditRunning *) lfirst(lc))->run_id, false);
+		execute("UPDATE " RUNS " SET status = 'crashed', finished_at = clock_timestamp(),"
+				" error = 'the leader of the run vanished', sqlstate = 'XX000'"
+				" WHERE id = $1 AND status = 'running'", &args, NULL);
+	}
 }
 
 int64
@@ -140,24 +242,23 @@ audit_begin(const RunRequest *request)
 	add_text(&args, request->group);
 	add_text(&args, request_options_json(request));
 	add_arg(&args, INT4OID, Int32GetDatum(MyProcPid), false);
-	add_arg(&args, TIMESTAMPTZOID, TimestampTzGetDatum(MyStartTimestamp), false);
-	return DatumGetInt64(execute("INSERT INTO " RUNS " (started_at, role, database, application_name, client_addr,"
-								 " requested_tables, requested_group, options, status, leader_pid, leader_started_at)"
-								 " SELECT clock_timestamp(), pg_catalog.pg_get_userbyid($1), pg_catalog.current_database(),"
-								 " a.application_name, a.client_addr, $3, $4, $5::jsonb, 'running', $6, $7"
+	return DatumGetInt64(execute("INSERT INTO " RUNS " (started_at, role_oid, role, database, application_name, client_addr,"
+								 " requested_tables, requested_group, options, status, leader_pid)"
+								 " SELECT clock_timestamp(), $1, pg_catalog.pg_get_userbyid($1), pg_catalog.current_database(),"
+								 " a.application_name, a.client_addr, $3, $4, $5::jsonb, 'running', $6"
 								 " FROM (SELECT) one LEFT JOIN pg_catalog.pg_stat_get_activity($2) a ON true"
 								 " RETURNING id",
 								 &args, NULL));
 }
 
 void
-audit_progress(int64 run_id, uint32 door)
+audit_progress(int64 run_id, uint32 segment)
 {
 	Args		args = {0};
 
 	add_int8(&args, run_id, false);
-	add_int8(&args, door, false);
-	execute("UPDATE " RUNS " SET progress_door = $2 WHERE id = $1", &args, NULL);
+	add_int8(&args, segment, false);
+	execute("UPDATE " RUNS " SET progress_segment = $2 WHERE id = $1", &args, NULL);
 }
 
 void
@@ -233,6 +334,53 @@ audit_totals(int64 run_id, const AuditTotals *totals)
 	execute("UPDATE " RUNS " SET tables = $2, rows = $3, bytes = $4 WHERE id = $1", &args, NULL);
 }
 
+static Oid
+audit_relation(const char *name)
+{
+	return get_relname_relid(name, get_namespace_oid(PGTUNSYNC_INTERNAL, false));
+}
+
+/* Tries to lock both tables and the run's row; false if somebody is in the way. */
+static bool
+try_lock(int64 run_id)
+{
+	Args		args = {0};
+	uint64		locked;
+	uint64		found;
+
+	if (!ConditionalLockRelationOid(audit_relation("runs"), RowExclusiveLock) ||
+		!ConditionalLockRelationOid(audit_relation("run_tables"), RowExclusiveLock))
+		return false;
+	add_int8(&args, run_id, false);
+	execute("SELECT 1 FROM " RUNS " WHERE id = $1 FOR UPDATE SKIP LOCKED", &args, &locked);
+	if (locked > 0)
+		return true;
+	/* a row that somebody has deleted is not waited for */
+	execute("SELECT 1 FROM " RUNS " WHERE id = $1", &args, &found);
+	return found == 0;
+}
+
+void
+audit_lock(int64 run_id, int timeout_ms)
+{
+	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout_ms);
+
+	while (!try_lock(run_id))
+	{
+		if (GetCurrentTimestamp() >= deadline)
+			ereport(ERROR,
+					(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+					 errmsg("could not lock the row of run " INT64_FORMAT " in %s within %d ms",
+							run_id, RUNS, timeout_ms),
+					 errdetail("Another session has locked it, or one of the tables of the audit; no table was changed."),
+					 errhint("End that session's transaction and pull again.")));
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 LOCK_INTERVAL, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+}
+
 void
 audit_finish(int64 run_id, const char *status, const AuditTotals *totals,
 			 const char *error, int sqlerrcode)
@@ -255,74 +403,82 @@ List *
 audit_running(void)
 {
 	MemoryContext result_context = CurrentMemoryContext;
-	List	   *runs = NIL;
+	Args		args = {0};
+	List	   *runs;
 
-	PushActiveSnapshot(GetLatestSnapshot());
-	SPI_connect();
-	if (SPI_execute("SELECT id, progress_door FROM " RUNS
-					" WHERE status OPERATOR(pg_catalog.=) 'running' AND progress_door IS NOT NULL"
-					" ORDER BY id", true, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read %s", RUNS);
-	for (uint64 i = 0; i < SPI_processed; i++)
-	{
-		HeapTuple	tuple = SPI_tuptable->vals[i];
-		AuditRunning *run = MemoryContextAlloc(result_context, sizeof(AuditRunning));
-		MemoryContext oldcontext;
-		bool		isnull;
-
-		run->run_id = DatumGetInt64(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 1, &isnull));
-		run->progress_door = (uint32) DatumGetInt64(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 2, &isnull));
-		oldcontext = MemoryContextSwitchTo(result_context);
-		runs = lappend(runs, run);
-		MemoryContextSwitchTo(oldcontext);
-	}
-	SPI_finish();
-	PopActiveSnapshot();
+	add_arg(&args, OIDOID, ObjectIdGetDatum(GetUserId()), false);
+	begin_query("SELECT id, progress_segment FROM " RUNS
+				" WHERE status OPERATOR(pg_catalog.=) 'running' AND progress_segment IS NOT NULL"
+				" AND " VISIBLE " ORDER BY id", &args);
+	runs = running_rows(result_context);
+	end_query();
 	return runs;
 }
 
-/*
- * pg_stat_get_activity() hides other roles' start times from ordinary users,
- * so it is asked as superuser; nothing of its answer leaves this function.
- */
-bool
-audit_leader_alive(int pid, TimestampTz started_at)
+AuditRun *
+audit_read(int64 run_id)
 {
+	MemoryContext result_context = CurrentMemoryContext;
 	Args		args = {0};
-	Oid			save_userid;
-	int			save_sec_context;
-	uint64		found;
+	AuditRun   *run = NULL;
 
-	add_arg(&args, INT4OID, Int32GetDatum(pid), false);
-	add_arg(&args, TIMESTAMPTZOID, TimestampTzGetDatum(started_at), false);
-	GetUserIdAndSecContext(&save_userid, &save_sec_context);
-	SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID,
-						   save_sec_context | SECURITY_LOCAL_USERID_CHANGE);
-	pgstat_clear_snapshot();
-	execute("SELECT 1 FROM pg_catalog.pg_stat_get_activity($1) a"
-			" WHERE a.backend_start OPERATOR(pg_catalog.=) $2",
-			&args, &found);
-	SetUserIdAndSecContext(save_userid, save_sec_context);
-	return found > 0;
+	add_arg(&args, OIDOID, ObjectIdGetDatum(GetUserId()), false);
+	add_int8(&args, run_id, false);
+	begin_query("SELECT status, error, sqlstate, leader_pid FROM " RUNS
+				" WHERE id OPERATOR(pg_catalog.=) $2 AND " VISIBLE, &args);
+	if (SPI_processed > 0)
+	{
+		HeapTuple	tuple = SPI_tuptable->vals[0];
+		TupleDesc	desc = SPI_tuptable->tupdesc;
+		MemoryContext oldcontext = MemoryContextSwitchTo(result_context);
+		bool		isnull;
+
+		run = palloc(sizeof(AuditRun));
+		run->status = SPI_getvalue(tuple, desc, 1);
+		run->error = SPI_getvalue(tuple, desc, 2);
+		run->sqlstate = SPI_getvalue(tuple, desc, 3);
+		run->leader_pid = DatumGetInt32(SPI_getbinval(tuple, desc, 4, &isnull));
+		MemoryContextSwitchTo(oldcontext);
+	}
+	end_query();
+	return run;
 }
 
 void
 audit_check_may_cancel(int64 run_id)
 {
 	Args		args = {0};
-	uint64		found;
+	bool		may;
 
 	if (superuser())
 		return;
+	add_arg(&args, OIDOID, ObjectIdGetDatum(GetUserId()), false);
 	add_int8(&args, run_id, false);
-	execute("SELECT 1 FROM " RUNS " r JOIN pg_catalog.pg_roles o ON o.rolname OPERATOR(pg_catalog.=) r.role"
-			" WHERE r.id OPERATOR(pg_catalog.=) $1 AND NOT o.rolsuper"
-			" AND (pg_catalog.pg_has_role(CURRENT_USER, o.oid, 'MEMBER')"
-			"  OR pg_catalog.pg_has_role(CURRENT_USER, 'pg_signal_backend', 'MEMBER'))",
-			&args, &found);
-	if (found == 0)
+	begin_query("SELECT 1 FROM " RUNS " r JOIN pg_catalog.pg_roles o ON o.oid OPERATOR(pg_catalog.=) r.role_oid"
+				" WHERE r.id OPERATOR(pg_catalog.=) $2 AND NOT o.rolsuper"
+				" AND (pg_catalog.pg_has_role($1, o.oid, 'MEMBER')"
+				"  OR pg_catalog.pg_has_role($1, 'pg_signal_backend', 'MEMBER'))",
+				&args);
+	may = SPI_processed > 0;
+	end_query();
+	if (!may)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied to cancel run " INT64_FORMAT, run_id),
 				 errhint("Only the role that started a run and members of pg_signal_backend may cancel it; a superuser's only superusers.")));
+}
+
+/* Trigger of the audit tables, before each statement that writes. */
+PG_FUNCTION_INFO_V1(pgtunsync_audit_refuse_writer);
+Datum
+pgtunsync_audit_refuse_writer(PG_FUNCTION_ARGS)
+{
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		elog(ERROR, "not called as a trigger");
+	if (!superuser())
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to change the audit of pgtunsync"),
+				 errdetail("Only the extension and superusers write it.")));
+	PG_RETURN_POINTER(NULL);
 }

@@ -8,7 +8,6 @@
 #ifndef PGTUNSYNC_AUDIT_H
 #define PGTUNSYNC_AUDIT_H
 
-#include "datatype/timestamp.h"
 #include "staging/kept_rows.h"
 #include "plan/plan.h"
 #include "run/request_types.h"
@@ -38,16 +37,22 @@ typedef struct AuditTotals
 	int64		yielded;		/* pulled rows that yielded to them */
 } AuditTotals;
 
-/* All of these write in the current transaction, as superuser. */
+/*
+ * The functions that write do so in the current transaction and need a
+ * superuser.  Those that read do so as superuser, with a snapshot of now.
+ */
 
 /* Marks runs whose leader vanished as crashed. */
 extern void audit_mark_crashed(void);
+
+/* Are there runs to be marked?  Costs an index scan that finds the running ones. */
+extern bool audit_has_crashed(void);
 
 /* Inserts the row of a run that begins, with this process as its leader. */
 extern int64 audit_begin(const RunRequest *request);
 
 /* Adds where others find its progress. */
-extern void audit_progress(int64 run_id, uint32 door);
+extern void audit_progress(int64 run_id, uint32 segment);
 
 /* Adds where the run goes: texts without secrets, NULL leaves as it is. */
 extern void audit_route(int64 run_id, const char *source, const char *ssh_host,
@@ -59,22 +64,38 @@ extern void audit_table(int64 run_id, const AuditTable *table);
 /* What is committed so far, of a run that goes on. */
 extern void audit_totals(int64 run_id, const AuditTotals *totals);
 
+/*
+ * Locks what the final state is written to: the run's row and both tables, so
+ * that writing it need not wait for anybody.  Raises LOCK_NOT_AVAILABLE after
+ * timeout_ms, even while interrupts are held.
+ */
+extern void audit_lock(int64 run_id, int timeout_ms);
+
 /* The final state; error may be NULL. */
 extern void audit_finish(int64 run_id, const char *status, const AuditTotals *totals,
 						 const char *error, int sqlerrcode);
 
-/* A run that goes on, as far as the current user may know. */
+/* A run whose row says "running". */
 typedef struct AuditRunning
 {
 	int64		run_id;
-	uint32		progress_door;
+	uint32		progress_segment;
 } AuditRunning;
 
-/* With the current user's rights, row security included: a List of AuditRunning *. */
+/* The running ones that the current user may see: a List of AuditRunning *. */
 extern List *audit_running(void);
 
-/* Is that process still the leader it was when it started at that time? */
-extern bool audit_leader_alive(int pid, TimestampTz started_at);
+/* What the audit says of one run. */
+typedef struct AuditRun
+{
+	char	   *status;
+	char	   *error;			/* may be NULL */
+	char	   *sqlstate;		/* may be NULL */
+	int			leader_pid;
+} AuditRun;
+
+/* NULL if there is no such run, or the current user may not see it. */
+extern AuditRun *audit_read(int64 run_id);
 
 /*
  * Raises INSUFFICIENT_PRIVILEGE unless the current user is superuser, or the

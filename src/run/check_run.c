@@ -124,7 +124,7 @@ describe_plan(Run *run)
 static void
 run_check_workers(Run *run)
 {
-	run->pool = pool_start(run->request, run->id, run->request->jobs);
+	run_start_loaders(run, run->request->jobs);
 }
 
 static char *

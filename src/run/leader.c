@@ -12,9 +12,9 @@
  *	  TEARDOWN		source and tunnel closed
  *	  DONE			foreign keys checked, storage swapped, audit final: one commit
  *
- * From the tunnel on there is one main transaction.  It holds the locks that
- * keep other runs and DDL away, but no snapshot while it waits, so it holds
- * nothing up.  The loaders' transactions are their own: what they commit are
+ * From the tunnel on there is one main transaction.  It holds the claims that
+ * keep other runs away, but no lock on a table and no snapshot while it waits, so
+ * it holds nothing up.  The loaders' transactions are their own: what they commit are
  * staging heaps that nobody sees.  Only the end of the main transaction changes
  * a table.
  *
@@ -22,8 +22,8 @@
  * what was staged, write the audit's final state, tell the caller.  SIGINT
  * (the caller gave up, pgtunsync.cancel()) and SIGTERM both arrive as an
  * ERROR, so that they take that way too; only when the process itself
- * breaks does leader_exit() merely stop the children, and the next run
- * cleans up.
+ * breaks does leader_exit() merely stop the children, and the next call of any
+ * function cleans up (see crash_cleanup.c).
  *
  *-------------------------------------------------------------------------
  */
@@ -45,6 +45,7 @@
 #include "pgstat.h"
 #include "portability/instr_time.h"
 #include "postmaster/bgworker.h"
+#include "replication/syncrep.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/lmgr.h"
@@ -53,6 +54,7 @@
 #include "tcop/tcopprot.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/partcache.h"
@@ -65,26 +67,35 @@
 #include "apply/post_commit.h"
 #include "run/audit.h"
 #include "base/compat.h"
+#include "base/run_lock.h"
+#include "run/crash_cleanup.h"
 #include "source/to_url.h"
 #include "run/leader.h"
 #include "apply/locking.h"
 #include "plan/mask.h"
 #include "source/mask_key.h"
-#include "api/pgtunsync.h"
 #include "load/progress.h"
+#include "plan/planner.h"
 #include "plan/recheck.h"
+#include "base/worker.h"
 #include "base/worker_message.h"
 #include "apply/apply.h"
 #include "run/request.h"
 #include "plan/root_sequences.h"
+#include "base/user_context.h"
 #include "base/worker_session.h"
 #include "staging/staging.h"
+#include "base/text.h"
 #include "base/trace.h"
 
 /* how often the leader looks around while it waits for loaders, in ms */
 #define TICK	200
 /* how long it waits for the tunnel to say why a connection broke, in ms */
 #define TUNNEL_PATIENCE	1000
+/* how long writing the audit may wait while targets are locked, in ms */
+#define AUDIT_PATIENCE	1000
+/* how long a failed run waits for a lock on its row of the audit, in ms */
+#define FAILURE_PATIENCE	5000
 
 PGDLLEXPORT void pgtunsync_leader_main(Datum arg);
 
@@ -102,7 +113,10 @@ on_cancel(SIGNAL_ARGS)
 	int			save_errno = errno;
 
 	if (!get_timeout_indicator(LOCK_TIMEOUT, false))
+	{
 		cancel_requested = true;
+		owner_note_stop();
+	}
 	InterruptPending = true;
 	QueryCancelPending = true;
 	SetLatch(MyLatch);
@@ -197,44 +211,14 @@ run_commit_transaction(Run *run)
 
 /* ---- READY ---- */
 
-/* What crashed runs have left; whatever is wrong with it is no reason not to run. */
-static void
-drop_leftovers(Run *run)
-{
-	PG_TRY();
-	{
-		int			dropped;
-
-		run_begin_transaction(run);
-		PushActiveSnapshot(GetTransactionSnapshot());
-		dropped = staging_drop_leftovers();
-		PopActiveSnapshot();
-		run_commit_transaction(run);
-		if (dropped > 0)
-			ereport(LOG,
-					(errmsg("pgtunsync dropped %d staging heaps of a run that crashed", dropped)));
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(run->context);
-		if (geterrcode() == ERRCODE_QUERY_CANCELED)
-			PG_RE_THROW();
-		EmitErrorReport();
-		FlushErrorState();
-		AbortOutOfAnyTransaction();
-		MemoryContextSwitchTo(run->context);
-	}
-	PG_END_TRY();
-}
-
 static void
 run_begin(Run *run)
 {
 	StringInfoData buf;
 
 	run_begin_transaction(run);
-	audit_mark_crashed();
 	run->id = audit_begin(run->request);
+	run_lock_take(run->id);
 	trace_begin(run->request->log_level, run->id);
 	audit_progress(run->id, progress_open_door(run->id));
 	run_commit_transaction(run);
@@ -242,7 +226,6 @@ run_begin(Run *run)
 	initStringInfo(&buf);
 	pq_sendint64(&buf, run->id);
 	relay_send(RUN_MSG_ID, buf.data, buf.len);
-	drop_leftovers(run);
 }
 
 /* ---- ENV-LOADED ---- */
@@ -362,8 +345,13 @@ run_start_tunnel(Run *run, int sessions)
 		.log_level = run->request->log_level,
 		.run_id = run->id
 	};
+	int			room;
 
+	room = worker_begin_launch(run->request->max_workers);
+	if (room < 0)				/* the tunnel is allowed for */
+		worker_no_room(room, run->request->max_workers);
 	run->tunnel = tunnel_start(&options);
+	worker_end_launch();
 }
 
 /* One session is enough to look around. */
@@ -377,6 +365,22 @@ run_open_narrow_tunnel(Run *run)
 	tunnel_wait_open(run->tunnel);
 }
 
+/* Starts up to that many loaders with the caller's settings. */
+void
+run_start_loaders(Run *run, int loaders)
+{
+	const RunRequest *request = run->request;
+	LoaderShared facts = {
+		.database = request->database,
+		.run_id = run->id,
+		.lock_timeout = request->lock_timeout,
+		.maintenance_work_mem = request->maintenance_work_mem,
+		.parallel_maintenance_workers = request->parallel_maintenance_workers
+	};
+
+	run->pool = pool_start(&facts, loaders, run->request->max_workers);
+}
+
 static void
 run_open_tunnel(Run *run)
 {
@@ -388,7 +392,7 @@ run_open_tunnel(Run *run)
 	run->at_entrance = true;
 	run_start_tunnel(run, loaders + 1);
 	show_banner(run);
-	run->pool = pool_start(run->request, run->id, loaders);
+	run_start_loaders(run, loaders);
 	tunnel_wait_open(run->tunnel);
 }
 
@@ -402,19 +406,21 @@ run_connect(Run *run)
 
 	run_report_phase(run, "TUNNEL-OPEN, connecting to the source");
 	run->params = source_params(run->env, run->local_port, tunnel_host(run->tunnel),
-								tunnel_port(run->tunnel), run->id);
+								tunnel_port(run->tunnel), run->request->connect_timeout,
+								run->id);
 	if (run->request->rules && mask_needs_key(run->config))
 		source_add_options(run->params, mask_key_options(run->env));
-	run->params->connect_timeout = run->request->connect_timeout;
 	run->params->row_security = run->request->row_security;
 	run->params->gate = &tunnel_connection_gate;
 	run->params->gate_handle = tunnel_gate_handle(run->tunnel);
+	run->params->hide_texts = run->request->rules && run->config->data_rules != NIL;
 
 	connect.conninfo = run->params->conninfo;
 	connect.display = run->params->display;
 	connect.connect_timeout = run->params->connect_timeout;
 	connect.row_security = run->params->row_security;
 	connect.password_rule = run->params->password_rule;
+	connect.hide_texts = run->params->hide_texts;
 	connect.gate = tunnel_gate_handle(run->tunnel);
 	/* ahead of the loaders: for it the tunnel keeps the way that it has proven */
 	run->control = source_connect_start(run->params);
@@ -532,7 +538,9 @@ run_recheck(Run *run, const List *tables)
 
 		if (table->message != NULL)
 			continue;
+		relay_set_subject(table->display);
 		problem = recheck_table(table, run->request->role, &code);
+		relay_set_subject(NULL);
 		if (problem == NULL)
 			continue;
 		table->sqlerrcode = code;
@@ -553,7 +561,7 @@ run_lock_targets(Run *run)
 	lock_check_caller(oids, run_awaiting_caller(run));
 	if (run->request->mode == LAND_APPEND)
 		lock_append(oids, run->request->lock_timeout);
-	lock_targets(oids, ShareUpdateExclusiveLock, run->request->lock_timeout);
+	lock_against_runs(oids, run->request->lock_timeout);
 	run_recheck(run, run->plan->tables);
 }
 
@@ -609,6 +617,8 @@ run_submit(Run *run, const TablePlan *table, const char *copy_sql)
 	LoadJob		job = {
 		.index = table->index,
 		.relid = table->relid,
+		.display = table->display,
+		.shape = table->shape,
 		.copy_sql = unconstify(char *, copy_sql),
 		.verify_sql = table->verify_sql,
 		.binary = table->binary,
@@ -619,8 +629,7 @@ run_submit(Run *run, const TablePlan *table, const char *copy_sql)
 		.row_name = table->row_name,
 		.mode = table->mode,
 		.rows_before = outcome_appended(run->outcomes, table->index)->rows,
-		.bytes_before = outcome_appended(run->outcomes, table->index)->bytes,
-		.hide_values = table->hide_values
+		.bytes_before = outcome_appended(run->outcomes, table->index)->bytes
 	};
 
 	if (table->copy_parts != NIL && pool_size(run->pool) > 1)
@@ -819,9 +828,9 @@ run_close_source(Run *run)
 
 /* ---- DONE ---- */
 
-/* A table whose rows do not go into what is there; the others may. */
-void
-run_merge_failed(const StagedTable *table, const ErrorData *error, void *arg)
+/* A table that was altered, or whose rows do not go into what is there; the others may. */
+static void
+run_table_failed(const StagedTable *table, const ErrorData *error, void *arg)
 {
 	Run		   *run = arg;
 	MemoryContext oldcontext = MemoryContextSwitchTo(run->context);
@@ -834,6 +843,59 @@ run_merge_failed(const StagedTable *table, const ErrorData *error, void *arg)
 	outcomes_fail_wholes(run->outcomes);
 	relay_flush();
 	MemoryContextSwitchTo(oldcontext);
+}
+
+void
+run_replace_tables(Run *run, List *staged)
+{
+	replace_tables(staged, run->request->role, run->request->lock_timeout,
+				   run_awaiting_caller(run), run_table_failed, run);
+	/* the audit is locked already: whoever is in the way of it is not waited for */
+	session_set_int("lock_timeout", AUDIT_PATIENCE);
+}
+
+/*
+ * Waits until the standbys that synchronous_commit asks for have the last commit.
+ * A cancel ends the waiting with the server's own WARNING, and there is no
+ * second wait.
+ */
+void
+run_await_standbys(Run *run)
+{
+	if (cancel_requested)
+		return;
+	relay_flush();
+	HOLD_INTERRUPTS();
+	SyncRepWaitForLSN(XactLastCommitEnd, true);
+	/* the wait has used up the cancel, which is for the rest of the run, too */
+	if (cancel_requested && !run->committed)
+		InterruptPending = QueryCancelPending = true;
+	RESUME_INTERRUPTS();
+}
+
+/*
+ * Commits while targets are locked.  Their readers must not wait for a standby,
+ * which may be down: the commit is a local one, and the standbys are waited for
+ * when the locks are released.  Until then others see rows that a standby may
+ * not have yet, as they do when somebody cancels such a wait.
+ */
+void
+run_commit_targets(Run *run, bool complete)
+{
+	HOLD_INTERRUPTS();
+	if (synchronous_commit > SYNCHRONOUS_COMMIT_LOCAL_FLUSH)
+		(void) set_config_option("synchronous_commit", "local", PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_LOCAL, true, 0, false);
+	run_commit_transaction(run);
+	run->committed = complete;
+	RESUME_INTERRUPTS();
+}
+
+/* Locks the audit, beside which nothing may be waited for once targets are locked. */
+void
+run_lock_audit(Run *run)
+{
+	audit_lock(run->id, run->request->lock_timeout);
 }
 
 /* The one commit. */
@@ -853,9 +915,9 @@ run_commit(Run *run)
 		PopActiveSnapshot();
 	}
 	run_report_phase(run, "SYNCING, checking and swapping");
+	run_lock_audit(run);
 	if (staged != NIL)
-		replace_tables(staged, run->request->lock_timeout, run_awaiting_caller(run),
-					   run_merge_failed, run);
+		run_replace_tables(run, staged);
 	error = outcomes_error_text(run->outcomes);
 	if (error != NULL && outcomes_staged(run->outcomes) == NIL)
 		return;
@@ -864,11 +926,11 @@ run_commit(Run *run)
 	audit_finish(run->id, error ? "partial" : "succeeded",
 				 outcomes_totals(run->outcomes), error, outcomes_sqlerrcode(run->outcomes));
 	HOLD_INTERRUPTS();
-	run_commit_transaction(run);
-	run->committed = true;
+	run_commit_targets(run, true);
 	if (error == NULL)
 		relay_send(RUN_MSG_COMMITTED, "", 0);
 	RESUME_INTERRUPTS();
+	run_await_standbys(run);
 }
 
 /* "; 3 local rows kept, to which 1 pulled row yielded" */
@@ -895,7 +957,7 @@ tell_totals(Run *run)
 			(errmsg("run " INT64_FORMAT ": %d %s %s, " INT64_FORMAT " rows, %s in %.1f s%s",
 					run->id, totals->tables, totals->tables == 1 ? "table" : "tables",
 					outcomes_any_merged(run->outcomes) ? "pulled" : "replaced", totals->rows,
-					outcome_size_text(totals->bytes), INSTR_TIME_GET_DOUBLE(end),
+					size_text(totals->bytes), INSTR_TIME_GET_DOUBLE(end),
 					kept_total_text(totals))));
 	relay_flush();
 }
@@ -916,6 +978,9 @@ run_after_commit(Run *run)
 	{
 		run_report_phase(run, "DONE, statistics and materialized views");
 		session_set_int("lock_timeout", run->request->lock_timeout);
+		/* these, too, hold locks while they commit */
+		if (synchronous_commit > SYNCHRONOUS_COMMIT_LOCAL_FLUSH)
+			session_set("synchronous_commit", "local");
 		aftermath_analyze(targets);
 		aftermath_matviews(targets, run->request->refresh, run->request->role);
 	}
@@ -989,6 +1054,7 @@ write_failure(Run *run, const ErrorData *edata)
 	bool		cancelled = cancel_requested;	/* here, not on the source */
 
 	run_begin_transaction(run);
+	audit_lock(run->id, FAILURE_PATIENCE);
 	if (run->outcomes != NULL)
 	{
 		outcomes_write(run->outcomes, run->id, false);
@@ -1000,9 +1066,8 @@ write_failure(Run *run, const ErrorData *edata)
 	run_commit_transaction(run);
 }
 
-/* After the audit, which must not depend on it. */
 static void
-drop_staged(Run *run)
+drop_staged(Run *run, const ErrorData *edata)
 {
 	run_begin_transaction(run);
 	PushActiveSnapshot(GetTransactionSnapshot());
@@ -1011,30 +1076,37 @@ drop_staged(Run *run)
 	run_commit_transaction(run);
 }
 
-/*
- * The way out of every failure before the commit.  Nothing may interrupt it;
- * an error in here is logged, and the next run finishes the clean-up.
- */
+/* Takes one step of the way out; an error ends that step only, and is logged. */
 static void
-run_clean_up(Run *run, const ErrorData *edata)
+try_clean_up(Run *run, void (*step) (Run *run, const ErrorData *edata), const ErrorData *edata)
 {
 	PG_TRY();
 	{
-		if (run->id != 0 && !run->committed)
-		{
-			write_failure(run, edata);
-			drop_staged(run);
-		}
+		step(run, edata);
 	}
 	PG_CATCH();
 	{
 		HOLD_INTERRUPTS();
-		EmitErrorReport();
-		FlushErrorState();
+		MemoryContextSwitchTo(run->context);
+		crash_cleanup_log_error();
 		AbortOutOfAnyTransaction();
 		MemoryContextSwitchTo(run->context);
 	}
 	PG_END_TRY();
+}
+
+/*
+ * The way out of every failure before the commit.  Nothing may interrupt it.
+ * The heaps are dropped even if the audit cannot be written; what cannot be
+ * done now is done by the next call.
+ */
+static void
+run_clean_up(Run *run, const ErrorData *edata)
+{
+	if (run->id == 0 || run->committed)
+		return;
+	try_clean_up(run, write_failure, edata);
+	try_clean_up(run, drop_staged, edata);
 }
 
 /*
@@ -1079,6 +1151,7 @@ run_fail(Run *run)
 	if (!run->request->wait)
 		ereport(LOG,
 				(errmsg("pgtunsync run " INT64_FORMAT " failed: %s", run->id, edata->message)));
+	relay_tell_dropped();
 	relay_send_error(edata);
 	RESUME_INTERRUPTS();
 }
@@ -1106,6 +1179,7 @@ pgtunsync_leader_main(Datum arg)
 
 	PG_TRY();
 	{
+		crash_cleanup();
 		switch (run->request->purpose)
 		{
 			case RUN_PULL:
@@ -1118,6 +1192,7 @@ pgtunsync_leader_main(Datum arg)
 				run_preview(run);
 				break;
 		}
+		relay_tell_dropped();
 		relay_send(RUN_MSG_DONE, "", 0);
 	}
 	PG_CATCH();

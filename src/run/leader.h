@@ -57,6 +57,7 @@ extern void run_read_config(Run *run);
 extern void run_resolve_route(Run *run);
 extern void run_start_tunnel(Run *run, int sessions);
 extern void run_open_narrow_tunnel(Run *run);
+extern void run_start_loaders(Run *run, int loaders);
 extern void run_connect(Run *run);
 extern void run_make_plan(Run *run);
 
@@ -78,8 +79,24 @@ extern void run_submit(Run *run, const TablePlan *table, const char *copy_sql);
 /* Waits until all that was ordered is loaded or has failed. */
 extern void run_await_loads(Run *run);
 
-/* For replace_tables(): arg is the run. */
-extern void run_merge_failed(const StagedTable *table, const ErrorData *error, void *arg);
+/*
+ * Locks the run's place in the audit, before any target is locked.  Raises
+ * LOCK_NOT_AVAILABLE.
+ */
+extern void run_lock_audit(Run *run);
+
+/*
+ * replace_tables() for these (a List of StagedTable *).  From its return to the
+ * commit only the audit is written.
+ */
+extern void run_replace_tables(Run *run, List *staged);
+
+/*
+ * Commits what run_replace_tables() did without waiting for a standby;
+ * complete: is the run committed with it?  run_await_standbys() follows.
+ */
+extern void run_commit_targets(Run *run, bool complete);
+extern void run_await_standbys(Run *run);
 
 /* The waiting caller's transaction, or NULL. */
 extern const VirtualTransactionId *run_awaiting_caller(const Run *run);

@@ -17,6 +17,7 @@
 #include "utils/fmgrprotos.h"
 
 #include "apply/foreign_keys.h"
+#include "base/text.h"
 #include "run/outcome.h"
 #include "base/worker_message.h"
 
@@ -60,13 +61,6 @@ outcomes_create(const RunPlan *plan)
 	return outcomes;
 }
 
-char *
-outcome_size_text(int64 bytes)
-{
-	return text_to_cstring(DatumGetTextPP(DirectFunctionCall1(pg_size_pretty,
-															  Int64GetDatum(bytes))));
-}
-
 /* "; left out: a, b" for columns that did not travel. */
 static char *
 left_out_text(const TablePlan *plan)
@@ -103,7 +97,7 @@ outcome_loaded(Outcomes *outcomes, const LoadResult *result)
 	ereport(NOTICE,
 			(errmsg("%s: " INT64_FORMAT " %s, %s in %.1f s%s%s", outcome->plan->display,
 					result->rows, result->rows == 1 ? "row" : "rows",
-					outcome_size_text(result->bytes), result->seconds,
+					size_text(result->bytes), result->seconds,
 					left_out_text(outcome->plan), kept_text(outcome->plan, &result->kept))));
 	relay_flush();
 }

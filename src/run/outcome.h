@@ -91,7 +91,4 @@ extern void outcomes_write(const Outcomes *outcomes, int64 run_id, bool swapped)
 /* Raises the ERROR that names the failed tables, if any. */
 extern void outcomes_raise(const Outcomes *outcomes, int64 run_id);
 
-/* "12 MB" */
-extern char *outcome_size_text(int64 bytes);
-
 #endif							/* PGTUNSYNC_OUTCOME_H */

@@ -38,11 +38,11 @@ column_names(const TablePlan *table)
 	return names;
 }
 
-static char *
+static const char *
 status_of(const TablePlan *table)
 {
-	if (table->excluded)
-		return "excluded";
+	if (table->left_out != NULL)
+		return table->left_out;
 	if (table->message != NULL)
 		return "refused";
 	return table->empty && table->mode == LAND_REPLACE ? "emptied" : "pulled";
@@ -62,7 +62,7 @@ send_table(const TablePlan *table)
 {
 	PlanRow		row = {
 		.table = table->display,
-		.status = status_of(table),
+		.status = unconstify(char *, status_of(table)),
 		.mode = table->message == NULL ? unconstify(char *, landing_name(table->mode)) : NULL,
 		.filter = table->empty && table->mode == LAND_REPLACE ? NULL : table->filter,
 		.columns = column_names(table),

@@ -52,6 +52,7 @@ request_pack(StringInfo buf, const RunRequest *request)
 	pack_int(buf, request->connect_retry_delay);
 	pack_int(buf, request->lock_timeout);
 	pack_int(buf, request->log_level);
+	pack_int(buf, request->max_workers);
 	pack_int(buf, request->maintenance_work_mem);
 	pack_int(buf, request->parallel_maintenance_workers);
 	len = buf->len - start - sizeof(len);
@@ -97,6 +98,7 @@ request_unpack(const char *data)
 	request->connect_retry_delay = unpack_int(&buf);
 	request->lock_timeout = unpack_int(&buf);
 	request->log_level = unpack_int(&buf);
+	request->max_workers = unpack_int(&buf);
 	request->maintenance_work_mem = unpack_int(&buf);
 	request->parallel_maintenance_workers = unpack_int(&buf);
 	return request;

@@ -70,6 +70,7 @@ typedef struct RunRequest
 	int			connect_retry_delay;
 	int			lock_timeout;
 	int			log_level;		/* TraceLevel */
+	int			max_workers;	/* of all runs on the server */
 	int			maintenance_work_mem;	/* kB */
 	int			parallel_maintenance_workers;
 } RunRequest;

@@ -31,7 +31,7 @@
 
 #include "base/compat.h"
 #include "schema/local_catalog.h"
-#include "api/pgtunsync.h"
+#include "base/names.h"
 
 /* ---- schemas ---- */
 
@@ -48,7 +48,8 @@ local_catalog_schemas(void)
 		char	   *name = NameStr(((Form_pg_namespace) GETSTRUCT(tuple))->nspname);
 
 		if (strncmp(name, "pg_", 3) != 0 && strcmp(name, "information_schema") != 0 &&
-			strcmp(name, PGTUNSYNC_SCHEMA) != 0 && strcmp(name, PGTUNSYNC_STAGING) != 0)
+			strcmp(name, PGTUNSYNC_SCHEMA) != 0 && strcmp(name, PGTUNSYNC_INTERNAL) != 0 &&
+			strcmp(name, PGTUNSYNC_STAGING) != 0)
 			names = lappend(names, pstrdup(name));
 	}
 	systable_endscan(scan);

@@ -23,7 +23,7 @@
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
 
-#include "plan/mask.h"
+#include "base/glob.h"
 #include "schema/source_catalog.h"
 
 #define OLDEST_SOURCE	100000	/* 10: partitions, identity columns */
@@ -395,6 +395,7 @@ source_catalog_details(Source *source, const Catalog *catalog, List *wanted)
 		return;
 	initStringInfo(&buf);
 	append_details_queries(&buf, source_version(source), oids_of(relations));
+	source_show_texts(source);
 	results = source_query_multi(source, buf.data);
 	read_details(source, results, 0, catalog);
 	clear_all(source, results);
@@ -433,6 +434,7 @@ source_catalog_ask(Source *source, List *schemas, List *wanted)
 		appendStringInfoString(&buf, "; ");
 		append_details_queries(&buf, source_version(source), oids_by_name(wanted));
 	}
+	source_show_texts(source);
 	source_send(source, buf.data);
 	return buf.data;
 }
@@ -479,11 +481,12 @@ source_catalog_match_columns(Source *source, List *patterns)
 		const char *pattern = lfirst(lc);
 
 		appendStringInfo(&buf, "%s(%d, %s, %s)", n > 0 ? ", " : "", n,
-						 quote_literal_cstr(mask_pattern_regex(pattern, true)),
-						 quote_literal_cstr(mask_pattern_regex(pattern, false)));
+						 quote_literal_cstr(glob_regex(pattern, true)),
+						 quote_literal_cstr(glob_regex(pattern, false)));
 		n++;
 	}
 	appendStringInfoString(&buf, ") p (i, name, path) ORDER BY p.i");
+	source_show_texts(source);
 	result = source_query(source, buf.data);
 	if (PQnfields(result) != 1 || PQntuples(result) != n)
 		source_raise(source, NULL, "patterns of columns");

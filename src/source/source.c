@@ -30,6 +30,25 @@
  * refused login comes before any conversion), hold terminal escapes, or be
  * endless.  source_text() makes it presentable.
  *
+ * Data rules mask values on the source, but an error or a NOTICE there can
+ * show them: 'invalid input syntax for type integer: "jane@example.com"'.  The
+ * caller chooses the statement (a filter), so he chooses the error as well,
+ * and no SQLSTATE is safe: email::regclass gives 42P01, dblink(email) gives
+ * 08001.  So with hide_texts set, no text of the source is shown unless two
+ * things hold:
+ *
+ *	- the message that was sent reads no row (source_show_texts() announces it):
+ *	  a query of ours over the catalogs, or a statement that is only parsed
+ *	- the error has no CONTEXT: no function of the source was at work (the input
+ *	  of a domain's value, which the parser calls, runs CHECK constraints)
+ *
+ * Everything else is named by its SQLSTATE and a text of ours (error_text.c).
+ * That includes libpq's text for a lost connection, which may end with what
+ * the source said last.  A new query needs no care to be safe; only one that
+ * calls source_show_texts() does.  NOTICEs are not asked for
+ * (client_min_messages), dropped when they come, and never shown, with or
+ * without rules.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -50,7 +69,9 @@
 #include "utils/wait_event.h"
 
 #include "base/compat.h"
+#include "source/error_text.h"
 #include "source/source.h"
+#include "base/wait_event.h"
 
 #define SOURCE_TEXT_MAX		2000	/* bytes of a message that are shown */
 #define SOURCE_SQL_MAX		400 /* bytes of a query in an error's context */
@@ -73,7 +94,9 @@ struct Source
 	bool		row_security;
 	bool		prepared;		/* session set-up was sent */
 	int			setup_results;	/* results of it still to be dropped */
-	bool		hide_values;	/* see source_hide_values() */
+	bool		hide_texts;		/* see SourceParams */
+	bool		show_next;		/* source_show_texts() was called */
+	bool		show;			/* it was for the message under way */
 	WaitEventSet *events;		/* latch, postmaster, socket */
 	int			socket_event;
 	List	   *results;		/* of PGresult *, not cleared yet */
@@ -152,11 +175,26 @@ pack_state(const char *state)
 	return MAKE_SQLSTATE(state[0], state[1], state[2], state[3], state[4]);
 }
 
+void
+source_show_texts(Source *source)
+{
+	source->show_next = true;
+}
+
+/* May the source's own texts be shown?  See the head of this file. */
+static bool
+may_show(const Source *source, const PGresult *result)
+{
+	if (!source->hide_texts)
+		return true;
+	return source->show && result != NULL && PQresultErrorField(result, PG_DIAG_CONTEXT) == NULL;
+}
+
 /* The connection broke: no SQLSTATE, no result. */
 static void pg_attribute_noreturn()
 raise_lost(Source *source, const char *sql)
 {
-	char	   *detail = source_text(PQerrorMessage(source->conn));
+	char	   *detail = may_show(source, NULL) ? source_text(PQerrorMessage(source->conn)) : NULL;
 
 	ereport(ERROR,
 			(errcode(ERRCODE_CONNECTION_FAILURE),
@@ -165,60 +203,60 @@ raise_lost(Source *source, const char *sql)
 			 sql ? errcontext("source query: %s", shown_query(sql)) : 0));
 }
 
-void
-source_hide_values(Source *source, bool hide)
+/* An error whose texts may hold masked values. */
+static void pg_attribute_noreturn()
+raise_hidden(const char *state)
 {
-	source->hide_values = hide;
+	ereport(ERROR,
+			(errcode(pack_state(state)),
+			 errmsg("error on the source: %s", error_text(state)),
+			 errdetail("Its text could show values that data rules mask, so it stays on the source "
+					   "(SQLSTATE %s).",
+					   state),
+			 errhint("See the source's server log, or let a role that may see the values "
+					 "pull with rules => false.")));
 }
 
-/*
- * Can the error's texts hold a value of a row?  Not where the parser stopped at a
- * place of our text: it has seen none.  Not in errors of what is around the
- * computation.  All others can, also those that speak of names: (email)::regclass
- * looks for a table of that name.
- */
-static bool
-tells_values(const PGresult *result, const char *state)
+/* A field of the source's error, made safe to show; NULL: there is none. */
+static char *
+error_field(const PGresult *result, int field)
 {
-	static const char *const harmless[] = {"08", "25", "28", "40", "42501", "53", "54", "55", "57", "72"};
+	return source_text(result ? PQresultErrorField(result, field) : NULL);
+}
 
-	if (PQresultErrorField(result, PG_DIAG_STATEMENT_POSITION) != NULL)
-		return false;
-	for (int i = 0; i < lengthof(harmless); i++)
-	{
-		if (strncmp(state, harmless[i], strlen(harmless[i])) == 0)
-			return false;
-	}
-	return true;
+/* The primary message of an error, or what stands for it. */
+static char *
+primary_message(Source *source, const PGresult *result)
+{
+	char	   *primary = error_field(result, PG_DIAG_MESSAGE_PRIMARY);
+
+	if (primary == NULL && result != NULL && PQresultStatus(result) != PGRES_FATAL_ERROR)
+		return psprintf("unexpected result \"%s\"", PQresStatus(PQresultStatus(result)));
+	if (primary == NULL && may_show(source, result))
+		primary = source_text(PQerrorMessage(source->conn));
+	return primary && primary[0] ? primary : "the result is not what was expected";
 }
 
 void
 source_raise(Source *source, PGresult *result, const char *sql)
 {
 	const char *state = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
-	char	   *primary = source_text(result ? PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY) : NULL);
-	char	   *detail = source_text(result ? PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL) : NULL);
-	char	   *hint = source_text(result ? PQresultErrorField(result, PG_DIAG_MESSAGE_HINT) : NULL);
-	char	   *context = source_text(result ? PQresultErrorField(result, PG_DIAG_CONTEXT) : NULL);
 	const char *severity = result ? PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED) : NULL;
+	char	   *detail = error_field(result, PG_DIAG_MESSAGE_DETAIL);
+	char	   *hint = error_field(result, PG_DIAG_MESSAGE_HINT);
+	char	   *context = error_field(result, PG_DIAG_CONTEXT);
+	bool		sent = state || detail || hint || context ||
+		error_field(result, PG_DIAG_MESSAGE_PRIMARY);
 
 	source->lost |= severity != NULL && strcmp(severity, "ERROR") != 0;
-	if (source->hide_values && is_error_state(state) && tells_values(result, state))
-		ereport(ERROR,
-				(errcode(pack_state(state)),
-				 errmsg("error on the source while it computed the rows"),
-				 errdetail("Its text could show values that are masked, and is left there: SQLSTATE %s.", state)));
-	if (primary == NULL && PQstatus(source->conn) == CONNECTION_BAD)
+	if (sent && !may_show(source, result))
+		raise_hidden(is_error_state(state) ? state : "XX000");
+	if (!sent && PQstatus(source->conn) == CONNECTION_BAD)
 		raise_lost(source, sql);
-	if (primary == NULL && result != NULL && PQresultStatus(result) != PGRES_FATAL_ERROR)
-		primary = psprintf("unexpected result \"%s\"", PQresStatus(PQresultStatus(result)));
-	if (primary == NULL)
-		primary = source_text(PQerrorMessage(source->conn));
 
 	ereport(ERROR,
 			(errcode(is_error_state(state) ? pack_state(state) : ERRCODE_CONNECTION_FAILURE),
-			 errmsg("error on the source: %s",
-					primary && primary[0] ? primary : "the result is not what was expected"),
+			 errmsg("error on the source: %s", primary_message(source, result)),
 			 detail ? errdetail("Source's detail: %s", detail) : 0,
 			 hint ? errhint("Source's hint: %s", hint) : 0,
 			 context ? errcontext("on the source: %s", context) : 0,
@@ -350,7 +388,8 @@ raise_timeout(Source *source, int timeout)
 			(errcode(ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION),
 			 errmsg("could not connect to the source %s: timed out", source->display),
 			 errdetail("There was no answer within %d ms.", timeout),
-			 errhint("Check that the source server runs, or raise pgtunsync.connect_timeout.")));
+			 errhint("Check that the source server runs, or raise pgtunsync.connect_timeout"
+					 " (connect_timeout in the URL, if it is there).")));
 }
 
 /*
@@ -459,7 +498,7 @@ wait_connecting(int sock, int events, long left)
 	int			rc = WaitLatchOrSocket(MyLatch,
 									   WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | events |
 									   (left > 0 ? WL_TIMEOUT : 0),
-									   sock, left, PG_WAIT_EXTENSION);
+									   sock, left, wait_event(WAIT_SOURCE_CONNECT));
 
 	if (rc & WL_LATCH_SET)
 		ResetLatch(MyLatch);
@@ -546,6 +585,7 @@ source_connect_start(const SourceParams *params)
 	source->row_security = params->row_security;
 	source->gate = params->gate;
 	source->gate_handle = params->gate_handle;
+	source->hide_texts = params->hide_texts;
 	source->callback.func = close_connection;
 	source->callback.arg = source;
 	MemoryContextRegisterResetCallback(context, &source->callback);
@@ -622,7 +662,7 @@ wait_socket(Source *source, uint32 events)
 	for (;;)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (WaitEventSetWait(source->events, -1, &event, 1, PG_WAIT_EXTENSION) == 0)
+		if (WaitEventSetWait(source->events, -1, &event, 1, wait_event(WAIT_SOURCE_RESULT)) == 0)
 			continue;
 		if (event.events & WL_LATCH_SET)
 			ResetLatch(MyLatch);
@@ -689,10 +729,10 @@ add_setup(Source *source, StringInfo buf, const char *statement)
 }
 
 /*
- * What every session needs, before its first query; the timeout comes first, as it
- * runs already.  pg_temp is named so that
- * it comes last; some of the parameters are younger than our oldest source, and
- * looking out for a client that has gone away is not done on every platform.
+ * What every session needs, before its first query; the timeout comes first,
+ * as it runs already.  pg_temp is named so that it comes last; some of the
+ * parameters are younger than our oldest source, and looking out for a client
+ * that has gone away is not done on every platform.
  */
 static void
 append_setup(Source *source, StringInfo buf)
@@ -705,6 +745,7 @@ append_setup(Source *source, StringInfo buf)
 	{
 		{0, "SET statement_timeout = 0"},
 		{0, "BEGIN"},
+		{0, "SET client_min_messages = error"},
 		{0, "SET search_path = pg_catalog, pg_temp"},
 		{0, "SET standard_conforming_strings = on"},
 		{0, "SET datestyle = 'ISO'"},
@@ -755,6 +796,8 @@ source_send(Source *source, const char *sql)
 		append_setup(source, &buf);
 	source->prepared = true;
 	appendStringInfoString(&buf, sql);
+	source->show = source->show_next;
+	source->show_next = false;
 
 	if (!PQsendQuery(source->conn, buf.data))
 		raise_lost(source, sql);
@@ -772,7 +815,10 @@ finish_setup(Source *source)
 
 		if (PQresultStatus(result) != PGRES_COMMAND_OK &&
 			PQresultStatus(result) != PGRES_TUPLES_OK)
+		{
+			source->show = true;	/* it reads no table */
 			source_raise(source, result, "session set-up");
+		}
 		source_clear(source, result);
 	}
 }

@@ -26,6 +26,7 @@ typedef struct SourceParams
 	bool		warn_md5;		/* tell the caller about an MD5 password */
 	const ConnectionGate *gate; /* the entrance's, or NULL */
 	uint32		gate_handle;
+	bool		hide_texts;		/* data rules are in force: see source_show_texts() */
 } SourceParams;
 
 typedef struct Source Source;
@@ -39,6 +40,7 @@ typedef struct Source Source;
  * service files, ~/.postgresql client certificates, GSSAPI credentials)
  * supply nothing.  host and port: where to connect really (tunnel_host() /
  * tunnel_port()); the URL's own host name stays in force for verify-full.
+ * default_timeout (ms) serves when the URL has no connect_timeout.
  * application_name is pgtunsync/<run_id>.  The params' password rule follows
  * from the URL and PGSYNC_ALLOW_CLEARTEXT.  Lives in the current memory
  * context.
@@ -46,7 +48,8 @@ typedef struct Source Source;
  * Raises CONFIG_FILE_ERROR; the message never shows the password.
  */
 extern SourceParams *source_params(const EnvFile *env, int local_port,
-								   const char *host, int port, int64 run_id);
+								   const char *host, int port,
+								   int default_timeout, int64 run_id);
 
 /* The checks of source_params() alone, before any tunnel exists. */
 extern void source_check_url(const EnvFile *env, int local_port);
@@ -66,12 +69,11 @@ extern void source_close_fallbacks(void);
 /*
  * Connects, interruptibly.  The session is prepared together with the first
  * query, in one round trip: search_path = pg_catalog, ISO dates,
- * extra_float_digits = 3, timeouts off, bytea_output hex, IntervalStyle
- * postgres, xmloption content, lc_monetary C, time zone UTC, row_security off
- * unless the params say otherwise;
- * client_encoding = the local database's.  The connection belongs to the
- * current memory context: it is closed when that context is reset or deleted,
- * or by source_close().
+ * extra_float_digits = 3, timeouts off, no NOTICEs, bytea_output hex,
+ * IntervalStyle postgres, xmloption content, lc_monetary C, time zone UTC,
+ * row_security off unless the params say otherwise; client_encoding = the
+ * local database's.  The connection belongs to the current memory context: it
+ * is closed when that context is reset or deleted, or by source_close().
  *
  * Raises SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION, or the source's own
  * SQLSTATE for a refused login; INVALID_AUTHORIZATION_SPECIFICATION when the
@@ -86,16 +88,18 @@ extern void source_connect_finish(Source *source, const SourceParams *params);
 extern void source_close(Source *source);
 
 /*
- * Hands options of the session ("-c name=value …") to connections that are made
- * from these params, behind those of the URL.
+ * Hands options of the session ("-c name=value …") to connections that are
+ * made from these params, behind those of the URL.
  */
 extern void source_add_options(SourceParams *params, const char *options);
 
 /*
- * From now on, errors of the source about values are raised without their texts:
- * a masked value must not leave the source in a message.
+ * With hide_texts, errors of the source show their SQLSTATE and a text of ours
+ * in place of the source's texts, which could hold masked values.  Call this
+ * before a message that cannot meet a value of a table: the errors of the next
+ * message, and of no other, are shown as they are.
  */
-extern void source_hide_values(Source *source, bool hide);
+extern void source_show_texts(Source *source);
 
 /* The connection itself, with its session prepared. */
 extern PGconn *source_conn(Source *source);
@@ -112,7 +116,8 @@ extern const char *source_auth_method(Source *source);
  * (source_query) or of all of them (source_query_multi: a List of
  * PGresult *).  Results belong to the source and are cleared with it, or by
  * PQclear() through source_clear().  Waits interruptibly.  An error of the
- * source is raised here with its SQLSTATE, its texts marked as the source's.
+ * source is raised here with its SQLSTATE, its texts marked as the source's or
+ * replaced by ours (source_show_texts()).
  */
 extern PGresult *source_query(Source *source, const char *sql);
 extern List *source_query_multi(Source *source, const char *sql);

@@ -33,7 +33,6 @@
 #include "utils/builtins.h"
 
 #include "base/compat.h"
-#include "api/pgtunsync.h"
 #include "source/source.h"
 
 #define URL_VARIABLE	"PGSYNC_FROM_URL"
@@ -464,28 +463,28 @@ close_keywords(SourceUrl *url)
 	option_default(url, "gssencmode", "disable");
 }
 
-/* The URL's connect_timeout (seconds) or ours, in milliseconds. */
+/* The URL's connect_timeout (seconds) or the default, in milliseconds. */
 static int
-connect_timeout(const SourceUrl *url)
+connect_timeout(const SourceUrl *url, int default_timeout)
 {
 	const char *value = option_get(url, "connect_timeout");
 	int			seconds = value ? atoi(value) : 0;
 
 	if (seconds > 0 && seconds < PG_INT32_MAX / 1000)
 		return seconds * 1000;
-	return pgtunsync_connect_timeout;
+	return default_timeout;
 }
 
 SourceParams *
 source_params(const EnvFile *env, int local_port, const char *host, int port,
-			  int64 run_id)
+			  int default_timeout, int64 run_id)
 {
 	SourceUrl  *url = url_check(env, local_port);
 	SourceParams *params = palloc0(sizeof(SourceParams));
 	StringInfoData buf;
 	ListCell   *lc;
 
-	params->connect_timeout = connect_timeout(url);
+	params->connect_timeout = connect_timeout(url, default_timeout);
 	params->display = source_display(env);
 
 	params->password_rule = password_rule(url);

@@ -8,7 +8,7 @@
 #ifndef PGTUNSYNC_SSH_CONFIG_PARSE_H
 #define PGTUNSYNC_SSH_CONFIG_PARSE_H
 
-#include "ssh/ssh_config.h"
+#include "ssh/ssh_route.h"
 
 /*
  * Applies the output of "ssh -G" (modified here) to a hop that holds the

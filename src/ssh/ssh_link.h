@@ -8,9 +8,13 @@
 #ifndef PGTUNSYNC_SSH_LINK_H
 #define PGTUNSYNC_SSH_LINK_H
 
+#include <libssh2.h>
+
 #include "base/clock.h"
-#include "ssh/ssh_session.h"
 #include "base/trace.h"
+#include "ssh/ssh_route.h"
+#include "ssh/ssh_types.h"
+#include "ssh/tcp_connect.h"
 
 #define SSH_BUFFER		(128 * 1024)	/* receive buffer, and budget of a call */
 
@@ -113,10 +117,12 @@ extern bool ssh_verify_rekey(SshNode *node);
 extern Progress ssh_auth_step(SshNode *node);
 extern void ssh_auth_end(SshNode *node);
 
-/* ssh_session.c */
+/* ssh_link.c */
 extern void ssh_link_fail(SshLink *link, int sqlerrcode, bool transient, char *message,
 						  char *detail, char *hint);
+extern int	ssh_link_timeout(const SshLink *link, const SshNode *node); /* of a stage, in ms */
 extern void ssh_link_extend(SshLink *link); /* the stage's deadline begins anew */
+extern void ssh_link_trace_end(SshLink *link);
 extern void ssh_link_note(SshNode *node, const char *name, char *detail);
 extern bool ssh_listed(const char *list, const char *word); /* in a comma list? */
 

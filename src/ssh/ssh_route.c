@@ -17,7 +17,7 @@
 
 #include "base/compat.h"
 #include "base/serialize.h"
-#include "ssh/ssh_config.h"
+#include "ssh/ssh_route.h"
 #include "base/trace.h"
 
 typedef enum FieldType

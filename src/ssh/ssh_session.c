@@ -31,6 +31,8 @@
 #include "ssh/ssh_link.h"
 
 #include "base/compat.h"
+#include "ssh/ssh_link.h"
+#include "ssh/ssh_session.h"
 
 #define JUMP_WINDOW		(4 * 1024 * 1024)
 #define LOW_WINDOW		(2 * 1024 * 1024)
@@ -126,21 +128,6 @@ ssh_link_start(const SshRoute *route, const SshSecrets *secrets, int connect_tim
 	return link;
 }
 
-/* What each hop has carried, once it has ended. */
-static void
-trace_end(SshLink *link)
-{
-	for (int i = 0; i < link->count; i++)
-	{
-		SshNode    *node = &link->nodes[i];
-
-		if (node->session != NULL)
-			ssh_trace(TRACE_DEBUG1, node, "closing after " INT64_FORMAT " ms, " INT64_FORMAT " bytes in, "
-					  INT64_FORMAT " out, %d new session keys", clock_ms() - link->since,
-					  node->received, node->sent, node->rekeys);
-	}
-}
-
 void
 ssh_link_hold(SshLink *link, bool hold)
 {
@@ -158,7 +145,7 @@ void
 ssh_link_free(SshLink *link)
 {
 	if (link->failure == NULL)
-		trace_end(link);
+		ssh_link_trace_end(link);
 	if (link->stage == STAGE_UP)
 	{
 		for (int i = link->count - 1; i >= 0; i--)
@@ -168,48 +155,6 @@ ssh_link_free(SshLink *link)
 		}
 	}
 	MemoryContextDelete(link->context);
-}
-
-void
-ssh_link_fail(SshLink *link, int sqlerrcode, bool transient, char *message,
-			  char *detail, char *hint)
-{
-	SshFailure *failure = palloc0(sizeof(SshFailure));
-
-	failure->sqlerrcode = sqlerrcode;
-	failure->transient = transient;
-	failure->message = message;
-	failure->detail = detail;
-	failure->hint = hint;
-	ssh_trace(TRACE_DEBUG1, &link->nodes[link->current], "failed: %s%s%s", message, detail ? "; " : "",
-			  detail ? detail : "");
-	trace_end(link);
-	link->failure = failure;
-	link->stage = STAGE_FAILED;
-}
-
-void
-ssh_link_note(SshNode *node, const char *name, char *detail)
-{
-	SshStep    *step = palloc0(sizeof(SshStep));
-
-	step->hop = node->index + 1;
-	step->name = name;
-	step->detail = detail;
-	node->link->steps = lappend(node->link->steps, step);
-}
-
-bool
-ssh_listed(const char *list, const char *word)
-{
-	size_t		len = strlen(word);
-
-	for (const char *at = list; *at != '\0'; at += strcspn(at, ","), at += *at == ',')
-	{
-		if (strncmp(at, word, len) == 0 && (at[len] == ',' || at[len] == '\0'))
-			return true;
-	}
-	return false;
 }
 
 const SshFailure *
@@ -254,18 +199,6 @@ ssh_link_number(const SshLink *link)
 }
 
 /* ---- the stages ---- */
-
-static int
-timeout_of(const SshLink *link, const SshNode *node)
-{
-	return node->hop->connect_timeout > 0 ? node->hop->connect_timeout : link->connect_timeout;
-}
-
-void
-ssh_link_extend(SshLink *link)
-{
-	link->deadline = clock_ms() + timeout_of(link, &link->nodes[link->current]);
-}
 
 static void
 enter(SshLink *link, LinkStage stage)
@@ -323,7 +256,7 @@ stage_connect(SshLink *link, SshNode *node)
 	if (link->tcp == NULL)
 	{
 		ssh_trace(TRACE_DEBUG1, node, "connecting to %s port %d", hop->host, hop->port);
-		link->tcp = tcp_connect_start(hop->host, hop->port, hop->family, timeout_of(link, node));
+		link->tcp = tcp_connect_start(hop->host, hop->port, hop->family, ssh_link_timeout(link, node));
 		enter(link, STAGE_CONNECT);
 		link->deadline = PG_INT64_MAX;	/* it has its own */
 	}
@@ -561,7 +494,7 @@ deadline_passed(SshLink *link, SshNode *node)
 				  link->stage != STAGE_LOGIN,
 				  psprintf("timeout during the %s SSH server \"%s\" (hop %d)",
 						   stage_name(link->stage), node->name, node->index + 1),
-				  psprintf("There was no progress within %d ms.", timeout_of(link, node)),
+				  psprintf("There was no progress within %d ms.", ssh_link_timeout(link, node)),
 				  pstrdup("See \"pgtunsync.connect_timeout\", or ConnectTimeout in ssh_config."));
 	return true;
 }

@@ -16,34 +16,9 @@
 
 #include "base/compat.h"
 #include "config/env_file.h"
-#include "ssh/ssh_config.h"
+#include "ssh/ssh_route.h"
+#include "ssh/ssh_types.h"
 #include "ssh/tcp_connect.h"
-
-typedef struct SshLink SshLink;
-
-/* What the environment file lets us use to log in; either may be NULL. */
-typedef struct SshSecrets
-{
-	char	   *passphrase;		/* of encrypted keys, at any hop */
-	char	   *password;		/* for the last hop only */
-} SshSecrets;
-
-typedef struct SshFailure
-{
-	int			sqlerrcode;
-	bool		transient;		/* trying again later may help */
-	char	   *message;
-	char	   *detail;			/* or NULL */
-	char	   *hint;			/* or NULL */
-} SshFailure;
-
-/* Something that worked on the way, for those who look inside. */
-typedef struct SshStep
-{
-	int			hop;			/* from 1 */
-	const char *name;			/* "connect", "host key", "login", "jump" */
-	char	   *detail;
-} SshStep;
 
 /* The secrets of an environment file, and their end; copies are palloc'd. */
 extern void ssh_secrets_read(const EnvFile *env, SshSecrets *secrets);

@@ -43,6 +43,7 @@
 
 #include "ssh/ssh_link.h"
 #include "base/compat.h"
+#include "ssh/compat_libssh2.h"
 #include "ssh/mac_speed.h"
 
 #define MAX_GOODBYE	200			/* bytes of a server's last words that are kept */

@@ -14,8 +14,11 @@
  * full images.  The order matters: a checkpoint that begins between the two finds the
  * write in its list of files to sync, and one that begins before
  * them replays the log.  A rewrite logs first and must sync the file at its end.
- * The LSN of the pages on disk is that of no record; nobody asks for it,
- * since the first change of a page after that logs all of it.
+ * The LSN of the pages on disk is the end of the WAL that was flushed when they
+ * were written.  A base backup does not verify the checksum of a page whose LSN
+ * is not older than the backup, because it may have read half of a write; with
+ * an LSN of zero it would report such a page as corrupt.  A greater LSN than
+ * the flushed one would be wrong after a crash that loses the rest of the WAL.
  *
  * All rows are frozen and all pages all-visible, which the visibility map has to say
  * as well.  Its bits are collected and set once for each of its pages.
@@ -136,7 +139,7 @@ mark_visible(HeapWriter *writer, BlockNumber block)
 
 /* What a page can only know when its place is known. */
 static void
-place_page(Page page, BlockNumber block)
+place_page(Page page, BlockNumber block, XLogRecPtr lsn)
 {
 	OffsetNumber last = PageGetMaxOffsetNumber(page);
 
@@ -146,6 +149,7 @@ place_page(Page page, BlockNumber block)
 
 		ItemPointerSet(&row->t_ctid, block, offset);
 	}
+	PageSetLSN(page, lsn);
 	PageSetChecksumInplace(page, block);
 }
 
@@ -153,6 +157,7 @@ place_page(Page page, BlockNumber block)
 static BlockNumber
 extend_heap(HeapWriter *writer)
 {
+	XLogRecPtr	lsn = RelationNeedsWAL(writer->heap) ? compat_flushed_wal() : InvalidXLogRecPtr;
 	BlockNumber first;
 
 	LockRelationForExtension(writer->heap, ExclusiveLock);
@@ -163,7 +168,7 @@ extend_heap(HeapWriter *writer)
 		/* the checkpointer is asked once for each file, behind the last write to it */
 		bool		last = i == writer->npages - 1 || (block + 1) % RELSEG_SIZE == 0;
 
-		place_page(batch_page(writer, i), block);
+		place_page(batch_page(writer, i), block, lsn);
 		smgrextend(compat_smgr(writer->heap), MAIN_FORKNUM, block,
 				   (char *) batch_page(writer, i), !last);
 	}

@@ -19,9 +19,10 @@
  *	  heap) out, puts the new ones in, and tries the yielded ones again,
  *	  all by ordinary deletes and inserts that an attempt can undo.
  *
- * A row version is known by its place and its transaction: the leader's lock on
- * the table keeps VACUUM and rewrites away, so that no place is used again by
- * the same transaction.
+ * A row version is known by its place and its transaction.  VACUUM and rewrites
+ * may come in between.  They make no new version of a transaction that is over, and
+ * freezing leaves the number of the transaction (raw xmin) where it was.  So as
+ * many versions with the same places and numbers are the same versions.
  *
  * Rows are copied as they are, generated and extra columns included; values
  * out of line are fetched by the insert.  They satisfy the table's
@@ -49,6 +50,7 @@
 #include "base/user_context.h"
 #include "eval/row_query.h"
 #include "staging/staging.h"
+#include "staging/target.h"
 
 static int64
 place_number(ItemPointer tid)
@@ -110,6 +112,7 @@ next_kept(KeptScan *scan)
 {
 	while (table_scan_getnextslot(scan->scan, ForwardScanDirection, scan->slot))
 	{
+		owner_allow_ms(OWNER_MS_PER_LOCKED_ROW);
 		CHECK_FOR_INTERRUPTS();
 		if (!is_kept(scan))
 			continue;
@@ -202,18 +205,25 @@ find_clash(ResultRelInfo *indexes, EState *estate, TupleTableSlot *slot, ItemPoi
 }
 
 KeptLoad *
-kept_load_begin(Relation target, Relation staging, Oid copy, Oid yielded_heap,
+kept_load_begin(Oid relid, const char *shape, Relation staging, Oid copy, Oid yielded_heap,
 				const char *row_name, List *conditions)
 {
 	KeptLoad   *load = palloc0(sizeof(KeptLoad));
+	Relation	target = target_open(relid, shape);
+	OwnerContext owner;
 
 	load->copy = table_open(copy, AccessExclusiveLock);
 	load->yielded = table_open(yielded_heap, AccessExclusiveLock);
 	staging_check_columns(target, load->copy);
 	staging_check_columns(target, load->yielded);
+	owner_enter(&owner, target->rd_rel->relowner);
 	copy_rows(load, target, staging, row_name, conditions);
-	staging_build_indexes(target, copy, LAND_REPLACE);
+	owner_leave(&owner);
+	target_close(target);
+	staging_build_indexes(copy);
+	owner_enter(&owner, load->copy->rd_rel->relowner);
 	load->indexes = open_indexes(load->copy);
+	owner_leave(&owner);
 	return load;
 }
 
@@ -276,6 +286,7 @@ take_out_old(Refresh *refresh, int64 last)
 	while (table_scan_getnextslot_tidrange(scan, ForwardScanDirection, refresh->slot))
 	{
 		simple_table_tuple_delete(refresh->staging, &refresh->slot->tts_tid, snapshot);
+		owner_allow_ms(OWNER_MS_PER_LOCKED_ROW);
 		CHECK_FOR_INTERRUPTS();
 	}
 	table_endscan(scan);
@@ -300,6 +311,7 @@ put_in_row(Refresh *refresh)
 	{
 		simple_table_tuple_delete(refresh->staging, &clash, GetActiveSnapshot());
 		refresh->kept.yielded++;
+		owner_allow_ms(OWNER_MS_PER_LOCKED_ROW);
 		CHECK_FOR_INTERRUPTS();
 	}
 	insert_row(refresh);
@@ -316,6 +328,7 @@ try_row(Refresh *refresh)
 		refresh->kept.yielded++;
 	else
 		insert_row(refresh);
+	owner_allow_ms(OWNER_MS_PER_LOCKED_ROW);
 	CHECK_FOR_INTERRUPTS();
 }
 

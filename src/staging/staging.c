@@ -14,10 +14,15 @@
  *	- is owned by the target's owner, as whom index_build() and ANALYZE run index
  *	  expressions; but that schema grants USAGE to nobody, so no name leads
  *	  the owner to it, and it cannot be altered while the run relies on it;
- *	- has pg_class.relrewrite = target: logical decoding leaves it alone, and
- *	  that is how a leftover is recognised;
+ *	- has pg_class.relrewrite = target: logical decoding leaves it alone;
  *	- is a member of the extension: pg_dump leaves it out, and DROP EXTENSION
  *	  takes leftovers along.
+ *
+ * A leftover is a table of that schema which is a member of the extension and
+ * whose name holds the id of a run that nobody leads (see run_lock.c).
+ * pg_upgrade keeps all three marks; it does not keep relrewrite.  Nobody can
+ * forge them: only superusers can create, rename or move a table in that
+ * schema, and one that a superuser puts there is not a member.
  *
  * Heap and empty indexes are committed before the first row is loaded.  Files
  * of relations that were created in a transaction which a crash cut off are
@@ -40,8 +45,10 @@
 #include "catalog/indexing.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_depend.h"
 #include "catalog/pg_extension.h"
 #include "catalog/pg_index.h"
+#include "catalog/pg_namespace.h"
 #include "catalog/toasting.h"
 #include "commands/cluster.h"
 #include "commands/extension.h"
@@ -50,6 +57,7 @@
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
+#include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -58,9 +66,10 @@
 #include "utils/syscache.h"
 
 #include "base/compat.h"
+#include "base/run_lock.h"
 #include "staging/index_build.h"
 #include "base/user_context.h"
-#include "api/pgtunsync.h"
+#include "base/names.h"
 #include "schema/primary_key.h"
 #include "staging/staging.h"
 
@@ -176,20 +185,46 @@ staging_name(Oid staging)
 	return quote_qualified_identifier(PGTUNSYNC_STAGING, get_rel_name(staging));
 }
 
+/* A column of an index's pg_index row that holds a stored expression; NULL if none. */
+static Node *
+stored_tree(HeapTuple index_tuple, AttrNumber column)
+{
+	bool		isnull;
+	Datum		tree = SysCacheGetAttr(INDEXRELID, index_tuple, column, &isnull);
+
+	return isnull ? NULL : stringToNode(TextDatumGetCString(tree));
+}
+
 /*
- * The definition to build by.  An invalid index (of a CREATE INDEX
- * CONCURRENTLY that failed) stays invalid; it may be so because its rows are
- * not unique, so uniqueness is not asked of its copy.
+ * The definition to create by, as the catalog has it: BuildIndexInfo() would evaluate
+ * the constants in expressions, as index_concurrently_create_copy() knows.  An
+ * invalid index (of a CREATE INDEX CONCURRENTLY that failed) may be so because its
+ * rows are not unique, so uniqueness is not asked of its copy.
  */
 static IndexInfo *
-copy_index_info(Relation target_index)
+stored_index_info(Relation target_index, HeapTuple index_tuple)
 {
-	IndexInfo  *info = BuildIndexInfo(target_index);
+	IndexInfo  *info = BuildDummyIndexInfo(target_index);
+	Node	   *predicate = stored_tree(index_tuple, Anum_pg_index_indpred);
+
+	info->ii_Expressions = (List *) stored_tree(index_tuple, Anum_pg_index_indexprs);
+	info->ii_Predicate = make_ands_implicit((Expr *) predicate);
+	if (target_index->rd_index->indisexclusion)
+		RelationGetExclusionInfo(target_index, &info->ii_ExclusionOps, &info->ii_ExclusionProcs,
+								 &info->ii_ExclusionStrats);
+	if (!target_index->rd_index->indisvalid)
+		info->ii_Unique = false;
+	return info;
+}
+
+/* The definition to build by: that of the staging heap's own index, which is not ready yet. */
+static IndexInfo *
+build_info(Relation index)
+{
+	IndexInfo  *info = BuildIndexInfo(index);
 
 	info->ii_Concurrent = false;
 	info->ii_ReadyForInserts = true;
-	if (!target_index->rd_index->indisvalid)
-		info->ii_Unique = false;
 	return info;
 }
 
@@ -232,7 +267,7 @@ static void
 create_index(Relation target_index, Relation staging)
 {
 	Oid			indexoid = RelationGetRelid(target_index);
-	IndexInfo  *info = copy_index_info(target_index);
+	IndexInfo  *info;
 	HeapTuple	index_tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(indexoid));
 	HeapTuple	class_tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(indexoid));
 	char		name[NAMEDATALEN];
@@ -244,6 +279,7 @@ create_index(Relation target_index, Relation staging)
 
 	if (!HeapTupleIsValid(index_tuple) || !HeapTupleIsValid(class_tuple))
 		elog(ERROR, "cache lookup failed for index %u", indexoid);
+	info = stored_index_info(target_index, index_tuple);
 	classes = (oidvector *) DatumGetPointer(SysCacheGetAttr(INDEXRELID, index_tuple,
 															Anum_pg_index_indclass, &isnull));
 	options = (int2vector *) DatumGetPointer(SysCacheGetAttr(INDEXRELID, index_tuple,
@@ -260,20 +296,6 @@ create_index(Relation target_index, Relation staging)
 	set_index_usable(created, false);
 	ReleaseSysCache(index_tuple);
 	ReleaseSysCache(class_tuple);
-}
-
-/*
- * Opens an index of the target without a lock of our own; see loader.c on why
- * the leader's lock on the table has to do.
- */
-static Relation
-open_target_index(Oid indexoid)
-{
-	Relation	index = RelationIdGetRelation(indexoid);
-
-	if (!RelationIsValid(index))
-		elog(ERROR, "could not open index with OID %u", indexoid);
-	return index;
 }
 
 /* The indexes of the target that its staging heap has, too. */
@@ -298,10 +320,10 @@ create_indexes(Relation target, Oid staging_oid, Landing mode)
 	owner_enter(&owner, target->rd_rel->relowner);
 	foreach(lc, staged_indexes(target, mode))
 	{
-		Relation	index = open_target_index(lfirst_oid(lc));
+		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
 
 		create_index(index, staging);
-		RelationClose(index);
+		index_close(index, AccessShareLock);
 	}
 	owner_leave(&owner);
 	table_close(staging, NoLock);
@@ -330,12 +352,11 @@ staging_create_beside(Relation target, int64 run_id, const char *what, bool inde
 }
 
 static void
-raise_tampered(Oid target)
+raise_tampered(void)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_IN_USE),
-			 errmsg("the staging heap of table \"%s\" was altered by someone else",
-					get_rel_name(target)),
+			 errmsg("its staging heap was altered by someone else"),
 			 errhint("Pull again.")));
 }
 
@@ -363,7 +384,21 @@ void
 staging_check_columns(Relation target, Relation staging)
 {
 	if (!same_columns(RelationGetDescr(target), RelationGetDescr(staging)))
-		raise_tampered(RelationGetRelid(target));
+		raise_tampered();
+}
+
+/* Do two indexes have the same expressions and predicate?  Evaluates none of them. */
+static bool
+same_trees(Relation a, Relation b)
+{
+	HeapTuple	tuple_a = a->rd_indextuple;
+	HeapTuple	tuple_b = b->rd_indextuple;
+	Node	   *predicate_a = stored_tree(tuple_a, Anum_pg_index_indpred);
+	Node	   *predicate_b = stored_tree(tuple_b, Anum_pg_index_indpred);
+
+	return equal(stored_tree(tuple_a, Anum_pg_index_indexprs),
+				 stored_tree(tuple_b, Anum_pg_index_indexprs)) &&
+		equal(make_ands_implicit((Expr *) predicate_a), make_ands_implicit((Expr *) predicate_b));
 }
 
 /* Would the one index do in the place of the other? */
@@ -378,7 +413,8 @@ same_index_form(Relation a, Relation b)
 		memcmp(a->rd_opfamily, b->rd_opfamily, sizeof(Oid) * nkeys) == 0 &&
 		memcmp(a->rd_opcintype, b->rd_opcintype, sizeof(Oid) * nkeys) == 0 &&
 		memcmp(a->rd_indcollation, b->rd_indcollation, sizeof(Oid) * nkeys) == 0 &&
-		memcmp(a->rd_indoption, b->rd_indoption, sizeof(int16) * nkeys) == 0;
+		memcmp(a->rd_indoption, b->rd_indoption, sizeof(int16) * nkeys) == 0 &&
+		same_trees(a, b);
 }
 
 /* The file of a relation, as the catalog has it now. */
@@ -429,84 +465,188 @@ rename_in(char *text, const char *from, const char *to)
 	return result.data;
 }
 
-/*
- * Builds one index.  What is wrong with the rows is told in terms of the target:
- * nobody knows the staging index by its name.
- */
+/* The index of the target that an index of the staging heap stands for, by its name. */
+static Oid
+target_of_index(Relation index)
+{
+	unsigned int staging;
+	unsigned int target_index;
+
+	if (sscanf(RelationGetRelationName(index), "index_%u_%u", &staging, &target_index) != 2 ||
+		staging != index->rd_index->indrelid)
+		return InvalidOid;
+	return target_index;
+}
+
+/* Words an error in terms of the target: nobody knows the staging index by its name. */
 static void
-build_index(Relation staging, Relation index, Relation target, Relation target_index)
+name_target_in(ErrorData *edata, Relation index, Oid target)
+{
+	const char *known = get_rel_name(target_of_index(index));
+
+	if (known == NULL)
+		return;
+	edata->message = rename_in(edata->message, RelationGetRelationName(index), known);
+	edata->detail = rename_in(edata->detail, RelationGetRelationName(index), known);
+	if (edata->constraint_name != NULL)
+	{
+		edata->constraint_name = pstrdup(known);
+		edata->table_name = get_rel_name(target);
+		edata->schema_name = get_namespace_name(get_rel_namespace(target));
+	}
+}
+
+static void
+build_index(Relation staging, Relation index, IndexInfo *info)
 {
 	MemoryContext oldcontext = CurrentMemoryContext;
 
 	PG_TRY();
 	{
-		index_source_build(staging, index, copy_index_info(target_index), true);
+		index_source_build(staging, index, info, true);
 	}
 	PG_CATCH();
 	{
 		ErrorData  *edata;
-		const char *known = RelationGetRelationName(target_index);
 
 		MemoryContextSwitchTo(oldcontext);
 		edata = CopyErrorData();
 		FlushErrorState();
-		edata->message = rename_in(edata->message, RelationGetRelationName(index), known);
-		edata->detail = rename_in(edata->detail, RelationGetRelationName(index), known);
-		if (edata->constraint_name != NULL)
-		{
-			edata->constraint_name = pstrdup(known);
-			edata->table_name = pstrdup(RelationGetRelationName(target));
-			edata->schema_name = get_namespace_name(RelationGetNamespace(target));
-		}
+		name_target_in(edata, index, staging->rd_rel->relrewrite);
 		ReThrowError(edata);
 	}
 	PG_END_TRY();
 }
 
-int
-staging_count_indexes(Relation target, Landing mode)
+static int64
+heap_pages(Relation heap)
 {
-	return list_length(staged_indexes(target, mode));
+	return RelationGetNumberOfBlocks(heap);
 }
 
-void
-staging_build_index(Relation target, Oid staging_oid, Landing mode, int number)
+static int64
+toast_pages(Relation heap)
 {
-	Oid			indexoid = list_nth_oid(staged_indexes(target, mode), number);
-	Relation	staging = table_open(staging_oid, ShareLock);
-	Relation	target_index = open_target_index(indexoid);
-	Relation	index = index_open(staging_index(staging_oid, indexoid), AccessExclusiveLock);
-	OwnerContext owner;
+	Relation	toast;
+	int64		pages;
 
-	owner_enter(&owner, target->rd_rel->relowner);
-	if (!same_index_form(target_index, index))
-		raise_tampered(RelationGetRelid(target));
-	build_index(staging, index, target, target_index);
-	set_index_usable(RelationGetRelid(index), true);
+	if (!OidIsValid(heap->rd_rel->reltoastrelid))
+		return 0;
+	toast = table_open(heap->rd_rel->reltoastrelid, AccessShareLock);
+	pages = heap_pages(toast);
+	table_close(toast, NoLock);
+	return pages;
+}
+
+/* As long as it takes where no code of the owner runs, else by the size of the heap. */
+static void
+allow_time(Relation staging, const IndexInfo *info)
+{
+	if (info->ii_Expressions == NIL && info->ii_Predicate == NIL)
+		owner_allow_ms(OWNER_UNLIMITED_MS);
+	else
+		owner_allow_ms((heap_pages(staging) + toast_pages(staging)) * OWNER_MS_PER_PAGE);
+}
+
+/* The indexes of a staging heap, in an order that stays. */
+static List *
+indexes_to_build(Oid staging_oid)
+{
+	Relation	staging = table_open(staging_oid, AccessShareLock);
+	List	   *indexes = list_copy(RelationGetIndexList(staging));
+
+	list_sort(indexes, list_oid_cmp);
+	table_close(staging, NoLock);
+	return indexes;
+}
+
+int
+staging_count_indexes(Oid staging)
+{
+	return list_length(indexes_to_build(staging));
+}
+
+static void
+build_by_oid(Oid staging_oid, Oid indexoid)
+{
+	Relation	staging = table_open(staging_oid, ShareLock);
+	Relation	index = index_open(indexoid, AccessExclusiveLock);
+	OwnerContext owner;
+	IndexInfo  *info;
+
+	owner_enter(&owner, staging->rd_rel->relowner);
+	info = build_info(index);
+	allow_time(staging, info);
+	build_index(staging, index, info);
 	owner_leave(&owner);
+	set_index_usable(RelationGetRelid(index), true);
 	index_close(index, NoLock);
-	RelationClose(target_index);
 	table_close(staging, NoLock);
 	CommandCounterIncrement();
 }
 
 void
-staging_build_indexes(Relation target, Oid staging_oid, Landing mode)
+staging_build_index(Oid staging, int number)
 {
-	int			count = staging_count_indexes(target, mode);
+	List	   *indexes = indexes_to_build(staging);
 
-	for (int i = 0; i < count; i++)
+	if (number >= list_length(indexes))
+		raise_tampered();
+	build_by_oid(staging, list_nth_oid(indexes, number));
+}
+
+void
+staging_build_indexes(Oid staging)
+{
+	ListCell   *lc;
+
+	foreach(lc, indexes_to_build(staging))
 	{
-		staging_build_index(target, staging_oid, mode, i);
+		build_by_oid(staging, lfirst_oid(lc));
 		CHECK_FOR_INTERRUPTS();
 	}
 }
 
 void
-staging_check_files(Oid target, Oid staging, int64 fingerprint)
+staging_check_files(Oid staging, int64 fingerprint)
 {
 	if (staging_fingerprint(staging) != fingerprint)
-		raise_tampered(target);
+		raise_tampered();
+}
+
+/* Does the staging heap have an index that can take the place of the target's? */
+static bool
+has_counterpart(Relation staging, Oid target_indexoid)
+{
+	Oid			counterpart = staging_index(RelationGetRelid(staging), target_indexoid);
+	Relation	target_index;
+	Relation	index;
+	bool		fits;
+
+	if (!OidIsValid(counterpart) ||
+		!list_member_oid(RelationGetIndexList(staging), counterpart))
+		return false;
+	target_index = index_open(target_indexoid, AccessShareLock);
+	index = index_open(counterpart, AccessShareLock);
+	fits = index->rd_index->indisready && index->rd_index->indisvalid &&
+		same_index_form(target_index, index);
+	index_close(index, NoLock);
+	index_close(target_index, NoLock);
+	return fits;
+}
+
+bool
+staging_fits(Relation target, Relation staging, int64 fingerprint)
+{
+	ListCell   *lc;
+
+	if (staging_fingerprint(RelationGetRelid(staging)) != fingerprint ||
+		!same_columns(RelationGetDescr(target), RelationGetDescr(staging)))
+		return false;
+	foreach(lc, RelationGetIndexList(target))
+		if (!has_counterpart(staging, lfirst_oid(lc)))
+			return false;
+	return true;
 }
 
 void
@@ -524,42 +664,93 @@ staging_drop(Oid staging)
 	CommandCounterIncrement();
 }
 
-/* A staging heap and what it stands for. */
-typedef struct Leftover
+/* A staging heap and the run that made it. */
+typedef struct StagingHeap
 {
-	Oid			staging;
-	Oid			target;
-	NameData	name;
-} Leftover;
+	Oid			oid;
+	int64		run_id;
+} StagingHeap;
 
+/* Is this one of our staging heaps?  Then *run_id is the run that made it. */
+static bool
+is_staging_heap(Oid relid, Oid extension, int64 *run_id)
+{
+	char	   *name = get_rel_name(relid);
+	unsigned int target;
+
+	return name != NULL && get_rel_relkind(relid) == RELKIND_RELATION &&
+		sscanf(name, STAGING_PREFIX "%u", run_id, &target) == 2 &&
+		getExtensionOfObject(RelationRelationId, relid) == extension;
+}
+
+/*
+ * All staging heaps.  Tables depend on their schema, so that an index of
+ * pg_depend leads to them: nothing is read where there is none.
+ */
 static List *
 find_staging_heaps(void)
 {
-	Relation	class_rel = table_open(RelationRelationId, AccessShareLock);
-	Oid			nspid = staging_namespace();
+	Oid			schema = get_namespace_oid(PGTUNSYNC_STAGING, true);
+	Oid			extension = get_extension_oid(PGTUNSYNC_LIBRARY, true);
 	List	   *found = NIL;
+	Relation	depend;
+	ScanKeyData key[2];
 	SysScanDesc scan;
 	HeapTuple	tuple;
 
-	scan = systable_beginscan(class_rel, InvalidOid, false, NULL, 0, NULL);
+	if (!OidIsValid(schema) || !OidIsValid(extension))
+		return NIL;
+	depend = table_open(DependRelationId, AccessShareLock);
+	ScanKeyInit(&key[0], Anum_pg_depend_refclassid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(NamespaceRelationId));
+	ScanKeyInit(&key[1], Anum_pg_depend_refobjid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(schema));
+	scan = systable_beginscan(depend, DependReferenceIndexId, true, NULL, 2, key);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
-		Form_pg_class form = (Form_pg_class) GETSTRUCT(tuple);
+		Form_pg_depend form = (Form_pg_depend) GETSTRUCT(tuple);
+		StagingHeap heap = {.oid = form->objid};
 
-		if (form->relnamespace == nspid && form->relkind == RELKIND_RELATION &&
-			OidIsValid(form->relrewrite))
+		if (form->classid == RelationRelationId &&
+			is_staging_heap(form->objid, extension, &heap.run_id))
 		{
-			Leftover   *leftover = palloc(sizeof(Leftover));
+			StagingHeap *copy = palloc(sizeof(StagingHeap));
 
-			leftover->staging = form->oid;
-			leftover->target = form->relrewrite;
-			leftover->name = form->relname;
-			found = lappend(found, leftover);
+			*copy = heap;
+			found = lappend(found, copy);
 		}
 	}
 	systable_endscan(scan);
-	table_close(class_rel, AccessShareLock);
+	table_close(depend, AccessShareLock);
 	return found;
+}
+
+/* The staging heaps of runs that nobody leads any more: a List of StagingHeap *. */
+static List *
+find_leftovers(void)
+{
+	List	   *leftovers = NIL;
+	int64		live_run = -1;
+	ListCell   *lc;
+
+	foreach(lc, find_staging_heaps())
+	{
+		StagingHeap *heap = lfirst(lc);
+
+		if (heap->run_id == live_run)
+			continue;
+		if (run_lock_is_held(heap->run_id))
+			live_run = heap->run_id;
+		else
+			leftovers = lappend(leftovers, heap);
+	}
+	return leftovers;
+}
+
+bool
+staging_has_leftovers(void)
+{
+	return find_leftovers() != NIL;
 }
 
 /* Drops it unless someone else did meanwhile; the lock is held. */
@@ -572,42 +763,36 @@ drop_locked(Oid staging)
 	return true;
 }
 
+/*
+ * Drops it unless somebody looks into it now.  A later clean-up finds it again.
+ */
+static bool
+drop_unless_in_use(Oid staging)
+{
+	return ConditionalLockRelationOid(staging, AccessExclusiveLock) && drop_locked(staging);
+}
+
 int
 staging_drop_leftovers(void)
 {
 	int			dropped = 0;
 	ListCell   *lc;
 
-	foreach(lc, find_staging_heaps())
-	{
-		Leftover   *leftover = lfirst(lc);
-
-		/* a live run holds this lock on its targets for its whole life */
-		if (!ConditionalLockRelationOid(leftover->target, ShareUpdateExclusiveLock))
-			continue;
-		if (ConditionalLockRelationOid(leftover->staging, AccessExclusiveLock) &&
-			drop_locked(leftover->staging))
-			dropped++;
-	}
+	foreach(lc, find_leftovers())
+		dropped += drop_unless_in_use(((StagingHeap *) lfirst(lc))->oid);
 	return dropped;
 }
 
 void
 staging_drop_of_run(int64 run_id, const List *keep)
 {
-	char		prefix[NAMEDATALEN];
 	ListCell   *lc;
 
-	snprintf(prefix, sizeof(prefix), STAGING_PREFIX, run_id);
 	foreach(lc, find_staging_heaps())
 	{
-		Leftover   *leftover = lfirst(lc);
+		StagingHeap *heap = lfirst(lc);
 
-		if (strncmp(NameStr(leftover->name), prefix, strlen(prefix)) != 0 ||
-			list_member_oid(keep, leftover->staging))
-			continue;
-		/* whoever looks into it now, the next run finds it again */
-		if (ConditionalLockRelationOid(leftover->staging, AccessExclusiveLock))
-			drop_locked(leftover->staging);
+		if (heap->run_id == run_id && !list_member_oid(keep, heap->oid))
+			(void) drop_unless_in_use(heap->oid);
 	}
 }

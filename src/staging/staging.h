@@ -17,7 +17,8 @@
  * heap, toast table, and indexes, empty and unbuilt: all of them for a swap, the
  * primary key's to look rows up by it, none for an append.  Commit before
  * loading, so that a crash leaves something that can be found and dropped.
- * The target need not be locked by this process, but by the leader.
+ * The caller has opened the target with a lock, for no longer than this takes; no
+ * code of its owner runs.
  */
 extern Oid	staging_create(Relation target, int64 run_id, Landing mode);
 
@@ -27,12 +28,15 @@ extern Oid	staging_create(Relation target, int64 run_id, Landing mode);
  */
 extern Oid	staging_create_beside(Relation target, int64 run_id, const char *what, bool indexes);
 
-/* Builds the indexes over what the staging heap holds now. */
-extern void staging_build_indexes(Relation target, Oid staging, Landing mode);
+/*
+ * Builds the indexes over what the staging heap holds now, by their own definitions: the
+ * target need not be locked.  Index expressions run as its owner.
+ */
+extern void staging_build_indexes(Oid staging);
 
 /* How many those are, and one of them (counted from 0) alone. */
-extern int	staging_count_indexes(Relation target, Landing mode);
-extern void staging_build_index(Relation target, Oid staging, Landing mode, int number);
+extern int	staging_count_indexes(Oid staging);
+extern void staging_build_index(Oid staging, int number);
 
 /* The index of the staging heap that stands for the target's; InvalidOid if none. */
 extern Oid	staging_index(Oid staging, Oid target_index);
@@ -51,7 +55,14 @@ extern void staging_check_columns(Relation target, Relation staging);
 extern int64 staging_fingerprint(Oid staging);
 
 /* Raises OBJECT_IN_USE if it is not that number. */
-extern void staging_check_files(Oid target, Oid staging, int64 fingerprint);
+extern void staging_check_files(Oid staging, int64 fingerprint);
+
+/*
+ * Can the staging heap's storage take the place of the target's?  It must have
+ * this fingerprint, the same columns, and a counterpart of the same form for
+ * each index.  The caller has locked both.  Evaluates no index expression.
+ */
+extern bool staging_fits(Relation target, Relation staging, int64 fingerprint);
 
 /* "schema"."name" of a staging heap, quoted. */
 extern char *staging_name(Oid staging);
@@ -60,10 +71,13 @@ extern char *staging_name(Oid staging);
 extern void staging_drop(Oid staging);
 
 /*
- * Drops what crashed runs left behind.  Staging heaps whose target is
- * locked by a live run are left alone.  Returns how many were dropped.
+ * Drops the staging heaps of runs that nobody leads any more, but for those
+ * that another session uses.  Returns how many were dropped.
  */
 extern int	staging_drop_leftovers(void);
+
+/* Are there such heaps?  Costs an index probe if there are no staging heaps. */
+extern bool staging_has_leftovers(void);
 
 /*
  * Drops all that one run has staged, but for the heaps in "keep": its own

@@ -29,6 +29,7 @@
 #include "tunnel/tunnel_gate.h"
 #include "tunnel/tunnel_options.h"
 #include "base/worker.h"
+#include "base/wait_event.h"
 
 struct Tunnel
 {
@@ -94,7 +95,7 @@ tunnel_start(const TunnelOptions *options)
 	explicit_bzero(packed.data, packed.maxlen);
 	pfree(packed.data);
 
-	tunnel->worker = worker_launch("pgtunsync_tunnel_main", "pgtunsync tunnel",
+	tunnel->worker = worker_launch("pgtunsync_tunnel_main", TUNNEL_TITLE,
 								   dsm_segment_handle(tunnel->segment), false);
 	if (tunnel->worker == NULL)
 	{
@@ -213,7 +214,7 @@ tunnel_wait_open(Tunnel *tunnel)
 		if (tunnel->open)
 			return;
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 1000, PG_WAIT_EXTENSION);
+						 1000, wait_event(WAIT_TUNNEL_OPEN));
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 	}

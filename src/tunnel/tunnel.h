@@ -10,7 +10,7 @@
 
 #include "base/connection_gate.h"
 #include "config/env_file.h"
-#include "ssh/ssh_config.h"
+#include "ssh/ssh_route.h"
 #include "storage/dsm.h"
 
 typedef struct Tunnel Tunnel;	/* the leader's handle */

@@ -60,6 +60,7 @@
 #include "tunnel/tunnel_options.h"
 
 #include "base/compat.h"
+#include "base/wait_event.h"
 
 #define ANNOUNCE_WAIT	2000	/* ms that an unannounced visitor may stand there */
 #define SESSION_WAIT	1000	/* ms that one waits for a session to itself */
@@ -717,7 +718,7 @@ wait_for_something(TunnelWorker *worker, bool busy, bool visitors)
 		timeout = Min(timeout, 5);
 	if (busy)
 		timeout = 0;
-	pgstat_report_wait_start(PG_WAIT_EXTENSION);
+	pgstat_report_wait_start(wait_event(WAIT_TUNNEL_TRAFFIC));
 	(void) poll(worker->pollfds, worker->poll_count, (int) timeout);
 	pgstat_report_wait_end();
 	react(worker);

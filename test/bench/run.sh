@@ -19,6 +19,9 @@
 # TRIPS      round-trip times in ms (default "0 50")
 # TOOLS      default "pgtunsync dump_data dump_clean restore pgcopydb logical pgsync"
 # PGSYNC     a checkout of pgsync; without one it is left out
+# PGCOPYDB   the program (default: the distribution's); newer ones than 0.10 run with
+#            --use-copy-binary
+# SPLIT      pgcopydb's --split-tables-larger-than (default: 100MB)
 # PG_CONFIG  the server to use (default: the one in PATH)
 # RESULTS    where table, plot and raw numbers go (default: results/ in the repository)
 # LOCK       a file; each measurement is made under an exclusive flock of it
@@ -95,7 +98,8 @@ compare() {
 				# the slowest by far
 				[ "$tool" != pgsync ] || [ "$run" = 1 ] || continue
 				if [ -n "${LOCK:-}" ]; then
-					( flock 9; measure "$tool" "$trip" "$run" ) 9>"$LOCK"
+					# no server that is started meanwhile may keep the lock
+					( flock 9; measure "$tool" "$trip" "$run" 9>&- ) 9>"$LOCK"
 				else
 					measure "$tool" "$trip" "$run"
 				fi
@@ -112,7 +116,7 @@ report() {
 command=${3:-}
 case ${1:-} in
 	'' | --keep)
-		install_missing pgcopydb
+		install_missing $([ -n "${PGCOPYDB:-}" ] || echo pgcopydb)
 		make_work
 		chmod 711 "$work"
 		build_and_install

@@ -2,17 +2,34 @@
 # tunnel, with as many jobs as pgtunsync has.  tool_NAME pulls everything;
 # the name as shown is in tool_title.
 
+# The first number with a dot in what a program says of its version.
+version_of() { "$@" 2>&1 | sed -n 's/^[^0-9]*\([0-9][0-9]*\.[0-9.]*[0-9]\).*/\1/p' | head -n 1; }
+
 tool_title() {
+	local server
+	server=$(version_of "$bindir/pg_dump" --version)
 	case $1 in
-		pgtunsync) echo 'pgtunsync' ;;
-		dump_data) echo 'pg_dump --data-only | psql' ;;
-		dump_clean) echo 'pg_dump --clean | psql' ;;
-		restore) echo "pg_dump -Fd -Z0 / pg_restore -j$bench_jobs" ;;
-		pgcopydb) echo 'pgcopydb clone' ;;
-		logical) echo 'logical replication, initial copy' ;;
-		pgsync) echo 'pgsync --defer-constraints' ;;
+		pgtunsync) echo "pgtunsync $(version_of grep default_version "$repo/pgtunsync.control")" ;;
+		dump_data) echo "pg_dump $server --data-only | psql" ;;
+		dump_clean) echo "pg_dump $server --clean | psql" ;;
+		restore) echo "pg_dump $server -Fd -Z0 / pg_restore -j$bench_jobs" ;;
+		pgcopydb) echo "pgcopydb $(version_of "$pgcopydb" --version) clone$(pgcopydb_options)" ;;
+		logical) echo "logical replication $server, initial copy" ;;
+		pgsync) echo "pgsync $(version_of pgsync_program --version) --defer-constraints" ;;
 	esac
 }
+
+pgcopydb=${PGCOPYDB:-pgcopydb}
+
+# What makes it faster, as far as this version has it.
+pgcopydb_options() {
+	local help
+	help=$("$pgcopydb" clone --help 2>&1 || true)
+	[[ $help != *--use-copy-binary* ]] || printf ' --use-copy-binary'
+	[[ $help != *--split-tables-larger-than* ]] || printf ' --split-tables-larger-than %s' "${SPLIT:-100MB}"
+}
+
+pgsync_program() { as_user env -C "$work" ruby -I"$PGSYNC/lib" "$PGSYNC/exe/pgsync" "$@"; }
 
 has_own_tunnel() { [ "$1" = pgtunsync ]; }
 
@@ -43,7 +60,7 @@ tool_restore() {
 
 tool_pgcopydb() {
 	as_user rm -rf "$work/pgcopydb"
-	as_user env PATH="$bindir:$PATH" pgcopydb clone --dir "$work/pgcopydb" --source "$(tunnel_url)" --target "$(local_url)" \
+	as_user env PATH="$bindir:$PATH" "$pgcopydb" clone $(pgcopydb_options) --dir "$work/pgcopydb" --source "$(tunnel_url)" --target "$(local_url)" \
 		--table-jobs "$bench_jobs" --index-jobs "$bench_jobs" --drop-if-exists --no-owner --no-comments
 }
 
@@ -56,14 +73,14 @@ tool_logical() {
 }
 
 tool_pgsync() {
-	as_user env -C "$work" ruby -I"$PGSYNC/lib" "$PGSYNC/exe/pgsync" --from "$(tunnel_url)" --to "$(local_url)" \
+	pgsync_program --from "$(tunnel_url)" --to "$(local_url)" \
 		--defer-constraints
 }
 
 # Is the tool there?
 tool_present() {
 	case $1 in
-		pgcopydb) command -v pgcopydb >/dev/null ;;
+		pgcopydb) command -v "$pgcopydb" >/dev/null ;;
 		pgsync) [ -n "${PGSYNC:-}" ] && command -v ruby >/dev/null ;;
 		*) true ;;
 	esac

@@ -13,7 +13,7 @@
 
 #include "parser/scansup.h"
 
-#include "plan/plan.h"
+#include "plan/selection_request.h"
 #include "../parsers/shim.h"
 
 extern int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -54,7 +54,7 @@ check_again(List *items)
 			return;
 		appendStringInfo(&joined, "%s%s", joined.len > 0 ? " , " : " ", (char *) lfirst(lc1));
 	}
-	again = plan_split_spec(joined.data);
+	again = table_spec_split(joined.data);
 	if (list_length(again) != list_length(items))
 		abort();
 	forboth(lc1, items, lc2, again)
@@ -71,13 +71,13 @@ check_names(void *arg)
 
 	memset(&request, 0, sizeof(request));
 	request.tables = arg;
-	plan_check_request(&request);
+	selection_check_request(&request);
 }
 
 static void
 split(void *arg)
 {
-	List	   *items = plan_split_spec(arg);
+	List	   *items = table_spec_split(arg);
 	ListCell   *lc;
 
 	foreach(lc, items)

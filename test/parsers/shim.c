@@ -218,6 +218,12 @@ pg_strcasecmp(const char *s1, const char *s2)
 	return strcasecmp(s1, s2);
 }
 
+int
+pg_strncasecmp(const char *s1, const char *s2, size_t n)
+{
+	return strncasecmp(s1, s2, n);
+}
+
 char *
 pg_any_to_server(const char *s, int len, int encoding)
 {

@@ -252,14 +252,18 @@ like($merged->('{<<: a}'), qr/line 4: "<<" needs a map/, 'merge of a string');
 
 # --- warnings
 
-accepted('unknown keys', "excludes: [a]\nexclude: [b]\n", qq{exclude "b"\n},
-	qr/^WARNING 01000: configuration file "[^"]*c.yml", line 1: unknown key "excludes" is ignored\nHINT: Known keys are [^\n]*data_rules/);
+accepted('unknown keys', "colour: [a]\nexclude: [b]\n", qq{exclude "b"\n},
+	qr/^WARNING 01000: configuration file "[^"]*c.yml", line 1: unknown key "colour" is ignored\nHINT: Known keys are [^\n]*data_rules/);
 accepted('unknown key of a rule', "data_rules:\n  a:\n    value: 1\n    why: x\n", qq{rule "a" value "1" 2\n},
 	qr/^WARNING [^\n]* line 4: unknown key "why"/);
 accepted('settings of pgsync that do not matter', "defer_constraints_v1: true\ndefer_constraints_v2: true\n", '',
 	qr/^NOTICE [^\n]*ignoring "defer_constraints_v1", "defer_constraints_v2"/);
 
 # --- what must be refused
+
+# ignored, these would let everything come that they were to keep back
+refused("the unknown key $_", "exclude: [b]\n$_: [a]\n", 2, qq{unknown key "$_"; known keys are "exclude"})
+  foreach qw(tables excludes Exclude only include skip where filter mask schema group limit);
 
 refused('partial alone', "data_rules:\n  a: partial\n", 2, 'needs \{keep_first');
 refused('partial of nothing', "data_rules:\n  a:\n    partial: {}\n", 3, 'needs \{keep_first');

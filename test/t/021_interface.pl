@@ -39,7 +39,7 @@ my @spellings = (
 	[ q{'users', jobs => 1}                       => 'users' ],
 	[ q{'{users}', jobs => 2, on_error => 'abort'} => 'users' ],
 	[ q{tables => '{users}'}                      => 'users' ],
-	[ q{spec => 'users'}                          => 'users' ],
+	[ q{tables => 'users'}                        => 'users' ],
 	[ q{tables => ARRAY['users'], wait => true}   => 'users' ],
 	[ q{'public.users'}                           => 'users' ],
 	[ q{'"users"'}                                => 'users' ],

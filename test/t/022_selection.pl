@@ -98,4 +98,79 @@ $w->refused("'group:three'", 'an unknown group in the list', sqlstate => '42704|
 $w->write_config("schemas:\n  - sales\n");
 replaces('', 'sales.people sales.plans sales.users');
 
+# ---- other ways to name tables ----
+
+$w->write_config("groups:\n  one:\n    - users\n    - sales.plans\n  some:\n    parts: \"where id <= {1}\"\n");
+replaces("'users parts'", 'parts users');
+replaces("'users  parts,pages'", 'pages parts users');
+replaces(q{'"Odd.Name"."My Table",users parts'}, '"Odd.Name"."My Table" parts users');
+replaces("'one'", 'sales.plans users');
+replaces("'parts one'", 'parts sales.plans users');
+replaces("'some:2'", 'parts');
+$w->write_config("groups:\n  users: [parts]\n");
+replaces("'users'", 'users');
+replaces("'group:users'", 'parts');
+$w->refused("'users nowhere'", 'an unknown name among several', sqlstate => '42P01', message => [qr/"nowhere" does not exist/]);
+$w->refused("'users where id = 1'", 'a clause in the place of a name', sqlstate => '42P01', message => [qr/"where" does not exist/, qr/HINT:  To choose rows, write filter => /]);
+$w->refused("'{users}', 'where id = 1'", 'a clause in the place of a group', sqlstate => '42704', message => [qr/group "where id = 1" does not exist/, qr/HINT:  The second argument names a group.  To choose rows, write filter => 'id = 1'/]);
+
+# ---- globs in schemas; schemas that match nothing ----
+
+replaces("'sal*.users'", 'sales.users');
+replaces("'sal*.pe*'", 'sales.people');
+replaces("schemas => '{sal*}'", 'sales.people sales.plans sales.users');
+$w->refused("'zz*.users'", 'a schema glob that matches nothing', sqlstate => '42P01', message => [qr/zz\*/]);
+foreach my $schema ('sale', 'zz*')
+{
+	my $run = $w->pull("schemas => '{$schema}'");
+	is($run->{sqlstate}, '3F000', "the unknown schema $schema is an error of the call") or diag($run->{err});
+	like($run->{message}, $schema eq 'sale' ? qr/^schema "sale" does not exist in the local database$/ : qr/^no schema of the local database matches "zz\*"$/, 'naming it');
+	unlike($run->{err}, qr/opening the tunnel/, 'before the tunnel');
+}
+$w->write_config("schemas: [sales, sale]\n");
+like(replaces('', 'sales.people sales.plans sales.users')->{err},
+	qr/WARNING:  01000: "sale" in "schemas" of file "[^"]*" matches no local schema$/m, 'in the file it is a warning');
+
+# ---- excludes that match nothing ----
+
+$w->source_sql('CREATE TABLE "Session" (id int PRIMARY KEY, t text)');
+$w->local_sql('CREATE TABLE "Session" (id int PRIMARY KEY, t text)');
+$w->write_config("exclude: [session, schema_migrations, '\"star*\"', p*, a*, users, starfish]\n");
+$run = replaces('', '"Session"');
+like($run->{err}, qr/WARNING:  01000: "session" in "exclude" of file "[^"]*" matches no table\nHINT:  Perhaps you meant "Session"\./, 'a name in other case is a warning with the right name');
+is(scalar(() = $run->{err} =~ /matches no table/g), 1, 'and the only one');
+$w->write_config("exclude: [Session, nowhere.*]\n");
+$run = replaces('', '"star*" audit_log pages parts starfish users');
+like($run->{err}, qr/"nowhere\.\*" in "exclude" of file "[^"]*" matches no table$/m, 'in an unknown schema, too');
+$w->refused("exclude => '{sesion}'", 'an exclude of the call that matches nothing', sqlstate => '42P01', message => [qr/"sesion" in "exclude" matches no table/, qr/HINT:  Perhaps you meant "Session"\./]);
+$w->write_config('');
+
+# ---- tables of one side, and those of frameworks ----
+
+$run = replaces('', '"Session" "star*" audit_log pages parts starfish users');
+like($run->{err}, qr/NOTICE:  00000: tables that only one side has are left as they are\nDETAIL:  Only on the source: only_there\.\nOnly here: only_here\.$/m, 'tables that one side has are told');
+unlike(replaces("'users'", 'users')->{err}, qr/only one side/, 'not to a call that names its tables');
+
+my $state = 'CREATE TABLE schema_migrations (version text); CREATE TABLE ar_internal_metadata (key text, value text);
+	CREATE TABLE "__EFMigrationsHistory" (id text); CREATE TABLE migrations (id int, migration text, batch int); CREATE TABLE sales.migrations (id int, bird text);';
+$w->source_sql("$state INSERT INTO ar_internal_metadata VALUES ('environment', 'production'); INSERT INTO sales.migrations VALUES (1, 'swallow')");
+$w->local_sql("$state INSERT INTO ar_internal_metadata VALUES ('environment', 'development')");
+foreach my $arguments ('', "'*'")
+{
+	$run = replaces($arguments, '"Session" "star*" audit_log pages parts starfish users');
+	is($w->local_sql('SELECT value FROM ar_internal_metadata'), 'development', 'this database stays what it is');
+	like($run->{err}, qr/NOTICE:  00000: migration tables of frameworks are left out: schema_migrations, ar_internal_metadata, "__EFMigrationsHistory", migrations$/m, 'one NOTICE names them');
+}
+replaces("'sales.*'", 'sales.migrations sales.people sales.plans sales.users');
+is($w->local_sql('SELECT bird FROM sales.migrations'), 'swallow', 'a table of the user that is called migrations comes');
+replaces("'ar_internal_metadata'", 'ar_internal_metadata');
+is($w->local_sql('SELECT value FROM ar_internal_metadata'), 'production', 'named, it comes');
+$w->write_config(qq{exclude: ["!default", p*, users, audit_log, star*, Session]\n});
+$run = replaces('', '"__EFMigrationsHistory" ar_internal_metadata migrations schema_migrations');
+unlike($run->{err}, qr/left out|!default/, '"!default" lets them come');
+$w->write_config("exclude: [schema_migrations]\n");
+like($w->call("SELECT table_name, status, reason, hint FROM pgtunsync.plan() WHERE status = 'excluded' ORDER BY 1")->finish->{out},
+	qr/\A"__EFMigrationsHistory"\|excluded\|a framework keeps its migration state in it\|Name it to pull it, or add "!default" to exclude\.\nar_internal_metadata\|.*\nmigrations\|.*\nschema_migrations\|excluded\|excluded by "schema_migrations"\|$/,
+	'the plan has a row for each');
+
 done_testing();

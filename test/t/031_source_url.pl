@@ -4,6 +4,7 @@
 use strict;
 use warnings;
 use PgTunsync;
+use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $w = PgTunsync->new(users => 50);
@@ -73,6 +74,30 @@ $w->write_env(PGSYNC_FROM_URL => "postgresql://reader\@localhost:$port/productio
 $w->refused("'users'", 'a URL without password, though the server has PGPASSWORD', sqlstate => '28\w{3}|08\w{3}|F0000', message => [qr/password/]);
 $w->write_env(PGSYNC_FROM_URL => "postgresql://localhost:$port/production");
 $w->refused("'users'", 'a URL without user', sqlstate => 'F0000|28\w{3}', message => [qr/PGSYNC_FROM_URL|user/]);
+
+# ---- how long to wait for the source ----
+
+# The kernel accepts a connection for a stopped postmaster, and nobody answers.
+sub times_out
+{
+	my ($title, $milliseconds) = @_;
+	my ($postmaster) = slurp_file($w->source->data_dir . '/postmaster.pid') =~ /^(\d+)/;
+	kill 'STOP', $postmaster;
+	my $call = $w->pull("'users'");
+	kill 'CONT', $postmaster;
+	is($call->{sqlstate}, '08001', $title);
+	like($call->{err}, qr/timed out\nDETAIL:  There was no answer within $milliseconds ms\./, 'and is told');
+	return;
+}
+
+$w->setting(connect_timeout => '1s');
+$w->setting(connect_attempts => 1);
+$w->write_env(PGSYNC_FROM_URL => $w->source_url . '?connect_timeout=2');
+times_out('the connect_timeout of the URL counts', 2000);
+$w->write_env;
+times_out('without one the setting does', 1000);
+$w->setting(connect_timeout => undef);
+$w->setting(connect_attempts => undef);
 
 # ---- the very same database ----
 

@@ -37,6 +37,27 @@ sub ended_as
 
 my $my_pid = "SELECT pid FROM pg_stat_activity WHERE query LIKE 'SELECT pgtunsync.pull%' AND backend_type = 'client backend' AND state = 'active' AND pid <> pg_backend_pid()";
 
+# Extensions can name their wait events from PostgreSQL 17 on.
+sub waits_for
+{
+	my ($who, $filter, $event) = @_;
+	$event = 'Extension' if $w->local_sql("SELECT current_setting('server_version_num')::int < 170000") eq 't';
+	my $seen = "SELECT wait_event_type || ' ' || wait_event FROM pg_stat_activity WHERE $filter";
+	ok($w->local_node->poll_query_until('dev', $seen, "Extension $event"), "$who waits for $event");
+	return;
+}
+
+subtest 'wait events' => sub {
+	my $call = stalled_call();
+	waits_for('the caller', "pid IN ($my_pid)", 'PgtunsyncLeader');
+	waits_for('the leader', "backend_type = 'pgtunsync leader'", 'PgtunsyncLoaders');
+	waits_for('a loader', "backend_type = 'pgtunsync loader' ORDER BY wait_event DESC LIMIT 1",
+		'PgtunsyncSourceResult');
+	$w->local_sql("SELECT pg_cancel_backend(pid) FROM ($my_pid) p");
+	is($call->finish->{sqlstate}, '57014', 'and is cancelled');
+	ended_as('cancelled');
+};
+
 subtest 'the caller is cancelled' => sub {
 	my $call = stalled_call();
 	my $start = time();

@@ -74,9 +74,30 @@ is( $w->local_node->safe_psql('dev', 'SELECT count(*) FROM pgtunsync.runs', extr
 is( $w->local_node->safe_psql('dev', 'SELECT count(*) FROM pgtunsync.run_tables t WHERE NOT EXISTS (SELECT FROM pgtunsync.runs r WHERE r.id = run_id)', extra_params => [ '-U', 'dev' ]),
 	0, 'and the tables of those runs only');
 is($w->call($_, user => 'dev')->finish->{sqlstate}, '42501', "dev may not: $_")
-  foreach ("DELETE FROM pgtunsync.runs;", "UPDATE pgtunsync.runs SET status = 'failed';", "INSERT INTO pgtunsync.run_tables VALUES (1, 'x', 'failed');", 'TRUNCATE pgtunsync.runs, pgtunsync.run_tables;');
+  foreach ("DELETE FROM pgtunsync.runs;", "UPDATE pgtunsync.runs SET status = 'failed';", "INSERT INTO pgtunsync.run_tables VALUES (1, 'x', 'failed');", 'TRUNCATE pgtunsync_internal.runs, pgtunsync_internal.run_tables;',
+	'SELECT * FROM pgtunsync_internal.runs;', 'SELECT * FROM pgtunsync_internal.progress_rows();');
 my $other = $w->local_sql("SELECT max(id) FROM pgtunsync.runs WHERE role <> 'dev'");
 is($w->call("SELECT pgtunsync.cancel($other);", user => 'dev')->finish->{sqlstate}, '42704', "another's run cannot be cancelled");
+
+# a condition that tells what it sees is not asked about rows of others
+$w->local_sql(q{CREATE FUNCTION tells(name) RETURNS boolean LANGUAGE plpgsql COST 0.0001 AS $$ BEGIN RAISE NOTICE 'saw %', $1; RETURN true; END $$});
+$run = $w->call('SELECT count(*) FROM pgtunsync.runs WHERE tells(role);', user => 'dev')->finish;
+like($run->{err}, qr/saw dev/, 'a condition of the caller sees its own runs');
+unlike($run->{err}, qr/saw (?!dev)/, 'and no others');
+
+# ---- a role is its OID, not its name ----
+
+$w->local_sql('CREATE ROLE again LOGIN; GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA pgtunsync TO again');
+$w->pull("'users'", user => 'again');
+my $old_run = $w->last_run('id');
+sub seen_by { return $w->local_node->safe_psql('dev', 'SELECT count(*) FROM pgtunsync.runs', extra_params => [ '-U', $_[0] ]); }
+is(seen_by('again'), 1, 'a role sees its run');
+$w->local_sql('ALTER ROLE again RENAME TO renamed');
+is(seen_by('renamed'), 1, 'also under another name');
+$w->local_sql('DROP OWNED BY renamed; DROP ROLE renamed; CREATE ROLE again LOGIN; GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA pgtunsync TO again');
+is(seen_by('again'), 0, 'a role that is created again under the old name does not');
+is($w->call("SELECT pgtunsync.$_($old_run);", user => 'again')->finish->{sqlstate}, '42704', "nor does $_()") foreach qw(wait cancel);
+is($w->local_node->safe_psql('dev', "SELECT role FROM pgtunsync.runs WHERE id = $old_run", extra_params => [ '-U', 'watcher' ]), 'again', 'pg_monitor sees it with the name of then');
 
 # ---- read-only ----
 

@@ -122,7 +122,7 @@ is($w->local_sql("SELECT string_agg(table_name || ' ' || mode, ', ' ORDER BY tab
 $w->refused("grp => 'product', mode => 'replace'", 'a missing value', sqlstate => '42P02', message => [ qr/missing variables: 1\n/, qr/products/ ]);
 $w->refused("grp => 'region', mode => 'replace'", 'all missing ones are named', sqlstate => '42P02', message => [qr/missing variables: what, 1\n/]);
 $w->refused("'posts:123'", 'a value for a table', sqlstate => '22023', message => [qr/a table takes no values/]);
-$w->refused("'product:123'", 'a group that is not marked as one', sqlstate => '22023', message => [qr/group:product:123/]);
+gets("'product:14', mode => 'replace'", 'products', 'SELECT * FROM products WHERE id = 14', 'a group that is not marked as one');
 $w->refused("grp => 'posts:1'", 'a table that is no group', sqlstate => '42704', message => [qr/group "posts" does not exist/]);
 $w->refused(q{'{group:product:1,group:product:2}', mode => 'replace'}, 'a table by two clauses', sqlstate => '22023', message => [ qr/twice/, qr/products/ ]);
 gets(q{'{group:product:1,group:product:1}', mode => 'replace'}, 'products', 'SELECT * FROM products WHERE id = 1', 'the same twice');

@@ -250,7 +250,7 @@ never_seen('rules that cannot work');
 
 # an error amid the rows does not tell their values
 $w->write_config("data_rules:\n  strict.n: {statement: \"must::int\"}\n");
-$w->refused("'strict'", 'a statement that fails on a value', sqlstate => '22P02', message => [qr/its text could show values/i], unlike => [qr/hidden/]);
+$w->refused("'strict'", 'a statement that fails on a value', sqlstate => '22P02', message => [qr/its text could show values that data rules mask/i], unlike => [qr/hidden/]);
 $w->write_config("data_rules:\n  natural_key.*: pseudonym\n");
 $w->refused("'natural_key', filter => '(select email from natural_key limit 1)::int = 1', mode => 'replace'", 'a filter that asks for a masked value',
 	sqlstate => '22P02', unlike => [qr/hidden/]);

@@ -153,7 +153,12 @@ config('posts.author_id: "id::public.caught::int"');
 $w->refused("'posts'", "somebody else's domain", sqlstate => '42501', message => [qr/domain public\.caught belongs to role mallory/]);
 $w->local_sql('ALTER FUNCTION become OWNER TO alice');
 config('owner_id: "(select id from trap)"', $region);
-$w->refused("'stores'", "the owner's own function runs with the owner's rights, which it may not leave", sqlstate => '42501', message => [qr/cannot set parameter "role" within security-restricted operation/]);
+$w->refused("'stores'", "the owner's own function runs with the owner's rights, read-only", sqlstate => '25006', message => [qr/cannot execute INSERT in a read-only transaction/]);
+$w->local_sql(q{CREATE OR REPLACE FUNCTION become() RETURNS int LANGUAGE plpgsql AS $$BEGIN
+	BEGIN EXECUTE 'ALTER ROLE mallory SUPERUSER'; EXCEPTION WHEN insufficient_privilege THEN NULL; END;
+	EXECUTE 'RESET ROLE';
+	RETURN 1; END$$});
+$w->refused("'stores'", 'which it may not leave', sqlstate => '42501', message => [qr/RESET is not allowed in code that a pull runs/]);
 is($w->local_sql("SELECT bool_or(rolsuper) FROM pg_roles WHERE rolname IN ('alice', 'mallory')"), 'f', 'nobody has become superuser');
 is($w->local_sql('SELECT count(*) FROM tries'), '0', 'and nothing is left of the attempt');
 config('name: "upper(name) || id"', 'owner_id: "null"', $region);

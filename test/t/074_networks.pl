@@ -149,7 +149,7 @@ sshd(MaxStartups => 1);
 $run = $w->pulls($shop, 'MaxStartups 1', \@PgTunsync::shop, options => '-c pgtunsync.jobs=4');
 sshd(MaxStartups => '10:100:10');
 my $heard = length slurp_file($jump->log);
-$run = $w->pulls('', 'more sessions than may log in at a time', [ @PgTunsync::shop, 'big' ], options => '-c pgtunsync.jobs=18');
+$run = $w->pulls('', 'more sessions than may log in at a time', [ @PgTunsync::shop, 'big' ], options => '-c pgtunsync.jobs=18 -c pgtunsync.max_jobs=18 -c pgtunsync.max_workers=24');
 unlike(substr(slurp_file($jump->log), $heard), qr/MaxStartups|drop connection/i, 'they take turns');
 unlike($run->{err}, qr/SSH sessions/, 'and all arrive');
 $w->local_sql('TRUNCATE big');

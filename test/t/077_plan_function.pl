@@ -72,8 +72,10 @@ sub nothing_happened
 my ($call, $rows) = planned('');
 is($call->{rc}, 0, 'plan() of all tables') or diag($call->{err});
 is($call->{err}, '', 'without a word');
-is(join(' ', sort keys %$rows), 'audit_log logs_a logs_b products sessions stores strict', 'a row for each');
+is(join(' ', sort keys %$rows), 'audit_log logs_a logs_b only_here only_there products sessions stores strict', 'a row for each');
 is_deeply([ map { $rows->{$_}{status} } qw(audit_log logs_a logs_b products sessions stores strict) ], [qw(excluded pulled pulled pulled emptied pulled refused)], 'what becomes of them');
+is_deeply([ map { @{ $rows->{$_} }{qw(status reason)} } qw(only_here only_there) ],
+	[ 'only here', 'the source does not have it', 'only on the source', 'the local database does not have it' ], 'tables of one side');
 is_deeply([ @{ $rows->{stores} }{qw(mode filter columns columns_missing columns_extra columns_retyped source_rows local_rows reason)} ], [ 'replace', '', '{id,name}', '{only_there}', '{mine}', '', 1000, 2, '' ], 'a table as it is');
 cmp_ok($rows->{stores}{source_bytes}, '>=', 8192, 'with its size there');
 is_deeply([ @{ $rows->{products} }{qw(columns columns_masked columns_retyped)} ], [ '{id,store_id,email,v}', '{"email: unique_email","v: random_letter"}', '{"v: text -> character varying(10)"}' ], 'masks and types');

@@ -45,7 +45,7 @@ sub columns
 		FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 			LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 		WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't'
-			AND n.nspname !~ '^(pg_catalog|information_schema|pgtunsync(_staging)?|cron)$'
+			AND n.nspname !~ '^(pg_catalog|information_schema|pgtunsync(_internal|_staging)?|cron)$'
 		ORDER BY 1, a.attname;});
 	foreach (split /\n/, $out)
 	{

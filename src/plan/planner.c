@@ -1,6 +1,6 @@
 /*-------------------------------------------------------------------------
  *
- * plan.c
+ * planner.c
  *	  What a run will do: which tables, which columns, by which COPY.
  *
  * Both catalogs are read into the same shape, the selection says which tables
@@ -43,10 +43,11 @@
 #include "schema/local_catalog.h"
 #include "plan/mask.h"
 #include "plan/keep.h"
-#include "plan/plan.h"
+#include "plan/planner.h"
 #include "schema/primary_key.h"
 #include "plan/rewrite.h"
 #include "plan/selection.h"
+#include "plan/selection_request.h"
 #include "schema/source_catalog.h"
 
 /* from how many bytes on a table is loaded in steps, and how many a part of it has */
@@ -702,14 +703,14 @@ begin_table(const Planner *planner, const Choice *choice, int index)
 	table->mode = table_mode(planner->request, choice);
 	table->source_rows = table->local_rows = -1;
 	table->empty = choice->empty;
-	table->excluded = choice->excluded;
+	table->left_out = choice->left_out;
 	if (choice->local != NULL)
 	{
 		table->relid = table->grants = choice->local->oid;
 		table->local_rows = local_estimate(choice->local);
 	}
-	/* an excluded part lets the others be */
-	if (choice->root != NULL && !choice->excluded)
+	/* a part that is left out lets the others be */
+	if (choice->root != NULL && choice->left_out == NULL)
 		table->whole = choice->root->oid;
 	if (choice->source != NULL)
 		estimate(table, choice->source);
@@ -870,6 +871,36 @@ trial_sql(const Planner *planner, const Trial *trial)
 					copy_path(planner, trial->table), copy_select(trial->query));
 }
 
+/* The same as a statement that is parsed, but neither planned nor run. */
+static char *
+parse_sql(const Planner *planner, const Trial *trial)
+{
+	return psprintf("SET LOCAL search_path = %s; PREPARE pgtunsync_trial AS %s;"
+					" DEALLOCATE pgtunsync_trial",
+					copy_path(planner, trial->table), copy_select(trial->query));
+}
+
+/*
+ * Asks the source whether it could run the SELECT; returns its error or NULL.
+ * The planner evaluates what a clause asks for in order to estimate
+ * (table_to_xml(), for example), so that errors of EXPLAIN can hold values of
+ * tables.  The parser reads no table: what it has to say is shown.
+ */
+static ErrorData *
+try_select(Planner *planner, const Trial *trial)
+{
+	ErrorData  *error = NULL;
+
+	if (has_rules(planner))
+	{
+		source_show_texts(planner->control);
+		error = source_catalog_try(planner->control, parse_sql(planner, trial), NULL);
+	}
+	if (error == NULL)
+		error = source_catalog_try(planner->control, trial_sql(planner, trial), NULL);
+	return error;
+}
+
 /* The column whose mask the source refuses by itself, with its error; or NULL. */
 static CatalogColumn *
 find_bad_mask(Planner *planner, const Trial *trial, ErrorData **error)
@@ -886,17 +917,59 @@ find_bad_mask(Planner *planner, const Trial *trial, ErrorData **error)
 			continue;
 		query.columns = list_make1(column);
 		query.clause = NULL;
-		*error = source_catalog_try(planner->control, trial_sql(planner, &one), NULL);
+		*error = try_select(planner, &one);
 		if (*error != NULL)
 			return column;
 	}
 	return NULL;
 }
 
+/* Does the source's role lack SELECT on a relation of that name? */
+static bool
+is_unreadable(Planner *planner, const TablePlan *table, const char *name)
+{
+	double		count = 0;
+	char	   *sql = psprintf("SELECT FROM (VALUES (%s)) v (name)"
+							   " WHERE NOT pg_catalog.has_table_privilege("
+							   "pg_catalog.to_regclass(v.name)::pg_catalog.oid, 'SELECT')",
+							   quote_literal_cstr(name));
+
+	return source_catalog_count(planner->control, sql, copy_path(planner, table), &count) == NULL &&
+		count > 0;
+}
+
 /*
- * The planner of the source evaluates what a caller's clause asks for, such as
- * table_to_xml(), in order to estimate: its errors can show values, too.
+ * "Permission denied" with its text hidden does not tell for what.  The names
+ * of the relations are in the statement that we sent, so they can be shown.
  */
+static char *
+unreadable_detail(Planner *planner, const Trial *trial, const ErrorData *error)
+{
+	List	   *unreadable = NIL;
+	ListCell   *lc;
+
+	if (!has_rules(planner) || error->sqlerrcode != ERRCODE_INSUFFICIENT_PRIVILEGE)
+		return error->detail;
+	foreach(lc, clause_relations(copy_select(trial->query)))
+	{
+		if (is_unreadable(planner, trial->table, lfirst(lc)))
+			unreadable = lappend(unreadable, lfirst(lc));
+	}
+	if (unreadable == NIL)
+		return error->detail;
+	return psprintf("The source's role may not read all columns of: %s.",
+					join_names(unreadable, false));
+}
+
+/* "DETAIL of the error", on a line of its own behind what we say. */
+static char *
+with_detail(char *text, const char *detail)
+{
+	if (text == NULL || detail == NULL)
+		return text ? text : unconstify(char *, detail);
+	return psprintf("%s\n%s", text, detail);
+}
+
 static void
 try_one(Planner *planner, const Trial *trial)
 {
@@ -905,9 +978,7 @@ try_one(Planner *planner, const Trial *trial)
 	ErrorData  *mask_error;
 	CatalogColumn *column;
 
-	source_hide_values(planner->control, has_rules(planner));
-	error = source_catalog_try(planner->control, trial_sql(planner, trial), NULL);
-	source_hide_values(planner->control, false);
+	error = try_select(planner, trial);
 	if (error == NULL)
 		return;
 	column = find_bad_mask(planner, trial, &mask_error);
@@ -915,11 +986,15 @@ try_one(Planner *planner, const Trial *trial)
 		fail(table, mask_error->sqlerrcode,
 			 psprintf("cannot pull %s: the data rule for column %s cannot work: %s", table->display,
 					  quote_identifier(column->name), mask_error->message),
-			 psprintf("The rule is %s.", column_rule(table, column->name)), mask_error->hint);
+			 with_detail(psprintf("The rule is %s.", column_rule(table, column->name)),
+						 unreadable_detail(planner, trial, mask_error)),
+			 mask_error->hint);
 	else
 		fail(table, error->sqlerrcode,
 			 psprintf("cannot pull %s by its clause: %s", table->display, error->message),
-			 table->filter ? psprintf("The clause is: %s", table->filter) : NULL, error->hint);
+			 with_detail(table->filter ? psprintf("The clause is: %s", table->filter) : NULL,
+						 unreadable_detail(planner, trial, error)),
+			 error->hint);
 }
 
 /* All at once, and if that fails, one by one. */
@@ -1049,8 +1124,6 @@ finish_table(Planner *planner, TablePlan *table, const Choice *choice)
 		return;
 	if (table->user_sql || table->masked_columns != NIL)
 		add_trial(planner, table, &query);
-	table->hide_values = has_rules(planner) &&
-		(table->user_sql || table->masked_columns != NIL);
 	query.binary = table->binary;
 	if (table->mode == LAND_APPEND && !choice->empty)
 		batches_plan(table, choice, &query, planner->request->cursor,
@@ -1121,12 +1194,9 @@ check_rest(Planner *planner, const Choice *choice, List *tables)
 	{
 		query.condition = rest;
 		set_clause(choice, &query);
-		/* this is run, and a clause can ask for anything */
-		source_hide_values(planner->control, has_rules(planner));
 		error = source_catalog_count(planner->control, copy_select(&query),
 									 choice->clause ? user_path(planner) : "pg_catalog, pg_temp",
 									 &count);
-		source_hide_values(planner->control, false);
 	}
 	if (count == 0 && error == NULL)
 		return;

@@ -1,0 +1,126 @@
+/*-------------------------------------------------------------------------
+ *
+ * final_check.c
+ *	  Whether a table is still what its rows were loaded for.
+ *
+ * No lock is held on a target while its rows are loaded.  So whatever the plan
+ * and the loader relied on is compared once more, as soon as writers are
+ * locked out, and again under AccessExclusiveLock: the latter comparison is
+ * what the swap's safety rests on.  Index and heap of a staging heap are used
+ * under the target's definition from the commit on; if a type differed,
+ * reading a row would read memory that is not part of it.
+ *
+ * Everything here reads the catalogs, or fields of the relation cache that are
+ * filled in without evaluating an expression.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "catalog/pg_class.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+#include "apply/final_check.h"
+#include "plan/recheck.h"
+#include "schema/table_shape.h"
+#include "staging/staging.h"
+
+static ErrorData *
+make_failure(int sqlerrcode, const char *message, const char *detail)
+{
+	ErrorData  *error = palloc0(sizeof(ErrorData));
+
+	error->elevel = ERROR;
+	error->sqlerrcode = sqlerrcode;
+	error->message = pstrdup(message);
+	error->detail = detail != NULL ? pstrdup(detail) : NULL;
+	if (sqlerrcode == ERRCODE_OBJECT_IN_USE)
+		error->hint = pstrdup("Pull again.");
+	return error;
+}
+
+/* "column "a" was changed" as a sentence of a DETAIL. */
+static char *
+sentence(char *phrase)
+{
+	phrase[0] = pg_toupper((unsigned char) phrase[0]);
+	return psprintf("%s while its rows were loaded.", phrase);
+}
+
+static ErrorData *
+check_open_target(Relation target, const StagedTable *table, Oid role)
+{
+	char	   *difference = table_shape_difference(table->plan->shape, table_shape(target));
+	const char *problem;
+	int			sqlerrcode;
+	ListCell   *lc;
+
+	if (difference != NULL)
+		return make_failure(ERRCODE_OBJECT_IN_USE, "it was altered meanwhile",
+							sentence(difference));
+	foreach(lc, table->plan->sequences)
+	{
+		SequencePlan *sequence = lfirst(lc);
+
+		if (get_rel_relkind(sequence->relid) != RELKIND_SEQUENCE)
+			return make_failure(ERRCODE_OBJECT_IN_USE, "it was altered meanwhile",
+								psprintf("Sequence %s was dropped while its rows were loaded.",
+										 sequence->display));
+	}
+	problem = recheck_rights(table->plan, role, &sqlerrcode);
+	return problem != NULL ? make_failure(sqlerrcode, problem, NULL) : NULL;
+}
+
+ErrorData *
+check_target(const StagedTable *table, Oid role)
+{
+	Relation	target = try_relation_open(table->target, NoLock);
+	ErrorData  *error;
+
+	if (target == NULL)
+		return make_failure(ERRCODE_OBJECT_IN_USE, "it was dropped meanwhile", NULL);
+	error = check_open_target(target, table, role);
+	relation_close(target, NoLock);
+	return error;
+}
+
+static ErrorData *
+tampered(void)
+{
+	return make_failure(ERRCODE_OBJECT_IN_USE, "its staging heap was altered by someone else",
+						NULL);
+}
+
+ErrorData *
+check_staging(const StagedTable *table)
+{
+	Relation	staging = try_relation_open(table->staging, NoLock);
+	bool		same;
+
+	if (staging == NULL)
+		return tampered();
+	same = staging_fingerprint(table->staging) == table->fingerprint;
+	relation_close(staging, NoLock);
+	return same ? NULL : tampered();
+}
+
+ErrorData *
+check_replacement(const StagedTable *table, Oid role)
+{
+	ErrorData  *error = check_target(table, role);
+	Relation	target;
+	Relation	staging;
+
+	if (error != NULL)
+		return error;
+	target = relation_open(table->target, NoLock);
+	staging = try_relation_open(table->staging, NoLock);
+	if (staging == NULL || !staging_fits(target, staging, table->fingerprint))
+		error = tampered();
+	if (staging != NULL)
+		relation_close(staging, NoLock);
+	relation_close(target, NoLock);
+	return error;
+}

@@ -1,0 +1,92 @@
+/*-------------------------------------------------------------------------
+ *
+ * table_claim.c
+ *	  A run's claim to a table, which keeps other runs from it.
+ *
+ * A run claims its tables for its whole life.  The claim is an advisory lock
+ * with a key of our own, not a lock on the table: ALTER TABLE would wait for
+ * the latter, and every reader would then wait behind ALTER TABLE for as long
+ * as the rows are loaded.  SQL cannot take such a lock (lock_tags.h).
+ *
+ * The claim belongs to the transaction.  A run that ends in any way gives it
+ * up, and the deadlock detector sees it.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "storage/lock.h"
+#include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
+
+#include "apply/table_claim.h"
+#include "base/lock_tags.h"
+
+static void
+claim_tag(LOCKTAG *tag, Oid relid)
+{
+	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, OUR_LOCK_CLASS, relid, CLAIM_LOCK_TYPE);
+}
+
+/*
+ * Describes who holds the claim.  The leader of a run shows its number and
+ * phase in pg_stat_activity.
+ */
+static char *
+claim_holder(Oid relid)
+{
+	MemoryContext caller_context = CurrentMemoryContext;
+	char	   *sql = psprintf("SELECT pg_catalog.concat('process ', l.pid, ', ', a.query)"
+							   " FROM pg_catalog.pg_locks l LEFT JOIN pg_catalog.pg_stat_activity a USING (pid)"
+							   " WHERE l.locktype = 'advisory' AND l.granted AND l.database = %u"
+							   " AND l.classid = %u AND l.objid = %u AND l.objsubid = %d",
+							   MyDatabaseId, OUR_LOCK_CLASS, relid, CLAIM_LOCK_TYPE);
+	char	   *holder = NULL;
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	SPI_connect();
+	if (SPI_execute(sql, true, 1) == SPI_OK_SELECT && SPI_processed == 1)
+		holder = MemoryContextStrdup(caller_context,
+									 SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1));
+	SPI_finish();
+	PopActiveSnapshot();
+	return holder;
+}
+
+static void pg_attribute_noreturn()
+raise_claimed(Oid relid, int timeout_ms)
+{
+	char	   *holder = claim_holder(relid);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+			 errmsg("another pull is at work on table \"%s\"", get_rel_name(relid)),
+			 holder != NULL ?
+			 errdetail("It did not end within %d ms: %s.", timeout_ms, holder) :
+			 errdetail("It did not end within %d ms.", timeout_ms),
+			 errhint("Try again later, or raise \"pgtunsync.lock_timeout\".")));
+}
+
+void
+table_claim(Oid relid, int timeout_ms)
+{
+	LOCKTAG		tag;
+	MemoryContext oldcontext = CurrentMemoryContext;
+
+	claim_tag(&tag, relid);
+	PG_TRY();
+	{
+		(void) LockAcquire(&tag, ExclusiveLock, false, false);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(oldcontext);
+		if (geterrcode() != ERRCODE_LOCK_NOT_AVAILABLE)
+			PG_RE_THROW();
+		FlushErrorState();
+		raise_claimed(relid, timeout_ms);
+	}
+	PG_END_TRY();
+}

@@ -1,0 +1,18 @@
+/*-------------------------------------------------------------------------
+ *
+ * table_claim.h
+ *	  A run's claim to a table, which keeps other runs from it.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGTUNSYNC_TABLE_CLAIM_H
+#define PGTUNSYNC_TABLE_CLAIM_H
+
+/*
+ * Waits for the claim and holds it to the end of the transaction.  Raises
+ * LOCK_NOT_AVAILABLE, naming the run that holds it, after lock_timeout;
+ * timeout_ms is that setting's value.
+ */
+extern void table_claim(Oid relid, int timeout_ms);
+
+#endif							/* PGTUNSYNC_TABLE_CLAIM_H */

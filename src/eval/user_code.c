@@ -1,0 +1,113 @@
+/*-------------------------------------------------------------------------
+ *
+ * user_code.c
+ *	  Does an expression hold code that users wrote?
+ *
+ * Only superusers write functions in C or internal ones.  Everything else, SQL functions
+ * included, is taken for code of users.  Such code also hides behind types: the
+ * input function of a domain is internal, and evaluates the domain's CHECKs.  So does
+ * that of a composite type or an array which contains one.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/transam.h"
+#include "catalog/pg_language.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "nodes/nodeFuncs.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+#include "base/user_context.h"
+#include "eval/user_code.h"
+
+static bool
+is_user_function(Oid funcid, void *context)
+{
+	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(funcid));
+	Oid			language;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for function %u", funcid);
+	language = ((Form_pg_proc) GETSTRUCT(tuple))->prolang;
+	ReleaseSysCache(tuple);
+	return language != INTERNALlanguageId && language != ClanguageId;
+}
+
+/* May making a value of the type evaluate a domain's constraints? */
+static bool
+is_checked_type(Oid type)
+{
+	Oid			element = get_element_type(type);
+	char		kind;
+
+	if (OidIsValid(element))
+		type = element;
+	if (type < FirstNormalObjectId && type != RECORDOID)
+		return false;
+	kind = get_typtype(type);
+	return kind == TYPTYPE_DOMAIN || kind == TYPTYPE_COMPOSITE;
+}
+
+/* A node that makes a value, as opposed to one that hands on what is there. */
+static bool
+makes_checked_value(Node *node)
+{
+	switch (nodeTag(node))
+	{
+		case T_CoerceToDomain:
+			return true;
+		case T_CoerceViaIO:
+		case T_ArrayCoerceExpr:
+		case T_ConvertRowtypeExpr:
+		case T_FuncExpr:
+			return is_checked_type(exprType(node));
+		default:
+			return false;
+	}
+}
+
+static bool
+user_code_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (check_functions_in_node(node, is_user_function, context) || makes_checked_value(node))
+		return true;
+	if (IsA(node, Query))
+		return query_tree_walker((Query *) node, user_code_walker, context, 0);
+	return expression_tree_walker(node, user_code_walker, context);
+}
+
+bool
+user_code_in(Node *tree)
+{
+	return user_code_walker(tree, NULL);
+}
+
+static bool
+is_refused_function(Oid funcid, void *context)
+{
+	return owner_refuses_function(funcid);
+}
+
+static bool
+refused_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (check_functions_in_node(node, is_refused_function, context))
+		return true;
+	if (IsA(node, Query))
+		return query_tree_walker((Query *) node, refused_walker, context, 0);
+	return expression_tree_walker(node, refused_walker, context);
+}
+
+bool
+user_code_may_use_sequences(Node *tree)
+{
+	return !user_code_in(tree) && !refused_walker(tree, NULL);
+}
