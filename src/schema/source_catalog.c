@@ -1,18 +1,20 @@
 /*-------------------------------------------------------------------------
  *
  * source_catalog.c
- *	  The source's catalog, in as few round trips as can be.
+ *	  Reads the source's catalog in as few round trips as possible.
  *
- * Two messages, each of several statements: (1) BEGIN, the facts about the
- * server with the exported snapshot, the relations; (2) columns, sequences with
- * their states, and foreign keys of the tables that were chosen.  Where few tables are
- * wanted, (1) asks for their details as well, by name, and there is no (2) unless
- * the choice turns out to be another.
+ * There are two messages, each of several statements.  The first sends BEGIN
+ * and reads the facts about the server, the exported snapshot and the
+ * relations.  The second reads columns, sequences with their states, and
+ * foreign keys of the chosen tables.  If few tables are wanted, the first
+ * message also asks for their details, by name.  The second is then sent only
+ * if other tables are chosen.
  *
- * All runs with search_path = pg_catalog, so names need no qualification.
- * Only OIDs (as numbers) and quoted literals are put into the texts.  Rights
- * are asked for here, so that a table that may not be read, or that row
- * security would filter in silence, fails by its name before anything starts.
+ * All queries run with search_path = pg_catalog, so names need no
+ * qualification.  Only OIDs (as numbers) and quoted literals are inserted into
+ * the queries.  Privileges are checked here: a table that the role may not
+ * read, or that row security would filter silently, fails with its name before
+ * anything starts.
  *
  *-------------------------------------------------------------------------
  */
@@ -26,7 +28,7 @@
 #include "base/glob.h"
 #include "schema/source_catalog.h"
 
-#define OLDEST_SOURCE	100000	/* 10: partitions, identity columns */
+#define OLDEST_SOURCE	100000	/* 10 has declarative partitions and identity columns */
 
 /* ---- reading results ---- */
 
@@ -55,8 +57,9 @@ get_int64(PGresult *result, int row, int column)
 }
 
 /*
- * The nth result, which must have so many columns.  The source may be no server
- * of PostgreSQL's, and libpq has no answer for fields that are not there.
+ * Returns the nth result.  Raises an error if it does not have that many
+ * columns: the source may not be a PostgreSQL server, and libpq does not check
+ * access to missing fields.
  */
 static PGresult *
 nth_result(Source *source, List *results, int n, int columns)
@@ -71,8 +74,10 @@ nth_result(Source *source, List *results, int n, int columns)
 /* ---- the facts ---- */
 
 /*
- * pg_control_system() may be forbidden, which fails already when a query that
- * mentions it starts; query_to_xml() gets around to it only if we may.
+ * The role may lack EXECUTE on pg_control_system().  A query that names the
+ * function would then fail at its start, even if it never calls it.
+ * query_to_xml() names the function only in a text that is run after the
+ * privilege check.
  */
 static const char facts_query[] =
 "SELECT pg_export_snapshot(), current_setting('server_version'),"
@@ -98,7 +103,7 @@ read_facts(Source *source, PGresult *result, SourceFacts *facts)
 
 /* ---- the relations ---- */
 
-/* 'a', 'b', … */
+/* Appends 'a', 'b', … */
 static void
 append_literals(StringInfo buf, List *strings)
 {
@@ -112,7 +117,10 @@ append_literals(StringInfo buf, List *strings)
 	}
 }
 
-/* Partitions may live in other schemas than their root. */
+/*
+ * Partitions are included from all schemas: they need not be in the schema of
+ * their root.
+ */
 static void
 append_relations_query(StringInfo buf, List *schemas)
 {
@@ -158,7 +166,7 @@ read_relations(PGresult *result, Catalog *catalog)
 		relation->bound = get_text(result, row, 12);
 		relation->heap_pages = strtod(PQgetvalue(result, row, 13), NULL);
 		if (relation->rows == 0 && relation->bytes == 0)
-			relation->rows = -1;	/* before 14: never counted */
+			relation->rows = -1;	/* before version 14: never analyzed */
 		(void) catalog_add(catalog, relation);
 	}
 	for (int row = 0; row < rows; row++)
@@ -182,7 +190,7 @@ check_version(Source *source)
 
 /* ---- columns and sequences ---- */
 
-/* '{1,2,…}'::oid[] */
+/* Returns '{1,2,…}'::oid[]. */
 static char *
 oids_of(List *relations)
 {
@@ -198,7 +206,7 @@ oids_of(List *relations)
 	return buf.data;
 }
 
-/* The same of tables that we know by name only. */
+/* Returns an expression of type oid[] for tables known only by name. */
 static char *
 oids_by_name(List *relations)
 {
@@ -220,7 +228,7 @@ oids_by_name(List *relations)
 	return buf.data;
 }
 
-/* Generated columns came with 12. */
+/* Version 12 introduced generated columns. */
 static void
 append_columns_query(StringInfo buf, int version, const char *oids)
 {
@@ -235,8 +243,9 @@ append_columns_query(StringInfo buf, int version, const char *oids)
 }
 
 /*
- * A sequence's state is in the sequence itself: query_to_xml() reads one that we
- * know only while the query runs.
+ * Reads the state of sequences.  The state is stored in the sequence relation.
+ * query_to_xml() reads it, because the names of the sequences are known only
+ * while the query runs.
  */
 static void
 append_sequences_query(StringInfo buf, const char *oids)
@@ -258,7 +267,7 @@ append_sequences_query(StringInfo buf, const char *oids)
 					 " ORDER BY q.refobjid, q.refobjsubid, q.oid", oids);
 }
 
-/* Both ends of foreign keys, a row for each column. */
+/* Both ends of the foreign keys, one row for each column. */
 static void
 append_keys_query(StringInfo buf, const char *oids)
 {
@@ -345,7 +354,10 @@ read_sequences(PGresult *result, const Catalog *catalog)
 	}
 }
 
-/* Three queries for these relations: an expression of type oid[]. */
+/*
+ * Appends three queries for these relations; oids is an expression of type
+ * oid[].
+ */
 static void
 append_details_queries(StringInfo buf, int version, const char *oids)
 {
@@ -356,7 +368,7 @@ append_details_queries(StringInfo buf, int version, const char *oids)
 	append_keys_query(buf, oids);
 }
 
-/* Their results, from the nth on. */
+/* Reads the results of these queries, starting with the nth result. */
 static void
 read_details(Source *source, List *results, int n, const Catalog *catalog)
 {
@@ -403,7 +415,10 @@ source_catalog_details(Source *source, const Catalog *catalog, List *wanted)
 
 /* ---- the first message ---- */
 
-/* Details were asked for by the names of our tables; the source's may be of another kind, or not there. */
+/*
+ * Marks the tables whose details the first message asked for.  A local table
+ * may have no counterpart on the source, or one of another kind.
+ */
 static void
 mark_detailed(const Catalog *catalog, List *relations)
 {
@@ -504,11 +519,14 @@ source_encoding(Source *source)
 	return encoding != NULL && strcmp(encoding, "SQL_ASCII") == 0 ? "SQL_ASCII" : "UTF8";
 }
 
-/* ---- what may fail ---- */
+/* ---- statements that may fail ---- */
 
-/* All statements in front of the two that undo them; returns the last one's result. */
+/*
+ * Returns the result of the last statement before the two that undo the
+ * savepoint, and clears the others.
+ */
 static PGresult *
-last_but_two(Source *source, List *results)
+result_before_rollback(Source *source, List *results)
 {
 	PGresult   *result;
 	ListCell   *lc;
@@ -534,7 +552,7 @@ source_catalog_try(Source *source, const char *sql, PGresult **result)
 
 	PG_TRY();
 	{
-		last = last_but_two(source, source_query_multi(source, text));
+		last = result_before_rollback(source, source_query_multi(source, text));
 	}
 	PG_CATCH();
 	{
@@ -573,7 +591,7 @@ source_catalog_count(Source *source, const char *select, const char *search_path
 	return NULL;
 }
 
-/* ---- what happened since ---- */
+/* ---- rewritten tables ---- */
 
 char *
 source_catalog_rewritten_query(List *oids)
