@@ -1,12 +1,17 @@
 /*-------------------------------------------------------------------------
  *
  * compat.h
- *	  Hides the differences between PostgreSQL 14 and 18.
+ *	  Hides the differences between PostgreSQL 14 and 18, and between C
+ *	  libraries.
  *
  *-------------------------------------------------------------------------
  */
 #ifndef PGTUNSYNC_COMPAT_H
 #define PGTUNSYNC_COMPAT_H
+
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 #include "access/xlog.h"
 #include "fmgr.h"
@@ -396,5 +401,22 @@ compat_has_statistics_target(Relation rel, AttrNumber attnum)
 #else
 #define compat_has_statistics_target(rel, attnum) false
 #endif
+
+/*
+ * Returns the bytes that malloc() has allocated in this process and that have
+ * not been freed.  Only glibc since 2.33 provides the number (mallinfo2()).
+ * Elsewhere, and under tools that replace malloc(), the result is 0.
+ */
+static inline Size
+compat_malloc_bytes(void)
+{
+#if defined(__GLIBC__) && (__GLIBC__ > 2 || __GLIBC_MINOR__ >= 33)
+	struct mallinfo2 info = mallinfo2();
+
+	return info.uordblks + info.hblkhd;
+#else
+	return 0;
+#endif
+}
 
 #endif							/* PGTUNSYNC_COMPAT_H */

@@ -85,6 +85,8 @@ typedef struct Catalog
 	HTAB	   *by_oid;
 } Catalog;
 
+#define PARTITION_LEVELS_MAX	100
+
 /* Creates an empty catalog in the current memory context. */
 extern Catalog *catalog_create(void);
 
@@ -96,11 +98,18 @@ extern Catalog *catalog_create(void);
  */
 extern bool catalog_add(Catalog *catalog, CatalogRelation *relation);
 
-/* Records that child is a partition of parent.  Unknown OIDs are ignored. */
-extern void catalog_set_parent(Catalog *catalog, Oid child, Oid parent);
+/*
+ * Records that child is a partition of parent.  Unknown OIDs are ignored.
+ * Returns false if the parent is not a partitioned table.
+ */
+extern bool catalog_set_parent(Catalog *catalog, Oid child, Oid parent);
 
-/* Fills in CatalogRelation.leaves.  Call it after all parents are set. */
-extern void catalog_find_leaves(Catalog *catalog);
+/*
+ * Fills in CatalogRelation.leaves.  Call it after all parents are set.
+ * Returns false if a partition is below more than PARTITION_LEVELS_MAX levels,
+ * or is a part of itself.
+ */
+extern bool catalog_find_leaves(Catalog *catalog);
 
 /* Find a relation by name or by OID.  Both return NULL if there is none. */
 extern CatalogRelation *catalog_find(const Catalog *catalog, const char *schema,

@@ -159,11 +159,14 @@ read_partitions(Catalog *catalog)
 	{
 		Form_pg_inherits form = (Form_pg_inherits) GETSTRUCT(tuple);
 
-		catalog_set_parent(catalog, form->inhrelid, form->inhparent);
+		(void) catalog_set_parent(catalog, form->inhrelid, form->inhparent);
 	}
 	systable_endscan(scan);
 	table_close(pg_inherits, AccessShareLock);
-	catalog_find_leaves(catalog);
+	if (!catalog_find_leaves(catalog))
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("a local partition is nested more than %d levels deep", PARTITION_LEVELS_MAX)));
 }
 
 /* Marks the relations that belong to an extension. */

@@ -29,13 +29,12 @@ typedef struct SourceFacts
  *
  * wanted lists the local CatalogRelation *s whose counterparts will probably
  * be needed; their details are read in the same round trip.  Pass the same
- * list to both functions.  The first returns the text of the queries, which
- * the second needs for error messages.  Raises FEATURE_NOT_SUPPORTED if the
- * source is older than 10.
+ * list to both functions.  Raises FEATURE_NOT_SUPPORTED if the source is older
+ * than 10.  Like all functions of this file, raises PROTOCOL_VIOLATION if an
+ * answer contradicts the query or another answer.
  */
-extern char *source_catalog_ask(Source *source, List *schemas, List *wanted);
-extern Catalog *source_catalog_answer(Source *source, const char *asked, List *wanted,
-									  SourceFacts *facts);
+extern void source_catalog_ask(Source *source, List *schemas, List *wanted);
+extern Catalog *source_catalog_answer(Source *source, List *wanted, SourceFacts *facts);
 
 /*
  * Reads columns, foreign keys and owned sequences (with their states) of those
@@ -58,12 +57,11 @@ extern char *source_encoding(Source *source);
 
 /*
  * Runs statements that may fail, inside a savepoint that is rolled back.
- * Returns the source's error, or NULL.  *result is set to the result of the
- * last statement, which the caller clears; result may be NULL.  Takes one
- * round trip, two after an error.  Raises an error only if the connection ends
- * or the query is canceled.
+ * Returns the source's error, or NULL.  Takes one round trip, two after an
+ * error.  Raises an error only if the connection ends or the query is
+ * canceled.
  */
-extern ErrorData *source_catalog_try(Source *source, const char *sql, PGresult **result);
+extern ErrorData *source_catalog_try(Source *source, const char *sql);
 
 /* Counts the rows of a SELECT.  Returns the source's error if it fails. */
 extern ErrorData *source_catalog_count(Source *source, const char *select,
