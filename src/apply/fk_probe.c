@@ -78,7 +78,7 @@ typedef struct Probe
 
 	int64		orphans;
 	int			max_samples;
-	GuardedRows *samples;
+	RestrictedRows *samples;
 } Probe;
 
 static void pg_attribute_noreturn()
@@ -237,7 +237,7 @@ begin_probe(Probe *probe)
 	probe->referencing = table_open(probe->spec->referencing, AccessShareLock);
 	probe->slot = table_slot_create(probe->referencing, NULL);
 	probe->estate = CreateExecutorState();
-	probe->samples = palloc0(sizeof(GuardedRows));
+	probe->samples = palloc0(sizeof(RestrictedRows));
 	probe->samples->ncolumns = probe->spec->key->nkeys;
 	probe->samples->values = palloc0(sizeof(char **) * Max(1, probe->max_samples));
 	open_referenced(probe);
@@ -263,7 +263,7 @@ same_text(const char *a, const char *b)
 }
 
 static bool
-is_new_sample(const GuardedRows *samples, char **row)
+is_new_sample(const RestrictedRows *samples, char **row)
 {
 	for (int i = 0; i < samples->nrows; i++)
 	{
@@ -380,7 +380,7 @@ probe_rows(Probe *probe)
 }
 
 int64
-fk_probe(const KeyProbe *spec, int max_samples, GuardedRows **samples)
+fk_probe(const KeyProbe *spec, int max_samples, RestrictedRows **samples)
 {
 	Probe		probe = {.spec = spec, .max_samples = max_samples};
 	OwnerContext owner;

@@ -49,6 +49,6 @@ typedef struct KeyProbe
  * FEATURE_NOT_SUPPORTED for keys that cannot be looked up: those with PERIOD,
  * and those whose index has another collation that matters.
  */
-extern int64 fk_probe(const KeyProbe *probe, int max_samples, GuardedRows **samples);
+extern int64 fk_probe(const KeyProbe *probe, int max_samples, RestrictedRows **samples);
 
 #endif							/* PGTUNSYNC_FK_PROBE_H */

@@ -1152,7 +1152,7 @@ run_fail(Run *run)
 	if (!run->request->wait)
 		ereport(LOG,
 				(errmsg("pgtunsync run " INT64_FORMAT " failed: %s", run->id, edata->message)));
-	relay_tell_dropped();
+	relay_report_dropped();
 	relay_send_error(edata);
 	RESUME_INTERRUPTS();
 }
@@ -1193,7 +1193,7 @@ pgtunsync_leader_main(Datum arg)
 				run_preview(run);
 				break;
 		}
-		relay_tell_dropped();
+		relay_report_dropped();
 		relay_send(RUN_MSG_DONE, "", 0);
 	}
 	PG_CATCH();

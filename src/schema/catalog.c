@@ -1,12 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * catalog.c
- *	  What both databases have, in one shape.
+ *	  Relations, columns and owned sequences of a database.
  *
- * A run compares two catalogs, of which one is ours and one is a query's
- * result.  local_catalog.c and source_catalog.c fill the same structures, and
- * nothing behind them needs to know which is which.  Everything is found
- * through hash tables: thousands of tables cost no more than their number.
+ * A run compares the local catalog with the source's catalog.  local_catalog.c
+ * and source_catalog.c fill the same structures, so later steps need not know
+ * where a relation comes from.  Relations are found through hash tables, so
+ * that the cost stays linear in the number of tables.
  *
  *-------------------------------------------------------------------------
  */
@@ -53,7 +53,7 @@ catalog_create(void)
 	return catalog;
 }
 
-/* False when a name is longer than any of ours can be. */
+/* Returns false if a name is longer than this server allows. */
 static bool
 fill_key(NameKey *key, const char *schema, const char *name)
 {
@@ -111,7 +111,7 @@ catalog_set_parent(Catalog *catalog, Oid child, Oid parent)
 	return found->kind == RELKIND_PARTITIONED_TABLE;
 }
 
-/* A circle of parents has no end, so it has too many levels as well. */
+/* Also detects a circle of parents, which has too many levels. */
 bool
 catalog_find_leaves(Catalog *catalog)
 {

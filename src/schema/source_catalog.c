@@ -1,18 +1,20 @@
 /*-------------------------------------------------------------------------
  *
  * source_catalog.c
- *	  The source's catalog, in as few round trips as can be.
+ *	  Reads the source's catalog in as few round trips as possible.
  *
- * Two messages, each of several statements: (1) BEGIN, the facts about the
- * server with the exported snapshot, the relations; (2) columns, sequences with
- * their states, and foreign keys of the tables that were chosen.  Where few tables are
- * wanted, (1) asks for their details as well, by name, and there is no (2) unless
- * the choice turns out to be another.
+ * There are two messages, each of several statements.  The first sends BEGIN
+ * and reads the facts about the server, the exported snapshot and the
+ * relations.  The second reads columns, sequences with their states, and
+ * foreign keys of the chosen tables.  If few tables are wanted, the first
+ * message also asks for their details, by name.  The second is then sent only
+ * if other tables are chosen.
  *
- * All runs with search_path = pg_catalog, so names need no qualification.
- * Only OIDs (as numbers) and quoted literals are put into the texts.  Rights
- * are asked for here, so that a table that may not be read, or that row
- * security would filter in silence, fails by its name before anything starts.
+ * All queries run with search_path = pg_catalog, so names need no
+ * qualification.  Only OIDs (as numbers) and quoted literals are inserted into
+ * the queries.  Privileges are checked here: a table that the role may not
+ * read, or that row security would filter silently, fails with its name before
+ * anything starts.
  *
  *-------------------------------------------------------------------------
  */
@@ -28,12 +30,12 @@
 #include "schema/source_catalog.h"
 #include "source/result_reader.h"
 
-#define OLDEST_SOURCE	100000	/* 10: partitions, identity columns */
+#define OLDEST_SOURCE	100000	/* 10 has declarative partitions and identity columns */
 
-/* what the source's answers can hold at most */
+/* limits for values in the source's answers */
 #define SNAPSHOT_LENGTH_MAX 100
 #define VERSION_LENGTH_MAX	1000
-#define TYPE_LENGTH_MAX		2000	/* a qualified name, quoted, with a modifier */
+#define TYPE_LENGTH_MAX		2000	/* a qualified, quoted name with a modifier */
 #define START_TIME_MIN	0
 #define START_TIME_MAX	(INT64CONST(1) << 53)
 #define BYTES_MAX	(INT64CONST(1) << 53)
@@ -42,8 +44,10 @@
 /* ---- the facts ---- */
 
 /*
- * pg_control_system() may be forbidden, which fails already when a query that
- * mentions it starts; query_to_xml() gets around to it only if we may.
+ * The role may lack EXECUTE on pg_control_system().  A query that names the
+ * function would then fail at its start, even if it never calls it.
+ * query_to_xml() names the function only in a text that is run after the
+ * privilege check.
  */
 static const char facts_query[] =
 "SELECT pg_export_snapshot(), current_setting('server_version'),"
@@ -87,7 +91,7 @@ read_facts(Source *source, SourceFacts *facts)
 
 /* ---- the relations ---- */
 
-/* 'a', 'b', … */
+/* Appends 'a', 'b', … */
 static void
 append_literals(StringInfo buf, List *strings)
 {
@@ -101,7 +105,10 @@ append_literals(StringInfo buf, List *strings)
 	}
 }
 
-/* Partitions may live in other schemas than their root. */
+/*
+ * Partitions are included from all schemas: they need not be in the schema of
+ * their root.
+ */
 static void
 append_relations_query(StringInfo buf, List *schemas)
 {
@@ -131,7 +138,7 @@ enum
 	RELATION_ROW_SECURITY, RELATION_BYTES, RELATION_ROWS, RELATION_BOUND, RELATION_HEAP_PAGES
 };
 
-/* The answers about rights are null for a table that has just been dropped. */
+/* The privileges are null for a table that has just been dropped. */
 static const ResultColumn relation_columns[] = {
 	[RELATION_OID] = {"oid", RESULT_OID},
 	[RELATION_SCHEMA] = {"nspname", RESULT_NAME},
@@ -150,7 +157,7 @@ static const ResultColumn relation_columns[] = {
 };
 static const ResultShape relation_shape = {"relations", relation_columns, lengthof(relation_columns)};
 
-/* A partition and its parent, by OID. */
+/* A partition and its parent. */
 typedef struct Inheritance
 {
 	Oid			child;
@@ -176,17 +183,20 @@ read_relation(const ResultReader *reader)
 	relation->bound = result_text(reader, RELATION_BOUND);
 	relation->heap_pages = result_number(reader, RELATION_HEAP_PAGES);
 	if (relation->rows == 0 && relation->bytes == 0)
-		relation->rows = -1;	/* before 14: never counted */
+		relation->rows = -1;	/* before version 14: never analyzed */
 	return relation;
 }
 
 static void
-refuse_twice(const ResultReader *reader, const char *what)
+raise_duplicate(const ResultReader *reader, const char *what)
 {
-	result_refuse(reader, psprintf("%s comes twice.", what));
+	result_refuse(reader, psprintf("%s appears twice.", what));
 }
 
-/* Parents can be read after their partitions, so they are found at the end. */
+/*
+ * Reads the relations.  Parents are set at the end, because they may come
+ * after their partitions.
+ */
 static void
 read_relations(Source *source, Catalog *catalog)
 {
@@ -200,7 +210,7 @@ read_relations(Source *source, Catalog *catalog)
 
 		if (catalog_find_oid(catalog, relation->oid) != NULL ||
 			catalog_find(catalog, relation->schema, relation->name) != NULL)
-			refuse_twice(reader, "A relation");
+			raise_duplicate(reader, "A relation");
 		(void) catalog_add(catalog, relation);
 		if (relation->is_partition && !result_is_null(reader, RELATION_PARENT))
 		{
@@ -216,11 +226,11 @@ read_relations(Source *source, Catalog *catalog)
 		Inheritance *inheritance = lfirst(lc);
 
 		if (!catalog_set_parent(catalog, inheritance->child, inheritance->parent))
-			result_refuse(reader, "A partition belongs to a relation that is no partitioned table.");
+			result_refuse(reader, "A partition belongs to a relation that is not a partitioned table.");
 	}
 	list_free_deep(inheritances);
 	if (!catalog_find_leaves(catalog))
-		result_refuse(reader, psprintf("A partition is a part of itself, or lies more than %d levels deep.",
+		result_refuse(reader, psprintf("A partition is a part of itself, or is nested more than %d levels deep.",
 									   PARTITION_LEVELS_MAX));
 }
 
@@ -237,7 +247,7 @@ check_version(Source *source)
 
 /* ---- columns and sequences ---- */
 
-/* '{1,2,…}'::oid[] */
+/* Returns '{1,2,…}'::oid[]. */
 static char *
 oids_of(List *relations)
 {
@@ -253,7 +263,7 @@ oids_of(List *relations)
 	return buf.data;
 }
 
-/* The same of tables that we know by name only. */
+/* Returns an expression of type oid[] for tables known only by name. */
 static char *
 oids_by_name(List *relations)
 {
@@ -275,7 +285,7 @@ oids_by_name(List *relations)
 	return buf.data;
 }
 
-/* Generated columns came with 12. */
+/* Version 12 introduced generated columns. */
 static void
 append_columns_query(StringInfo buf, int version, const char *oids)
 {
@@ -290,8 +300,9 @@ append_columns_query(StringInfo buf, int version, const char *oids)
 }
 
 /*
- * A sequence's state is in the sequence itself: query_to_xml() reads one that we
- * know only while the query runs.
+ * Reads the state of sequences.  The state is stored in the sequence relation.
+ * query_to_xml() reads it, because the names of the sequences are known only
+ * while the query runs.
  */
 static void
 append_sequences_query(StringInfo buf, const char *oids)
@@ -313,7 +324,7 @@ append_sequences_query(StringInfo buf, const char *oids)
 					 " ORDER BY q.refobjid, q.refobjsubid, q.oid", oids);
 }
 
-/* Both ends of foreign keys, a row for each column. */
+/* Both ends of the foreign keys, one row for each column. */
 static void
 append_keys_query(StringInfo buf, const char *oids)
 {
@@ -343,7 +354,7 @@ static const ResultColumn key_columns[] = {
 };
 static const ResultShape key_shape = {"foreign keys", key_columns, lengthof(key_columns)};
 
-/* Adds one more pair of columns. */
+/* Adds a pair of columns to a foreign key. */
 static void
 extend_key(const ResultReader *reader, CatalogForeignKey *key)
 {
@@ -422,7 +433,9 @@ read_column(const ResultReader *reader)
 	return column;
 }
 
-/* They come in the order of their numbers, so none can come twice. */
+/*
+ * Reads columns, which must come in the order of their numbers and only once.
+ */
 static void
 read_columns(Source *source, const Catalog *catalog)
 {
@@ -438,9 +451,9 @@ read_columns(Source *source, const Catalog *catalog)
 		column = read_column(reader);
 		if (relation->columns != NIL &&
 			((CatalogColumn *) llast(relation->columns))->attnum >= column->attnum)
-			result_refuse(reader, "A column comes twice, or behind a later one.");
+			result_refuse(reader, "A column appears twice, or after a later one.");
 		if (catalog_find_column(relation, column->name) != NULL)
-			refuse_twice(reader, "The name of a column");
+			raise_duplicate(reader, "The name of a column");
 		relation->columns = lappend(relation->columns, column);
 	}
 }
@@ -497,7 +510,10 @@ read_sequences(Source *source, const Catalog *catalog)
 	}
 }
 
-/* Three queries for these relations: an expression of type oid[]. */
+/*
+ * Appends three queries for these relations; oids is an expression of type
+ * oid[].
+ */
 static void
 append_details_queries(StringInfo buf, int version, const char *oids)
 {
@@ -508,7 +524,7 @@ append_details_queries(StringInfo buf, int version, const char *oids)
 	append_keys_query(buf, oids);
 }
 
-/* Their results. */
+/* Reads the results of these queries. */
 static void
 read_details(Source *source, const Catalog *catalog)
 {
@@ -545,7 +561,10 @@ source_catalog_details(Source *source, const Catalog *catalog, List *wanted)
 
 /* ---- the first message ---- */
 
-/* Details were asked for by the names of our tables; the source's may be of another kind, or not there. */
+/*
+ * Marks the tables whose details the first message asked for.  A local table
+ * may have no counterpart on the source, or one of another kind.
+ */
 static void
 mark_detailed(const Catalog *catalog, List *relations)
 {
@@ -657,14 +676,14 @@ source_encoding(Source *source)
 	return encoding != NULL && strcmp(encoding, "SQL_ASCII") == 0 ? "SQL_ASCII" : "UTF8";
 }
 
-/* ---- what may fail ---- */
+/* ---- statements that may fail ---- */
 
-/* Reads the answer of a trial: all but its first statement, the SAVEPOINT. */
+/* Reads the results of the statements, but not that of the SAVEPOINT. */
 typedef void (*ReadTrial) (Source *source, void *arg);
 
 /*
- * Runs statements that may fail, in a savepoint that is rolled back; returns the
- * source's error, or NULL.
+ * Runs statements that may fail, inside a savepoint that is rolled back.
+ * Returns the source's error, or NULL.
  */
 static ErrorData *
 try_statements(Source *source, const char *sql, ReadTrial read, void *arg)
@@ -729,7 +748,7 @@ source_catalog_count(Source *source, const char *select, const char *search_path
 	return error;
 }
 
-/* ---- what happened since ---- */
+/* ---- rewritten tables ---- */
 
 char *
 source_catalog_rewritten_query(List *oids)

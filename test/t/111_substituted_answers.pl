@@ -132,7 +132,7 @@ foreach my $n (0 .. $#queries)
 	elsif ($query =~ /^relations|^columns/)
 	{
 		may("rows $n none");
-		must("rows $n twice", $answer, $query eq 'columns' ? 'A column comes twice, or behind a later one.' : 'A relation comes twice.');
+		must("rows $n twice", $answer, $query eq 'columns' ? 'A column appears twice, or after a later one.' : 'A relation appears twice.');
 	}
 	else { may("rows $n $_") foreach qw(none twice); }
 }
