@@ -306,26 +306,15 @@ work_on_group(const List *group, StagedTable **culprit)
 	return error;
 }
 
-/*
- * May a table need work on its rows?  That is known for sure under its lock.
- */
-static bool
-may_need_work(const StagedTable *table)
-{
-	return staged_merges(table) || table->plan->keep != NIL || published_has_slots();
-}
-
-/* Locks the tables of a group, compares them, and works on their rows. */
+/* Compares the tables of a group with their plans, and works on their rows. */
 static void
 handle_group(Replacement *all, const List *group)
 {
 	StagedTable *culprit = linitial(group);
+	ErrorData  *error = compare_group(all, group, &culprit);
 	bool		work = false;
-	ErrorData  *error;
 	ListCell   *lc;
 
-	lock_writers_out(staged_targets(group), all->lock_timeout);
-	error = compare_group(all, group, &culprit);
 	if (error == NULL)
 	{
 		foreach(lc, group)
@@ -338,34 +327,19 @@ handle_group(Replacement *all, const List *group)
 }
 
 /*
- * Tables whose owners' code may run come first, and the others are locked when
- * that is done: the writers of a table should not wait for the code of another
- * table's owner.
+ * All tables are locked before the work begins.  A transaction that has written to
+ * one of them and goes on to another one, or has a foreign key checked there, would
+ * be in the way of a lock that is taken later, every time.
  */
 static void
 handle_all(Replacement *all)
 {
 	List	   *staged = remaining(all->staged);
-	List	   *plain = NIL;
 
+	lock_writers_out(staged_targets(staged), all->lock_timeout);
 	for (int i = 0; i < list_length(staged);)
 	{
 		List	   *group = next_group(staged, i);
-		bool		work = false;
-		ListCell   *lc;
-
-		i += list_length(group);
-		foreach(lc, group)
-			work |= may_need_work(lfirst(lc));
-		if (work)
-			handle_group(all, group);
-		else
-			plain = list_concat(plain, group);
-	}
-	lock_writers_out(staged_targets(plain), all->lock_timeout);
-	for (int i = 0; i < list_length(plain);)
-	{
-		List	   *group = next_group(plain, i);
 
 		i += list_length(group);
 		handle_group(all, group);

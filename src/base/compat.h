@@ -87,6 +87,14 @@ extern PGDLLEXPORT void _PG_init(void);
 #endif
 
 
+/* before 17 they are part of IndexInfo, and BuildDummyIndexInfo() leaves them out */
+#if PG_VERSION_NUM >= 170000
+#define compat_take_opclass_options(info, index) ((void) 0)
+#else
+#define compat_take_opclass_options(info, index) \
+	((info)->ii_OpclassOptions = RelationGetIndexRawAttOptions(index))
+#endif
+
 /* 17 added opclass options and statistics targets to index_create() */
 #if PG_VERSION_NUM >= 170000
 #define compat_opclass_options(index) compat_index_attoptions(index)

@@ -96,8 +96,8 @@ static const ClassFact class_facts[] = {
 
 /* Columns of the other catalogs that do not count; 0 ends each list. */
 static const AttrNumber attribute_free[] = {
-	Anum_pg_attribute_attrelid, Anum_pg_attribute_attstattarget, Anum_pg_attribute_attcacheoff,
-	Anum_pg_attribute_atthasdef, Anum_pg_attribute_attislocal, Anum_pg_attribute_attinhcount,
+	Anum_pg_attribute_attrelid, Anum_pg_attribute_attstattarget, Anum_pg_attribute_atthasdef,
+	Anum_pg_attribute_attislocal, Anum_pg_attribute_attinhcount,
 	Anum_pg_attribute_attacl, Anum_pg_attribute_attoptions, Anum_pg_attribute_attfdwoptions,
 	Anum_pg_attribute_attmissingval, 0
 };

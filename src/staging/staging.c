@@ -60,6 +60,7 @@
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -209,6 +210,7 @@ stored_index_info(Relation target_index, HeapTuple index_tuple)
 
 	info->ii_Expressions = (List *) stored_tree(index_tuple, Anum_pg_index_indexprs);
 	info->ii_Predicate = make_ands_implicit((Expr *) predicate);
+	compat_take_opclass_options(info, target_index);
 	if (target_index->rd_index->indisexclusion)
 		RelationGetExclusionInfo(target_index, &info->ii_ExclusionOps, &info->ii_ExclusionProcs,
 								 &info->ii_ExclusionStrats);
@@ -401,6 +403,22 @@ same_trees(Relation a, Relation b)
 		equal(make_ands_implicit((Expr *) predicate_a), make_ands_implicit((Expr *) predicate_b));
 }
 
+/* Signatures of GiST indexes, for example, are as long as these options say. */
+static bool
+same_options(Relation a, Relation b)
+{
+	for (int i = 1; i <= IndexRelationGetNumberOfKeyAttributes(a); i++)
+	{
+		Datum		of_a = get_attoptions(RelationGetRelid(a), i);
+		Datum		of_b = get_attoptions(RelationGetRelid(b), i);
+
+		if ((of_a == (Datum) 0) != (of_b == (Datum) 0) ||
+			(of_a != (Datum) 0 && !datumIsEqual(of_a, of_b, false, -1)))
+			return false;
+	}
+	return true;
+}
+
 /* Would the one index do in the place of the other? */
 static bool
 same_index_form(Relation a, Relation b)
@@ -414,7 +432,7 @@ same_index_form(Relation a, Relation b)
 		memcmp(a->rd_opcintype, b->rd_opcintype, sizeof(Oid) * nkeys) == 0 &&
 		memcmp(a->rd_indcollation, b->rd_indcollation, sizeof(Oid) * nkeys) == 0 &&
 		memcmp(a->rd_indoption, b->rd_indoption, sizeof(int16) * nkeys) == 0 &&
-		same_trees(a, b);
+		same_options(a, b) && same_trees(a, b);
 }
 
 /* The file of a relation, as the catalog has it now. */

@@ -191,4 +191,23 @@ like($call->{err}, qr/table "t_domain" could not be pulled: TRUNCATE and INSERT 
 is(table_rows('local', 't_domain'), '21|1|21', 'the rows stay');
 $w->nothing_left;
 
+# ---- REASSIGN OWNED, which changes the owner of the staging heap, too ----
+
+$w->local_sql('CREATE ROLE leaving; GRANT CREATE ON SCHEMA public TO leaving; ALTER TABLE t_domain OWNER TO leaving');
+$relay->set(stall_after => $half);
+$call = $w->start_pull("'{t_domain,big}', jobs => 2");
+$w->local_node->poll_query_until('dev',
+	"SELECT count(*) = 1 FROM pg_class WHERE relname ~ '^staging_' AND relkind = 'r' AND reltuples > 0")
+  or die 'not loaded';
+$relay->wait_stalled;
+$ddl = $w->call("SET lock_timeout = '5s'; REASSIGN OWNED BY leaving TO somebody;")->finish;
+is($ddl->{rc}, 0, 'REASSIGN OWNED works') or diag($ddl->{err});
+$relay->set;
+$call->finish;
+is($call->{sqlstate}, '55006', 'the run tells of it') or diag($call->{err});
+like($call->{err}, qr/table "t_domain" could not be pulled: it was altered meanwhile\n.*?DETAIL:\s+Its owner was changed/,
+	'by the name of the table');
+$w->both_equal('big');
+$w->nothing_left;
+
 done_testing();
