@@ -557,6 +557,7 @@ finish_connecting(Source *source, const SourceParams *params)
 			raise_not_connected(source);
 		follow_step(source, params);
 	}
+	end_guard(source);			/* whatever it has seen, libpq works on the network */
 	withdraw_socket(source);
 }
 
