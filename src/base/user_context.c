@@ -3,47 +3,52 @@
  * user_context.c
  *	  Running what a table's owner wrote, as the table's owner.
  *
- * The workers are superuser.  Defaults, CHECK constraints, generated columns, index
- * expressions, statistics expressions, partition keys and domains are written by
- * whoever owns the table, and the server evaluates parts of them where nobody
- * expects it: BuildIndexInfo(), RelationGetPartitionKey() and the planner
- * fold constants.
+ * The workers are superuser.  Defaults, CHECK constraints, generated columns,
+ * index expressions, statistics expressions, partition keys and domains are
+ * written by whoever owns the table, and the server evaluates parts of them
+ * where nobody expects it: BuildIndexInfo(), RelationGetPartitionKey() and
+ * the planner fold constants.
  *
- * The rule: in a leader or a loader no such code runs, and nothing is called that may run it,
- * except between owner_enter() and owner_leave().  While an entry is open
+ * The rule: in a leader or a loader no such code runs, and nothing is called
+ * that may run it, except between owner_enter() and owner_leave().  While an
+ * entry is open
  *
  *	- code runs with the owner's rights and cannot leave them
  *	  (SECURITY_RESTRICTED_OPERATION), with a search_path that nobody can put
  *	  objects into.  VACUUM, ANALYZE and REINDEX do the same (see cluster_rel()
  *	  and RestrictSearchPath() of PostgreSQL 17);
- *	- the transaction is read-only.  The executor refuses INSERT, UPDATE, DELETE and
- *	  SELECT FOR UPDATE, nextval() and setval() refuse by themselves.  Our own writes go
- *	  below the executor, so they are not affected.  It cannot be set back: the server
- *	  refuses that once a snapshot was taken;
- *	- a ProcessUtility_hook refuses every utility statement, harmless ones too: a
- *	  list of exceptions would have to be right in every version.  Exception blocks
- *	  of PL/pgSQL are not utility statements and work;
- *	- an object_access_hook refuses built-in functions that leave something behind
- *	  without being a write or a statement: settings, advisory locks, notifications, large
- *	  objects, messages in the WAL, exported snapshots;
- *	- settings that a function changes by its SET clause end with the entry at the
- *	  latest.  One is refused, because its mere change arms a timer that ends
- *	  the process: transaction_timeout;
- *	- time is limited: a base, and more for each row (owner_allow_ms()).  A timer
- *	  of our own looks around; statement_timeout could be changed by the code.  When the
- *	  time is used up, the code is canceled.  If it catches that, it is canceled again as soon
- *	  as its subtransaction is rolled back, so that no PL/pgSQL loop survives.
- *	  Code that catches the cancel over and over makes the process exit.
+ *	- the transaction is read-only.  The executor refuses INSERT, UPDATE,
+ *	  DELETE and SELECT FOR UPDATE, nextval() and setval() refuse by
+ *	  themselves.  Our own writes go below the executor, so they are not
+ *	  affected.  It cannot be set back: the server refuses that once a
+ *	  snapshot was taken;
+ *	- a ProcessUtility_hook refuses every utility statement, harmless ones
+ *	  too: a list of exceptions would have to be right in every version.
+ *	  Exception blocks of PL/pgSQL are not utility statements and work;
+ *	- an object_access_hook refuses built-in functions that leave something
+ *	  behind without being a write or a statement: settings, advisory locks,
+ *	  notifications, large objects, messages in the WAL, exported snapshots;
+ *	- settings that a function changes by its SET clause end with the entry at
+ *	  the latest.  One is refused, because its mere change arms a timer that
+ *	  ends the process: transaction_timeout;
+ *	- time is limited: a base, and more for each row (owner_allow_ms()).  A
+ *	  timer of our own looks around; statement_timeout could be changed by the
+ *	  code.  When the time is used up, the code is canceled.  If it catches
+ *	  that, it is canceled again as soon as its subtransaction is rolled back,
+ *	  so that no PL/pgSQL loop survives.  Code that catches the cancel over
+ *	  and over makes the process exit.
  *
- * Errors raised in an entry are marked, and owner_caused() finds the mark: the
- * SQLSTATE proves nothing, since RAISE can use any.  After a request to stop
- * (SIGINT, SIGTERM) every error of an entry is turned into QUERY_CANCELED, so that code cannot
- * replace a cancel by an error of its own.
+ * Errors raised in an entry are marked, and owner_caused() finds the mark:
+ * the SQLSTATE proves nothing, since RAISE can use any.  After a request to
+ * stop (SIGINT, SIGTERM) every error of an entry is turned into
+ * QUERY_CANCELED, so that code cannot replace a cancel by an error of its
+ * own.
  *
  * Out of reach: what superusers installed.  Global variables of PL/Perl and
- * PL/Python live as long as the process.  A loop of PL/Perl that never calls back into the
- * server cannot be interrupted, as in any backend.  dblink and postgres_fdw open sessions of
- * their own, with the rights of whoever has the password.
+ * PL/Python live as long as the process.  A loop of PL/Perl that never calls
+ * back into the server cannot be interrupted, as in any backend.  dblink and
+ * postgres_fdw open sessions of their own, with the rights of whoever has the
+ * password.
  *
  *-------------------------------------------------------------------------
  */
@@ -182,7 +187,10 @@ is_error(int code)
 		category != ERRCODE_NO_DATA;
 }
 
-/* The context callback of an entry: called for each error that is raised in it. */
+/*
+ * The context callback of an entry: called for each error that is raised in
+ * it.
+ */
 static void
 mark_error(void *arg)
 {
@@ -240,7 +248,9 @@ owner_pass_statement(void)
 	statement_passes = true;
 }
 
-/* Built-in functions that leave something behind; '*' stands for any ending. */
+/*
+ * Built-in functions that leave something behind; '*' stands for any ending.
+ */
 static const char *const refused_functions[] = {
 	"set_config", "setval", "pg_notify", "pg_advisory_*", "pg_try_advisory_*",
 	"lo_creat*", "lo_from_bytea", "lo_import*", "lo_export", "lo_put", "lo_truncate*", "lo_unlink",
@@ -375,7 +385,10 @@ owner_forbid(bool forbidden)
 	forbidden_level = forbidden ? GetCurrentTransactionNestLevel() : 0;
 }
 
-/* Read-only, so that the code cannot set it back: only before the first snapshot could it. */
+/*
+ * Read-only, so that the code cannot set it back: only before the first
+ * snapshot could it.
+ */
 static void
 make_read_only(OwnerContext *context)
 {

@@ -21,17 +21,19 @@
  * given, who could call the function anyway; only reading the tables is still
  * checked as superuser.
  *
- * Index expressions are made ready as their table's owner before the planner asks for
- * them, because they may need rights that the powerless role lacks.  All planning is done in a
- * subtransaction that is rolled back, so that locks which such code took are released.
+ * Index expressions are made ready as their table's owner before the planner
+ * asks for them, because they may need rights that the powerless role lacks.
+ * All planning is done in a subtransaction that is rolled back, so that locks
+ * which such code took are released.
  *
- * The planner cannot be kept from running code of users: an owner can change an
- * index while the query is planned.  So, while tables are locked that others wait
- * for, no query may be planned over a table for which
- * restricted_holds_user_code() is true.  It looks at all that the planner evaluates: index
- * expressions and predicates, statistics expressions, partition keys, of the
- * table, its partitions and its ancestors.  CHECK constraints are not among them, because
- * constraint_exclusion is pinned to off (worker_session.c).
+ * The planner cannot be kept from running code of users: an owner can change
+ * an index while the query is planned.  So, while tables are locked that
+ * others wait for, no query may be planned over a table for which
+ * restricted_holds_user_code() is true.  It looks at all that the planner
+ * evaluates: index expressions and predicates, statistics expressions,
+ * partition keys, of the table, its partitions and its ancestors.  CHECK
+ * constraints are not among them, because constraint_exclusion is pinned to
+ * off (worker_session.c).
  *
  *-------------------------------------------------------------------------
  */
@@ -167,7 +169,10 @@ ready_expressions(Oid relid)
 	relation_close(rel, NoLock);
 }
 
-/* Locks the tables and their partitions, which the executor expects of its caller. */
+/*
+ * Locks the tables and their partitions, which the executor expects of its
+ * caller.
+ */
 static List *
 lock_all(const List *relids)
 {
@@ -239,7 +244,10 @@ stored_tree_holds_user_code(Datum tree)
 	return user_code_in(stringToNode(TextDatumGetCString(tree)));
 }
 
-/* A column of a catalog that holds an expression, and the OID column that names the table. */
+/*
+ * A column of a catalog that holds an expression, and the OID column that
+ * names the table.
+ */
 typedef struct StoredTree
 {
 	Oid			catalog;

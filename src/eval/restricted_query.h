@@ -34,14 +34,14 @@ extern GuardedRows *guarded_query(const char *sql, const List *relids, Oid owner
 
 /*
  * Plans a query over these relations, which are locked, so that nothing that
- * their owners wrote runs with anybody's rights but their own.  Also locks their
- * partitions, for the executor.
+ * their owners wrote runs with anybody's rights but their own.  Also locks
+ * their partitions, for the executor.
  */
 extern PlannedStmt *guarded_plan(Query *query, const char *sql, const List *relids);
 
 /*
- * Would planning a query over the relation evaluate code of users?  Reads the stored trees
- * and evaluates nothing.
+ * Would planning a query over the relation evaluate code of users? Reads the
+ * stored trees and evaluates nothing.
  */
 extern bool restricted_holds_user_code(Oid relid);
 

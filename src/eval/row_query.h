@@ -43,8 +43,8 @@ extern RowQuery *row_query_begin(Relation rel, const char *alias, List *expressi
 extern TupleTableSlot *row_query_compute(RowQuery *query, TupleTableSlot *row);
 
 /*
- * The number of rel's column of that name, by its descriptor rather than by the catalog;
- * InvalidAttrNumber if there is none.
+ * The number of rel's column of that name, by its descriptor rather than by
+ * the catalog; InvalidAttrNumber if there is none.
  */
 extern AttrNumber row_query_column(Relation rel, const char *name);
 

@@ -3,10 +3,11 @@
  * user_code.c
  *	  Does an expression hold code that users wrote?
  *
- * Only superusers write functions in C or internal ones.  Everything else, SQL functions
- * included, is taken for code of users.  Such code also hides behind types: the
- * input function of a domain is internal, and evaluates the domain's CHECKs.  So does
- * that of a composite type or an array which contains one.
+ * Only superusers write functions in C or internal ones.  Everything else,
+ * SQL functions included, is taken for code of users.  Such code also hides
+ * behind types: the input function of a domain is internal, and evaluates the
+ * domain's CHECKs.  So does that of a composite type or an array which
+ * contains one.
  *
  *-------------------------------------------------------------------------
  */

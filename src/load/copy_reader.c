@@ -3,12 +3,12 @@
  * copy_reader.c
  *	  The rows of a COPY on the source, as values of a local table.
  *
- * Text goes through the server's own COPY: BeginCopyFrom() with a callback that
- * reads from libpq, NextCopyFrom() for the lines.  Binary rows come in messages that
- * binary_rows.c takes apart; what COPY does besides, defaults for the
- * columns that do not travel, is done here.  So are, in both formats, defaults that
- * advance a sequence: an entry of the owner is read-only (user_context.c), and each
- * of them is an exception.
+ * Text goes through the server's own COPY: BeginCopyFrom() with a callback
+ * that reads from libpq, NextCopyFrom() for the lines.  Binary rows come in
+ * messages that binary_rows.c takes apart; what COPY does besides, defaults
+ * for the columns that do not travel, is done here.  So are, in both formats,
+ * defaults that advance a sequence: an entry of the owner is read-only
+ * (user_context.c), and each of them is an exception.
  *
  *-------------------------------------------------------------------------
  */
@@ -116,14 +116,19 @@ is_in_copy(List *columns, const char *name)
 	return false;
 }
 
-/* Does the default advance a sequence, and nothing else?  Identity columns do. */
+/*
+ * Does the default advance a sequence, and nothing else? Identity columns do.
+ */
 static bool
 advances_sequence(Node *expression)
 {
 	return contain_volatile_functions(expression) && user_code_may_use_sequences(expression);
 }
 
-/* The default of a column that does not travel, or NULL: as BeginCopyFrom() of copyfrom.c. */
+/*
+ * The default of a column that does not travel, or NULL: as BeginCopyFrom()
+ * of copyfrom.c.
+ */
 static DefaultColumn *
 prepare_default(Relation rel, int index)
 {

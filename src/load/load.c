@@ -18,8 +18,9 @@
  * dropped instead, and that is why several loaders may fill the same one.
  *
  * Everything between owner_enter() and owner_leave() can run what the table's
- * owner wrote; reading from the source in between does no harm, and its time does not
- * count.  The target is not locked: all that looks at it looks at a copy.
+ * owner wrote; reading from the source in between does no harm, and its time
+ * does not count.  The target is not locked: all that looks at it looks at a
+ * copy.
  *
  *-------------------------------------------------------------------------
  */

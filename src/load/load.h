@@ -22,10 +22,10 @@ typedef struct Stage
 /*
  * Reads the COPY that was started on the source to its end and puts the rows
  * into the staging heap, as rows of the target: defaults, generated columns,
- * constraints and the partition's bounds are the target's.  No lock on the target is held
- * meanwhile.  Fills in
- * result->rows, result->bytes and result->kept, and reports progress meanwhile.  Raises
- * what COPY would raise, with its context (table, line, column).
+ * constraints and the partition's bounds are the target's.  No lock on the
+ * target is held meanwhile.  Fills in result->rows, result->bytes and
+ * result->kept, and reports progress meanwhile.  Raises what COPY would
+ * raise, with its context (table, line, column).
  */
 extern void load_rows(const LoadJob *job, const Stage *stage, Source *source,
 					  LoadResult *result);

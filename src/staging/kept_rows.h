@@ -28,16 +28,17 @@ typedef struct Kept
 typedef struct KeptLoad KeptLoad;
 
 /*
- * Copies the rows that are to be kept into staging, which is empty, and into the
- * heap "copy", to compare with.  conditions: a List of RowExpression *.  Raises what
- * target_open() raises; the lock on the target lasts no longer than the scan.
+ * Copies the rows that are to be kept into staging, which is empty, and into
+ * the heap "copy", to compare with.  conditions: a List of RowExpression *.
+ * Raises what target_open() raises; the lock on the target lasts no longer
+ * than the scan.
  */
 extern KeptLoad *kept_load_begin(Oid target, const char *shape, Relation staging, Oid copy,
 								 Oid yielded_heap, const char *row_name, List *conditions);
 
 /*
- * Does a kept row have the key of this pulled row?  Then it must not be loaded.  The
- * caller has entered the context of the owner.
+ * Does a kept row have the key of this pulled row? Then it must not be
+ * loaded.  The caller has entered the context of the owner.
  */
 extern bool kept_load_yields(KeptLoad *load, EState *estate, TupleTableSlot *slot);
 

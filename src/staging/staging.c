@@ -186,7 +186,10 @@ staging_name(Oid staging)
 	return quote_qualified_identifier(PGTUNSYNC_STAGING, get_rel_name(staging));
 }
 
-/* A column of an index's pg_index row that holds a stored expression; NULL if none. */
+/*
+ * A column of an index's pg_index row that holds a stored expression; NULL if
+ * none.
+ */
 static Node *
 stored_tree(HeapTuple index_tuple, AttrNumber column)
 {
@@ -197,10 +200,11 @@ stored_tree(HeapTuple index_tuple, AttrNumber column)
 }
 
 /*
- * The definition to create by, as the catalog has it: BuildIndexInfo() would evaluate
- * the constants in expressions, as index_concurrently_create_copy() knows.  An
- * invalid index (of a CREATE INDEX CONCURRENTLY that failed) may be so because its
- * rows are not unique, so uniqueness is not asked of its copy.
+ * The definition to create by, as the catalog has it: BuildIndexInfo() would
+ * evaluate the constants in expressions, as index_concurrently_create_copy()
+ * knows.  An invalid index (of a CREATE INDEX CONCURRENTLY that failed) may
+ * be so because its rows are not unique, so uniqueness is not asked of its
+ * copy.
  */
 static IndexInfo *
 stored_index_info(Relation target_index, HeapTuple index_tuple)
@@ -219,7 +223,10 @@ stored_index_info(Relation target_index, HeapTuple index_tuple)
 	return info;
 }
 
-/* The definition to build by: that of the staging heap's own index, which is not ready yet. */
+/*
+ * The definition to build by: that of the staging heap's own index, which is
+ * not ready yet.
+ */
 static IndexInfo *
 build_info(Relation index)
 {
@@ -389,7 +396,10 @@ staging_check_columns(Relation target, Relation staging)
 		raise_tampered();
 }
 
-/* Do two indexes have the same expressions and predicate?  Evaluates none of them. */
+/*
+ * Do two indexes have the same expressions and predicate? Evaluates none of
+ * them.
+ */
 static bool
 same_trees(Relation a, Relation b)
 {
@@ -483,7 +493,10 @@ rename_in(char *text, const char *from, const char *to)
 	return result.data;
 }
 
-/* The index of the target that an index of the staging heap stands for, by its name. */
+/*
+ * The index of the target that an index of the staging heap stands for, by
+ * its name.
+ */
 static Oid
 target_of_index(Relation index)
 {
@@ -496,7 +509,10 @@ target_of_index(Relation index)
 	return target_index;
 }
 
-/* Words an error in terms of the target: nobody knows the staging index by its name. */
+/*
+ * Words an error in terms of the target: nobody knows the staging index by
+ * its name.
+ */
 static void
 name_target_in(ErrorData *edata, Relation index, Oid target)
 {
@@ -556,7 +572,10 @@ toast_pages(Relation heap)
 	return pages;
 }
 
-/* As long as it takes where no code of the owner runs, else by the size of the heap. */
+/*
+ * As long as it takes where no code of the owner runs, else by the size of
+ * the heap.
+ */
 static void
 allow_time(Relation staging, const IndexInfo *info)
 {

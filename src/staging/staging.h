@@ -14,11 +14,11 @@
 
 /*
  * Creates an empty copy of the target's storage in the extension's schema:
- * heap, toast table, and indexes, empty and unbuilt: all of them for a swap, the
- * primary key's to look rows up by it, none for an append.  Commit before
+ * heap, toast table, and indexes, empty and unbuilt: all of them for a swap,
+ * the primary key's to look rows up by it, none for an append.  Commit before
  * loading, so that a crash leaves something that can be found and dropped.
- * The caller has opened the target with a lock, for no longer than this takes; no
- * code of its owner runs.
+ * The caller has opened the target with a lock, for no longer than this
+ * takes; no code of its owner runs.
  */
 extern Oid	staging_create(Relation target, int64 run_id, Landing mode);
 
@@ -29,8 +29,9 @@ extern Oid	staging_create(Relation target, int64 run_id, Landing mode);
 extern Oid	staging_create_beside(Relation target, int64 run_id, const char *what, bool indexes);
 
 /*
- * Builds the indexes over what the staging heap holds now, by their own definitions: the
- * target need not be locked.  Index expressions run as its owner.
+ * Builds the indexes over what the staging heap holds now, by their own
+ * definitions: the target need not be locked.  Index expressions run as its
+ * owner.
  */
 extern void staging_build_indexes(Oid staging);
 

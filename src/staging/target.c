@@ -3,17 +3,18 @@
  * target.c
  *	  The table that a run pulls, opened for a moment.
  *
- * A loader works for as long as rows arrive, and must not keep anybody from the
- * table meanwhile: behind its AccessShareLock an ALTER TABLE would queue, and
- * behind that every reader.  So it locks the table only to look at it, and
- * takes a copy of what it needs.  While it holds the lock it runs no code
+ * A loader works for as long as rows arrive, and must not keep anybody from
+ * the table meanwhile: behind its AccessShareLock an ALTER TABLE would queue,
+ * and behind that every reader.  So it locks the table only to look at it,
+ * and takes a copy of what it needs.  While it holds the lock it runs no code
  * of the owner.
  *
- * Without a lock the table may be altered at any time.  Each time a loader opens it,
- * the definition is compared with the one in the plan; the last comparison is
- * made under the lock of the swap (final_check.c).  What is altered in between
- * costs the table, never its integrity: a loader converts and checks rows by its copy, and the
- * staging heap was made by the same definition.
+ * Without a lock the table may be altered at any time.  Each time a loader
+ * opens it, the definition is compared with the one in the plan; the last
+ * comparison is made under the lock of the swap (final_check.c).  What is
+ * altered in between costs the table, never its integrity: a loader converts
+ * and checks rows by its copy, and the staging heap was made by the same
+ * definition.
  *
  *-------------------------------------------------------------------------
  */
