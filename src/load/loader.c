@@ -257,7 +257,7 @@ static void
 copy_rows(Loader *loader, const LoadJob *job, const Stage *stage, LoadResult *result)
 {
 	load_rows(job, stage, loader->source, result);
-	result->rewritten = job->verify_sql != NULL && source_copy_rows_behind(loader->source) > 0;
+	result->rewritten = job->verify_sql != NULL && source_copy_rows_behind(loader->source);
 }
 
 /* Transaction 2; fills in the result. */
