@@ -1,12 +1,17 @@
 /*-------------------------------------------------------------------------
  *
  * compat.h
- *	  Differences between PostgreSQL 14 and 18, and nothing else.
+ *	  Differences between PostgreSQL 14 and 18 and between C libraries, and
+ *	  nothing else.
  *
  *-------------------------------------------------------------------------
  */
 #ifndef PGTUNSYNC_COMPAT_H
 #define PGTUNSYNC_COMPAT_H
+
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 #include "access/xlog.h"
 #include "fmgr.h"
@@ -86,6 +91,14 @@ extern PGDLLEXPORT void _PG_init(void);
 #define compat_lock_held_by_me(tag, mode) LockHeldByMe(tag, mode)
 #endif
 
+
+/* before 17 they are part of IndexInfo, and BuildDummyIndexInfo() leaves them out */
+#if PG_VERSION_NUM >= 170000
+#define compat_take_opclass_options(info, index) ((void) 0)
+#else
+#define compat_take_opclass_options(info, index) \
+	((info)->ii_OpclassOptions = RelationGetIndexRawAttOptions(index))
+#endif
 
 /* 17 added opclass options and statistics targets to index_create() */
 #if PG_VERSION_NUM >= 170000
@@ -384,5 +397,22 @@ compat_has_statistics_target(Relation rel, AttrNumber attnum)
 #else
 #define compat_has_statistics_target(rel, attnum) false
 #endif
+
+/*
+ * Bytes that malloc() has handed out in this process and not taken back.  Only
+ * glibc tells (mallinfo2(), since 2.33); 0 elsewhere, and under tools that
+ * replace malloc().
+ */
+static inline Size
+compat_malloc_bytes(void)
+{
+#if defined(__GLIBC__) && (__GLIBC__ > 2 || __GLIBC_MINOR__ >= 33)
+	struct mallinfo2 info = mallinfo2();
+
+	return info.uordblks + info.hblkhd;
+#else
+	return 0;
+#endif
+}
 
 #endif							/* PGTUNSYNC_COMPAT_H */

@@ -267,7 +267,7 @@ static void
 copy_rows(Loader *loader, const LoadJob *job, const StagingHeaps *heaps, LoadResult *result)
 {
 	load_rows(job, heaps, loader->source, result);
-	result->rewritten = job->verify_sql != NULL && source_copy_rows_behind(loader->source) > 0;
+	result->rewritten = job->verify_sql != NULL && source_copy_rows_behind(loader->source);
 }
 
 /* Transaction 2.  Fills in the result. */

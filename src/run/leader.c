@@ -1111,14 +1111,15 @@ run_clean_up(Run *run, const ErrorData *edata)
 
 /*
  * A broken connection is often just what is seen of a broken tunnel: if that
- * has ended, or is about to, its own error says why.
+ * has ended, or is about to, its own error says why.  An answer that breaks the
+ * protocol has come through a tunnel that works.
  */
 static ErrorData *
 root_cause(Run *run, ErrorData *edata)
 {
 	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), TUNNEL_PATIENCE);
 
-	if (run->tunnel == NULL ||
+	if (run->tunnel == NULL || edata->sqlerrcode == ERRCODE_PROTOCOL_VIOLATION ||
 		ERRCODE_TO_CATEGORY(edata->sqlerrcode) != ERRCODE_CONNECTION_EXCEPTION)
 		return edata;
 	do

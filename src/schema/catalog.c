@@ -99,24 +99,20 @@ catalog_find_oid(const Catalog *catalog, Oid oid)
 	return entry ? entry->relation : NULL;
 }
 
-void
+bool
 catalog_set_parent(Catalog *catalog, Oid child, Oid parent)
 {
 	CatalogRelation *relation = catalog_find_oid(catalog, child);
 	CatalogRelation *found = catalog_find_oid(catalog, parent);
 
-	if (relation == NULL || !relation->is_partition)
-		return;
-	/* a source may tell us anything, but not that a table is a part of itself */
-	for (const CatalogRelation *above = found; above != NULL; above = above->parent)
-	{
-		if (above == relation)
-			return;
-	}
+	if (relation == NULL || found == NULL || !relation->is_partition)
+		return true;
 	relation->parent = found;
+	return found->kind == RELKIND_PARTITIONED_TABLE;
 }
 
-void
+/* A circle of parents has no end, so it has too many levels as well. */
+bool
 catalog_find_leaves(Catalog *catalog)
 {
 	ListCell   *lc;
@@ -124,12 +120,17 @@ catalog_find_leaves(Catalog *catalog)
 	foreach(lc, catalog->relations)
 	{
 		CatalogRelation *relation = lfirst(lc);
+		int			levels = 0;
 
-		if (relation->kind == RELKIND_PARTITIONED_TABLE)
-			continue;
 		for (CatalogRelation *above = relation->parent; above; above = above->parent)
-			above->leaves = lappend(above->leaves, relation);
+		{
+			if (++levels > PARTITION_LEVELS_MAX)
+				return false;
+			if (relation->kind != RELKIND_PARTITIONED_TABLE)
+				above->leaves = lappend(above->leaves, relation);
+		}
 	}
+	return true;
 }
 
 CatalogColumn *

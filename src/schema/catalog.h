@@ -83,6 +83,8 @@ typedef struct Catalog
 	HTAB	   *by_oid;
 } Catalog;
 
+#define PARTITION_LEVELS_MAX	100
+
 /* An empty catalog in the current memory context. */
 extern Catalog *catalog_create(void);
 
@@ -92,11 +94,17 @@ extern Catalog *catalog_create(void);
  */
 extern bool catalog_add(Catalog *catalog, CatalogRelation *relation);
 
-/* Says that child is a partition of parent; unknown ones are ignored. */
-extern void catalog_set_parent(Catalog *catalog, Oid child, Oid parent);
+/*
+ * Says that child is a partition of parent; unknown ones are ignored.  Returns
+ * false if the parent is no partitioned table.
+ */
+extern bool catalog_set_parent(Catalog *catalog, Oid child, Oid parent);
 
-/* Fills in CatalogRelation.leaves, once all partitions are known. */
-extern void catalog_find_leaves(Catalog *catalog);
+/*
+ * Fills in CatalogRelation.leaves, once all partitions are known.  Returns false
+ * if any of them lies deeper than PARTITION_LEVELS_MAX, or is a part of itself.
+ */
+extern bool catalog_find_leaves(Catalog *catalog);
 
 /* Both NULL when there is none. */
 extern CatalogRelation *catalog_find(const Catalog *catalog, const char *schema,

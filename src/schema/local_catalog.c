@@ -154,11 +154,14 @@ read_partitions(Catalog *catalog)
 	{
 		Form_pg_inherits form = (Form_pg_inherits) GETSTRUCT(tuple);
 
-		catalog_set_parent(catalog, form->inhrelid, form->inhparent);
+		(void) catalog_set_parent(catalog, form->inhrelid, form->inhparent);
 	}
 	systable_endscan(scan);
 	table_close(pg_inherits, AccessShareLock);
-	catalog_find_leaves(catalog);
+	if (!catalog_find_leaves(catalog))
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("a local partition lies more than %d levels deep", PARTITION_LEVELS_MAX)));
 }
 
 /* Marks what extensions have made. */

@@ -26,13 +26,12 @@ typedef struct SourceFacts
  * Begins the run's transaction on the source, and reads its facts and the
  * relations of these schemas (and all partitions): one round trip, in two steps.
  * wanted: CatalogRelation *s of ours whose namesakes there will probably be asked
- * for, so that their details come along; the same for both.  The first returns
- * the text of what was asked, for errors.  Raises FEATURE_NOT_SUPPORTED for a
- * source older than 10.
+ * for, so that their details come along; the same for both.  Raises
+ * FEATURE_NOT_SUPPORTED for a source older than 10, and PROTOCOL_VIOLATION, as
+ * all of these functions do, for answers that contradict the query or each other.
  */
-extern char *source_catalog_ask(Source *source, List *schemas, List *wanted);
-extern Catalog *source_catalog_answer(Source *source, const char *asked, List *wanted,
-									  SourceFacts *facts);
+extern void source_catalog_ask(Source *source, List *schemas, List *wanted);
+extern Catalog *source_catalog_answer(Source *source, List *wanted, SourceFacts *facts);
 
 /*
  * Reads columns, foreign keys and owned sequences (with their states) of these
@@ -51,11 +50,10 @@ extern char *source_encoding(Source *source);
 
 /*
  * Runs statements that may fail, in a savepoint that is rolled back; returns
- * the source's error, or NULL.  result: the last statement's, to be cleared, or
- * NULL if it is of no interest.  One round trip, two after an error.  Raises
+ * the source's error, or NULL.  One round trip, two after an error.  Raises
  * only what ends the connection, or a cancel.
  */
-extern ErrorData *source_catalog_try(Source *source, const char *sql, PGresult **result);
+extern ErrorData *source_catalog_try(Source *source, const char *sql);
 
 /* How many rows a SELECT gives; returns the error if the source cannot tell. */
 extern ErrorData *source_catalog_count(Source *source, const char *select,

@@ -3,25 +3,26 @@
  * table_shape.c
  *	  The definition of a table as text, to find out whether it was changed.
  *
- * A pull holds no lock on its tables while rows are loaded, so anybody may alter
- * them meanwhile.  The leader writes the definition down before the load, and
- * compares it again before it swaps the storage: rows and indexes that were
- * formed for another definition must never be put under this one.  A wrong
- * column type would let the table's owner read memory that is not his.
+ * A pull holds no lock on its tables while rows are loaded, so anybody may
+ * alter them meanwhile.  The leader writes the definition down before the
+ * load, and compares it again before it swaps the storage: rows and indexes
+ * that were formed for another definition must never be put under this one.  A
+ * wrong column type would let the table's owner read memory that is not his.
  *
  * The text has a line for each fact.  A line has four fields: the kind of the
  * object, its OID or number, its name (for messages only), and the facts.
  * For columns, constraints, indexes and types the facts are the whole catalog
- * row without the columns that do not matter (grants, statistics targets): what
- * a new version of PostgreSQL adds counts until it is known to be harmless.
+ * row without the columns that do not matter (grants, statistics targets):
+ * what a new version of PostgreSQL adds counts until it is known to be
+ * harmless.
  *
  * Expressions are taken as the catalogs store them.  The relation cache and
  * pg_get_expr() are not asked: the former evaluates constant parts of index
  * expressions and partition keys, which are the owner's code.  All output
  * functions called here are those of built-in types of catalog columns.
  *
- * Foreign keys and triggers are left out, because no row's form depends on them;
- * foreign_keys.c looks for the former itself.
+ * Foreign keys and triggers are left out, because no row's form depends on
+ * them; foreign_keys.c looks for the former itself.
  *
  *-------------------------------------------------------------------------
  */
@@ -95,8 +96,8 @@ static const ClassFact class_facts[] = {
 
 /* Columns of the other catalogs that do not count; 0 ends each list. */
 static const AttrNumber attribute_free[] = {
-	Anum_pg_attribute_attrelid, Anum_pg_attribute_attstattarget, Anum_pg_attribute_attcacheoff,
-	Anum_pg_attribute_atthasdef, Anum_pg_attribute_attislocal, Anum_pg_attribute_attinhcount,
+	Anum_pg_attribute_attrelid, Anum_pg_attribute_attstattarget, Anum_pg_attribute_atthasdef,
+	Anum_pg_attribute_attislocal, Anum_pg_attribute_attinhcount,
 	Anum_pg_attribute_attacl, Anum_pg_attribute_attoptions, Anum_pg_attribute_attfdwoptions,
 	Anum_pg_attribute_attmissingval, 0
 };
@@ -360,7 +361,10 @@ visit_column(Shape *shape, Relation catalog, HeapTuple tuple)
 	add_type(shape, form->atttypid);
 }
 
-/* Expressions of generated columns; other defaults do not concern rows that are there. */
+/*
+ * Expressions of generated columns; other defaults do not concern rows that
+ * are there.
+ */
 static void
 visit_default(Shape *shape, Relation catalog, HeapTuple tuple)
 {
@@ -569,7 +573,9 @@ describe_line(const ShapeLine *line, const char *what)
 					line->lengths[2], line->fields[2], what);
 }
 
-/* The first line of one text that the other has not, or has with other facts. */
+/*
+ * The first line of one text that the other has not, or has with other facts.
+ */
 static char *
 first_difference(const char *text, const char *other, const char *absent)
 {

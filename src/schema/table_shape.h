@@ -11,10 +11,10 @@
 #include "utils/relcache.h"
 
 /*
- * Describes all of a table's definition that stored rows and indexes depend on.
- * The text is palloc'd; it may be kept in any memory and sent to other processes.
- * Reads the catalogs only and runs no code of any role.  The caller holds a lock
- * on the table if the answer is to stay true.
+ * Describes all of a table's definition that stored rows and indexes depend
+ * on.  The text is palloc'd; it may be kept in any memory and sent to other
+ * processes.  Reads the catalogs only and runs no code of any role.  The caller
+ * holds a lock on the table if the answer is to stay true.
  */
 extern char *table_shape(Relation rel);
 

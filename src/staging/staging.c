@@ -63,6 +63,7 @@
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -217,6 +218,7 @@ stored_index_info(Relation target_index, HeapTuple index_tuple)
 
 	info->ii_Expressions = (List *) stored_tree(index_tuple, Anum_pg_index_indexprs);
 	info->ii_Predicate = make_ands_implicit((Expr *) predicate);
+	compat_take_opclass_options(info, target_index);
 	if (target_index->rd_index->indisexclusion)
 		RelationGetExclusionInfo(target_index, &info->ii_ExclusionOps, &info->ii_ExclusionProcs,
 								 &info->ii_ExclusionStrats);
@@ -412,6 +414,25 @@ same_trees(Relation a, Relation b)
 		equal(make_ands_implicit((Expr *) predicate_a), make_ands_implicit((Expr *) predicate_b));
 }
 
+/*
+ * True if two indexes have the same operator class options, such as siglen of
+ * GiST.
+ */
+static bool
+same_options(Relation a, Relation b)
+{
+	for (int i = 1; i <= IndexRelationGetNumberOfKeyAttributes(a); i++)
+	{
+		Datum		options_a = get_attoptions(RelationGetRelid(a), i);
+		Datum		options_b = get_attoptions(RelationGetRelid(b), i);
+
+		if ((options_a == (Datum) 0) != (options_b == (Datum) 0) ||
+			(options_a != (Datum) 0 && !datumIsEqual(options_a, options_b, false, -1)))
+			return false;
+	}
+	return true;
+}
+
 /* True if one index can replace the other. */
 static bool
 same_index_form(Relation a, Relation b)
@@ -425,7 +446,7 @@ same_index_form(Relation a, Relation b)
 		memcmp(a->rd_opcintype, b->rd_opcintype, sizeof(Oid) * nkeys) == 0 &&
 		memcmp(a->rd_indcollation, b->rd_indcollation, sizeof(Oid) * nkeys) == 0 &&
 		memcmp(a->rd_indoption, b->rd_indoption, sizeof(int16) * nkeys) == 0 &&
-		same_trees(a, b);
+		same_options(a, b) && same_trees(a, b);
 }
 
 /* The current relfilenode of a relation in the catalog. */
