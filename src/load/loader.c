@@ -266,13 +266,12 @@ end_filling(void)
 static void
 copy_rows(Loader *loader, const LoadJob *job, const StagingHeaps *heaps, LoadResult *result)
 {
-<<<<<<< HEAD
 	load_rows(job, heaps, loader->source, result);
-	result->rewritten = job->verify_sql != NULL && source_copy_rows_behind(loader->source) > 0;
-=======
-	load_rows(job, stage, loader->source, result);
 	result->rewritten = job->verify_sql != NULL && source_copy_rows_behind(loader->source);
->>>>>>> main
+=======
+	load_rows(job, heaps, loader->source, result);
+	result->rewritten = job->verify_sql != NULL && source_copy_rows_behind(loader->source);
+>>>>>>> eng1
 }
 
 /* Transaction 2.  Fills in the result. */

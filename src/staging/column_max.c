@@ -117,10 +117,11 @@ value_text(TupleTableSlot *slot, AttrNumber attnum)
 char *
 highest_value(Oid relid, AttrNumber attnum)
 {
+	/* without this lock the index could be dropped while it is read */
+	Relation	rel = table_open(relid, AccessShareLock);
 	bool		unique;
 	Oid			indexoid = highest_index(relid, attnum, &unique);
 	char	   *value = NULL;
-	Relation	rel;
 	Relation	index;
 	IndexScanDesc scan;
 	TupleTableSlot *slot;
@@ -131,7 +132,6 @@ highest_value(Oid relid, AttrNumber attnum)
 				(errcode(ERRCODE_OBJECT_IN_USE),
 				 errmsg("the index on column \"%s\" of table \"%s\" no longer exists",
 						get_attname(relid, attnum, false), get_rel_name(relid))));
-	rel = table_open(relid, NoLock);
 	index = index_open(indexoid, AccessShareLock);
 	descends = index->rd_indoption[0] & INDOPTION_DESC;
 	slot = table_slot_create(rel, NULL);
@@ -141,8 +141,8 @@ highest_value(Oid relid, AttrNumber attnum)
 		value = value_text(slot, attnum);
 	index_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
-	index_close(index, NoLock);
-	table_close(rel, NoLock);
+	index_close(index, AccessShareLock);
+	table_close(rel, AccessShareLock);
 	return value;
 }
 
