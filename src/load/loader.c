@@ -268,10 +268,6 @@ copy_rows(Loader *loader, const LoadJob *job, const StagingHeaps *heaps, LoadRes
 {
 	load_rows(job, heaps, loader->source, result);
 	result->rewritten = job->verify_sql != NULL && source_copy_rows_behind(loader->source);
-=======
-	load_rows(job, heaps, loader->source, result);
-	result->rewritten = job->verify_sql != NULL && source_copy_rows_behind(loader->source);
->>>>>>> eng1
 }
 
 /* Transaction 2.  Fills in the result. */
