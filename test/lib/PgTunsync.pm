@@ -168,6 +168,15 @@ sub sql_file
 sub source_sql { return $_[0]->{source}->safe_psql('production', $_[1]); }
 sub local_sql { return $_[0]->{local}->safe_psql('dev', $_[1]); }
 
+# Runs SQL on the source, then on the local side.
+sub both_sql
+{
+	my ($self, $sql) = @_;
+	$self->source_sql($sql);
+	$self->local_sql($sql);
+	return;
+}
+
 # Sets pgtunsync.NAME for the local database; undef resets it.
 sub setting
 {

@@ -8,8 +8,7 @@ use Test::More;
 
 my $w = PgTunsync->new(empty => 1);
 
-sub both { my ($sql) = @_; $w->source_sql($sql); $w->local_sql($sql); return; }
-both(q{
+$w->both_sql(q{
 	CREATE SCHEMA other;
 	CREATE TABLE stores (id int PRIMARY KEY, name text);
 	CREATE TABLE products (id int PRIMARY KEY, store_id int, v text);

@@ -15,8 +15,6 @@ my $relay = $w->relay;
 $w->write_env(PGSYNC_REMOTE_PORT => $relay->port, PGSYNC_MASK_KEY => $key);
 $relay->set(record => 1);
 
-sub both { my ($sql) = @_; $w->source_sql($sql); $w->local_sql($sql); return; }
-
 # A test: the call succeeds and no row holds what the source has hidden.
 sub pulls
 {
@@ -49,7 +47,7 @@ sub never_seen
 
 # ---- pgsync's own rules, as its tests have them ----
 
-both(q{
+$w->both_sql(q{
 	CREATE TABLE "Users" ("Id" serial PRIMARY KEY, zip_code text, email text, phone text, token text, attempts int, created_on date, updated_at timestamp,
 		ip text, name text, nonsense text, untouchable text);
 });
@@ -80,7 +78,7 @@ like($run->{err}, qr/NOTICE:  00000: columns look sensitive and have no data rul
 never_seen("pgsync's rules");
 
 # first match wins, wildcards, statements, values, null
-both(q{CREATE TABLE shapes (id bigint PRIMARY KEY, a varchar(6), b int NOT NULL, encrypted_x bytea, encrypted_y text, n numeric(5,2), code char(4), at timestamptz, tags text[], j jsonb, ok boolean, addr inet, same text)});
+$w->both_sql(q{CREATE TABLE shapes (id bigint PRIMARY KEY, a varchar(6), b int NOT NULL, encrypted_x bytea, encrypted_y text, n numeric(5,2), code char(4), at timestamptz, tags text[], j jsonb, ok boolean, addr inet, same text)});
 $w->source_sql(q{INSERT INTO shapes SELECT i, 'hidden', 70000 + i, 'hidden', 'hidden', 999, 'hidd', now(), '{hidden}', '{"a": "hidden"}', true, '10.9.8.7', 'fine' FROM generate_series(1, 20) i});
 $w->write_config(<<'YML');
 data_rules:
@@ -102,7 +100,7 @@ is( $w->local_sql(q{SELECT count(*), string_agg(DISTINCT a, ','), min(b), max(b)
 never_seen('values and statements');
 
 # with a clause, with another partitioning, by the name of the whole
-both('CREATE TABLE clients (id int, email text, at date) PARTITION BY RANGE (id); CREATE TABLE clients_a PARTITION OF clients FOR VALUES FROM (0) TO (50); CREATE TABLE clients_b PARTITION OF clients FOR VALUES FROM (50) TO (100)');
+$w->both_sql('CREATE TABLE clients (id int, email text, at date) PARTITION BY RANGE (id); CREATE TABLE clients_a PARTITION OF clients FOR VALUES FROM (0) TO (50); CREATE TABLE clients_b PARTITION OF clients FOR VALUES FROM (50) TO (100)');
 $w->source_sql('CREATE TABLE moved (id int, email text)');
 $w->local_sql('CREATE TABLE moved (id int, email text) PARTITION BY RANGE (id); CREATE TABLE moved_a PARTITION OF moved FOR VALUES FROM (0) TO (50); CREATE TABLE moved_b PARTITION OF moved FOR VALUES FROM (50) TO (100)');
 $w->source_sql("INSERT INTO $_ SELECT i, 'hidden' || i || '\@x' FROM generate_series(0, 99) i") foreach 'clients (id, email)', 'moved (id, email)';
@@ -116,7 +114,7 @@ never_seen('partitions');
 
 # ---- pseudonyms ----
 
-both(q{
+$w->both_sql(q{
 	CREATE TABLE people (email text PRIMARY KEY, name varchar(80) NOT NULL UNIQUE, nick text, short varchar(8), uid uuid, digest bytea, born date, met timestamptz, card text, ssn varchar(20), num int, big bigint, small smallint, cents numeric);
 	CREATE TABLE letters (id int PRIMARY KEY, person text REFERENCES people, again text, num int, sent date, answered timestamp);
 	CREATE TABLE numbers (n int PRIMARY KEY, b bigint UNIQUE, s smallint UNIQUE);
@@ -195,7 +193,7 @@ $w->write_env(PGSYNC_REMOTE_PORT => $relay->port, PGSYNC_MASK_KEY => $key);
 
 # ---- foreign keys that follow a row's rule ----
 
-both(q{
+$w->both_sql(q{
 	CREATE TABLE owners (id int PRIMARY KEY, login text UNIQUE, joined date UNIQUE);
 	CREATE TABLE pets (id int PRIMARY KEY, owner text REFERENCES owners (login), since date REFERENCES owners (joined));
 	CREATE TABLE toys (id int PRIMARY KEY, owner text REFERENCES owners (login));
@@ -211,7 +209,7 @@ $w->refused("'{owners,pets}', on_error => 'abort'", 'a key that is masked by cha
 
 # ---- rules that cannot work are named, before anything moves ----
 
-both(q{CREATE TABLE strict (id int PRIMARY KEY, must text NOT NULL, n int, b boolean, tiny varchar(5), d interval, u uuid, arr text[], doc jsonb, num numeric(4,0));
+$w->both_sql(q{CREATE TABLE strict (id int PRIMARY KEY, must text NOT NULL, n int, b boolean, tiny varchar(5), d interval, u uuid, arr text[], doc jsonb, num numeric(4,0));
 	CREATE TABLE keyless (email text, at date); CREATE TABLE natural_key (email text PRIMARY KEY, t text); CREATE TABLE two_keys (a int, b int, email text, PRIMARY KEY (a, b)); CREATE TABLE text_key (id text PRIMARY KEY, phone text)});
 $w->source_sql("INSERT INTO strict (id, must) VALUES (1, 'hidden'); INSERT INTO natural_key VALUES ('hidden', 'hidden')");
 foreach (

@@ -10,7 +10,6 @@ use Time::HiRes qw(sleep);
 
 my $w = PgTunsync->new(empty => 1);
 
-sub both { my ($sql) = @_; $w->source_sql($sql); $w->local_sql($sql); return; }
 sub rows { my ($query) = @_; return $w->local_sql($query); }
 sub last_table { my ($columns, $table) = @_; return rows("SELECT $columns FROM pgtunsync.run_tables WHERE run_id = (SELECT max(id) FROM pgtunsync.runs) AND table_name = '$table'"); }
 
@@ -30,7 +29,7 @@ my $summary = 'SELECT count(*), min(id), max(id), sum(id) FROM';
 
 # ---- pgsync's own cases ----
 
-both('CREATE TABLE posts (id serial PRIMARY KEY, title text)');
+$w->both_sql('CREATE TABLE posts (id serial PRIMARY KEY, title text)');
 $w->source_sql("INSERT INTO posts (title) VALUES ('one'), ('two'), ('three')");
 appends("'posts', batch_size => 1", "$summary posts", '3|1|3|6', 'in batches of one');
 is(last_table('mode, status, rows, rows_inserted, rows_updated', 'posts'), 'append|succeeded|3|3|0', 'the audit');
@@ -54,7 +53,7 @@ $w->write_config('');
 
 # ---- cursors ----
 
-both(q{
+$w->both_sql(q{
 	CREATE TABLE events (id bigint, at timestamptz NOT NULL, day date NOT NULL, name text NOT NULL, v int, gap int NOT NULL DEFAULT 0, PRIMARY KEY (id, at));
 	CREATE INDEX ON events (at DESC); CREATE INDEX ON events (day, v); CREATE INDEX ON events (name); CREATE INDEX ON events (v);
 	CREATE INDEX ON events (gap) WHERE v > 0});
@@ -77,12 +76,12 @@ $w->write_config("rewrite: {id: '1'}\n");
 $w->refused("'events', mode => 'append', cursor => 'id'", 'a rewritten cursor', sqlstate => '55000', message => [qr/is rewritten/]);
 $w->write_config('');
 $w->refused("'events', mode => 'append', cursor => 'id', filter => 'id < 5 order by v limit 2'", 'a clause with a limit', sqlstate => '0A000', message => [qr/Only WHERE/]);
-both('CREATE TABLE ids (id uuid PRIMARY KEY); CREATE TABLE narrow (id int PRIMARY KEY)');
+$w->both_sql('CREATE TABLE ids (id uuid PRIMARY KEY); CREATE TABLE narrow (id int PRIMARY KEY)');
 $w->source_sql("INSERT INTO ids SELECT md5(i::text)::uuid FROM generate_series(1, 50) i; ALTER TABLE narrow ALTER id TYPE bigint; INSERT INTO narrow SELECT generate_series(1, 20)");
 appends("'ids', batch_size => 7", 'SELECT count(*) FROM ids', 50, 'uuids');
 appends("'narrow', batch_size => 7", "$summary narrow", '20|1|20|210', 'integers of another width');
 
-both('CREATE TABLE twins (id int NOT NULL)');
+$w->both_sql('CREATE TABLE twins (id int NOT NULL)');
 rows('ALTER TABLE twins ADD PRIMARY KEY (id)');
 $w->source_sql('INSERT INTO twins SELECT generate_series(1, 10); INSERT INTO twins VALUES (5)');
 is($w->pull("'twins', mode => 'append', batch_size => 5")->{sqlstate}, '23505', 'a value that is unique only here, at the end of a batch, is not taken for the only one');
@@ -96,7 +95,7 @@ $w->refused("'posts', mode => 'append', batch_size => $_", "batches of $_", sqls
 
 # ---- columns, constraints ----
 
-both('CREATE TABLE wide (id int PRIMARY KEY, v text, double int GENERATED ALWAYS AS (id * 2) STORED)');
+$w->both_sql('CREATE TABLE wide (id int PRIMARY KEY, v text, double int GENERATED ALWAYS AS (id * 2) STORED)');
 rows("ALTER TABLE wide ADD extra text DEFAULT 'd'; ALTER TABLE wide ADD CHECK (id <> 17); CREATE UNIQUE INDEX ON wide (v)");
 $w->source_sql("INSERT INTO wide (id, v) SELECT i, repeat(md5(i::text), 200) FROM generate_series(1, 12) i");
 appends("'wide', batch_size => 5", "SELECT count(*), sum(double), sum(length(v)), min(extra) FROM wide", '12|156|76800|d', 'generated columns, defaults, long values');
@@ -123,7 +122,7 @@ $w->healthy;
 
 # ---- foreign keys ----
 
-both(q{
+$w->both_sql(q{
 	CREATE TABLE accounts (id int PRIMARY KEY);
 	CREATE TABLE orders (id int PRIMARY KEY, account_id int REFERENCES accounts);
 	CREATE TABLE aa_items (id int PRIMARY KEY, order_id int REFERENCES orders, previous int REFERENCES aa_items);
@@ -146,7 +145,7 @@ $w->nothing_left;
 
 # ---- a source that changes ----
 
-both('CREATE TABLE first (id int PRIMARY KEY); CREATE TABLE second (id int PRIMARY KEY REFERENCES first)');
+$w->both_sql('CREATE TABLE first (id int PRIMARY KEY); CREATE TABLE second (id int PRIMARY KEY REFERENCES first)');
 $w->source_sql('INSERT INTO first VALUES (1); INSERT INTO second VALUES (1)');
 $w->write_config("filters: {first: pg_sleep(3) is not null}\n");
 my $truncated = $w->start_pull("'first,second', mode => 'append'");
@@ -160,7 +159,7 @@ $w->write_config('');
 
 # ---- partitions ----
 
-both(q{
+$w->both_sql(q{
 	CREATE TABLE logs (id int, at int, PRIMARY KEY (id, at)) PARTITION BY RANGE (at);
 	CREATE TABLE logs_a PARTITION OF logs FOR VALUES FROM (0) TO (50);
 	CREATE TABLE logs_b PARTITION OF logs FOR VALUES FROM (50) TO (100)});
@@ -177,7 +176,7 @@ is($w->pull("'ids', mode => 'append'", user => 'dev')->{rc}, 0, 'with INSERT');
 
 # ---- the end in the middle ----
 
-both('CREATE TABLE long (id int PRIMARY KEY, v text)');
+$w->both_sql('CREATE TABLE long (id int PRIMARY KEY, v text)');
 $w->source_sql('INSERT INTO long SELECT i, repeat(md5(i::text), 5) FROM generate_series(1, 40000) i');
 my $whole = 'SELECT count(*) = max(id) AND count(*) % 100 = 0, count(*) BETWEEN 1 AND 39999 FROM long';
 my $call = $w->start_pull("'long', mode => 'append', batch_size => 100");

@@ -8,8 +8,7 @@ use Test::More;
 
 my $w = PgTunsync->new(empty => 1);
 
-sub both { my ($sql) = @_; $w->source_sql($sql); $w->local_sql($sql); return; }
-both(q{
+$w->both_sql(q{
 	CREATE SCHEMA app;
 	CREATE TABLE auth_user (id int PRIMARY KEY, email text, is_superuser bool);
 	CREATE TABLE app.auth_user (id int PRIMARY KEY);

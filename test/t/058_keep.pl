@@ -8,8 +8,7 @@ use Time::HiRes qw(sleep time);
 
 my $w = PgTunsync->new(empty => 1, local_conf => "wal_level = logical\nmax_wal_senders = 5\nmax_replication_slots = 5\n");
 
-sub both { my ($sql) = @_; $w->source_sql($sql); $w->local_sql($sql); return; }
-both(q{
+$w->both_sql(q{
 	CREATE EXTENSION btree_gist;
 	CREATE TABLE tenants (id int PRIMARY KEY, schema_name text UNIQUE);
 	CREATE TABLE orders (id serial PRIMARY KEY, tenant_id int REFERENCES tenants, code text, note text, doc text);
@@ -140,11 +139,11 @@ $w->write_config($yml);
 # a virtual column is computed when it is read, and a row in hand does not hold it
 if ($w->major('local') >= 18)
 {
-	both('CREATE TABLE virtuals (id int PRIMARY KEY, v int)');
+	$w->both_sql('CREATE TABLE virtuals (id int PRIMARY KEY, v int)');
 	$w->local_sql('ALTER TABLE virtuals ADD twice int GENERATED ALWAYS AS (v * 2) VIRTUAL; INSERT INTO virtuals VALUES (7, 7)');
 	$w->write_config("keep: {virtuals: twice = 14}\n");
 	$w->refused("'virtuals'", 'a virtual column', sqlstate => '42703', message => [qr/"twice" does not exist.*keep of "virtuals", line 1/]);
-	both('DROP TABLE virtuals');
+	$w->both_sql('DROP TABLE virtuals');
 	$w->write_config($yml);
 }
 

@@ -15,10 +15,9 @@ note "seed $seed";
 
 my $w = PgTunsync->new(empty => 1);
 my $size = 4000;
-sub both { my ($sql) = @_; $w->source_sql($sql); $w->local_sql($sql); return; }
 sub rows { my ($query) = @_; return $w->local_sql($query); }
 
-both(q{
+$w->both_sql(q{
 	CREATE TABLE parent (id int PRIMARY KEY, generation int NOT NULL, code text UNIQUE);
 	CREATE TABLE child (id int PRIMARY KEY, parent_id int NOT NULL REFERENCES parent, generation int NOT NULL, v text);
 	CREATE INDEX ON child (generation)});

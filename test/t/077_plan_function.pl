@@ -10,8 +10,7 @@ use Test::More;
 
 my $w = PgTunsync->new(empty => 1, source_conf => "log_statement = 'all'\n");
 
-sub both { my ($sql) = @_; $w->source_sql($sql); $w->local_sql($sql); return; }
-both(q{
+$w->both_sql(q{
 	CREATE TABLE stores (id int PRIMARY KEY, name text);
 	CREATE TABLE products (id int PRIMARY KEY, store_id int, email text, v varchar(10));
 	CREATE TABLE sessions (id int PRIMARY KEY, data text);

@@ -11,12 +11,10 @@ my $w = PgTunsync->new(empty => 1);
 my %contrib = map { $_ => 1 } split /\n/, $w->local_sql(
 	"SELECT name FROM pg_available_extensions WHERE name IN ('citext', 'hstore', 'cube', 'ltree', 'seg', 'isn', 'intarray', 'lo')");
 
-sub both { my ($sql) = @_; $w->source_sql($sql); $w->local_sql($sql); return; }
-
 # ---- every type: one table that can go in binary, one that cannot ----
 
-both(join '', map { "CREATE EXTENSION $_;" } sort keys %contrib);
-both(q{
+$w->both_sql(join '', map { "CREATE EXTENSION $_;" } sort keys %contrib);
+$w->both_sql(q{
 	CREATE TYPE mood AS ENUM ('sad', 'o''k', 'very "happy"', '', 'with,comma');
 	CREATE DOMAIN positive AS int CHECK (VALUE > 0);
 	CREATE DOMAIN code AS text NOT NULL CHECK (VALUE ~ '^[A-Z]{2}$');
@@ -87,7 +85,7 @@ for my $i (0 .. $#types)
 		$rows .= "INSERT INTO ${format}_$i (v) VALUES (NULL);\n" unless $base eq 'code';
 	}
 }
-both($schema);
+$w->both_sql($schema);
 $w->source_sql($rows);
 my $run = PgTunsync::Compare::pulls_everything($w, '', 'values of every type');
 is($w->last_run('tables'), 2 * @types, 'in both formats');
@@ -208,7 +206,7 @@ $w->unchanged([ map { /^rows public\.bad_but_fine / ? (grep { /^rows public\.bad
 is($w->local_sql('TABLE bad_but_fine'), 1, 'the other one was replaced');
 
 # an extra column that nothing fills: refused, unless there is no row; of a domain as well
-both('CREATE TABLE needs (a int); CREATE TABLE needs_domain (a int); CREATE TABLE needs_none (a int);');
+$w->both_sql('CREATE TABLE needs (a int); CREATE TABLE needs_domain (a int); CREATE TABLE needs_none (a int);');
 $w->source_sql('INSERT INTO needs VALUES (1); INSERT INTO needs_domain VALUES (1)');
 $w->local_sql('ALTER TABLE needs ADD b int NOT NULL; ALTER TABLE needs_domain ADD b code; ALTER TABLE needs_none ADD b int NOT NULL');
 $w->refused("'needs'", 'an extra column that is NOT NULL and has no default', sqlstate => '23502', message => [ qr/needs/, qr/\bb\b/ ]);
@@ -225,7 +223,7 @@ $w->refused("'levels'", 'a label that is not known here', sqlstate => '22P02', m
 
 # ---- large objects ----
 
-both('CREATE TABLE attachments (id int, content oid)');
+$w->both_sql('CREATE TABLE attachments (id int, content oid)');
 $w->source_sql(q{INSERT INTO attachments SELECT i, lo_from_bytea(0, 'content') FROM generate_series(1, 3) i});
 $w->source_sql('CREATE TABLE attachments2 (content oid); INSERT INTO attachments2 SELECT content FROM attachments');
 $w->local_sql('CREATE TABLE attachments2 (content oid)');

@@ -10,14 +10,13 @@ use Test::More;
 
 my $w = PgTunsync->new(empty => 1);
 
-sub both { my ($sql) = @_; $w->source_sql($sql); $w->local_sql($sql); return; }
 my $available = $w->local_sql("SELECT string_agg(name, ' ') FROM pg_available_extensions WHERE name IN ('btree_gist', 'btree_gin', 'pg_trgm', 'bloom')");
 my $full = (grep { $available =~ /\b$_\b/ } 'btree_gist', 'btree_gin', 'pg_trgm', 'bloom') == 4;
 my $version = $w->local_sql('SHOW server_version_num');
 
 # ---- partitions ----
 
-both(q{
+$w->both_sql(q{
 	CREATE SCHEMA parts;
 	CREATE TABLE by_range (id int, at date NOT NULL, v text, PRIMARY KEY (id, at)) PARTITION BY RANGE (at);
 	CREATE TABLE by_range_2023 PARTITION OF by_range FOR VALUES FROM ('2023-01-01') TO ('2024-01-01');
@@ -99,7 +98,7 @@ $w->$_->safe_psql($w->database($_ eq 'source' ? 'source' : 'local'), 'SET client
 
 # ---- inheritance, unlogged, typed, empty, tablespaces, options ----
 
-both(q{
+$w->both_sql(q{
 	CREATE TABLE mother (id int PRIMARY KEY, v text);
 	CREATE TABLE child (w int) INHERITS (mother);
 	CREATE TABLE father (f int);
@@ -171,7 +170,7 @@ PgTunsync::Compare::pulls_everything($w, "'unlogged*'", 'and they can be pulled 
 SKIP:
 {
 	skip 'no contrib', 1 unless $full;
-	both(q{CREATE EXTENSION btree_gist; CREATE EXTENSION btree_gin; CREATE EXTENSION pg_trgm; CREATE EXTENSION bloom;
+	$w->both_sql(q{CREATE EXTENSION btree_gist; CREATE EXTENSION btree_gin; CREATE EXTENSION pg_trgm; CREATE EXTENSION bloom;
 		CREATE FUNCTION twice(i int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT i * 2';
 		CREATE TABLE indexed (gone int, id int PRIMARY KEY, a int, b text, c tsvector, d int4range, p point, j jsonb, xs int[], t timestamptz, i inet, u uuid, n numeric, e text COLLATE "C");
 		ALTER TABLE indexed DROP COLUMN gone;
@@ -198,7 +197,7 @@ SKIP:
 		ALTER TABLE indexed ADD CONSTRAINT late UNIQUE (u) DEFERRABLE INITIALLY DEFERRED;
 		ALTER TABLE indexed ADD CONSTRAINT late_exclusion EXCLUDE USING btree (n WITH =) DEFERRABLE;
 		} =~ s/USING bloom \(a, n\)/USING bloom (a)/r);
-	both('CREATE UNIQUE INDEX one_null ON indexed (e) NULLS NOT DISTINCT; ALTER TABLE indexed ADD CONSTRAINT one_null_key UNIQUE NULLS NOT DISTINCT (e, a)') if $version >= 150000;
+	$w->both_sql('CREATE UNIQUE INDEX one_null ON indexed (e) NULLS NOT DISTINCT; ALTER TABLE indexed ADD CONSTRAINT one_null_key UNIQUE NULLS NOT DISTINCT (e, a)') if $version >= 150000;
 	my $insert = q{INSERT INTO indexed SELECT i, i %% 97, 'text ' || i, to_tsvector('simple', 'word' || i || ' common'), int4range(i * 10, i * 10 + 5), point(i %% 50, i / 50), jsonb_build_object('k', i, 'z', i %% 3), ARRAY[i, i %% 7], '2024-01-01'::timestamptz + i * interval '1 minute', '10.0.0.0'::inet + i, md5(i::text)::uuid, i / 7.0, nullif('e' || i, 'e5') FROM generate_series(%d, %d) i};
 	$w->source_sql(sprintf($insert, 1, 4000));
 	$w->local_sql(sprintf($insert, 3900, 4100));
@@ -245,7 +244,7 @@ right_or_refused('of_other_am', 'a table access method that is not heap');
 
 # ---- what is refused by name ----
 
-both('CREATE VIEW a_view AS SELECT 1 AS id; CREATE MATERIALIZED VIEW a_matview AS SELECT 1 AS id; CREATE SEQUENCE a_sequence; CREATE FOREIGN DATA WRAPPER nothing; CREATE SERVER nowhere FOREIGN DATA WRAPPER nothing; CREATE FOREIGN TABLE a_foreign_table (id int) SERVER nowhere; CREATE INDEX an_index ON mother (v); CREATE TYPE a_type AS (a int);');
+$w->both_sql('CREATE VIEW a_view AS SELECT 1 AS id; CREATE MATERIALIZED VIEW a_matview AS SELECT 1 AS id; CREATE SEQUENCE a_sequence; CREATE FOREIGN DATA WRAPPER nothing; CREATE SERVER nowhere FOREIGN DATA WRAPPER nothing; CREATE FOREIGN TABLE a_foreign_table (id int) SERVER nowhere; CREATE INDEX an_index ON mother (v); CREATE TYPE a_type AS (a int);');
 $w->refused("'$_->[0]'", "$_->[0] is refused", sqlstate => $_->[1], message => [qr/\b$_->[0]\b/])
   foreach [ 'a_view', '42809' ], [ 'a_matview', '42809' ], [ 'a_sequence', '42809' ], [ 'a_foreign_table', '42809' ], [ 'pg_catalog.pg_class', '42809' ], [ 'pgtunsync.runs', '42809' ], [ 'an_index', '42\w{3}' ], [ 'a_type', '42\w{3}' ];
 $w->call('CREATE TEMP TABLE temporary (id int); SELECT pgtunsync.pull(\'temporary\');')->finish->{err} =~ /temporary/ and pass('a temporary table is refused');

@@ -9,12 +9,11 @@ use Test::More;
 
 my $w = PgTunsync->new(empty => 1);
 
-sub both { my ($sql) = @_; $w->source_sql($sql); $w->local_sql($sql); return; }
 my $contrib = $w->local_sql("SELECT count(*) FROM pg_available_extensions WHERE name IN ('citext', 'btree_gist')") == 2;
 
 # ---- keys of every shape ----
 
-both(q{
+$w->both_sql(q{
 	CREATE TABLE self (id int PRIMARY KEY, up int REFERENCES self, must int NOT NULL REFERENCES self);
 	CREATE TABLE hen (id int PRIMARY KEY, egg int NOT NULL);
 	CREATE TABLE egg (id int PRIMARY KEY, hen int NOT NULL REFERENCES hen);
@@ -48,16 +47,16 @@ both(q{
 	CREATE TABLE parted_refs (id int, p int REFERENCES parted, b bigint REFERENCES bigs) PARTITION BY HASH (id); CREATE TABLE parted_refs_0 PARTITION OF parted_refs FOR VALUES WITH (MODULUS 2, REMAINDER 0); CREATE TABLE parted_refs_1 (p int, b bigint, id int); ALTER TABLE parted_refs ATTACH PARTITION parted_refs_1 FOR VALUES WITH (MODULUS 2, REMAINDER 1);
 	CREATE TABLE parted_self (id int PRIMARY KEY, up int REFERENCES parted_self) PARTITION BY RANGE (id); CREATE TABLE parted_self_1 PARTITION OF parted_self FOR VALUES FROM (0) TO (50); CREATE TABLE parted_self_2 PARTITION OF parted_self DEFAULT;
 });
-both(q{
+$w->both_sql(q{
 	ALTER TABLE ring_1 ADD FOREIGN KEY (next) REFERENCES ring_2; ALTER TABLE ring_2 ADD FOREIGN KEY (next) REFERENCES ring_3; ALTER TABLE ring_3 ADD FOREIGN KEY (next) REFERENCES ring_1;
 });
 # since 18 both columns must have the collation, where it is not deterministic
 my $other = $w->major('local') < 18 && $w->major('source') < 18 ? 'COLLATE "C"' : 'COLLATE ignore_case';
-both("CREATE TABLE folded_refs2 (k text $other REFERENCES folded)");
-both(q{CREATE EXTENSION citext; CREATE EXTENSION btree_gist; CREATE TABLE ci (k citext PRIMARY KEY); CREATE TABLE ci_refs (k citext REFERENCES ci);
+$w->both_sql("CREATE TABLE folded_refs2 (k text $other REFERENCES folded)");
+$w->both_sql(q{CREATE EXTENSION citext; CREATE EXTENSION btree_gist; CREATE TABLE ci (k citext PRIMARY KEY); CREATE TABLE ci_refs (k citext REFERENCES ci);
 	CREATE TABLE booked (room int, during int4range, EXCLUDE USING gist (room WITH =, during WITH &&))}) if $contrib;
-both('SET max_stack_depth = 100; CREATE TABLE chain_1 (id int PRIMARY KEY, v text);' . join '', map { "CREATE TABLE chain_$_ (id int PRIMARY KEY REFERENCES chain_" . ($_ - 1) . ', v text);' } 2 .. 120);
-both(q{CREATE TABLE late_unique (id int PRIMARY KEY DEFERRABLE INITIALLY DEFERRED, u int UNIQUE DEFERRABLE); CREATE TABLE excluded (a int, EXCLUDE USING btree (a WITH =)); CREATE TABLE checks (a int CHECK (a > 0), b int, CONSTRAINT ab CHECK (a < b) NO INHERIT)});
+$w->both_sql('SET max_stack_depth = 100; CREATE TABLE chain_1 (id int PRIMARY KEY, v text);' . join '', map { "CREATE TABLE chain_$_ (id int PRIMARY KEY REFERENCES chain_" . ($_ - 1) . ', v text);' } 2 .. 120);
+$w->both_sql(q{CREATE TABLE late_unique (id int PRIMARY KEY DEFERRABLE INITIALLY DEFERRED, u int UNIQUE DEFERRABLE); CREATE TABLE excluded (a int, EXCLUDE USING btree (a WITH =)); CREATE TABLE checks (a int CHECK (a > 0), b int, CONSTRAINT ab CHECK (a < b) NO INHERIT)});
 $w->local_sql('ALTER TABLE not_valid ADD CONSTRAINT later FOREIGN KEY (id) REFERENCES bigs NOT VALID; ALTER TABLE checks ADD CONSTRAINT unchecked CHECK (b <> 7000) NOT VALID');
 
 # rows with ids FROM … TO
@@ -138,7 +137,7 @@ $w->source_sql('SET session_replication_role = replica; TRUNCATE ' . join(', ', 
 
 # ---- tables outside the run ----
 
-both(q{CREATE TABLE owner_of (id int PRIMARY KEY, v text); CREATE TABLE outside_cascade (id int REFERENCES owner_of ON DELETE CASCADE); CREATE TABLE outside_null (id int REFERENCES owner_of ON DELETE SET NULL); CREATE TABLE outside_default (id int DEFAULT 1 REFERENCES owner_of ON DELETE SET DEFAULT ON UPDATE CASCADE)});
+$w->both_sql(q{CREATE TABLE owner_of (id int PRIMARY KEY, v text); CREATE TABLE outside_cascade (id int REFERENCES owner_of ON DELETE CASCADE); CREATE TABLE outside_null (id int REFERENCES owner_of ON DELETE SET NULL); CREATE TABLE outside_default (id int DEFAULT 1 REFERENCES owner_of ON DELETE SET DEFAULT ON UPDATE CASCADE)});
 $w->source_sql('INSERT INTO owner_of SELECT i, i FROM generate_series(1, 10) i');
 $w->local_sql('INSERT INTO owner_of SELECT i FROM generate_series(1, 20) i; INSERT INTO outside_cascade VALUES (3), (15); INSERT INTO outside_null VALUES (4); INSERT INTO outside_default VALUES (5)');
 $w->refused("'owner_of'", 'ON DELETE CASCADE from a table that is not pulled', sqlstate => '23503', message => [ qr/outside_cascade_id_fkey/, qr/\(15\)/ ], unlike => [qr/outside_null/]);
@@ -156,7 +155,7 @@ PgTunsync::Compare::pulls_everything($w, "'owner_of'", 'a key that is NOT VALID 
 is($w->local_sql('SELECT count(*) FROM outside_cascade WHERE id = 9'), 1, 'and loses nothing');
 
 # the owner of the referencing table may be unable to read the other one: no matter
-both(q{CREATE TYPE kind AS ENUM ('a', 'b', 'c'); CREATE TABLE secret_kinds (k kind PRIMARY KEY); CREATE TABLE kind_refs (k kind REFERENCES secret_kinds)});
+$w->both_sql(q{CREATE TYPE kind AS ENUM ('a', 'b', 'c'); CREATE TABLE secret_kinds (k kind PRIMARY KEY); CREATE TABLE kind_refs (k kind REFERENCES secret_kinds)});
 $w->local_sql(q{CREATE ROLE poor; CREATE ROLE rich; GRANT poor, rich TO CURRENT_USER; GRANT CREATE ON SCHEMA public TO poor, rich; ALTER TABLE secret_kinds OWNER TO rich; GRANT REFERENCES ON secret_kinds TO poor; ALTER TABLE kind_refs OWNER TO poor});
 $w->source_sql(q{INSERT INTO secret_kinds VALUES ('a'), ('b'); INSERT INTO kind_refs VALUES ('a')});
 PgTunsync::Compare::pulls_everything($w, "'secret_kinds,kind_refs'", 'a key between tables of different owners, of a type of a user', tables => [ 'public.secret_kinds', 'public.kind_refs' ], quick => 1);

@@ -11,8 +11,7 @@ use Time::HiRes qw(sleep time);
 my $w = PgTunsync->new(empty => 1,
 	local_conf => "wal_level = logical\nautovacuum = on\nautovacuum_naptime = 1s\nmax_prepared_transactions = 5\nmax_wal_senders = 5\nmax_replication_slots = 5\n");
 
-sub both { my ($sql) = @_; $w->source_sql($sql); $w->local_sql($sql); return; }
-both(q{
+$w->both_sql(q{
 	CREATE TABLE things (id int PRIMARY KEY, v text, u int);
 	CREATE TABLE parts (id int PRIMARY KEY, thing int REFERENCES things ON DELETE CASCADE);
 	CREATE TABLE other (id int PRIMARY KEY, v text);
@@ -132,7 +131,7 @@ $w->source_sql('ALTER TABLE other DISABLE ROW LEVEL SECURITY');
 
 # ---- DDL and maintenance meanwhile ----
 
-both(join '', map { "CREATE TABLE m$_ (id int PRIMARY KEY, v text);" } 1 .. 5);
+$w->both_sql(join '', map { "CREATE TABLE m$_ (id int PRIMARY KEY, v text);" } 1 .. 5);
 $w->source_sql("INSERT INTO m$_ SELECT i, 'new' FROM generate_series(1, 500) i") foreach 1 .. 5;
 my @ddl = ('VACUUM FULL m1', 'ANALYZE m1', 'ALTER TABLE m1 ALTER COLUMN v SET STATISTICS 10', 'VACUUM (ANALYZE, FREEZE) m1', 'CREATE INDEX CONCURRENTLY m2_v ON m2 (v)', 'REINDEX TABLE CONCURRENTLY m3', 'CLUSTER m4 USING m4_pkey', 'CREATE INDEX ON m4 (v)',
 	'ALTER TABLE m4 ADD CHECK (id > 0)', 'CREATE TRIGGER late AFTER INSERT ON m4 FOR EACH ROW EXECUTE FUNCTION fire()', 'ALTER TABLE m5 ADD COLUMN later int DEFAULT 5', 'COMMENT ON TABLE m5 IS $$meanwhile$$', 'CREATE VIEW late_view AS SELECT * FROM m5');

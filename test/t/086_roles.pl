@@ -9,8 +9,7 @@ use Test::More;
 
 my $w = PgTunsync->new(empty => 1, local_conf => "wal_level = logical\nmax_wal_senders = 4\nmax_replication_slots = 4\n");
 
-sub both { my ($sql) = @_; $w->source_sql($sql); $w->local_sql($sql); return; }
-both(q{
+$w->both_sql(q{
 	CREATE TABLE of_alice (id int PRIMARY KEY, v text); CREATE TABLE of_ghost (id int PRIMARY KEY, v text, CHECK (length(v) > 0)); CREATE TABLE of_postgres (id int PRIMARY KEY, v text);
 	CREATE TABLE guarded (id int PRIMARY KEY, v text); CREATE TABLE column_grants (a int, b int); CREATE TABLE rooted (id int) PARTITION BY RANGE (id); CREATE TABLE rooted_1 PARTITION OF rooted FOR VALUES FROM (0) TO (1000);
 });

@@ -9,8 +9,7 @@ use Test::More;
 
 my $w = PgTunsync->new(empty => 1);
 
-sub both { my ($sql) = @_; $w->source_sql($sql); $w->local_sql($sql); return; }
-both(q{
+$w->both_sql(q{
 	CREATE TABLE owned (id serial PRIMARY KEY, v text);
 	CREATE TABLE bigs (id bigserial PRIMARY KEY, other bigserial, v text);
 	CREATE TABLE always (id int GENERATED ALWAYS AS IDENTITY (START 100 INCREMENT 5 CACHE 7) PRIMARY KEY, v text);
@@ -70,7 +69,7 @@ ok(defined $id && $id > $w->source_sql('SELECT max(id) FROM always'), 'and does 
 
 # ---- a run that fails changes no sequence ----
 
-both('CREATE TABLE parent (id serial PRIMARY KEY); CREATE TABLE child (id serial PRIMARY KEY, parent int)');
+$w->both_sql('CREATE TABLE parent (id serial PRIMARY KEY); CREATE TABLE child (id serial PRIMARY KEY, parent int)');
 $w->local_sql('ALTER TABLE child ADD FOREIGN KEY (parent) REFERENCES parent');
 $w->source_sql('INSERT INTO parent SELECT FROM generate_series(1, 5); INSERT INTO child (parent) VALUES (99)');
 $w->refused("'parent,child'", 'a run that fails at its end', sqlstate => '23503');

@@ -104,9 +104,8 @@ is($w->{local}->safe_psql('db_latin1', 'SELECT count(*) FROM chars'), 1, 'which 
 # ---- settings, on either side ----
 
 $w->write_env;
-sub both { my ($sql) = @_; $w->source_sql($sql); $w->local_sql($sql); return; }
 my $columns = "id int, d date, ts timestamp, tz timestamptz, t time, ttz timetz, i interval, f4 float4, f8 float8, b bytea, m money, x xml, n numeric, fs float8[], r tstzrange, ds date[], rg regtype, ls text[]";
-both("CREATE TYPE of_all AS (d date, i interval, m money, tz timestamptz, b bytea, x xml, f float8); CREATE TABLE in_binary (id int, d date, ts timestamp, tz timestamptz, t time, ttz timetz, i interval, f4 float4, f8 float8, b bytea, m money, n numeric, fs float8[], r tstzrange); CREATE TABLE in_text ($columns, c of_all)");
+$w->both_sql("CREATE TYPE of_all AS (d date, i interval, m money, tz timestamptz, b bytea, x xml, f float8); CREATE TABLE in_binary (id int, d date, ts timestamp, tz timestamptz, t time, ttz timetz, i interval, f4 float4, f8 float8, b bytea, m money, n numeric, fs float8[], r tstzrange); CREATE TABLE in_text ($columns, c of_all)");
 $w->source_sql(q{INSERT INTO in_text SELECT k, '2024-02-03'::date + k, '2024-02-03 04:05:06.789012'::timestamp + k * interval '1 day 1 hour', '2024-02-03 04:05:06.789012+00'::timestamptz + k * interval '7 hours', '04:05:06.7', '04:05:06.7-07', make_interval(0, k, 0, -k, 3, 4, 5.678901) , k / 3.0, k / 7.0, decode(lpad(to_hex(k), 8, '0') || '5c27', 'hex'), (k * 1234.56)::numeric::money,
 	xmlparse(content 'no document <a/>'), k / 3.0, ARRAY[k / 3.0, 1e-300], tstzrange('2024-02-03 04:05:06+00', '2024-03-31 03:00:00+00'), ARRAY['2024-02-03'::date, '0044-03-15 BC'], 'timestamptz[]', ARRAY['a"b', '\x'] FROM generate_series(1, 60) k;
 	UPDATE in_text SET c = ROW(d, i, m, tz, b, x, f8); INSERT INTO in_binary SELECT id, d, ts, tz, t, ttz, i, f4, f8, b, m, n, fs, r FROM in_text});

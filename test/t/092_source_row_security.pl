@@ -7,9 +7,8 @@ use PgTunsync;
 use Test::More;
 
 my $w = PgTunsync->new(empty => 1);
-sub both { my ($sql) = @_; $w->source_sql($sql); $w->local_sql($sql); return; }
 
-both(q{CREATE TABLE tenants (id int PRIMARY KEY); CREATE TABLE notes (id int PRIMARY KEY, tenant int REFERENCES tenants, body text); CREATE TABLE open (id int PRIMARY KEY, note int);
+$w->both_sql(q{CREATE TABLE tenants (id int PRIMARY KEY); CREATE TABLE notes (id int PRIMARY KEY, tenant int REFERENCES tenants, body text); CREATE TABLE open (id int PRIMARY KEY, note int);
 	CREATE TABLE parted (id int, tenant int) PARTITION BY RANGE (id); CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM (0) TO (50); CREATE TABLE parted_2 PARTITION OF parted FOR VALUES FROM (50) TO (100)});
 $w->source_sql(q{INSERT INTO tenants SELECT generate_series(0, 3); INSERT INTO notes SELECT i, i % 4, 'note ' || i FROM generate_series(1, 400) i; INSERT INTO open SELECT i, i FROM generate_series(1, 400) i; INSERT INTO parted SELECT i, i % 4 FROM generate_series(0, 99) i;
 	ALTER TABLE notes ENABLE ROW LEVEL SECURITY; CREATE POLICY own ON notes USING (tenant = 1 AND current_user = 'reader');
@@ -42,7 +41,7 @@ is($w->local_sql('SELECT count(*) FROM open'), 100, 'sees what the role may see'
 unlike($run->{err}, qr/row security on the source filters/, 'and is no reason for a NOTICE');
 
 # what is hidden is not there: foreign keys say so
-both('CREATE TABLE refs (id int PRIMARY KEY, note int REFERENCES notes)');
+$w->both_sql('CREATE TABLE refs (id int PRIMARY KEY, note int REFERENCES notes)');
 $w->source_sql('INSERT INTO refs VALUES (1, 1), (2, 2)');
 $w->refused("'refs,notes'", 'rows that refer to hidden ones', sqlstate => '23503', message => [ qr/refs_note_fkey/, qr/\(2\)/ ]);
 

@@ -9,7 +9,6 @@ use PgTunsync::Compare;
 use Test::More;
 
 my $w = PgTunsync->new(empty => 1);
-sub both { my ($sql) = @_; $w->source_sql($sql); $w->local_sql($sql); return; }
 
 sub pulls
 {
@@ -31,7 +30,7 @@ sub rejected
 # rows before constraints, as in a restore
 $w->source_sql('CREATE TABLE checks (id int PRIMARY KEY, a int CHECK (a > 0), b int CHECK (b > 0) NO INHERIT, twice int GENERATED ALWAYS AS (a * 2) STORED); INSERT INTO checks SELECT i, i, i FROM generate_series(1, 2500) i');
 $w->local_sql('CREATE TABLE checks (id int PRIMARY KEY, a int CHECK (a > 0), b int CHECK (b > 0) NO INHERIT, twice int GENERATED ALWAYS AS (a * 2) STORED)');
-both('ALTER TABLE checks ADD CONSTRAINT first CHECK (a < 2000) NOT VALID, ADD CONSTRAINT "between" CHECK (id + a > 0), ADD CONSTRAINT last CHECK (twice < 3000) NOT VALID, ADD CONSTRAINT whole CHECK (checks IS NOT NULL) NOT VALID');
+$w->both_sql('ALTER TABLE checks ADD CONSTRAINT first CHECK (a < 2000) NOT VALID, ADD CONSTRAINT "between" CHECK (id + a > 0), ADD CONSTRAINT last CHECK (twice < 3000) NOT VALID, ADD CONSTRAINT whole CHECK (checks IS NOT NULL) NOT VALID');
 pulls('checks', 'CHECKs of both kinds');
 is($w->local_sql("SELECT string_agg(conname, ' ' ORDER BY conname) FROM pg_constraint WHERE conrelid = 'checks'::regclass AND NOT convalidated"), 'first last whole', 'stay NOT VALID');
 rejected('INSERT INTO checks VALUES (3000, 2001, 1)', qr/"(first|last)"/);
@@ -44,10 +43,10 @@ $w->refused("'checks'", 'the same CHECK once it was validated', sqlstate => '235
 
 # ---- partitions and inheritance ----
 
-both(q{CREATE TABLE parted (id int, v int) PARTITION BY RANGE (id); CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM (0) TO (50); CREATE TABLE parted_2 (v int, gone int, id int); ALTER TABLE parted_2 DROP gone; ALTER TABLE parted ATTACH PARTITION parted_2 FOR VALUES FROM (50) TO (100);
+$w->both_sql(q{CREATE TABLE parted (id int, v int) PARTITION BY RANGE (id); CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM (0) TO (50); CREATE TABLE parted_2 (v int, gone int, id int); ALTER TABLE parted_2 DROP gone; ALTER TABLE parted ATTACH PARTITION parted_2 FOR VALUES FROM (50) TO (100);
 	CREATE TABLE mother (id int, v int); CREATE TABLE child (w int) INHERITS (mother)});
 $w->source_sql('INSERT INTO parted SELECT i, i FROM generate_series(0, 99) i; INSERT INTO mother SELECT i, i FROM generate_series(0, 9) i; INSERT INTO child SELECT i, i FROM generate_series(0, 9) i');
-both('ALTER TABLE parted ADD CONSTRAINT odd CHECK (v % 2 = 1) NOT VALID; ALTER TABLE mother ADD CONSTRAINT odd CHECK (v % 2 = 1) NOT VALID');
+$w->both_sql('ALTER TABLE parted ADD CONSTRAINT odd CHECK (v % 2 = 1) NOT VALID; ALTER TABLE mother ADD CONSTRAINT odd CHECK (v % 2 = 1) NOT VALID');
 pulls('parted', 'a partitioned table');
 pulls('mother,child', 'tables that inherit');
 rejected('INSERT INTO parted VALUES (60, 2)', qr/"odd"/);
@@ -57,10 +56,10 @@ $w->refused("'parted_2'", 'a row out of the bounds', sqlstate => '23514', messag
 
 # ---- domains ----
 
-both(q{CREATE DOMAIN word AS varchar(8); CREATE DOMAIN name_of AS word CHECK (VALUE <> 'nobody'); CREATE DOMAIN required AS int NOT NULL; CREATE DOMAIN plain AS int CHECK (VALUE > 0);
+$w->both_sql(q{CREATE DOMAIN word AS varchar(8); CREATE DOMAIN name_of AS word CHECK (VALUE <> 'nobody'); CREATE DOMAIN required AS int NOT NULL; CREATE DOMAIN plain AS int CHECK (VALUE > 0);
 	CREATE TABLE domains (id int PRIMARY KEY, w word, n name_of UNIQUE, r required, p plain, d name_of DEFAULT 'x')});
 $w->source_sql(q{INSERT INTO domains VALUES (1, 'short', 'a', 1, 1, NULL), (2, 'longer', 'longer', -2, 2, 'longer'), (3, NULL, NULL, 3, NULL, '')});
-both(q{ALTER DOMAIN word ADD CONSTRAINT few CHECK (length(VALUE) < 6) NOT VALID; ALTER DOMAIN required ADD CONSTRAINT positive CHECK (VALUE > 0) NOT VALID; ALTER DOMAIN name_of ADD CONSTRAINT filled CHECK (VALUE <> '') NOT VALID});
+$w->both_sql(q{ALTER DOMAIN word ADD CONSTRAINT few CHECK (length(VALUE) < 6) NOT VALID; ALTER DOMAIN required ADD CONSTRAINT positive CHECK (VALUE > 0) NOT VALID; ALTER DOMAIN name_of ADD CONSTRAINT filled CHECK (VALUE <> '') NOT VALID});
 pulls('domains', 'domains, and domains over them');
 rejected(q{INSERT INTO domains VALUES (4, 'longer', 'b', 4, 4)}, qr/"few"/);
 rejected(q{INSERT INTO domains VALUES (4, 'w', 'longer', 4, 4)}, qr/"few"/);
@@ -101,9 +100,9 @@ is(join(', ', sort keys %who), 'mallory f', 'its CHECK runs as the owner');
 SKIP:
 {
 	skip 'both sides must be 18', 6 if $w->major('local') < 18 || $w->major('source') < 18;
-	both('CREATE TABLE modern (id int PRIMARY KEY, a int, b int NOT NULL, c int CHECK (c > 0) NOT ENFORCED, up int REFERENCES modern NOT ENFORCED, v int GENERATED ALWAYS AS (a + 1) VIRTUAL)');
+	$w->both_sql('CREATE TABLE modern (id int PRIMARY KEY, a int, b int NOT NULL, c int CHECK (c > 0) NOT ENFORCED, up int REFERENCES modern NOT ENFORCED, v int GENERATED ALWAYS AS (a + 1) VIRTUAL)');
 	$w->source_sql('INSERT INTO modern VALUES (1, NULL, 1, -1, 17), (2, 2, 2, 2, 1)');
-	both('ALTER TABLE modern ADD CONSTRAINT a_set NOT NULL a NOT VALID, ADD CONSTRAINT v_set NOT NULL v NOT VALID, ADD CONSTRAINT v_small CHECK (v < 3) NOT VALID');
+	$w->both_sql('ALTER TABLE modern ADD CONSTRAINT a_set NOT NULL a NOT VALID, ADD CONSTRAINT v_set NOT NULL v NOT VALID, ADD CONSTRAINT v_small CHECK (v < 3) NOT VALID');
 	pulls('modern', 'NOT NULL that is NOT VALID, what is NOT ENFORCED, virtual columns');
 	rejected('INSERT INTO modern VALUES (3, NULL, 3, 3, 1)', qr/null value in column "[av]"/);
 	rejected('INSERT INTO modern VALUES (3, 7, 3, 3, 1)', qr/"v_small"/);

@@ -11,14 +11,12 @@ my $w = PgTunsync->new(empty => 1,
 	local_conf => "maintenance_work_mem = 1MB\nmax_parallel_maintenance_workers = 0\n");
 my $rows = 40_000;
 
-sub both { my ($sql) = @_; $w->source_sql($sql); $w->local_sql($sql); return; }
-
 # a number between 0 and 1 that looks random, the same in each run
 sub random { my ($salt) = @_; return "(('x' || left(md5(i || '$salt'), 8))::bit(32)::int8 / 4294967296.0)"; }
 # NULL now and then
 sub sometimes { my ($sql) = @_; return "CASE WHEN i % 11 <> 3 THEN $sql END"; }
 
-both(q{
+$w->both_sql(q{
 	CREATE TYPE mood AS ENUM ('sad', 'ok', 'glad');
 	ALTER TYPE mood ADD VALUE 'so so' BEFORE 'ok';
 	CREATE DOMAIN positive AS int8 CHECK (VALUE > 0);
@@ -26,7 +24,7 @@ both(q{
 my $blind = '"C"';
 if ($w->local_sql("SELECT count(*) FROM pg_collation WHERE collprovider = 'i'") > 0)
 {
-	both("CREATE COLLATION blind (provider = icu, locale = 'und-u-ks-level1', deterministic = false)");
+	$w->both_sql("CREATE COLLATION blind (provider = icu, locale = 'und-u-ks-level1', deterministic = false)");
 	$blind = 'blind';
 }
 
@@ -82,15 +80,15 @@ my @indexes = (
 );
 
 my $names = join ', ', sort keys %columns;
-both("CREATE TABLE ordered (" . join(', ', map { "$_ $columns{$_}[0]" } sort keys %columns) . ');');
+$w->both_sql("CREATE TABLE ordered (" . join(', ', map { "$_ $columns{$_}[0]" } sort keys %columns) . ');');
 $w->source_sql("INSERT INTO ordered ($names) SELECT " . join(', ', map { $columns{$_}[1] } sort keys %columns) . " FROM generate_series(1, $rows) i");
 foreach my $number (0 .. $#indexes)
 {
 	my ($keys, $include) = $indexes[$number] =~ /^(.*?)( INCLUDE .*)?$/;
 	$w->local_sql("CREATE INDEX ordered_$number ON ordered ($keys)" . ($include // ''));
 }
-both('CREATE UNIQUE INDEX unique_id ON ordered (id); CREATE UNIQUE INDEX unique_key ON ordered (key) INCLUDE (id);');
-both('CREATE TABLE one_row (a int, b text); CREATE INDEX ON one_row (b, a); CREATE TABLE no_row (a int, b text); CREATE INDEX ON no_row (b, a);');
+$w->both_sql('CREATE UNIQUE INDEX unique_id ON ordered (id); CREATE UNIQUE INDEX unique_key ON ordered (key) INCLUDE (id);');
+$w->both_sql('CREATE TABLE one_row (a int, b text); CREATE INDEX ON one_row (b, a); CREATE TABLE no_row (a int, b text); CREATE INDEX ON no_row (b, a);');
 $w->source_sql("INSERT INTO one_row VALUES (1, 'one')");
 $w->source_sql('GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader');
 
