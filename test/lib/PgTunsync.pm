@@ -397,7 +397,8 @@ sub nothing_left
 
 	# workers may still be ending
 	sleep 0.05 while time() < $end && $self->worker_pids;
-	push @found, grep { !$self->_empty_file_of_a_crash($_) } split /\n/, $self->sql_file('local', "$fixtures/leftovers.sql");
+	push @found, grep { !$self->_empty_file_of_a_crash($_) } split /\n/,
+		$self->sql_file('local', "$fixtures/leftovers.sql");
 	push @found, map { "process: $_" } $self->_worker_lines;
 	push @found, "port $self->{port} is listening"
 	  if listening($self->{port}) && !$self->{port_is_taken};
@@ -421,7 +422,8 @@ sub _empty_file_of_a_crash
 sub _sessions_at_source
 {
 	my ($self) = @_;
-	my $sql = "SELECT format('source session of %s: %s', application_name, query) FROM pg_stat_activity WHERE application_name LIKE 'pgtunsync/%'";
+	my $sql = "SELECT format('source session of %s: %s', application_name, query) FROM pg_stat_activity
+		WHERE application_name LIKE 'pgtunsync/%'";
 	my $rows = '';
 
 	return () if $self->{source_is_down};

@@ -56,7 +56,8 @@ sub refused
 # --- answers
 
 write_file('good.env', "BOTH=file\nEMPTY=\nNUMBER=8\nBIG=10\nHUSH=hush\nunset FROM_SERVER\nexport MINUS=-1 SPACE='3 '\n");
-my $get = sub { my ($shown, $messages) = run('get', 'good.env', $_[0]); return join('|', split /\n/, $shown) . ($messages ? '!' : ''); };
+my $get = sub { my ($shown, $messages) = run('get', 'good.env', $_[0]);
+	return join('|', split /\n/, $shown) . ($messages ? '!' : ''); };
 is($get->('NUMBER'), "$tmp/good.env|8|8|3|8", 'a value, its line, its number');
 is($get->('EMPTY'), "$tmp/good.env|(none)|(none)|2|7", 'an empty value is none');
 is($get->('NOWHERE'), "$tmp/good.env|(none)|(none)|0|7", 'no value at all');
@@ -103,7 +104,9 @@ refused('missing file', 'nowhere.env',
 	qr/^ERROR 58P01: environment file "\Q$tmp\E\/nowhere.env" does not exist\nDETAIL: .*pgtunsync.env_file.*\nHINT: .*\.env\.pgsync\.example.*pgtunsync\.env_file/);
 refused('missing directory', 'no/where.env', qr/^ERROR 58P01/);
 refused('file as a directory', 'good.env/x', qr/^ERROR 58P01/);
-refused('missing configuration', 'nowhere.yml', qr/^ERROR 58P01: configuration file "\Q$tmp\E\/nowhere.yml" does not exist\n.*\nHINT: .*\.pgsync\.yml\.example/, 'config');
+refused('missing configuration', 'nowhere.yml',
+	qr/^ERROR 58P01: configuration file "\Q$tmp\E\/nowhere.yml" does not exist\n.*\nHINT: .*\.pgsync\.yml\.example/,
+	'config');
 refused('no setting', "''", qr/^ERROR F0000: no environment file is configured/);
 is(join('', run('config', "''")), '', 'no configuration is an empty one');
 mkdir 'dir';
@@ -142,7 +145,8 @@ is((run('config', 'dir/link.yml'))[0], qq{exclude "a"\n}, 'a configuration may b
 foreach my $mode (0660, 0606, 0620, 0602, 0777)
 {
 	write_file('mode.env', "X=hush\n", $mode);
-	refused(sprintf('mode %o', $mode), 'mode.env', qr/^ERROR 42501: .* may be written by others\nDETAIL: .*\nHINT: Run: chmod 600 '/);
+	refused(sprintf('mode %o', $mode), 'mode.env',
+		qr/^ERROR 42501: .* may be written by others\nDETAIL: .*\nHINT: Run: chmod 600 '/);
 }
 foreach my $mode (0644, 0640, 0604)
 {
@@ -154,7 +158,8 @@ foreach my $mode (0644, 0640, 0604)
 write_file('mode.yml', "exclude: [a]\n", 0664);
 is(join('', run('config', 'mode.yml')), qq{exclude "a"\n}, 'a configuration may be written by a group');
 chmod 0666, 'mode.yml';
-refused('configuration for everybody', 'mode.yml', qr/^ERROR 42501: .* may be written by others\n.*\nHINT: Run: chmod o-w/, 'config');
+refused('configuration for everybody', 'mode.yml',
+	qr/^ERROR 42501: .* may be written by others\n.*\nHINT: Run: chmod o-w/, 'config');
 
 SKIP:
 {

@@ -22,9 +22,11 @@ my $tables = q{
 $w->source_sql($tables);
 $w->local_sql($tables);
 $w->source_sql("CREATE TABLE only_there (id int)");
-$w->local_sql("CREATE TABLE only_here (id int); CREATE VIEW a_view AS SELECT 1 AS x; CREATE MATERIALIZED VIEW a_matview AS SELECT 1 AS x");
+$w->local_sql("CREATE TABLE only_here (id int); CREATE VIEW a_view AS SELECT 1 AS x;
+	CREATE MATERIALIZED VIEW a_matview AS SELECT 1 AS x");
 $w->source_sql("CREATE VIEW a_view AS SELECT 1 AS x; CREATE MATERIALIZED VIEW a_matview AS SELECT 1 AS x");
-foreach my $table (qw(users parts pages audit_log sales.users sales.plans sales.people "star*" starfish), q{"Odd.Name"."My Table"})
+foreach my $table (qw(users parts pages audit_log sales.users sales.plans sales.people "star*" starfish),
+	q{"Odd.Name"."My Table"})
 {
 	$w->source_sql(qq{INSERT INTO $table SELECT i, 'source ' || i FROM generate_series(1, 5) i});
 	$w->local_sql(qq{INSERT INTO $table VALUES (99, 'local')});
@@ -35,7 +37,8 @@ sub replaces
 {
 	my ($arguments, $expected, $setup) = @_;
 	my $run = $w->call(($setup || '') . "SELECT pgtunsync.pull($arguments);", go_on => 1)->finish;
-	is( $w->local_sql("SELECT coalesce(string_agg(table_name, ' ' ORDER BY table_name COLLATE \"C\"), '') FROM pgtunsync.run_tables
+	is( $w->local_sql("SELECT coalesce(string_agg(table_name, ' ' ORDER BY table_name COLLATE \"C\"), '')
+		FROM pgtunsync.run_tables
 			WHERE status = 'succeeded' AND run_id = (SELECT max(id) FROM pgtunsync.runs)"),
 		$expected, "pull($arguments) " . ($setup || '')) or diag($run->{err});
 	return $run;
@@ -60,7 +63,8 @@ replaces("'pa*'", 'pages parts');
 replaces("'p*,sales.p*'", 'pages parts sales.people sales.plans');
 replaces("'sales.*'", 'sales.people sales.plans sales.users');
 replaces("'star*'", '"star*"');
-$w->both_equal('users', 'parts', 'pages', 'sales.users', 'sales.plans', 'sales.people', '"Odd.Name"."My Table"', '"star*"');
+$w->both_equal('users', 'parts', 'pages', 'sales.users', 'sales.plans', 'sales.people',
+	'"Odd.Name"."My Table"', '"star*"');
 
 # ---- names that cannot be meant ----
 
@@ -110,9 +114,13 @@ replaces("'some:2'", 'parts');
 $w->write_config("groups:\n  users: [parts]\n");
 replaces("'users'", 'users');
 replaces("'group:users'", 'parts');
-$w->refused("'users nowhere'", 'an unknown name among several', sqlstate => '42P01', message => [qr/"nowhere" does not exist/]);
-$w->refused("'users where id = 1'", 'a clause in the place of a name', sqlstate => '42P01', message => [qr/"where" does not exist/, qr/HINT:  To choose rows, write filter => /]);
-$w->refused("'{users}', 'where id = 1'", 'a clause in the place of a group', sqlstate => '42704', message => [qr/group "where id = 1" does not exist/, qr/HINT:  The second argument names a group.  To choose rows, write filter => 'id = 1'/]);
+$w->refused("'users nowhere'", 'an unknown name among several', sqlstate => '42P01',
+	message => [qr/"nowhere" does not exist/]);
+$w->refused("'users where id = 1'", 'a clause in the place of a name', sqlstate => '42P01',
+	message => [qr/"where" does not exist/, qr/HINT:  To choose rows, write filter => /]);
+$w->refused("'{users}', 'where id = 1'", 'a clause in the place of a group', sqlstate => '42704',
+	message => [qr/group "where id = 1" does not exist/,
+	qr/HINT:  The second argument names a group.  To choose rows, write filter => 'id = 1'/]);
 
 # ---- globs in schemas; schemas that match nothing ----
 
@@ -124,7 +132,8 @@ foreach my $schema ('sale', 'zz*')
 {
 	my $run = $w->pull("schemas => '{$schema}'");
 	is($run->{sqlstate}, '3F000', "the unknown schema $schema is an error of the call") or diag($run->{err});
-	like($run->{message}, $schema eq 'sale' ? qr/^schema "sale" does not exist in the local database$/ : qr/^no schema of the local database matches "zz\*"$/, 'naming it');
+	like($run->{message}, $schema eq 'sale' ? qr/^schema "sale" does not exist in the local database$/
+		: qr/^no schema of the local database matches "zz\*"$/, 'naming it');
 	unlike($run->{err}, qr/opening the tunnel/, 'before the tunnel');
 }
 $w->write_config("schemas: [sales, sale]\n");
@@ -142,7 +151,8 @@ is(scalar(() = $run->{err} =~ /matches no table/g), 1, 'and the only one');
 $w->write_config("exclude: [Session, nowhere.*]\n");
 $run = replaces('', '"star*" audit_log pages parts starfish users');
 like($run->{err}, qr/"nowhere\.\*" in "exclude" of file "[^"]*" matches no table$/m, 'in an unknown schema, too');
-$w->refused("exclude => '{sesion}'", 'an exclude of the call that matches nothing', sqlstate => '42P01', message => [qr/"sesion" in "exclude" matches no table/, qr/HINT:  Perhaps you meant "Session"\./]);
+$w->refused("exclude => '{sesion}'", 'an exclude of the call that matches nothing', sqlstate => '42P01',
+	message => [qr/"sesion" in "exclude" matches no table/, qr/HINT:  Perhaps you meant "Session"\./]);
 $w->write_config('');
 
 # ---- tables of one side, and those of frameworks ----
@@ -152,8 +162,10 @@ like($run->{err}, qr/NOTICE:  00000: tables that only one side has are left as t
 unlike(replaces("'users'", 'users')->{err}, qr/only one side/, 'not to a call that names its tables');
 
 my $state = 'CREATE TABLE schema_migrations (version text); CREATE TABLE ar_internal_metadata (key text, value text);
-	CREATE TABLE "__EFMigrationsHistory" (id text); CREATE TABLE migrations (id int, migration text, batch int); CREATE TABLE sales.migrations (id int, bird text);';
-$w->source_sql("$state INSERT INTO ar_internal_metadata VALUES ('environment', 'production'); INSERT INTO sales.migrations VALUES (1, 'swallow')");
+	CREATE TABLE "__EFMigrationsHistory" (id text); CREATE TABLE migrations (id int, migration text, batch int);
+	CREATE TABLE sales.migrations (id int, bird text);';
+$w->source_sql("$state INSERT INTO ar_internal_metadata VALUES ('environment', 'production');
+	INSERT INTO sales.migrations VALUES (1, 'swallow')");
 $w->local_sql("$state INSERT INTO ar_internal_metadata VALUES ('environment', 'development')");
 foreach my $arguments ('', "'*'")
 {
@@ -162,14 +174,16 @@ foreach my $arguments ('', "'*'")
 	like($run->{err}, qr/NOTICE:  00000: migration tables of frameworks are left out: schema_migrations, ar_internal_metadata, "__EFMigrationsHistory", migrations$/m, 'one NOTICE names them');
 }
 replaces("'sales.*'", 'sales.migrations sales.people sales.plans sales.users');
-is($w->local_sql('SELECT bird FROM sales.migrations'), 'swallow', 'a table of the user that is called migrations comes');
+is($w->local_sql('SELECT bird FROM sales.migrations'), 'swallow',
+	'a table of the user that is called migrations comes');
 replaces("'ar_internal_metadata'", 'ar_internal_metadata');
 is($w->local_sql('SELECT value FROM ar_internal_metadata'), 'production', 'named, it comes');
 $w->write_config(qq{exclude: ["!default", p*, users, audit_log, star*, Session]\n});
 $run = replaces('', '"__EFMigrationsHistory" ar_internal_metadata migrations schema_migrations');
 unlike($run->{err}, qr/left out|!default/, '"!default" lets them come');
 $w->write_config("exclude: [schema_migrations]\n");
-like($w->call("SELECT table_name, status, reason, hint FROM pgtunsync.plan() WHERE status = 'excluded' ORDER BY 1")->finish->{out},
+like($w->call("SELECT table_name, status, reason, hint FROM pgtunsync.plan() WHERE status = 'excluded'
+	ORDER BY 1")->finish->{out},
 	qr/\A"__EFMigrationsHistory"\|excluded\|a framework keeps its migration state in it\|Name it to pull it, or add "!default" to exclude\.\nar_internal_metadata\|.*\nmigrations\|.*\nschema_migrations\|excluded\|excluded by "schema_migrations"\|$/,
 	'the plan has a row for each');
 

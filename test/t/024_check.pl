@@ -37,7 +37,8 @@ sub fails_at
 
 my @steps = check();
 cmp_ok(scalar(@steps), '>=', 4, 'there are several steps');
-is(scalar(grep { $_->[1] eq 't' && $_->[2] ne '' } @steps), scalar(@steps), 'all are well, with a detail') or diag(explain(\@steps));
+is(scalar(grep { $_->[1] eq 't' && $_->[2] ne '' } @steps), scalar(@steps), 'all are well, with a detail')
+  or diag(explain(\@steps));
 is($w->local_sql('SELECT count(*) FROM pgtunsync.runs'), 0, 'no run is recorded');
 $w->unchanged($before);
 $w->nothing_left;

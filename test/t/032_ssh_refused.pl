@@ -16,7 +16,8 @@ my $known = slurp_file($jump->known_hosts);
 sub bad_ssh
 {
 	my ($title, @message) = @_;
-	return $w->refused("'users'", $title, before => $before, sqlstate => '08\w{3}|28\w{3}|F0000|HV\w{3}|XX\w{3}|42501|58\w{3}', message => \@message);
+	return $w->refused("'users'", $title, before => $before,
+		sqlstate => '08\w{3}|28\w{3}|F0000|HV\w{3}|XX\w{3}|42501|58\w{3}', message => \@message);
 }
 
 sub known_hosts
@@ -102,7 +103,8 @@ foreach my $type (qw(ed25519 ecdsa))
 	$run = $w->pull("'users'");
 	is($run->{rc}, 0, "known_hosts with the $type key alone is enough") or diag($run->{err});
 }
-is($auth->() - $tries, scalar(() = slurp_file($jump->log) =~ /Accepted publickey/g) - $tries, 'no authentication without a verified key');
+is($auth->() - $tries, scalar(() = slurp_file($jump->log) =~ /Accepted publickey/g) - $tries,
+	'no authentication without a verified key');
 known_hosts($known);
 $before = $w->snapshot;
 

@@ -52,7 +52,8 @@ $holder = $w->call("BEGIN; LOCK TABLE users IN ROW EXCLUSIVE MODE; SELECT 'locke
 $holder->wait_message(qr/locked/, 'out');
 $call = $w->start_pull("'users'", options => '-c pgtunsync.lock_timeout=1s');
 my $reader_start = time();
-is($w->call("SET lock_timeout = '5s'; SELECT count(*) FROM users;")->finish->{rc}, 0, 'readers pass while the pull waits');
+is($w->call("SET lock_timeout = '5s';
+	SELECT count(*) FROM users;")->finish->{rc}, 0, 'readers pass while the pull waits');
 cmp_ok(time() - $reader_start, '<', 3, 'at once');
 $call->finish;
 is($call->{sqlstate}, '55P03', 'lock_timeout ends the waiting') or diag($call->{err});
@@ -83,7 +84,8 @@ $w->both_equal(@all);
 $w->nothing_left;
 
 # the same tables in many pulls at once: all succeed, one after the other
-my @calls = map { $w->start_pull("'users,orders,order_items,shipments,reviews'", options => '-c pgtunsync.lock_timeout=100s -c pgtunsync.jobs=1') } 1 .. 4;
+my @calls = map { $w->start_pull("'users,orders,order_items,shipments,reviews'",
+	options => '-c pgtunsync.lock_timeout=100s -c pgtunsync.jobs=1') } 1 .. 4;
 is($_->finish->{rc}, 0, 'one of four pulls at once') || diag($_->{err}) foreach @calls;
 $w->both_equal(@all);
 $w->nothing_left;

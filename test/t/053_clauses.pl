@@ -5,12 +5,15 @@ use warnings;
 use PgTunsync;
 use Test::More;
 
-my $w = PgTunsync->new(empty => 1, source_conf => "standard_conforming_strings = off\nbackslash_quote = on\nescape_string_warning = off\n");
+my $w = PgTunsync->new(empty => 1,
+	source_conf => "standard_conforming_strings = off\nbackslash_quote = on\nescape_string_warning = off\n");
 foreach my $side ('source', 'local')
 {
-	$w->$_("CREATE TABLE t (id int PRIMARY KEY, v text, ok boolean); CREATE TABLE other (id int, secret text)") foreach "${side}_sql";
+	$w->$_("CREATE TABLE t (id int PRIMARY KEY, v text, ok boolean); CREATE TABLE other (id int, secret text)")
+	  foreach "${side}_sql";
 }
-$w->source_sql(q{INSERT INTO t SELECT i, 'v' || i, i < 3 FROM generate_series(1, 9) i; INSERT INTO other VALUES (1, 'the-secret-of-other')});
+$w->source_sql(q{INSERT INTO t SELECT i, 'v' || i, i < 3 FROM generate_series(1, 9) i;
+	INSERT INTO other VALUES (1, 'the-secret-of-other')});
 $w->local_sql("INSERT INTO t VALUES (99, 'stale')");
 $w->local_sql("ALTER DATABASE dev SET standard_conforming_strings = off");
 
@@ -19,10 +22,12 @@ sub quoted { my ($text) = @_; my $tag = 'f'; $tag .= 'f' while $text =~ /\$$tag\
 sub rows
 {
 	my ($filter, $ids, $title) = @_;
-	my $run = $w->pull("'t', filter => " . quoted($filter) . ", mode => 'replace'", options => '-c standard_conforming_strings=on');
+	my $run = $w->pull("'t', filter => " . quoted($filter) . ", mode => 'replace'",
+		options => '-c standard_conforming_strings=on');
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	$title ||= $filter;
-	is($run->{rc} eq '0' ? $w->local_sql("SELECT string_agg(id::text, ' ' ORDER BY id) FROM t") : $run->{err}, $ids, $title);
+	is($run->{rc} eq '0' ? $w->local_sql("SELECT string_agg(id::text, ' ' ORDER BY id) FROM t") : $run->{err}, $ids,
+		$title);
 	return;
 }
 
@@ -95,7 +100,8 @@ my %hostile = (
 foreach my $filter (sort keys %hostile)
 {
 	next unless defined $hostile{$filter};
-	my $run = $w->pull("'t', filter => " . quoted($filter) . ", mode => 'replace'", options => '-c standard_conforming_strings=on');
+	my $run = $w->pull("'t', filter => " . quoted($filter) . ", mode => 'replace'",
+		options => '-c standard_conforming_strings=on');
 	is($run->{sqlstate}, $hostile{$filter}, "refused: $filter") or diag($run->{err});
 	unlike($run->{err}, qr/the-secret-of-other/, 'without a word of other tables');
 }
@@ -109,17 +115,21 @@ rows(q{v = '\\' or v = ' or true) TO STDOUT; DROP TABLE other; --'}, '', 'what e
 
 # ---- values are data, wherever they stand ----
 
-my @nasty = ("'", "''", "\\", "\\'", "' OR true --", "'; DROP TABLE other; --", "\$\$", "\$x\$", "{1}", "{name}", "a:b", '"', "\n", "/*", "*/", "--", "E'\\''", "%s %n", "\\x27", "\xc3\xa9", "",
+my @nasty = ("'", "''", "\\", "\\'", "' OR true --", "'; DROP TABLE other; --", "\$\$", "\$x\$", "{1}", "{name}", "a:b",
+	'"', "\n", "/*", "*/", "--", "E'\\''", "%s %n", "\\x27", "\xc3\xa9", "",
 	"') TO STDOUT; --", '\\\\', "1", 'NULL', "U&'\\0027'", ")(", "it's");
 my $seed = $ENV{SEED} || 5;
 srand($seed);
-my @parts = ("'", "\\", '"', '$', '{', '}', '1', ';', '-', '-', '/', '*', "\n", 'E', 'U&', ' ', ')', '(', 'x', "\t", '%', ':');
+my @parts = ("'", "\\", '"', '$', '{', '}', '1', ';', '-', '-', '/', '*', "\n", 'E', 'U&', ' ', ')', '(',
+	'x', "\t", '%', ':');
 push @nasty, join('', map { $parts[ rand @parts ] } 1 .. 1 + rand 12) foreach 1 .. 25;
 my %seen;
 @nasty = grep { !$seen{$_}++ } @nasty;
 $w->source_sql('CREATE TABLE probe (id int PRIMARY KEY, v text)');
 $w->local_sql('CREATE TABLE probe (id int PRIMARY KEY, v text)');
-$w->source_sql('INSERT INTO probe VALUES ' . join(', ', map { "($_, convert_from(decode('" . unpack('H*', $nasty[$_]) . "', 'hex'), 'UTF8'))" } 0 .. $#nasty));
+$w->source_sql('INSERT INTO probe
+	VALUES ' . join(', ', map { "($_, convert_from(decode('" . unpack('H*', $nasty[$_])
+	. "', 'hex'), 'UTF8'))" } 0 .. $#nasty));
 $w->write_config(<<'YML');
 groups:
   probe:
@@ -142,7 +152,8 @@ is_deeply([ $w->source_sql('SELECT secret FROM other') ], ['the-secret-of-other'
 
 # a value where a name would have to stand
 $w->write_config("groups:\n  g:\n    probe: 'where \"{1}\" = 1'\n");
-$w->refused("grp => 'g:id', mode => 'replace'", 'a value as a name', sqlstate => '42601', message => [qr/variable \{1\} stands in a name/]);
+$w->refused("grp => 'g:id', mode => 'replace'", 'a value as a name', sqlstate => '42601',
+	message => [qr/variable \{1\} stands in a name/]);
 $w->write_config("groups:\n  g:\n    probe: 'order by {1}'\n");
 $w->refused("grp => 'g:id', mode => 'replace'", 'a value as a place', sqlstate => '42601', message => [qr/ORDER BY/]);
 $w->write_config("groups:\n  g:\n    probe: 'where id in ({1})'\n");
@@ -151,11 +162,14 @@ $w->refused("grp => 'g:1,2', mode => 'replace'", 'a value as a list', sqlstate =
 # names of the caller's search_path, and what it hides
 $w->source_sql("CREATE SCHEMA apart; CREATE TABLE apart.ids (id int); INSERT INTO apart.ids VALUES (5)");
 $w->local_sql("CREATE SCHEMA apart");
-$w->refused("'t', filter => 'id in (select id from ids)', mode => 'replace'", 'a table outside of the search_path', sqlstate => '42P01');
-my $run = $w->call("SET search_path = public, apart; SELECT pgtunsync.pull('t', filter => 'id in (select id from ids)', mode => 'replace')")->finish;
+$w->refused("'t', filter => 'id in (select id from ids)', mode => 'replace'", 'a table outside of the search_path',
+	sqlstate => '42P01');
+my $run = $w->call("SET search_path = public, apart;
+	SELECT pgtunsync.pull('t', filter => 'id in (select id from ids)', mode => 'replace')")->finish;
 is($w->local_sql('SELECT id FROM t'), 5, "the caller's search_path counts");
 $w->source_sql('ALTER TABLE t ADD r regclass; UPDATE t SET r = $$apart.ids$$::regclass');
 $w->local_sql('ALTER TABLE t ADD r regclass');
-$w->refused("'t', filter => 'id = 1', mode => 'replace'", 'values that read differently', sqlstate => '0A000', message => [qr/column r has type regclass/]);
+$w->refused("'t', filter => 'id = 1', mode => 'replace'", 'values that read differently', sqlstate => '0A000',
+	message => [qr/column r has type regclass/]);
 
 done_testing();

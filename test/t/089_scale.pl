@@ -12,7 +12,8 @@ use Time::HiRes qw(time);
 
 my $tables = $ENV{TABLES} || 300;
 my $w = PgTunsync->new(empty => 1,
-	local_conf => "max_connections = 20\nmax_wal_senders = 0\nmax_locks_per_transaction = " . ($tables * 2) . "\nshared_buffers = 256MB\n",
+	local_conf => "max_connections = 20\nmax_wal_senders = 0\nmax_locks_per_transaction = " . ($tables * 2)
+		. "\nshared_buffers = 256MB\n",
 	source_conf => "max_locks_per_transaction = $tables\n");
 
 # Five indexes and a toast table each, every table refers to the one before.
@@ -31,7 +32,8 @@ sub in_batches
 	my ($side, $from, $to, $make) = @_;
 	for (my $i = $from; $i <= $to; $i += 100)
 	{
-		PgTunsync::Compare::script($w, $side, 'SET search_path = public; ' . $make->($i, $i + 99 < $to ? $i + 99 : $to));
+		PgTunsync::Compare::script($w, $side,
+			'SET search_path = public; ' . $make->($i, $i + 99 < $to ? $i + 99 : $to));
 	}
 	return;
 }
@@ -39,7 +41,8 @@ foreach my $side ('source', 'local')
 {
 	in_batches($side, 1, $tables, sub { schema_sql('t', @_) });
 	my $rows = $side eq 'source' ? 20 : 3;
-	in_batches($side, 1, $tables, sub { join '', map { "INSERT INTO t_$_ SELECT i, i, '$side' || i, i % 5, ARRAY[i] FROM generate_series(1, $rows) i;\n" } $_[0] .. $_[1] });
+	in_batches($side, 1, $tables,
+		sub { join '', map { "INSERT INTO t_$_ SELECT i, i, '$side' || i, i % 5, ARRAY[i] FROM generate_series(1, $rows) i;\n" } $_[0] .. $_[1] });
 }
 
 sub timed
@@ -100,7 +103,8 @@ PgTunsync::Compare::all_equal($w);
 
 # a lock table that is too small on the source
 $w->source->stop;
-$w->source->append_conf('postgresql.conf', "max_locks_per_transaction = 10\nmax_connections = 10\nmax_wal_senders = 0\nmax_worker_processes = 0\nautovacuum_max_workers = 1");
+$w->source->append_conf('postgresql.conf',
+	"max_locks_per_transaction = 10\nmax_connections = 10\nmax_wal_senders = 0\nmax_worker_processes = 0\nautovacuum_max_workers = 1");
 $w->source->start;
 $run = $w->pull('', timeout => 900);
 note("a small lock table on the source: rc $run->{rc} " . ($run->{message} || ''));

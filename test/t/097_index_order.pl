@@ -37,7 +37,8 @@ my %columns = (
 	few => [ 'int4', 'i % 7 - 3' ],
 	single => [ 'float4', "(ARRAY['NaN', '-0', '0', 'Infinity', '-Infinity', '1e-45', '-1.5', NULL])[1 + i % 8]::float4" ],
 	wide => [ 'float8', sometimes('(' . random(4) . ' - 0.5) * 1e300') ],
-	moment => [ 'timestamptz', sometimes("'2000-01-01 00:00+00'::timestamptz + " . random(5) . " * interval '9000 days'") ],
+	moment => [ 'timestamptz',
+	sometimes("'2000-01-01 00:00+00'::timestamptz + " . random(5) . " * interval '9000 days'") ],
 	bound => [ 'timestamp', "(ARRAY['infinity', '-infinity', '4713-01-01 BC', '2020-02-02', NULL])[1 + i % 5]::timestamp" ],
 	day => [ 'date', "'-infinity'::date" ],
 	clock => [ 'time', sometimes("'00:00'::time + " . random(6) . " * interval '23 hours'") ],
@@ -56,7 +57,8 @@ my %columns = (
 	# more distinct ones than are numbered, but not at the beginning
 	late => [ 'varchar(40)', "CASE WHEN i < 20000 THEN 'v' || i % 4 ELSE md5(i::text) END" ],
 	# so long that they are compressed, or not in the row at all
-	long => [ 'text COLLATE "C"', "CASE WHEN i % 5000 = 0 THEN repeat(md5(i::text), 65) WHEN i % 500 = 1 THEN repeat('compressible ' || i, 200) ELSE i::text END" ],
+	long => [ 'text COLLATE "C"',
+	"CASE WHEN i % 5000 = 0 THEN repeat(md5(i::text), 65) WHEN i % 500 = 1 THEN repeat('compressible ' || i, 200) ELSE i::text END" ],
 	amount => [ 'numeric(10,2)', "(i % 300 - 150) / 7.0" ],
 	net => [ 'inet', "('10.' || i % 50 || '.0.1')::inet" ],
 	named => [ 'name', "'n' || i % 40" ],
@@ -69,26 +71,35 @@ my %columns = (
 
 # the columns of one index of a table, in its words
 my @indexes = (
-	'small', 'number', 'big', 'edge', 'few', 'single', 'wide', 'moment', 'bound', 'day', 'clock', 'flag', 'letter', 'price', 'object',
-	'key', 'mood', 'state', 'email', 'path', 'bytes', 'padded', 'late', 'long', 'amount', 'net', 'named', 'folded', 'id', 'ascending', 'empty',
-	'number DESC', 'number NULLS FIRST', 'big DESC NULLS LAST', 'single DESC', 'wide DESC NULLS LAST', 'key DESC', 'mood DESC', 'email DESC', 'path DESC',
+	'small', 'number', 'big', 'edge', 'few', 'single', 'wide', 'moment', 'bound', 'day', 'clock', 'flag',
+	'letter', 'price', 'object',
+	'key', 'mood', 'state', 'email', 'path', 'bytes', 'padded', 'late', 'long', 'amount', 'net', 'named', 'folded',
+	'id', 'ascending', 'empty',
+	'number DESC', 'number NULLS FIRST', 'big DESC NULLS LAST', 'single DESC', 'wide DESC NULLS LAST', 'key DESC',
+	'mood DESC', 'email DESC', 'path DESC',
 	'bytes NULLS FIRST', 'email COLLATE "C" DESC NULLS LAST', 'email text_pattern_ops', 'email COLLATE "C"',
-	'state, moment', 'state DESC, moment', 'state NULLS FIRST, moment DESC', 'few, path, big', 'path, state, number DESC', 'few DESC, key', 'flag, mood, few, single, number',
-	'edge, bound', 'few, few, path, path', 'path, email COLLATE "C"', 'small, small DESC', 'few, late', 'state, email', 'big, big DESC, big, big',
-	'number INCLUDE (note)', 'state, number INCLUDE (note, big, key, amount)', 'path INCLUDE (note, flag)', 'email COLLATE "C" INCLUDE (long)', 'few INCLUDE (named, net, small)',
+	'state, moment', 'state DESC, moment', 'state NULLS FIRST, moment DESC', 'few, path, big',
+	'path, state, number DESC', 'few DESC, key', 'flag, mood, few, single, number',
+	'edge, bound', 'few, few, path, path', 'path, email COLLATE "C"', 'small, small DESC', 'few, late', 'state, email',
+	'big, big DESC, big, big',
+	'number INCLUDE (note)', 'state, number INCLUDE (note, big, key, amount)', 'path INCLUDE (note, flag)',
+	'email COLLATE "C" INCLUDE (long)', 'few INCLUDE (named, net, small)',
 	'key, moment INCLUDE (number)', 'mood INCLUDE (empty, note)', 'big INCLUDE (bytes, edge, wide, moment)',
 );
 
 my $names = join ', ', sort keys %columns;
 $w->both_sql("CREATE TABLE ordered (" . join(', ', map { "$_ $columns{$_}[0]" } sort keys %columns) . ');');
-$w->source_sql("INSERT INTO ordered ($names) SELECT " . join(', ', map { $columns{$_}[1] } sort keys %columns) . " FROM generate_series(1, $rows) i");
+$w->source_sql("INSERT INTO ordered ($names) SELECT " . join(', ', map { $columns{$_}[1] } sort keys %columns) . "
+	FROM generate_series(1, $rows) i");
 foreach my $number (0 .. $#indexes)
 {
 	my ($keys, $include) = $indexes[$number] =~ /^(.*?)( INCLUDE .*)?$/;
 	$w->local_sql("CREATE INDEX ordered_$number ON ordered ($keys)" . ($include // ''));
 }
-$w->both_sql('CREATE UNIQUE INDEX unique_id ON ordered (id); CREATE UNIQUE INDEX unique_key ON ordered (key) INCLUDE (id);');
-$w->both_sql('CREATE TABLE one_row (a int, b text); CREATE INDEX ON one_row (b, a); CREATE TABLE no_row (a int, b text); CREATE INDEX ON no_row (b, a);');
+$w->both_sql('CREATE UNIQUE INDEX unique_id ON ordered (id);
+	CREATE UNIQUE INDEX unique_key ON ordered (key) INCLUDE (id);');
+$w->both_sql('CREATE TABLE one_row (a int, b text); CREATE INDEX ON one_row (b, a); CREATE TABLE no_row (a int, b text);
+	CREATE INDEX ON no_row (b, a);');
 $w->source_sql("INSERT INTO one_row VALUES (1, 'one')");
 $w->source_sql('GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader');
 
@@ -105,9 +116,11 @@ sub same_order
 		return $w->local_sql(join '', 'BEGIN;', (map { "SET LOCAL enable_$_ = off;" } 'bitmapscan', @$off), qq{
 			DO \$\$BEGIN EXECUTE (SELECT 'DROP INDEX ' || string_agg(indexrelid::regclass::text, ',') FROM pg_index
 				WHERE indrelid = 'ordered'::regclass AND indexrelid <> 'ordered_$number'::regclass); END\$\$;
-			SELECT md5(string_agg(r, '|')), count(*) FROM (SELECT ROW(} . join(', ', @wanted) . ", ctid)::text r FROM ordered ORDER BY $by) x; ROLLBACK");
+			SELECT md5(string_agg(r, '|')), count(*) FROM (SELECT ROW(} . join(', ', @wanted) . ", ctid)::text r
+				FROM ordered ORDER BY $by) x; ROLLBACK");
 	};
-	return is($digest->([ 'seqscan', 'sort', 'incremental_sort' ], $order), $digest->([ 'indexscan', 'indexonlyscan' ], "$order, ctid"),
+	return is($digest->([ 'seqscan', 'sort', 'incremental_sort' ], $order),
+		$digest->([ 'indexscan', 'indexonlyscan' ], "$order, ctid"),
 		"an index on $indexes[$number]");
 }
 

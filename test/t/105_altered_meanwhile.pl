@@ -114,7 +114,8 @@ foreach my $case (@cases)
 {
 	my ($table, $sql) = @$case;
 	my $start = time();
-	my $ddl = $w->call("SET lock_timeout = '5s';\n" . join("\n", map { of($table, $_) . ';' } split /; /, $sql))->finish;
+	my $ddl = $w->call("SET lock_timeout = '5s';\n"
+		. join("\n", map { of($table, $_) . ';' } split /; /, $sql))->finish;
 	ok($ddl->{rc} == 0 && time() - $start < 4, "$table: the command does not wait") or diag($ddl->{err});
 }
 $relay->set;

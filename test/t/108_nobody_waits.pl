@@ -61,7 +61,8 @@ foreach my $case (
 	$holder->finish;
 	$call->finish;
 	is($call->{sqlstate}, '55P03', 'the run gives up after lock_timeout') or diag($call->{err});
-	like($call->{err}, qr/could not lock the row of run \d+ in pgtunsync_internal\.runs within 3000 ms/, 'and says why');
+	like($call->{err}, qr/could not lock the row of run \d+ in pgtunsync_internal\.runs within 3000 ms/,
+		'and says why');
 	$w->unchanged($before);
 	$w->pull("'categories'");	# marks the run that could not write its end
 	$w->nothing_left;

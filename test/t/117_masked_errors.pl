@@ -11,7 +11,8 @@ use Test::More;
 my $value = 'jane.4711@vault.example';
 my $w = PgTunsync->new(empty => 1, local_conf => "log_min_messages = debug1\nlog_error_verbosity = verbose\n");
 
-$w->both_sql('CREATE TABLE people (id int PRIMARY KEY, email text, note text); CREATE TABLE other (id int PRIMARY KEY, n int)');
+$w->both_sql('CREATE TABLE people (id int PRIMARY KEY, email text, note text);
+	CREATE TABLE other (id int PRIMARY KEY, n int)');
 $w->source_sql(qq{
 	INSERT INTO people SELECT i, '$value', 'n' || i FROM generate_series(1, 5) i;
 	INSERT INTO other SELECT i, i FROM generate_series(1, 5) i;

@@ -41,7 +41,8 @@ SKIP: {
 # ---- backups beside pulls ----
 
 my $session = $w->call(
-	q{SELECT 'pulled ' || count(*) FROM generate_series(1, 8) i, LATERAL (SELECT pgtunsync.pull('{notes,tags}', jobs => 1 + i % 2)) p;});
+	q{SELECT 'pulled ' || count(*) FROM generate_series(1, 8) i,
+		LATERAL (SELECT pgtunsync.pull('{notes,tags}', jobs => 1 + i % 2)) p;});
 my $backup;
 my $backups = 0;
 while ($session->running || $backups == 0)

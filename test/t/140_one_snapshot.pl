@@ -25,7 +25,8 @@ $w->local_sql($schema);
 sub moved_meanwhile
 {
 	my ($title, $arguments) = @_;
-	my $before = $w->source_sql('SELECT sum(amount) FROM payer') . '|' . $w->source_sql('SELECT sum(amount) FROM payee');
+	my $before = $w->source_sql('SELECT sum(amount) FROM payer') . '|'
+		. $w->source_sql('SELECT sum(amount) FROM payee');
 	my $holder = $w->call("BEGIN; LOCK TABLE gate; SELECT 'locked';", more => 1);
 	$holder->wait_message(qr/locked/, 'out');
 	my $call = $w->start_pull($arguments);
@@ -49,7 +50,9 @@ moved_meanwhile('one loader', 'jobs => 1');
 moved_meanwhile('four loaders', 'jobs => 4');
 
 # the source takes the table for a large one, which is read in parts
-$w->source_sql("VACUUM ANALYZE payer; UPDATE pg_class SET relpages = 300 * 128 WHERE oid = (SELECT reltoastrelid FROM pg_class WHERE oid = 'payer'::regclass)");
+$w->source_sql("VACUUM ANALYZE payer;
+	UPDATE pg_class SET relpages = 300 * 128 WHERE oid = (SELECT reltoastrelid FROM pg_class
+	WHERE oid = 'payer'::regclass)");
 moved_meanwhile('a table in parts', 'jobs => 4');
 like(PostgreSQL::Test::Utils::slurp_file($w->source->logfile), qr/COPY \(SELECT [^;\n]*ctid >= /, 'parts were read');
 $w->nothing_left;

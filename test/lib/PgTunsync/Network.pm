@@ -47,7 +47,8 @@ sub new
 
 	$self->{holder} = PgTunsync::Process->start("$dir/namespace.log", qw(unshare --net sleep 3600));
 	PgTunsync::Process::wait_until('the far namespace',
-		sub { return readlink("/proc/$$/ns/net") ne (readlink('/proc/' . $self->{holder}->pid . '/ns/net') || readlink("/proc/$$/ns/net")); });
+		sub { return readlink("/proc/$$/ns/net") ne (readlink('/proc/' . $self->{holder}->pid . '/ns/net')
+			|| readlink("/proc/$$/ns/net")); });
 	foreach ([ wire => 99 ], [ back => 98 ])
 	{
 		my ($name, $net) = @$_;
@@ -79,7 +80,8 @@ sub limit
 {
 	my ($self, %params) = @_;
 	$self->open;
-	run($self->_tc($_, 'replace', 'root', 'tbf', 'rate', $params{rate}, 'burst', $params{burst} || '16k', 'limit', $params{queue}))
+	run($self->_tc($_, 'replace', 'root', 'tbf', 'rate', $params{rate}, 'burst', $params{burst} || '16k',
+		'limit', $params{queue}))
 	  foreach qw(near far);
 	return;
 }

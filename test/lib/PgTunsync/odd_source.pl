@@ -24,7 +24,8 @@ sub rows
 {
 	my ($columns, @rows) = @_;
 	my $description = pack('n', $columns) . ("c\0" . pack('NnNnNn', 0, 0, 25, 0xffff, 0xffffffff, 0)) x $columns;
-	my $data = join('', map { message('D', pack('n', scalar @$_) . join('', map { defined $_ ? pack('N/a*', $_) : pack('N', 0xffffffff) } @$_)) } @rows);
+	my $data = join('', map { message('D',
+		pack('n', scalar @$_) . join('', map { defined $_ ? pack('N/a*', $_) : pack('N', 0xffffffff) } @$_)) } @rows);
 	return message('T', $description) . $data . done('SELECT');
 }
 
@@ -35,7 +36,8 @@ sub relation
 }
 
 my @facts = ([ '0001-1', '15.0', '1', '1', '1', 'f' ]);
-my %usual = (facts => rows(6, @facts), relations => rows(14), columns => rows(8), sequences => rows(8), keys => rows(6), patterns => rows(1));
+my %usual = (facts => rows(6, @facts), relations => rows(14), columns => rows(8), sequences => rows(8), keys => rows(6),
+	patterns => rows(1));
 my %modes = (
 	no_results     => { map { $_ => '' } keys %usual },
 	no_rowsets     => { map { $_ => done('BEGIN') } keys %usual },
@@ -67,7 +69,8 @@ sub copied
 	return {
 		relations => rows(14, [ 1, 'public', 'odd', 'r', 'p', 'f', undef, 't', 't', 'f', 8192, 1, undef, 1 ]),
 		columns   => rows(8, @columns),
-		copy      => message('H', pack('Cn', 1, scalar @types) . pack('n', 1) x @types) . join('', map { message('d', $_) } @messages) . message('c', '') . done('COPY') };
+		copy      => message('H', pack('Cn', 1, scalar @types) . pack('n', 1) x @types)
+			. join('', map { message('d', $_) } @messages) . message('c', '') . done('COPY') };
 }
 
 my %answers = (%usual, %{ $mode =~ /^copy:(.*)/ ? copied($1) : $modes{$mode} });
@@ -108,8 +111,10 @@ sub serve
 		$version = unpack('N', take($client, $length - 4));
 		syswrite($client, 'N') if $version >> 16 == 1234;
 	} while ($version >> 16 == 1234);
-	my %parameters = (server_version => '15.0', server_encoding => 'UTF8', client_encoding => 'UTF8', standard_conforming_strings => 'on');
-	syswrite($client, message('R', pack('N', 0)) . join('', map { message('S', "$_\0$parameters{$_}\0") } sort keys %parameters) . message('Z', 'I'));
+	my %parameters = (server_version => '15.0', server_encoding => 'UTF8', client_encoding => 'UTF8',
+		standard_conforming_strings => 'on');
+	syswrite($client, message('R', pack('N', 0))
+		. join('', map { message('S', "$_\0$parameters{$_}\0") } sort keys %parameters) . message('Z', 'I'));
 	while (1)
 	{
 		my ($type, $length) = unpack('aN', take($client, 5));

@@ -58,10 +58,14 @@ sub fields
 
 sub data_row
 {
-	return message('D', pack('n', scalar @_) . join('', map { defined $_ ? pack('N/a*', $_) : pack('N', 0xffffffff) } @_));
+	return message('D', pack('n', scalar @_)
+		. join('', map { defined $_ ? pack('N/a*', $_) : pack('N', 0xffffffff) } @_));
 }
 
-sub description { return message('T', pack('n', $_[0]) . ("c\0" . pack('NnNnNn', 0, 0, 25, 0xffff, 0xffffffff, 0)) x $_[0]); }
+sub description
+{
+	return message('T', pack('n', $_[0]) . ("c\0" . pack('NnNnNn', 0, 0, 25, 0xffff, 0xffffffff, 0)) x $_[0]);
+}
 
 # Another number of columns.
 sub resized
