@@ -3,18 +3,19 @@
  * pgtunsync.c
  *	  Settings and the SQL-callable functions: thin, the rooms do the work.
  *
- * A pull passes through these rooms:
+ * A pull passes through these files:
  *
- *	  pull.c		the caller's backend: starts a leader, shows its messages
- *	  leader.c		one run from start to end
- *	  env_file.c, sync_config.c, ssh_config.c	what the operator configured
- *	  tunnel.c		the way to the source
- *	  source.c, planner.c, selection.c		what there is to pull, and how
- *	  pool.c, loader.c, staging.c			tables into staging heaps, side by side
- *	  replace.c, integrity.c, swap.c, merge.c	the one commit that changes anything
- *	  append.c, batches.c					instead: many commits, one for each batch
- *	  audit.c		what happened
- *	  crash_cleanup.c	what runs have left whose server or leader crashed
+ *	  api/caller.c			the caller's backend: starts a leader, shows its messages
+ *	  run/leader.c			the leader's process
+ *	  run/pull_run.c		a pull, from the audit row to the commit
+ *	  config/, ssh/			what the operator configured
+ *	  tunnel/tunnel.c		the tunnel to the source
+ *	  source/source.c, plan/planner.c	what there is to pull, and how
+ *	  load/loader_pool.c, load/loader.c	tables into staging heaps, side by side
+ *	  apply/apply.c			the one commit that changes anything
+ *	  run/append_run.c		instead: many commits, one for each batch
+ *	  run/audit.c			what happened
+ *	  run/crash_cleanup.c	what runs have left whose server or leader crashed
  *
  *-------------------------------------------------------------------------
  */
