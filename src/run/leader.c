@@ -135,7 +135,7 @@ write_failure(Run *run, const ErrorData *edata)
 	if (run->outcomes != NULL)
 	{
 		outcomes_write(run->outcomes, run->id, false);
-		if (run->request->mode == LAND_APPEND)
+		if (run->request->plan.mode == LAND_APPEND)
 			landed = *outcomes_appended(run->outcomes);
 	}
 	audit_finish(run->id, cancelled ? "cancelled" : landed.rows > 0 ? "partial" : "failed", &landed,

@@ -115,7 +115,7 @@ static void
 run_open_tunnel(Run *run)
 {
 	/* even for one table, which may be large; an append is one batch after the other */
-	int			loaders = run->request->mode == LAND_APPEND ? 1 : run->request->jobs;
+	int			loaders = run->request->plan.mode == LAND_APPEND ? 1 : run->request->jobs;
 
 	run_report_phase(run, "ENV-LOADED, opening the tunnel");
 	lock_entrance(run->local_port, run->request->lock_timeout);
@@ -136,7 +136,7 @@ run_lock_targets(Run *run)
 	run_report_phase(run, "SYNCING, locking the tables against other pulls");
 	lock_check_capacity(oids);
 	lock_check_caller(oids, run_awaiting_caller(run));
-	if (run->request->mode == LAND_APPEND)
+	if (run->request->plan.mode == LAND_APPEND)
 		lock_append(oids, run->request->lock_timeout);
 	lock_against_runs(oids, run->request->lock_timeout);
 	run_recheck(run, run->plan->tables);
@@ -269,7 +269,7 @@ run_after_commit(Run *run)
 {
 	List	   *targets = outcomes_targets(run->outcomes);
 
-	if (run->request->mode == LAND_APPEND && targets == NIL)
+	if (run->request->plan.mode == LAND_APPEND && targets == NIL)
 		return;					/* all failed */
 	report_totals(run);
 	PG_TRY();
@@ -280,7 +280,7 @@ run_after_commit(Run *run)
 		if (synchronous_commit > SYNCHRONOUS_COMMIT_LOCAL_FLUSH)
 			session_set("synchronous_commit", "local");
 		aftermath_analyze(targets);
-		aftermath_matviews(targets, run->request->refresh, run->request->role);
+		aftermath_matviews(targets, run->request->refresh, run->request->plan.role);
 	}
 	PG_CATCH();
 	{
@@ -318,12 +318,12 @@ run_pull(Run *run)
 	run_make_plan(run);
 	run_lock_targets(run);
 	run_report_refused(run);
-	if (run->request->mode == LAND_APPEND)
+	if (run->request->plan.mode == LAND_APPEND)
 		run_append(run);
 	else
 		run_load(run);
 	run_close_source(run);
-	if (run->request->mode == LAND_APPEND)
+	if (run->request->plan.mode == LAND_APPEND)
 		run_finish_append(run);
 	else
 		run_commit(run);

@@ -123,7 +123,7 @@ run_read_config(Run *run)
 {
 	run->config = sync_config_read(run->request->config_file);
 	trace(TRACE_DEBUG1, "configuration: %s", run->config->path ? run->config->path : "none");
-	if (run->request->rules && mask_needs_key(run->config))
+	if (run->request->plan.rules && mask_needs_key(run->config))
 		(void) mask_key_options(run->env);	/* is there a key? */
 }
 
@@ -238,12 +238,12 @@ run_connect(Run *run)
 	run->params = source_params(run->env, run->local_port, tunnel_host(run->tunnel),
 								tunnel_port(run->tunnel), run->request->connect_timeout,
 								run->id);
-	if (run->request->rules && mask_needs_key(run->config))
+	if (run->request->plan.rules && mask_needs_key(run->config))
 		source_add_options(run->params, mask_key_options(run->env));
-	run->params->row_security = run->request->row_security;
+	run->params->row_security = run->request->plan.row_security;
 	run->params->gate = &tunnel_connection_gate;
 	run->params->gate_handle = tunnel_gate_handle(run->tunnel);
-	run->params->hide_texts = run->request->rules && run->config->data_rules != NIL;
+	run->params->hide_texts = run->request->plan.rules && run->config->data_rules != NIL;
 
 	connect.conninfo = run->params->conninfo;
 	connect.display = run->params->display;
@@ -301,29 +301,10 @@ report_large_objects(const RunPlan *plan)
 void
 run_make_plan(Run *run)
 {
-	PlanRequest wanted = {
-		.tables = run->request->tables,
-		.everything = run->request->everything,
-		.group = run->request->group,
-		.filter = run->request->filter,
-		.mode = run->request->mode,
-		.variables = run->request->variables,
-		.schemas = run->request->schemas,
-		.exclude = run->request->exclude,
-		.rules = run->request->rules,
-		.sequences = run->request->sequences,
-		.cursor = run->request->cursor,
-		.require_rules = run->request->require_rules,
-		.row_security = run->request->row_security,
-		.survey = run->request->purpose == RUN_PLAN,
-		.search_path = run->request->search_path,
-		.role = run->request->role
-	};
-
 	run_report_phase(run, "SYNCING, planning");
 	PushActiveSnapshot(GetTransactionSnapshot());
-	run->plan = plan_run(&wanted, run->config, run->control);
-	if (run->request->sequences)
+	run->plan = plan_run(&run->request->plan, run->config, run->control);
+	if (run->request->plan.sequences)
 		plan_root_sequences(run->plan, run->control);
 	PopActiveSnapshot();
 	report_large_objects(run->plan);
@@ -369,7 +350,7 @@ run_recheck(Run *run, const List *tables)
 		if (table->message != NULL)
 			continue;
 		relay_set_subject(table->display);
-		problem = recheck_table(table, run->request->role, &code);
+		problem = recheck_table(table, run->request->plan.role, &code);
 		relay_set_subject(NULL);
 		if (problem == NULL)
 			continue;

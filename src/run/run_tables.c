@@ -249,7 +249,7 @@ run_lock_audit(Run *run)
 void
 run_replace_tables(Run *run, List *staged)
 {
-	replace_tables(staged, run->request->role, run->request->lock_timeout,
+	replace_tables(staged, run->request->plan.role, run->request->lock_timeout,
 				   run_awaiting_caller(run), run_table_failed, run);
 	/* the audit is locked already: whoever is in the way of it is not waited for */
 	session_set_int("lock_timeout", AUDIT_PATIENCE);
