@@ -62,14 +62,14 @@ $w->nothing_left;
 
 # ---- spellings that mean nothing ----
 
-$w->refused(@$_[0, 1], sqlstate => '22\w{3}|42\w{3}|0A000', message => [ $_->[2] ], audit => $_->[3] || 'none')
+$w->refused(@$_[0, 1], sqlstate => $_->[2], message => [ $_->[3] ], audit => 'none')
   foreach (
-	[ q{'{}'::text[]}, 'an empty list is not everything', qr/empty/ ],
-	[ q{ARRAY['users', NULL]}, 'a null in the list', qr/null/ ],
-	[ q{'users', jobs => 0}, 'no jobs', qr/jobs/ ],
-	[ q{'users', jobs => 65}, 'too many jobs', qr/jobs/ ],
-	[ q{'users', on_error => 'shrug'}, 'an unknown on_error', qr/on_error/ ]);
-$w->refused(q{'"users'}, 'an unclosed quote', sqlstate => '22\w{3}|42\w{3}', message => [qr/users/], audit => 'none');
+	[ q{'{}'::text[]}, 'an empty list is not everything', '22023', qr/empty/ ],
+	[ q{ARRAY['users', NULL]}, 'a null in the list', '22004', qr/null/ ],
+	[ q{'users', jobs => 0}, 'no jobs', '22023', qr/jobs/ ],
+	[ q{'users', jobs => 65}, 'too many jobs', '22023', qr/jobs/ ],
+	[ q{'users', on_error => 'shrug'}, 'an unknown on_error', '22023', qr/on_error/ ]);
+$w->refused(q{'"users'}, 'an unclosed quote', sqlstate => '22023', message => [qr/users/], audit => 'none');
 
 # ---- inside other things ----
 

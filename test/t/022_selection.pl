@@ -70,12 +70,12 @@ $w->both_equal('users', 'parts', 'pages', 'sales.users', 'sales.plans', 'sales.p
 
 $w->refused("'nowhere'", 'a name that neither side knows', sqlstate => '42P01', message => [qr/nowhere/]);
 $w->refused("'users,nowhere'", 'one such name among others', sqlstate => '42P01', message => [qr/nowhere/]);
-$w->refused("'no_such_schema.users'", 'an unknown schema', sqlstate => '42P01|3F000', message => [qr/no_such_schema/]);
+$w->refused("'no_such_schema.users'", 'an unknown schema', sqlstate => '42P01', message => [qr/no_such_schema/]);
 $w->refused("'zz*'", 'a glob that matches nothing', sqlstate => '42P01', message => [qr/zz\*/]);
-$w->refused("'a_view'", 'a view', sqlstate => '42809|0A000', message => [qr/a_view/]);
-$w->refused("'a_matview'", 'a materialised view', sqlstate => '42809|0A000', message => [qr/a_matview/, qr/REFRESH/i]);
-$w->refused("'pg_catalog.pg_class'", 'a system table', sqlstate => '\w{5}', message => [qr/pg_class/]);
-$w->refused("'pgtunsync.runs'", "the extension's own table", sqlstate => '\w{5}', message => [qr/runs/]);
+$w->refused("'a_view'", 'a view', sqlstate => '42809', message => [qr/a_view/]);
+$w->refused("'a_matview'", 'a materialised view', sqlstate => '42809', message => [qr/a_matview/, qr/REFRESH/i]);
+$w->refused("'pg_catalog.pg_class'", 'a system table', sqlstate => '42809', message => [qr/pg_class/]);
+$w->refused("'pgtunsync.runs'", "the extension's own table", sqlstate => '42809', message => [qr/runs/]);
 
 # ---- exclusions always win ----
 
@@ -94,8 +94,8 @@ replaces("'group:two'", 'pages parts');
 replaces("'group:one,group:two'", 'pages parts sales.plans users');
 my $run = replaces("NULL, 'two'", 'pages parts');
 is($w->last_run('requested_group'), 'two', 'the audit names the group');
-$w->refused("grp => 'three'", 'an unknown group', sqlstate => '42704|F0000', message => [ qr/three/, qr/pgsync\.yml/ ]);
-$w->refused("'group:three'", 'an unknown group in the list', sqlstate => '42704|F0000', message => [qr/three/]);
+$w->refused("grp => 'three'", 'an unknown group', sqlstate => '42704', message => [ qr/three/, qr/pgsync\.yml/ ]);
+$w->refused("'group:three'", 'an unknown group in the list', sqlstate => '42704', message => [qr/three/]);
 
 # ---- schemas in the configuration ----
 

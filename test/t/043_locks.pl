@@ -28,7 +28,7 @@ foreach my $case (
 	my $start = time();
 	my $run = $w->call("BEGIN; $setup SELECT pgtunsync.pull($arguments); COMMIT;", timeout => 60)->finish;
 	subtest "in a transaction: $title" => sub {
-		$w->check_refused($run, $before, sqlstate => '55006|55P03|40P01|25\w{3}', message => [qr/transaction|lock/]);
+		$w->check_refused($run, $before, sqlstate => '55006', message => [qr/transaction|lock/]);
 		cmp_ok(time() - $start, '<', 15, 'without waiting for long');
 	};
 }
