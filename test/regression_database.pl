@@ -18,7 +18,8 @@ use Time::HiRes qw(time);
 my ($src, $lib) = ($ENV{REGRESS_SRC}, $ENV{REGRESS_LIB});
 plan skip_all => 'REGRESS_SRC and REGRESS_LIB are not set' unless $src && $lib;
 
-my $conf = "max_prepared_transactions = 10\nmax_locks_per_transaction = 1000\nallow_in_place_tablespaces = on\nfsync = off\n";
+my $conf = "max_prepared_transactions = 10\nmax_locks_per_transaction = 1000\nallow_in_place_tablespaces = on\n"
+	. "fsync = off\n";
 my $w = PgTunsync->new(empty => 1, source_conf => $conf, local_conf => $conf);
 my ($source, $local) = ($w->source, $w->local_node);
 my $output = $w->dir . '/regress';
@@ -28,7 +29,8 @@ mkdir $output or die;
 
 my $log = "$output/pg_regress.log";
 my $bindir = $source->config_data('--bindir');
-system("$ENV{PG_REGRESS} --inputdir=$src --outputdir=$output --bindir=$bindir --dlpath=$lib --host=${\$source->host} --port=${\$source->port} --max-connections=6 --schedule=$src/parallel_schedule >$log 2>&1");
+system("$ENV{PG_REGRESS} --inputdir=$src --outputdir=$output --bindir=$bindir --dlpath=$lib --host=${\$source->host} "
+	. "--port=${\$source->port} --max-connections=6 --schedule=$src/parallel_schedule >$log 2>&1");
 diag(slurp_file($log) =~ /(\d+ of \d+ tests failed|All \d+ tests passed)/ ? $1 : slurp_file($log));
 diag("  $_") foreach grep { /^not ok|\.\.\. FAILED/ } split /\n/, slurp_file($log);
 ok($source->safe_psql('postgres', "SELECT count(*) FROM pg_database WHERE datname = 'regression'"),
@@ -43,7 +45,8 @@ $source->psql('production', 'DROP OPERATOR IF EXISTS public.#@%# (pg_catalog.int
 
 my $dump = "$output/dump.sql";
 my @from = ('-d', $source->connstr('production'), '--no-sync');
-system("$bindir/pg_dumpall -g -d \"${\$source->connstr('postgres')}\" | grep -v 'ROLE postgres' | $bindir/psql -XAtq -d \"${\$local->connstr('dev')}\" >/dev/null 2>&1");
+system("$bindir/pg_dumpall -g -d \"${\$source->connstr('postgres')}\" | grep -v 'ROLE postgres' | $bindir/psql -XAtq "
+	. "-d \"${\$local->connstr('dev')}\" >/dev/null 2>&1");
 PostgreSQL::Test::Utils::run_log([ "$bindir/pg_dump", @from, '-f', $dump ]) or die 'pg_dump';
 my $restore = "$output/restore.log";
 system("$bindir/psql -Xq -d \"${\$local->connstr('dev')}\" -f $dump >$restore 2>&1");

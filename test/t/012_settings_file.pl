@@ -55,7 +55,8 @@ sub refused
 
 # --- answers
 
-write_file('good.env', "BOTH=file\nEMPTY=\nNUMBER=8\nBIG=10\nHUSH=hush\nunset FROM_SERVER\nexport MINUS=-1 SPACE='3 '\n");
+write_file('good.env', "BOTH=file\nEMPTY=\nNUMBER=8\nBIG=10\nHUSH=hush\nunset FROM_SERVER\n"
+	. "export MINUS=-1 SPACE='3 '\n");
 my $get = sub { my ($shown, $messages) = run('get', 'good.env', $_[0]);
 	return join('|', split /\n/, $shown) . ($messages ? '!' : ''); };
 is($get->('NUMBER'), "$tmp/good.env|8|8|3|8", 'a value, its line, its number');

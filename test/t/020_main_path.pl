@@ -20,7 +20,8 @@ is_deeply($w->snapshot('source'), $source_before, 'the source is as it was');
 
 is( $w->last_run(
 		'id = ' . $run->{id}
-		  . ", status, role = current_user, database, tables, error IS NULL, sqlstate IS NULL, requested_tables IS NULL, requested_group IS NULL"
+		  . ", status, role = current_user, database, tables, error IS NULL, sqlstate IS NULL, requested_tables IS "
+		  . "NULL, requested_group IS NULL"
 	),
 	't|succeeded|t|dev|7|t|t|t|t',
 	'the run is in the audit');

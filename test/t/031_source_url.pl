@@ -35,7 +35,8 @@ bad_variables('keywords with another host',
 bad_variables('no connection string at all', { PGSYNC_FROM_URL => "postgresql://reader:$PgTunsync::password\@[oops" },
 	[qr/PGSYNC_FROM_URL/]);
 
-$w->write_env(PGSYNC_FROM_URL => "host=localhost port=$port user=reader password=$PgTunsync::password dbname=production");
+$w->write_env(PGSYNC_FROM_URL => "host=localhost port=$port user=reader password=$PgTunsync::password "
+	. "dbname=production");
 $w->pulls("'users'", 'keywords instead of a URL', ['users']);
 $before = $w->snapshot;
 

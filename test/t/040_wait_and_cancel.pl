@@ -89,7 +89,8 @@ subtest 'the client disappears' => sub {
 };
 
 subtest 'the session ends by \q in a DO block of another' => sub {
-	my $call = stalled_call("DO \$\$ BEGIN PERFORM pgtunsync.pull(); EXCEPTION WHEN query_canceled THEN RAISE NOTICE 'caught'; END \$\$;");
+	my $call = stalled_call("DO \$\$ BEGIN PERFORM pgtunsync.pull(); EXCEPTION WHEN query_canceled THEN RAISE NOTICE "
+		. "'caught'; END \$\$;");
 	$w->local_sql("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query LIKE 'DO %'
 		AND pid <> pg_backend_pid()");
 	like($call->finish->{err}, qr/caught/, 'a handler in PL/pgSQL may catch the cancel');

@@ -50,7 +50,8 @@ my $whole = "(SELECT count(DISTINCT generation) = 1 AND count(*) = $rows
 my $check = "SELECT 1 / $whole\::int;\n";
 my %script = (
 	committed  => $check,
-	repeatable => "BEGIN ISOLATION LEVEL REPEATABLE READ;\nSELECT 1;\n\\sleep 20 ms\n$check\\sleep 20 ms\n${check}COMMIT;\n",
+	repeatable => "BEGIN ISOLATION LEVEL REPEATABLE READ;\nSELECT 1;\n\\sleep 20 ms\n"
+		. "$check\\sleep 20 ms\n${check}COMMIT;\n",
 	old_snapshot => "BEGIN ISOLATION LEVEL REPEATABLE READ;\nSELECT 1;\n\\sleep 250 ms\n${check}COMMIT;\n",
 	one_table  => "SELECT 1 / (SELECT count(*) = $rows FROM child)::int;\n");
 my %reader;

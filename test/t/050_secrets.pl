@@ -8,7 +8,8 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $w = PgTunsync->new(users => 100,
-	local_conf => "log_min_messages = debug5\nlog_error_verbosity = verbose\nlog_statement = all\nlog_parameter_max_length = -1\ndebug_print_parse = on");
+	local_conf => "log_min_messages = debug5\nlog_error_verbosity = verbose\nlog_statement = all\n"
+		. "log_parameter_max_length = -1\ndebug_print_parse = on");
 push @{ $w->{secrets} }, 'S3cret';
 my $relay = $w->relay;
 

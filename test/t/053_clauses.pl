@@ -51,7 +51,8 @@ rows('exists (select from other o where o.id = t.id)', 1);
 rows("case when id = 1 then true else false end", 1);
 rows('id = 1::int4 and id = cast(1 as bigint) and array[id] @> \'{1}\' and (id, 1) = row(1, 1)', 1);
 rows("id operator(pg_catalog.=) 2", 2);
-rows("interval '1 day' > interval '2 hours' and date '2024-01-01' < now() and extract(year from now()) > 2000 and id=-(-1)", 1);
+rows("interval '1 day' > interval '2 hours' and date '2024-01-01' < now() and extract(year from now()) > 2000 and "
+	. "id=-(-1)", 1);
 rows('id between symmetric 2 and 1 and v is not null and v like \'v_\' escape \'!\'', '1 2');
 rows("v ~ '^v[12]\$' and id @> 1" =~ s/ and id \@> 1//r, '1 2');
 rows("where id = 1;" =~ s/;//r, 1);
@@ -143,7 +144,8 @@ foreach my $i (0 .. $#nasty)
 	my $value = $nasty[$i];
 	my $arg = $value =~ s/"/""/gr;
 	my $hex = sub { return "convert_from(decode('" . unpack('H*', $_[0]) . "', 'hex'), 'UTF8')" };
-	my $run = $w->pull("grp => 'probe:\"' || ${\$hex->($arg)} || '\"', mode => 'replace', variables => jsonb_build_object('name', ${\$hex->($value)})");
+	my $run = $w->pull("grp => 'probe:\"' || ${\$hex->($arg)} || '\"', mode => 'replace', variables => "
+		. "jsonb_build_object('name', ${\$hex->($value)})");
 	my $got = $run->{rc} eq '0' ? $w->local_sql("SELECT string_agg(id::text, ' ') FROM probe") : $run->{err};
 	push @wrong, "$i: " . unpack('H*', $value) . ": $got" if $got ne $i;
 }

@@ -10,7 +10,8 @@ use Test::More;
 
 my $key = 'a-key-for-pseudonyms-0123456789';
 my $w = PgTunsync->new(empty => 1,
-	source_conf => "log_statement = all\nlog_connections = on\nlog_min_duration_statement = 0\nlog_parameter_max_length = -1\nlog_error_verbosity = verbose\n");
+	source_conf => "log_statement = all\nlog_connections = on\nlog_min_duration_statement = 0\n"
+		. "log_parameter_max_length = -1\nlog_error_verbosity = verbose\n");
 push @{ $w->{secrets} }, $key;
 my $relay = $w->relay;
 $w->write_env(PGSYNC_REMOTE_PORT => $relay->port, PGSYNC_MASK_KEY => $key);
@@ -79,7 +80,8 @@ is( $w->local_sql(q{SELECT count(*) FROM "Users" WHERE email = 'email' || "Id" |
 	50, 'each gives values of its shape');
 is( $w->local_sql(q{SELECT columns_masked FROM pgtunsync.run_tables
 	WHERE run_id = (SELECT max(id) FROM pgtunsync.runs)}),
-	'{"email: unique_email","phone: unique_phone","token: unique_secret","attempts: random_int","created_on: random_date","updated_at: random_time","ip: random_ip","name: random_letter","nonsense: random_string"}',
+	'{"email: unique_email","phone: unique_phone","token: unique_secret","attempts: random_int","created_on: '
+		. 'random_date","updated_at: random_time","ip: random_ip","name: random_letter","nonsense: random_string"}',
 	'the audit has them');
 like($run->{err}, qr/NOTICE:  00000: columns look sensitive and have no data rule: "Users"\.zip_code\n/,
 	'what looks sensitive is told');
@@ -328,7 +330,8 @@ $relay->forget;		# that text itself the source does send
 
 # ---- rules that meet nothing, settings, the switch ----
 
-$w->write_config("data_rules:\n  email: pseudonym_email\n  'Users.emial': null\n  no_such.*: null\n  letters.person: untouched\n");
+$w->write_config("data_rules:\n  email: pseudonym_email\n  'Users.emial': null\n  no_such.*: null\n"
+	. "  letters.person: untouched\n");
 $run = pulls("'keyless'", 'rules that meet nothing');
 like($run->{err}, qr/WARNING:  01000: data rule "$_" in line \d/, "$_: a WARNING") foreach 'Users.emial', 'no_such.\*';
 unlike($run->{err}, qr/data rule "letters/, 'but not for what is elsewhere');
@@ -336,7 +339,8 @@ unlike($run->{err}, qr/data rule "letters/, 'but not for what is elsewhere');
 $w->setting(require_rules => 'on');
 $w->refused("'Users'", 'rules are required', sqlstate => 'F0000',
 	message => [ qr/"Users"\.zip_code/, qr/"Users"\.phone/, qr/untouched/ ]);
-$w->write_config("data_rules:\n  email: pseudonym_email\n  zip_code: untouched\n  '*phone': null\n  token: null\n  ip: null\n");
+$w->write_config("data_rules:\n  email: pseudonym_email\n  zip_code: untouched\n  '*phone': null\n  token: null\n"
+	. "  ip: null\n");
 pulls("'Users'", 'all have one');
 $w->setting(require_rules => undef);
 

@@ -8,7 +8,8 @@ use PgTunsync;
 use Test::More;
 
 my $w = PgTunsync->new(empty => 1,
-	local_conf => "wal_level = logical\nmax_wal_senders = 4\nmax_replication_slots = 4\nmax_prepared_transactions = 2\n");
+	local_conf => "wal_level = logical\nmax_wal_senders = 4\nmax_replication_slots = 4\n"
+		. "max_prepared_transactions = 2\n");
 
 # A test: the call succeeds, and the table holds these rows.
 sub lands
@@ -312,7 +313,8 @@ $w->local_sql("SELECT pg_create_logical_replication_slot('s', 'test_decoding')")
 lands("'sent', mode => 'overwrite'", 'sent', '(1,new) (2,same) (3,three) (9,local)', 'a published table');
 my $decoded = $w->local_sql("SELECT string_agg(data, E'\\n') FROM pg_logical_slot_get_changes('s', NULL, NULL)
 	WHERE data LIKE 'table public.%' OR data LIKE '%staging%'");
-is($decoded, "table public.sent: UPDATE: id[integer]:1 v[text]:'new'\ntable public.sent: INSERT: id[integer]:3 v[text]:'three'", 'subscribers see what changed, and nothing else');
+is($decoded, "table public.sent: UPDATE: id[integer]:1 v[text]:'new'\ntable public.sent: INSERT: id[integer]:3 "
+	. "v[text]:'three'", 'subscribers see what changed, and nothing else');
 $w->refused("'nobody', mode => 'overwrite'", 'updates without a replica identity', sqlstate => '55000',
 	message => [qr/no replica identity/]);
 $w->local_sql("SELECT pg_drop_replication_slot('s'); DROP PUBLICATION p");

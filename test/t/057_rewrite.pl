@@ -94,7 +94,8 @@ gives("'stores,posts'", 'SELECT count(owner_id), (SELECT max(author_id) FROM pos
 config(q{id: "id + 1000"}, q{owner_id: "1"}, q{posts.author_id: "2"}, $region);
 gives("'stores'", 'SELECT min(id), max(id) FROM stores WHERE owner_id = 1', '1001|1020',
 	'the first pattern that matches decides, a key may be rewritten');
-$w->write_config("exclude: [auth_user]\ndata_rules: {title: {value: masked}}\nrewrite: {title: \"title || '!'\", author_id: '1'}\n");
+$w->write_config("exclude: [auth_user]\ndata_rules: {title: {value: masked}}\n"
+	. "rewrite: {title: \"title || '!'\", author_id: '1'}\n");
 gives("'posts'", 'SELECT DISTINCT title FROM posts', 'masked!', 'after the mask, of which it sees only the outcome');
 
 # the local state is that before the run, also of tables that are pulled with it

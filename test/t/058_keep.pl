@@ -161,7 +161,8 @@ is($run->{rc}, 0, 'patterns that match nothing');
 like($run->{err}, qr/WARNING:  01000: "$_" in "keep", line 1 of file/, "a WARNING for $_")
   foreach qw(nothing no\.column tenant_id);
 unlike($run->{err}, qr/WARNING.*"plain"/, 'and no other');
-$w->write_config("keep: {plain: \"v = 'mine'\", '*.v': \"v = 'other'\", 'public.pl*': id = 4}\nrewrite: {plain.v: \"'new'\"}\n");
+$w->write_config("keep: {plain: \"v = 'mine'\", '*.v': \"v = 'other'\", 'public.pl*': id = 4}\n"
+	. "rewrite: {plain.v: \"'new'\"}\n");
 $w->local_sql("INSERT INTO plain VALUES (20, 'other')");
 is($w->pull("'plain'")->{rc}, 0, 'several that match a table');
 is(rows_of('SELECT * FROM plain'), '(,mine)/(1,new)/(2,new)/(20,other)/(3,new)/(4,new)/(4,source)/(5,new)/(7,mine)',
@@ -219,7 +220,8 @@ is($w->local_sql("SELECT rows, rows_kept, rows_yielded FROM pgtunsync.run_tables
 	ORDER BY run_id DESC LIMIT 1"), '97|4|3', 'counted as they are now');
 is($w->local_sql('SELECT count(*) FROM tenants WHERE id >= 900'), 3, 'the other table too');
 # a reader whose snapshot is older sees no key twice, and all that was kept when it was loaded
-$_->say('SET enable_indexscan = off; SET enable_bitmapscan = off; SELECT $$keys $$ || count(*) || chr(32) || count(DISTINCT id) || chr(32) || count(*) FILTER (WHERE id = 900) FROM orders; COMMIT;') foreach $old, $reader;
+$_->say('SET enable_indexscan = off; SET enable_bitmapscan = off; SELECT $$keys $$ || count(*) || chr(32) || '
+	. 'count(DISTINCT id) || chr(32) || count(*) FILTER (WHERE id = 900) FROM orders; COMMIT;') foreach $old, $reader;
 like($_->finish->{out}, qr/keys (\d+) \g1 1/, 'an older snapshot') foreach $old, $reader;
 $w->healthy;
 $w->nothing_left;

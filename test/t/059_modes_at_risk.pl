@@ -81,7 +81,9 @@ is($w->local_sql("SELECT (SELECT v = 'mine' FROM child WHERE id = -1), (SELECT v
 
 my $script = $w->dir . '/writes.sql';
 PostgreSQL::Test::Utils::append_to_file($script,
-	"\\set n random(1, 100)\nUPDATE child SET v = v || '.' WHERE id = -:n;\nUPDATE child SET v = 'w' WHERE id = :n;\nBEGIN;\nSELECT count(*) FROM parent;\nINSERT INTO child VALUES (100000 + nextval('written'), -:n, 0, 'new');\nCOMMIT;\n");
+	"\\set n random(1, 100)\nUPDATE child SET v = v || '.' WHERE id = -:n;\nUPDATE child SET v = 'w' WHERE id = :n;\n"
+		. "BEGIN;\nSELECT count(*) FROM parent;\nINSERT INTO child VALUES (100000 + nextval('written'), -:n, 0, "
+		. "'new');\nCOMMIT;\n");
 $w->local_sql('CREATE SEQUENCE written');
 my $writers = PgTunsync::Process->start($w->dir . '/writes.log', $w->local_node->installed_command('pgbench'), '-n',
 	'-c', 3, '-T', 100, '-f', $script, '-h', $w->local_node->host, '-p', $w->local_node->port, 'dev');

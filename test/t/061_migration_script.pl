@@ -66,7 +66,8 @@ $w->unchanged($before, 'the script stops there');
 
 # --single-transaction: fine as long as the tables were not touched
 append_to_file($w->dir . '/single.sql',
-	"CREATE TABLE seeded (id int);\nSELECT pgtunsync.pull('reviews');\nINSERT INTO seeded SELECT count(*) FROM reviews;\n");
+	"CREATE TABLE seeded (id int);\nSELECT pgtunsync.pull('reviews');\nINSERT INTO seeded SELECT count(*) FROM "
+		. "reviews;\n");
 ($out, $err) = run_command([
 	$w->local_node->installed_command('psql'), '-XAtq', '-1', '-v', 'ON_ERROR_STOP=1', '-d',
 		$w->local_node->connstr('dev'), '-f', $w->dir . '/single.sql' ]);

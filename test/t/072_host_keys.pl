@@ -107,7 +107,8 @@ believed('another key of the host revoked', "\@revoked $name $other{ed25519}\n$n
 believed('its key revoked for another host', "\@revoked example.com $own{ed25519}\n$name $own{ed25519}\n",
 	qr/line 2\)$/);
 believed('lines that make no sense beside it',
-	"nonsense\n$name\n$name ssh-ed25519\n$name ssh-ed25519 !!!!\n\@strange $name $other{ed25519}\n|1|x|y $other{ed25519}\n" . ('x' x 70_000) . " $own{ed25519}\n$name $own{ed25519}\n", qr/line 8\)$/);
+	"nonsense\n$name\n$name ssh-ed25519\n$name ssh-ed25519 !!!!\n\@strange $name $other{ed25519}\n"
+		. "|1|x|y $other{ed25519}\n" . ('x' x 70_000) . " $own{ed25519}\n$name $own{ed25519}\n", qr/line 8\)$/);
 
 # the name without the port revokes for every port, and accept-new learns no revoked key
 $w->write_ssh_config(StrictHostKeyChecking => 'accept-new');

@@ -102,7 +102,8 @@ nothing_happened();
 ($call, $rows) = planned("'stores,nonesuch,storse,only_here,only_there,seen,audit_log'");
 is($call->{rc}, 0, 'unknown names are no end of it') or diag($call->{err});
 is(join(' ', map { "$_:$rows->{$_}{status}" } sort keys %$rows),
-	'audit_log:excluded nonesuch:refused only_here:refused only_there:refused seen:refused stores:pulled storse:refused', 'but rows');
+	'audit_log:excluded nonesuch:refused only_here:refused only_there:refused seen:refused stores:pulled '
+		. 'storse:refused', 'but rows');
 like($rows->{nonesuch}{reason}, qr/does not exist on either side/, 'a name that nobody knows');
 is($rows->{storse}{hint}, 'Perhaps you meant stores.', 'or a misspelt one');
 like($rows->{only_here}{reason}, qr/not exist on the source/, 'one that only we have');

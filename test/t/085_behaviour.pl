@@ -9,7 +9,8 @@ use Test::More;
 use Time::HiRes qw(sleep time);
 
 my $w = PgTunsync->new(empty => 1,
-	local_conf => "wal_level = logical\nautovacuum = on\nautovacuum_naptime = 1s\nmax_prepared_transactions = 5\nmax_wal_senders = 5\nmax_replication_slots = 5\n");
+	local_conf => "wal_level = logical\nautovacuum = on\nautovacuum_naptime = 1s\nmax_prepared_transactions = 5\n"
+		. "max_wal_senders = 5\nmax_replication_slots = 5\n");
 
 $w->both_sql(q{
 	CREATE TABLE things (id int PRIMARY KEY, v text, u int);
@@ -93,7 +94,9 @@ $held->say('MOVE 1999 FROM c; FETCH BACKWARD 1 FROM c;');
 like($held->finish->{out}, qr/old 1\nready\nold \d+/, 'a held cursor has the old rows');
 foreach my $level (sort keys %readers)
 {
-	$readers{$level}->say("SELECT 'sees', count(*), count(*) FILTER (WHERE v LIKE 'new%'), (SELECT count(*) FROM parts), (SELECT count(*) FROM parts JOIN things ON things.id = thing) FROM things; SET enable_seqscan = off; SELECT 'index', count(*) FROM things WHERE id > 0; COMMIT;");
+	$readers{$level}->say("SELECT 'sees', count(*), count(*) FILTER (WHERE v LIKE 'new%'), (SELECT count(*) FROM "
+		. "parts), (SELECT count(*) FROM parts JOIN things ON things.id = thing) FROM things; SET enable_seqscan = "
+		. "off; SELECT 'index', count(*) FROM things WHERE id > 0; COMMIT;");
 	like($readers{$level}->finish->{out},
 		qr/sees\|(2000\|0\|2000\|2000\nindex\|2000|3000\|3000\|3000\|3000\nindex\|3000)/,
 		"a transaction of $level sees all of the old or of the new")

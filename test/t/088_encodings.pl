@@ -122,7 +122,8 @@ is($w->{local}->safe_psql('db_latin1', 'SELECT count(*) FROM chars'), 1, 'which 
 # ---- settings, on either side ----
 
 $w->write_env;
-my $columns = "id int, d date, ts timestamp, tz timestamptz, t time, ttz timetz, i interval, f4 float4, f8 float8, b bytea, m money, x xml, n numeric, fs float8[], r tstzrange, ds date[], rg regtype, ls text[]";
+my $columns = "id int, d date, ts timestamp, tz timestamptz, t time, ttz timetz, i interval, f4 float4, f8 float8, b "
+	. "bytea, m money, x xml, n numeric, fs float8[], r tstzrange, ds date[], rg regtype, ls text[]";
 $w->both_sql("CREATE TYPE of_all AS (d date, i interval, m money, tz timestamptz, b bytea, x xml, f float8);
 	CREATE TABLE in_binary (id int, d date, ts timestamp, tz timestamptz, t time, ttz timetz, i interval, f4 float4,
 	f8 float8, b bytea, m money, n numeric, fs float8[], r tstzrange); CREATE TABLE in_text ($columns, c of_all)");

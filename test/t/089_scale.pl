@@ -23,7 +23,8 @@ sub schema_sql
 	return join '', map {
 		my $refers = $_ > $from ? " REFERENCES ${prefix}_" . ($_ - 1) : '';
 		"CREATE TABLE ${prefix}_$_ (id int PRIMARY KEY$refers, a int UNIQUE, b text, c int, d int[]);"
-		  . "CREATE INDEX ON ${prefix}_$_ (c); CREATE INDEX ON ${prefix}_$_ (lower(b)); CREATE INDEX ON ${prefix}_$_ USING gin (d);\n"
+		  . "CREATE INDEX ON ${prefix}_$_ (c); CREATE INDEX ON ${prefix}_$_ (lower(b)); CREATE INDEX ON ${prefix}_$_ "
+		  . "USING gin (d);\n"
 	} $from .. $to;
 }
 
@@ -42,7 +43,8 @@ foreach my $side ('source', 'local')
 	in_batches($side, 1, $tables, sub { schema_sql('t', @_) });
 	my $rows = $side eq 'source' ? 20 : 3;
 	in_batches($side, 1, $tables,
-		sub { join '', map { "INSERT INTO t_$_ SELECT i, i, '$side' || i, i % 5, ARRAY[i] FROM generate_series(1, $rows) i;\n" } $_[0] .. $_[1] });
+		sub { join '', map { "INSERT INTO t_$_ SELECT i, i, '$side' || i, i % 5, ARRAY[i] FROM generate_series(1, "
+			. "$rows) i;\n" } $_[0] .. $_[1] });
 }
 
 sub timed
@@ -104,7 +106,8 @@ PgTunsync::Compare::all_equal($w);
 # a lock table that is too small on the source
 $w->source->stop;
 $w->source->append_conf('postgresql.conf',
-	"max_locks_per_transaction = 10\nmax_connections = 10\nmax_wal_senders = 0\nmax_worker_processes = 0\nautovacuum_max_workers = 1");
+	"max_locks_per_transaction = 10\nmax_connections = 10\nmax_wal_senders = 0\nmax_worker_processes = 0\n"
+		. "autovacuum_max_workers = 1");
 $w->source->start;
 $run = $w->pull('', timeout => 900);
 note("a small lock table on the source: rc $run->{rc} " . ($run->{message} || ''));

@@ -14,7 +14,8 @@ use Time::HiRes qw(sleep);
 
 # the foreign keys are checked by parallel queries, too
 my $w = PgTunsync->new(empty => 1, source_conf => "log_statement = all",
-	local_conf => "min_parallel_table_scan_size = 0\nparallel_setup_cost = 0\nparallel_tuple_cost = 0\nmax_worker_processes = 16");
+	local_conf => "min_parallel_table_scan_size = 0\nparallel_setup_cost = 0\nparallel_tuple_cost = 0\n"
+		. "max_worker_processes = 16");
 my $rows = 20_000;
 my $schema = q{
 	CREATE TABLE parent (id int PRIMARY KEY, name text);

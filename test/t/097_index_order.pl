@@ -35,11 +35,13 @@ my %columns = (
 	big => [ 'int8', sometimes('((' . random(3) . " - 0.5) * 1.8e19)::int8") ],
 	edge => [ 'int8', "(ARRAY['-9223372036854775808', '9223372036854775807', '0', '-1', NULL])[1 + i % 5]::int8" ],
 	few => [ 'int4', 'i % 7 - 3' ],
-	single => [ 'float4', "(ARRAY['NaN', '-0', '0', 'Infinity', '-Infinity', '1e-45', '-1.5', NULL])[1 + i % 8]::float4" ],
+	single => [ 'float4', "(ARRAY['NaN', '-0', '0', 'Infinity', '-Infinity', '1e-45', '-1.5', NULL])[1 + i % "
+		. "8]::float4" ],
 	wide => [ 'float8', sometimes('(' . random(4) . ' - 0.5) * 1e300') ],
 	moment => [ 'timestamptz',
 	sometimes("'2000-01-01 00:00+00'::timestamptz + " . random(5) . " * interval '9000 days'") ],
-	bound => [ 'timestamp', "(ARRAY['infinity', '-infinity', '4713-01-01 BC', '2020-02-02', NULL])[1 + i % 5]::timestamp" ],
+	bound => [ 'timestamp', "(ARRAY['infinity', '-infinity', '4713-01-01 BC', '2020-02-02', NULL])[1 + i % "
+		. "5]::timestamp" ],
 	day => [ 'date', "'-infinity'::date" ],
 	clock => [ 'time', sometimes("'00:00'::time + " . random(6) . " * interval '23 hours'") ],
 	flag => [ 'bool', sometimes('i % 3 = 0') ],
@@ -58,7 +60,8 @@ my %columns = (
 	late => [ 'varchar(40)', "CASE WHEN i < 20000 THEN 'v' || i % 4 ELSE md5(i::text) END" ],
 	# so long that they are compressed, or not in the row at all
 	long => [ 'text COLLATE "C"',
-	"CASE WHEN i % 5000 = 0 THEN repeat(md5(i::text), 65) WHEN i % 500 = 1 THEN repeat('compressible ' || i, 200) ELSE i::text END" ],
+	"CASE WHEN i % 5000 = 0 THEN repeat(md5(i::text), 65) WHEN i % 500 = 1 THEN repeat('compressible ' || i, 200) "
+		. "ELSE i::text END" ],
 	amount => [ 'numeric(10,2)', "(i % 300 - 150) / 7.0" ],
 	net => [ 'inet', "('10.' || i % 50 || '.0.1')::inet" ],
 	named => [ 'name', "'n' || i % 40" ],

@@ -87,7 +87,8 @@ sub ask { my ($node, $sql) = @_; return $node->safe_psql('dev', $sql); }
 sub expected
 {
 	my ($table) = @_;
-	return $w->source_sql(rows_of("(SELECT id, repeat(body, 3000) || (SELECT string_agg(md5(j::text), '') FROM generate_series(1, 500) j) FROM rewritten)"))
+	return $w->source_sql(rows_of("(SELECT id, repeat(body, 3000) || (SELECT string_agg(md5(j::text), '') FROM "
+		. "generate_series(1, 500) j) FROM rewritten)"))
 	  if $table eq 'rewritten';
 	return $w->source_sql(rows_of("(SELECT id, '" . $w->local_sql('SELECT md5(body)
 		FROM elsewhere') . "' FROM filled)"))

@@ -46,7 +46,8 @@ is($w->local_sql(q{
 			SELECT xmin FROM pg_class WHERE oid = 'aged'::regclass
 			UNION ALL SELECT xmin FROM pgtunsync.runs WHERE id = (SELECT max(id) FROM pgtunsync.runs)
 			UNION ALL SELECT xmin FROM pgtunsync.run_tables WHERE run_id = (SELECT max(id) FROM pgtunsync.runs)) t}),
-	'3|1', 'the table, its run and the row of the run for the table were written by one transaction (and its subtransactions)');
+	'3|1', 'the table, its run and the row of the run for the table were written by one transaction (and its '
+		. 'subtransactions)');
 $w->source_sql('INSERT INTO aged VALUES (1000, $$new$$)');
 my $before = $w->snapshot;
 $w->local_sql(q{

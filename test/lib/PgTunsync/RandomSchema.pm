@@ -129,7 +129,8 @@ my $types_sql = {
 	CREATE DOMAIN types.positive AS int CHECK (VALUE > 0); CREATE TYPE types.pair AS (a int, b text, c types.color);\n",
 	local => "CREATE SCHEMA types; CREATE TYPE types.color AS ENUM ('very blue', 'red', 'green');
 	CREATE DOMAIN types.positive AS int CHECK (VALUE > 0); CREATE TYPE types.pair AS (a int, b text, c types.color);\n"
-	  . "CREATE FUNCTION types.never() RETURNS trigger LANGUAGE plpgsql AS \$\$ BEGIN RAISE EXCEPTION 'trigger % has fired', TG_NAME; END \$\$;\n" };
+	  . "CREATE FUNCTION types.never() RETURNS trigger LANGUAGE plpgsql AS \$\$ BEGIN RAISE EXCEPTION 'trigger % has "
+	  . "fired', TG_NAME; END \$\$;\n" };
 
 # ---- a schema ----
 
@@ -272,7 +273,8 @@ sub partitions_sql
 		CREATE TABLE ${\$part->(3)} PARTITION OF $name DEFAULT;\n" if $p eq 'range';
 	return "CREATE TABLE ${\$part->(1)} PARTITION OF $name FOR VALUES IN (1, 2, 3);
 		CREATE TABLE ${\$part->(2)} PARTITION OF $name DEFAULT;\n" if $p eq 'list';
-	return join('', map { "CREATE TABLE ${\$part->($_)} PARTITION OF $name FOR VALUES WITH (MODULUS 3, REMAINDER $_);\n" } 0 .. 2) if $p eq 'hash';
+	return join('', map { "CREATE TABLE ${\$part->($_)} PARTITION OF $name FOR VALUES WITH (MODULUS 3, "
+		. "REMAINDER $_);\n" } 0 .. 2) if $p eq 'hash';
 	return "CREATE TABLE ${\$part->(1)} PARTITION OF $name FOR VALUES FROM (MINVALUE) TO (50) PARTITION BY HASH (id);
 		CREATE TABLE ${\$part->(11)} PARTITION OF ${\$part->(1)} FOR VALUES WITH (MODULUS 2, REMAINDER 0);
 		CREATE TABLE ${\$part->(12)} PARTITION OF ${\$part->(1)} FOR VALUES WITH (MODULUS 2, REMAINDER 1);
@@ -385,7 +387,8 @@ sub fk_sql
 {
 	my ($side, $table, $fk) = @_;
 	my $valid = $side eq 'local' && $fk->{where} ne 'both' ? ' NOT VALID' : '';
-	return "ALTER TABLE $table->{name} ADD CONSTRAINT $fk->{name} FOREIGN KEY ($fk->{column}) REFERENCES $fk->{target}{name} (id)$fk->{how}$valid;\n";
+	return "ALTER TABLE $table->{name} ADD CONSTRAINT $fk->{name} FOREIGN KEY ($fk->{column}) REFERENCES "
+		. "$fk->{target}{name} (id)$fk->{how}$valid;\n";
 }
 
 # What hangs on the local tables and must stay as it is.
@@ -505,7 +508,8 @@ sub pull_some
 			# by the catalog's spelling of names
 			my %names = map { my $n = $_->{name};
 				(PgTunsync::Compare::script($w, 'local',
-				"SELECT format('%I.%I', nspname, relname) FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE c.oid = " . literal($n) . '::regclass;') =~ s/\n\z//r) => 1 } @some;
+				"SELECT format('%I.%I', nspname, relname) FROM pg_class c JOIN pg_namespace n ON n.oid = "
+					. "relnamespace WHERE c.oid = " . literal($n) . '::regclass;') =~ s/\n\z//r) => 1 } @some;
 			my @wrong = grep { my $d = $_; grep { index($d, "$_: ") == 0 } keys %names } @differs;
 			ok(!@wrong, 'the tables that were asked for are equal') or diag(join("\n", @wrong));
 			PgTunsync::Compare::same_facts(PgTunsync::Compare::facts($w, 'local'), $before, 'the catalog is as it was',
