@@ -1,9 +1,9 @@
-# The environment file means what bash makes of it: whatever dotenv.c accepts
-# is given to bash as well, and every variable must come out the same.  What
-# it refuses must be refused by line and without a piece of a value.
-#
-# ENV_FILE_CASES and ENV_FILE_SEED make the random part longer or different;
-# ENV_FILE_DIR names a directory of further files, such as a fuzzer's finds.
+# The environment file has the same meaning here as in bash.  Each file that
+# dotenv.c accepts is also read by bash, and every variable must have the same
+# value.  Each file that it refuses must be refused with the line number and
+# without any part of a value.  ENV_FILE_CASES and ENV_FILE_SEED set the length
+# and the seed of the random part.  ENV_FILE_DIR names a directory with further
+# files, for example the finds of a fuzzer.
 
 use strict;
 use warnings;

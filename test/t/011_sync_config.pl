@@ -1,5 +1,5 @@
-# .pgsync.yml: what pgsync accepts is accepted with its meaning, and what could
-# not be honoured is refused by line.
+# Reading .pgsync.yml.  What pgsync accepts is accepted with the same meaning.
+# What cannot be honoured is refused with its line number.
 
 use strict;
 use warnings;

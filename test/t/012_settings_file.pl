@@ -1,5 +1,5 @@
-# Who may have written the two files, where they lie, and what other rooms get
-# from the environment file.
+# Owner, permissions and default paths of the two files, and the values that
+# the other modules read from the environment file.
 
 use strict;
 use warnings;

@@ -1,5 +1,5 @@
-# The main path: from a stale local copy to the rows of the source, through a
-# tunnel, in one call; what the caller sees, what the audit keeps.
+# The main path: one call replaces stale local rows by the rows of the source,
+# through a tunnel.  Checks what the caller sees and what the audit records.
 
 use strict;
 use warnings;

@@ -1,4 +1,5 @@
-# Every natural spelling of a call resolves without casts and does what it says.
+# Every natural form of a call resolves without casts and has the documented
+# effect.
 
 use strict;
 use warnings;

@@ -1,4 +1,5 @@
-# Which tables a call means: search_path, schemas, globs, exclusions, groups.
+# Which tables a call selects: search_path, schemas, globs, exclusions and
+# groups.
 
 use strict;
 use warnings;

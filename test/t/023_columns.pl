@@ -1,5 +1,5 @@
-# Columns are matched by name: other order, missing, extra, generated, identity,
-# other types.
+# Columns are matched by name.  They may differ in order and type, be missing
+# or extra, or be generated or identity columns.
 
 use strict;
 use warnings;

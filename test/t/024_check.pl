@@ -1,5 +1,6 @@
-# pgtunsync.check(): the way of a pull up to the plan, a row for each step;
-# nothing changes, and the first step that fails says what to do.
+# pgtunsync.check() goes through the steps of a pull up to the plan and returns
+# a row for each step.  It changes nothing.  The first step that fails has a
+# hint.
 
 use strict;
 use warnings;

@@ -1,5 +1,5 @@
-# The environment file and the configuration: what is wrong with them is said
-# with path, line and variable, before any tunnel is tried.
+# Errors in the environment file and the configuration are reported with path,
+# line and variable, before any SSH connection is tried.
 
 use strict;
 use warnings;

@@ -1,5 +1,6 @@
-# Which source is meant: the URL must point at the entrance, PGSYNC_TO_URL at
-# this database, and the source may not be this very database.
+# Which source the URL names.  The URL must point to the local entrance,
+# PGSYNC_TO_URL must name this database, and the source must be another
+# database.
 
 use strict;
 use warnings;

@@ -1,4 +1,4 @@
-# Ways in which the jump host cannot be reached or may not be trusted.
+# The jump host cannot be reached, or must not be trusted.
 
 use strict;
 use warnings;

@@ -1,5 +1,5 @@
-# The forward: proven before anything local is touched; the entrance serves
-# nobody but the run.
+# The forwarding through the jump host is proven before a pull touches anything
+# local.  The local entrance serves only the run.
 
 use strict;
 use warnings;

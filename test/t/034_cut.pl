@@ -1,4 +1,5 @@
-# The way to the source breaks in mid-COPY: every local table stays as it was.
+# The connection to the source breaks during COPY.  Every local table stays
+# unchanged.
 
 use strict;
 use warnings;

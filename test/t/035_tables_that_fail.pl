@@ -1,5 +1,5 @@
-# A table that cannot be pulled fails by name; the others go on, or nothing
-# changes, as on_error says.
+# A table that cannot be pulled fails by name.  Depending on on_error, the
+# other tables are replaced or nothing changes.
 
 use strict;
 use warnings;

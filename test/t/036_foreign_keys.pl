@@ -1,5 +1,5 @@
 # After a run every foreign key holds, also those from and to tables that were
-# not pulled; no trigger, rule or cascade ever fires.
+# not pulled.  No trigger, rule or cascade fires.
 
 use strict;
 use warnings;

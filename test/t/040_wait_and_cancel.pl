@@ -1,5 +1,5 @@
-# Callers that do not wait, and callers that go away: cancel, time out, are
-# terminated, lose their connection.  Whatever ends early changes nothing.
+# Callers that do not wait, and callers that cancel, time out, are terminated
+# or lose their connection.  A run that ends early changes nothing.
 
 use strict;
 use warnings;

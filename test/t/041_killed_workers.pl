@@ -1,6 +1,6 @@
-# Leader, loaders, tunnel and postmaster are killed in mid-run, gently and hard:
-# every local table stays as it was, the audit tells it, and the next run
-# cleans up what is left.
+# Leader, loaders, tunnel and postmaster are terminated or killed during a run.
+# Every local table stays unchanged, the audit records the failure, and the
+# next run cleans up.
 
 use strict;
 use warnings;

@@ -1,6 +1,6 @@
-# Kills at random instants, from the first to the last millisecond of a run,
-# with readers alongside, then runs that succeed: nobody ever sees a torn set, an empty table or a part
-# of a generation; whatever the audit says is what the tables hold.
+# Processes are killed at random moments of a run while readers work.  Then
+# runs succeed.  No reader sees an empty table or rows of two generations, and
+# the audit agrees with the tables.
 
 use strict;
 use warnings;

@@ -1,4 +1,4 @@
-# Locks: the caller's own, other sessions', and those of two pulls at once.
+# Locks of the caller, of other sessions, and of two concurrent pulls.
 
 use strict;
 use warnings;

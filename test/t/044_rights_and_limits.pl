@@ -1,5 +1,5 @@
-# Who may call, on which server, and what there must be: rights, row security,
-# read-only transactions, standbys, worker slots.
+# Requirements of a pull: rights, row security, read-only transactions,
+# standbys and worker slots.
 
 use strict;
 use warnings;

@@ -1,5 +1,5 @@
-# Secrets stay in the environment file: not in messages, logs at their most
-# talkative, process titles, views, the audit, or a dump.
+# Secrets stay in the environment file.  They do not show in messages, verbose
+# logs, process titles, views, the audit or a dump.
 
 use strict;
 use warnings;

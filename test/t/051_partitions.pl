@@ -1,5 +1,5 @@
-# Partitions that differ between the sides: the local ones are filled by what
-# belongs into them, all or none of a table, and never with a row too few.
+# Source and local table have different partitions.  The rows are routed to the
+# local partitions.  All rows of a table arrive, or the table stays unchanged.
 
 use strict;
 use warnings;

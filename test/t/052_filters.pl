@@ -1,5 +1,6 @@
-# Which rows come: filters of the call and the configuration, clauses and
-# variables of groups, schemas and exclusions of the call, tables left empty.
+# Which rows are pulled: filters of the call and the configuration, clauses and
+# variables of groups, schemas and exclusions of the call, and tables that are
+# emptied.
 
 use strict;
 use warnings;

@@ -1,4 +1,5 @@
-# Clauses that try to leave their place, values that try to be SQL.
+# Clauses that try to escape from their place in the query, and values that try
+# to be SQL.
 
 use strict;
 use warnings;

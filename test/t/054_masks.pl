@@ -1,5 +1,5 @@
-# Data rules: what they give, what they keep, and that nothing of what they hide
-# ever leaves the source.
+# Data rules: the values they produce, the values they keep, and that no masked
+# value ever leaves the source.
 
 use strict;
 use warnings;

@@ -1,6 +1,6 @@
-# Modes that keep local rows: overwrite and preserve. What they write and what
-# they leave, keys, constraints, foreign keys in both directions, rights,
-# partitions, subscribers.
+# Modes overwrite and preserve, which keep local rows.  Checks the rows they
+# write and leave, keys, constraints, foreign keys in both directions, rights,
+# partitions and logical replication.
 
 use strict;
 use warnings;

@@ -1,6 +1,6 @@
-# Mode append: rows beyond the highest local value, in batches that commit one
-# by one: what comes and what not, where it goes on, keys, what stays of a run
-# that fails, and what the audit says of it.
+# Mode append pulls the rows beyond the highest local value, in batches that
+# commit one by one.  Checks which rows are pulled, where the next run
+# continues, keys, what a failed run leaves, and the audit.
 
 use strict;
 use warnings;

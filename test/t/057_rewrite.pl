@@ -1,5 +1,5 @@
-# rewrite: values computed here, before constraints and foreign keys are checked:
-# for references into tables that are excluded.
+# rewrite computes values locally, before constraints and foreign keys are
+# checked.  Its main use is references to excluded tables.
 
 use strict;
 use warnings;

@@ -1,4 +1,5 @@
-# keep: local rows that a replace must not lose, merged into the same swap.
+# keep preserves local rows during a replace.  They are merged into the same
+# swap.
 
 use strict;
 use warnings;

@@ -1,6 +1,6 @@
-# Modes that keep local rows, when something comes in between: readers,
-# writers, another pull of the same tables, a cancel, killed processes. At
-# any instant the tables are as before or as after.
+# Modes that keep local rows, with concurrent readers, writers and pulls of the
+# same tables, cancels and killed processes.  At any moment each table is as
+# before or as after the run.
 
 use strict;
 use warnings;

@@ -1,4 +1,4 @@
-# pg_cron schedules a pull; its row is in the audit.
+# pg_cron schedules a pull, and the audit has its row.
 
 use strict;
 use warnings;

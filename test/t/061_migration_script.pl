@@ -1,5 +1,5 @@
-# Inside a script of migrations and seeds, as psql runs it: \set, variables,
-# ON_ERROR_STOP, transactions, \if, the id of the run kept by \gset.
+# A pull within a psql script of migrations and seeds: \set, variables,
+# ON_ERROR_STOP, transactions, \if, and the id of the run stored by \gset.
 
 use strict;
 use warnings;

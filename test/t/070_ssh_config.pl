@@ -1,6 +1,7 @@
-# The way to the jump host as ssh_config has it: aliases, includes, matches,
-# tokens, several keys, hops with aliases of their own; what beats it, what is
-# refused by name, and what can never become an option.
+# The path to the jump host follows ssh_config: aliases, includes, matches,
+# tokens, several keys, and hops with their own aliases.  Checks which settings
+# override ssh_config, which are refused by name, and that no value can become
+# an option.
 
 use strict;
 use warnings;

@@ -1,5 +1,6 @@
-# Logging in: keys of each kind, encrypted ones, agents, passwords; in OpenSSH's
-# order, and with everything that was tried in the error.
+# Authentication to the jump host: keys of each type, encrypted keys, agents
+# and passwords, in OpenSSH's order.  The error lists every method that was
+# tried.
 
 use strict;
 use warnings;

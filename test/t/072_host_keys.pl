@@ -1,5 +1,5 @@
-# Whom to believe: every kind of entry in known_hosts, at every hop; no word
-# about the user before the key is verified.
+# Host keys: every kind of known_hosts entry, at every hop.  The user name is
+# not sent before the host key is verified.
 
 use strict;
 use warnings;

@@ -1,5 +1,5 @@
-# The local entrance serves its run and nobody else, by TCP and by a private
-# socket, and goes with it; beside what 033_forward.pl has.
+# The local entrance, a TCP port or a private socket, serves only its run and
+# closes with it.  033_forward.pl has further cases.
 
 use strict;
 use warnings;

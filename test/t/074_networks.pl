@@ -1,5 +1,6 @@
-# Bad networks: silence, slowness, servers that allow little, links that break
-# anywhere.  A run either succeeds in full or fails in full, in bounded time.
+# Bad networks: silence, low speed, servers with tight limits, and connections
+# that break at any point.  A run succeeds completely or fails completely, in
+# bounded time.
 
 use strict;
 use warnings;

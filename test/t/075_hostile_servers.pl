@@ -1,5 +1,6 @@
-# What answers at the SSH port is no SSH server, or a hostile one: every run ends
-# in bounded time with an error that says what it is about, the server goes on.
+# The SSH port belongs to another kind of server, or to a hostile one.  Every
+# run ends in bounded time with an error that names the cause, and the local
+# server goes on.
 
 use strict;
 use warnings;

@@ -1,6 +1,6 @@
-# pgtunsync.check(): all the way of a pull up to the plan, a row for each step;
-# the first that fails is the last, with a hint; nothing is changed, opened for
-# long, or recorded.
+# pgtunsync.check() goes through every step of a pull up to the plan and
+# returns a row for each.  The first step that fails is the last row and has a
+# hint.  The function changes and records nothing and leaves nothing open.
 
 use strict;
 use warnings;

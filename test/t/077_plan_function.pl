@@ -1,5 +1,6 @@
-# pgtunsync.plan(): what a pull with the same arguments would do, a row for each
-# table; nothing is changed, recorded, or sent but the plan.
+# pgtunsync.plan() shows what a pull with the same arguments would do, a row
+# for each table.  It changes and records nothing, and reads only catalogs from
+# the source.
 
 use strict;
 use warnings;

@@ -1,5 +1,5 @@
-# Packets that are lost on the way, in a network of the test's own: some of them,
-# which must just work, and all of them, which must end in bounded time.
+# Lost packets, in a network namespace.  If some are lost, the run succeeds.
+# If all are lost, it ends in bounded time.
 
 use strict;
 use warnings;

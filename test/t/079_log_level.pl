@@ -1,5 +1,6 @@
-# pgtunsync.log_level: what "ssh -v" tells, in the server log; by superusers
-# only, whatever log_min_messages is; never a secret, nothing to clients.
+# pgtunsync.log_level writes the details of "ssh -v" to the server log.  Only
+# superusers can set it, it does not depend on log_min_messages, it never shows
+# a secret, and clients get none of it.
 
 use strict;
 use warnings;

@@ -1,5 +1,6 @@
-# What only some versions of PostgreSQL have, on the sides whose server has it:
-# with test/matrix.sh, source and local server are of two versions.
+# Features that only some versions of PostgreSQL have.  A case runs if the
+# server of its side has the feature.  test/matrix.sh runs this file with two
+# versions.
 
 use strict;
 use warnings;

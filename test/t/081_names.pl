@@ -1,5 +1,5 @@
-# Names that nobody would choose: whatever the server takes for a name of a
-# schema, table or column is pulled like any other, asked for by name or not.
+# Unusual names.  Any name that the server accepts for a schema, table or
+# column can be pulled, whether the call names it or not.
 
 use strict;
 use warnings;

@@ -1,5 +1,5 @@
-# Values of every type, in both formats of COPY; columns that differ between the
-# sides in order, number, type and in what fills them.
+# Values of every type, in both formats of COPY.  Columns that differ between
+# the sides in order, number, type, defaults and generation.
 
 use strict;
 use warnings;

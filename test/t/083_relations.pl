@@ -1,5 +1,6 @@
-# Relations of every kind, and indexes of every kind: partitions, inheritance,
-# unlogged, tablespaces, typed, empty; what cannot be replaced is refused by name.
+# Relations and indexes of every kind: partitions, inheritance, unlogged and
+# typed tables, tablespaces, empty tables.  What cannot be replaced is refused
+# by name.
 
 use strict;
 use warnings;

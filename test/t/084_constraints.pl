@@ -1,5 +1,5 @@
-# Constraints of every kind: foreign keys are checked as sets and hold
-# afterwards, whatever they refer to and through; nothing is ever cascaded.
+# Constraints of every kind.  Foreign keys are checked as sets and hold after
+# the run.  Nothing cascades.
 
 use strict;
 use warnings;

@@ -1,5 +1,5 @@
-# A pull reproduces rows, it does not replay events; and whoever uses the tables
-# meanwhile sees the old rows or the new ones, all of them.
+# A pull copies rows and does not replay events.  Concurrent sessions see all
+# the old rows or all the new ones.
 
 use strict;
 use warnings;

@@ -1,5 +1,6 @@
-# Who may pull what, and as whom the code runs that users have put into their
-# tables: as the table's owner, and never as anybody with more rights.
+# Who may pull which tables, and which role runs the code that users have
+# attached to their tables.  It is the table's owner, never a role with more
+# rights.
 
 use strict;
 use warnings;

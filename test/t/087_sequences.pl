@@ -1,5 +1,5 @@
-# Sequences that columns own go on where the source's do, whatever their form;
-# others are left alone; and those of a run that fails as well.
+# Sequences that columns own continue where those of the source do, in every
+# form.  Other sequences, and those of a failed run, stay unchanged.
 
 use strict;
 use warnings;

@@ -1,5 +1,5 @@
-# Encodings and settings that change how values look: neither those of the
-# source nor those of the local database matter.
+# Encodings and settings that change the text form of values.  Neither those of
+# the source nor those of the local database affect the result.
 
 use strict;
 use warnings;

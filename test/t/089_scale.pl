@@ -1,7 +1,6 @@
-# Many objects in one pull: time grows with their number, the lock table and
-# memory suffice, or the message names the setting before anything changes.
-#
-# TABLES=2000 for the long version (the default is 300).
+# Many objects in one pull.  The time grows with their number.  The lock table
+# and memory suffice, or an error names the setting before anything changes.
+# TABLES=2000 runs the long version (default 300).
 
 use strict;
 use warnings;

@@ -1,5 +1,5 @@
-# Many small tables: the source is asked as often for a hundred as for one, and what it
-# says about them on the way is heeded.
+# Many small tables.  A hundred tables take as many queries on the source as
+# one, and errors in the answers are noticed.
 
 use strict;
 use warnings;

@@ -1,5 +1,5 @@
-# Row security on the source: a copy that lacks rows in silence is refused,
-# unless a superuser has said that the source's policies shall choose.
+# Row security on the source.  A pull that would silently miss rows is refused,
+# unless a superuser has allowed the source's policies to choose the rows.
 
 use strict;
 use warnings;

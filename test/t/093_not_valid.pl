@@ -1,6 +1,6 @@
-# Constraints that are NOT VALID (and, on 18, NOT ENFORCED): rows that violate
-# them come along as they do in a restore, and the constraints stay what they
-# are: they hold for new rows.
+# Constraints that are NOT VALID or, from version 18 on, NOT ENFORCED.  Rows
+# that violate them are pulled, as in a restore.  The constraints stay as they
+# are and hold for new rows.
 
 use strict;
 use warnings;

@@ -1,5 +1,5 @@
-# What stands behind the tunnel is no PostgreSQL server, or not an honest one: its
-# answers are looked at before they are read.
+# The server behind the tunnel is no PostgreSQL server, or sends false answers.
+# Its answers are validated before they are used.
 
 use strict;
 use warnings;

@@ -1,9 +1,8 @@
-# A large table comes in parts, by several loaders into one staging heap; its
-# indexes are built by any of them.  All rows come, once, whatever was estimated, and a step that
-# fails fails the table.
-#
-# A table is large when the source's catalog says so: its toast table's pages are
-# made up, the heap's are counted.
+# Several loaders read a large table in parts into one staging heap, and any of
+# them builds its indexes.  Every row arrives once, whatever the estimate was.
+# If one part fails, the table fails.  A table is large if the source's catalog
+# says so.  The test sets the pages of the toast table in the catalog; those of
+# the heap are counted.
 
 use strict;
 use warnings;

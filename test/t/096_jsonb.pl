@@ -1,5 +1,6 @@
-# jsonb is stored as the server itself would store it, byte for byte, whatever
-# the document: those that are read by our own parser, and those that are left to the server's.
+# jsonb values are stored byte for byte as the server would store them, both
+# those that the extension's parser reads and those that it leaves to the
+# server's.
 
 use strict;
 use warnings;

@@ -1,5 +1,5 @@
-# Indexes of a staging heap get their rows in the order of their keys, a chunk of them
-# at a time: no row is lost, comes twice, or with a value that is another's.
+# The indexes of a staging heap get the rows in the order of their keys, in
+# chunks.  No row is lost, duplicated, or indexed with the value of another.
 
 use strict;
 use warnings;

@@ -1,6 +1,7 @@
-# Pulled rows lie on pages that the server could have written itself: sound to its own checks, frozen
-# and all-visible in the map, as many as after a rewrite, with checksums that are right; and
-# they are there after a crash, after one amid checkpoints, and on a standby.
+# Pulled rows are on pages that the server could have written itself.  They
+# pass its checks, are frozen and all-visible, are as many as after a rewrite,
+# and have correct checksums.  They survive a crash, also one during
+# checkpoints, and reach a standby.
 
 use strict;
 use warnings;

@@ -1,5 +1,6 @@
-# The messages of a binary COPY are taken apart by our own code: what is wrong with one
-# is said as COPY would say it, with table, line and column; the local table stays as it was.
+# The extension parses the messages of a binary COPY itself.  It reports an
+# invalid message as COPY would, with table, line and column, and the local
+# table stays unchanged.
 
 use strict;
 use warnings;

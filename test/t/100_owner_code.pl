@@ -1,6 +1,7 @@
-# Code that a table's owner wrote (defaults, CHECKs, generated columns, index
-# expressions and predicates, domains, partition keys, functions in keep and rewrite)
-# cannot reach out of its table: it fails the table, by name and in time, and nothing else.
+# Code of a table's owner (defaults, CHECKs, generated columns, index
+# expressions and predicates, domains, partition keys, functions in keep and
+# rewrite) affects only its own table.  It can make that table fail, by name
+# and in bounded time.
 
 use strict;
 use warnings;

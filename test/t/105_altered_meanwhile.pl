@@ -1,6 +1,6 @@
-# A table is altered by another session while a pull goes on.  Nothing makes
-# that session wait.  What rows or indexes depend on is found out, and only that
-# table fails, by name; what does not matter is ignored.
+# Another session alters a table during a pull.  That session does not wait.
+# If the change affects rows or indexes, only that table fails, by name.  Other
+# changes are ignored.
 
 use strict;
 use warnings;

@@ -1,6 +1,6 @@
-# Foreign keys that lead out of the run are checked by a query, or, where an index
-# of one of the tables holds code of users, by looking each reference up.  Both
-# must come to the same result.
+# Foreign keys to tables outside the run are checked by a query.  If an index
+# of one of the tables has user code, each reference is looked up instead.
+# Both ways must have the same result.
 
 use strict;
 use warnings;

@@ -1,5 +1,6 @@
-# While targets are locked for the swap, nothing is waited for that others hold:
-# not the run's row in the audit, not a standby that is down.
+# While the leader locks the targets for the swap, it does not wait for locks
+# that others hold, such as one on the run's audit row, nor for a standby that
+# is down.
 
 use strict;
 use warnings;

@@ -1,6 +1,6 @@
-# Whatever the source says while data rules are in force: errors of every class,
-# in all their fields, NOTICEs, errors of the planner.  No masked value shows
-# in the client's output, the server log, the views or the audit, on no path.
+# Messages of the source while data rules apply: errors of every class, in all
+# their fields, NOTICEs, and errors of the planner.  No masked value shows in
+# the client's output, the server log, the views or the audit.
 
 use strict;
 use warnings;

@@ -1,6 +1,7 @@
-# Messages without end: code of tables' owners that speaks for each row, a source
-# that does, a client that stops reading.  The run ends, what it shows is
-# bounded and names the table, and what is left out is counted.
+# Floods of messages: code of table owners that sends one for each row, a
+# source that never stops, a client that stops reading.  The run ends.  What it
+# shows is bounded and names the table, and the suppressed messages are
+# counted.
 
 use strict;
 use warnings;

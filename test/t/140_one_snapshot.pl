@@ -1,6 +1,7 @@
-# All tables of a pull, and all parts of a table, show the source at one instant: that of the plan.
-# The pull is held after its plan by a local lock; meanwhile the source moves an amount from one
-# table to the other, in one commit.
+# All tables of a pull, and all parts of a table, show the source at one
+# moment, that of the plan.  A local lock holds the pull after its plan.
+# Meanwhile one transaction on the source moves an amount from one table to the
+# other.
 
 use strict;
 use warnings;

@@ -1,6 +1,6 @@
-# What a swap takes along beside the rows: the visibility map of heaps that need more than one page
-# of it, the ages of heap and toast table, the statistics over an inheritance tree; and the audit,
-# whose final state is part of the same commit.
+# What a swap replaces besides the rows: visibility maps of more than one page,
+# the ages of heap and toast table, and the statistics of an inheritance tree.
+# The final state of the audit is part of the same commit.
 
 use strict;
 use warnings;

@@ -1,5 +1,6 @@
-# A rule on a column holds for columns that refer to it, also where only the source has the foreign
-# key; an exclude of a partitioned table holds for its partitions, however they are selected.
+# A rule on a column also applies to columns that refer to it, even if only the
+# source has the foreign key.  Excluding a partitioned table excludes its
+# partitions, however they are selected.
 
 use strict;
 use warnings;
