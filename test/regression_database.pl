@@ -54,9 +54,11 @@ diag("restore: $_") foreach grep { /ERROR/ } split /\n/, slurp_file($restore);
 # publications may forbid it
 PgTunsync::Compare::script($w, 'local', q{\set ON_ERROR_STOP 0
 	SET session_replication_role = replica; SET lock_timeout = '5s';
-	SELECT format('DELETE FROM ONLY %I.%I WHERE ctid IN (SELECT ctid FROM ONLY %1$I.%2$I LIMIT 1 + (SELECT count(*) / 2 FROM ONLY %1$I.%2$I))', nspname, relname)
+	SELECT format('DELETE FROM ONLY %I.%I WHERE ctid IN (SELECT ctid FROM ONLY %1$I.%2$I
+		LIMIT 1 + (SELECT count(*) / 2 FROM ONLY %1$I.%2$I))', nspname, relname)
 	FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
-	WHERE relkind = 'r' AND nspname !~ '^(pg_|information_schema|pgtunsync)' AND NOT EXISTS (SELECT FROM pg_rewrite WHERE ev_class = c.oid) \gexec});
+	WHERE relkind = 'r' AND nspname !~ '^(pg_|information_schema|pgtunsync)'
+		AND NOT EXISTS (SELECT FROM pg_rewrite WHERE ev_class = c.oid) \gexec});
 
 # ---- the pull ----
 

@@ -288,7 +288,9 @@ sub server_is_up
 sub kill_hard
 {
 	my ($self, @pids) = @_;
-	my $crashes = sub { scalar(() = slurp_file($self->{local}->logfile) =~ /all server processes terminated; reinitializing/g) };
+	my $crashes = sub {
+		return scalar(() = slurp_file($self->{local}->logfile) =~ /all server processes terminated; reinitializing/g);
+	};
 	my $before = $crashes->();
 	my $end = time() + 5;
 

@@ -254,7 +254,8 @@ like($merged->('{<<: a}'), qr/line 4: "<<" needs a map/, 'merge of a string');
 # --- warnings
 
 accepted('unknown keys', "colour: [a]\nexclude: [b]\n", qq{exclude "b"\n},
-	qr/^WARNING 01000: configuration file "[^"]*c.yml", line 1: unknown key "colour" is ignored\nHINT: Known keys are [^\n]*data_rules/);
+	qr/^WARNING 01000: configuration file "[^"]*c.yml", line 1: unknown key "colour" is ignored
+HINT: Known keys are [^\n]*data_rules/);
 accepted('unknown key of a rule', "data_rules:\n  a:\n    value: 1\n    why: x\n", qq{rule "a" value "1" 2\n},
 	qr/^WARNING [^\n]* line 4: unknown key "why"/);
 accepted('settings of pgsync that do not matter', "defer_constraints_v1: true\ndefer_constraints_v2: true\n", '',

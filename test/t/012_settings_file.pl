@@ -69,7 +69,8 @@ like((run('get', 'other.env', 'BOTH'))[0], qr/^server\n\(none\)\n0$/m, 'secrets 
 foreach my $name (qw(BIG MINUS SPACE HUSH))
 {
 	my (undef, $messages) = run('get', 'good.env', $name);
-	like($messages, qr/^ERROR F0000: $name must be a whole number between 1 and 9\nDETAIL: It is set in environment file "\Q$tmp\E\/good.env", line \d\.\n/, "$name is no number in the range");
+	like($messages, qr/^ERROR F0000: $name must be a whole number between 1 and 9
+DETAIL: It is set in environment file "\Q$tmp\E\/good.env", line \d\.\n/, "$name is no number in the range");
 	unlike($messages, qr/hush|10\b/, "$name: its value is not shown");
 }
 
@@ -102,7 +103,8 @@ foreach my $name (qw(BIG MINUS SPACE HUSH))
 # --- where the file is
 
 refused('missing file', 'nowhere.env',
-	qr/^ERROR 58P01: environment file "\Q$tmp\E\/nowhere.env" does not exist\nDETAIL: .*pgtunsync.env_file.*\nHINT: .*\.env\.pgsync\.example.*pgtunsync\.env_file/);
+	qr/^ERROR 58P01: environment file "\Q$tmp\E\/nowhere.env" does not exist
+DETAIL: .*pgtunsync.env_file.*\nHINT: .*\.env\.pgsync\.example.*pgtunsync\.env_file/);
 refused('missing directory', 'no/where.env', qr/^ERROR 58P01/);
 refused('file as a directory', 'good.env/x', qr/^ERROR 58P01/);
 refused('missing configuration', 'nowhere.yml',

@@ -315,7 +315,9 @@ $w->refused("'keyless', filter => '(select email from natural_key limit 1)::int 
 $w->refused("'moved', filter => '(select email from natural_key limit 1)::int = 1', mode => 'replace'",
 	'or for partitions',
 	sqlstate => '22P02', unlike => [qr/hidden/]);
-$w->refused(q{'natural_key', filter => $$length(email) = (table_to_xml('public.natural_key', true, false, '')::text)::int$$, mode => 'replace'}, 'or for all of them while it is planned',
+$w->refused(q{'natural_key', mode => 'replace',
+	filter => $$length(email) = (table_to_xml('public.natural_key', true, false, '')::text)::int$$},
+	'or for all of them while it is planned',
 	sqlstate => '22P02', unlike => [qr/hidden/]);
 unlike($w->call(q{SELECT reason FROM pgtunsync.plan('natural_key', mode => 'replace',
 	filter => $$length(email) = (table_to_xml('public.natural_key', true, false, '')::text)::int$$)})->finish->{out},
@@ -325,7 +327,9 @@ $w->refused("'natural_key', filter => '$_ IS NOT NULL', mode => 'replace'", "or 
 	foreach 'email::regclass', 'current_setting(email)', 'has_table_privilege(email, \'\'SELECT\'\')',
 		'(email || \'\'.a.b.c\'\')::regclass', 'email::regtype',
 		'query_to_xml(\'\'SELECT \'\' || email, true, true, \'\'\'\')';
-$w->refused(q{'natural_key', filter => $$email::regclass = table_to_xml('public.natural_key', true, false, '')::text::regclass$$, mode => 'replace'}, 'or for all of them as a name', sqlstate => '42\w{3}', unlike => [qr/hidden/]);
+$w->refused(q{'natural_key', mode => 'replace',
+	filter => $$email::regclass = table_to_xml('public.natural_key', true, false, '')::text::regclass$$},
+	'or for all of them as a name', sqlstate => '42602', unlike => [qr/hidden/]);
 $relay->forget;		# that text itself the source does send
 
 # ---- rules that meet nothing, settings, the switch ----

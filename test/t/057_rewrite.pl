@@ -100,7 +100,8 @@ gives("'posts'", 'SELECT DISTINCT title FROM posts', 'masked!', 'after the mask,
 
 # the local state is that before the run, also of tables that are pulled with it
 $w->local_sql('DELETE FROM posts; DELETE FROM stores; DELETE FROM app.posts; INSERT INTO app.posts VALUES (77, 0)');
-$w->write_config(qq{exclude: [auth_user]\nrewrite: {owner_id: "$me", size: "(select max(id) from app.posts)", author_id: '1', region: "'x'"}\n});
+$w->write_config(qq{exclude: [auth_user]
+rewrite: {owner_id: "$me", size: "(select max(id) from app.posts)", author_id: '1', region: "'x'"}\n});
 gives("'posts,app.posts'", 'SELECT DISTINCT size, (SELECT max(id) FROM app.posts) FROM posts', '77|5',
 	'subqueries see the rows before the run');
 

@@ -53,7 +53,8 @@ sub hashed
 sub heard
 {
 	my ($sshd) = @_;
-	return scalar(() = slurp_file($sshd->log) =~ /^.*(?:publickey|Accepted|Failed|Postponed|(?:authenticating|invalid) user).*$/mg);
+	return scalar(() = slurp_file($sshd->log) =~
+		/^.*(?:publickey|Accepted|Failed|Postponed|(?:authenticating|invalid) user).*$/mg);
 }
 
 # A test: with this known_hosts the server is believed, for the reason given.

@@ -112,7 +112,8 @@ like($rows->{only_there}{reason}, qr/not exist in the local/, 'one that only the
 like($rows->{seen}{reason}, qr/a view/, 'a view');
 ($call, $rows) = planned("grp => 'some'");
 like($rows->{nonesuch}{reason}, qr/group "some", line 5/, 'a group with an unknown name') or diag($call->{err});
-($call, $rows) = planned(q{'{stores,products}'::text[], filter => 'id < {n}', mode => 'replace', variables => '{"n": 5}', exclude => '{prod*}', jobs => 1, wait => false, on_error => 'abort'});
+($call, $rows) = planned(q{'{stores,products}'::text[], filter => 'id < {n}', mode => 'replace',
+	variables => '{"n": 5}', exclude => '{prod*}', jobs => 1, wait => false, on_error => 'abort'});
 is_deeply([ map { @{ $rows->{$_} }{qw(status filter reason)} } qw(products stores) ],
 	[ 'excluded', '', 'excluded by "prod*"', 'pulled', 'id < {n}', '' ], 'all arguments of a pull')
   or diag($call->{err});

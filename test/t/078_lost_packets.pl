@@ -83,7 +83,8 @@ $before = $w->snapshot;
 
 # ---- all of them ----
 
-my $silent = qr/the connection to SSH server ".*\@10\.99\.0\.2:\d+" was lost\n.*(?:silent for \d s, and did not answer \d keepalives|Connection timed out)/s;
+my $causes = 'silent for \d s, and did not answer \d keepalives|Connection timed out';
+my $silent = qr/the connection to SSH server ".*\@10\.99\.0\.2:\d+" was lost\n.*(?:$causes)/s;
 
 foreach my $case ([ 'both directions', 'near', 'far' ], [ 'what the server sends', 'far' ], [ 'what we send', 'near' ])
 {

@@ -81,6 +81,7 @@ unlike($run->{err}, qr/pgtunsync run \d+: debug/, 'the client gets none of it');
 unlike($trace, qr/debug[23]: /, 'no more than was asked for');
 is(scalar(grep { !/^pgtunsync run $run->{id}: debug1: / } split /^/, $trace), 0, 'each line has the run');
 my ($host_key) = `ssh-keygen -lf '${\$jump->host_key('ed25519')}.pub'` =~ /(SHA256:\S+)/;
+my $searched = qr/looking for "\[127\.0\.0\.1\]:${\$jump->port}"/;
 foreach my $line ("environment file: ${\$w->env_file}", "configuration: ${\$w->config_file}",
 	qr/the way to the jump host, resolved by "ssh -G": 2 hops/,
 	"hop 1: \"gate\" is host 127.0.0.1, port ${\$gate->port}, user $user",
@@ -89,13 +90,13 @@ foreach my $line ("environment file: ${\$w->env_file}", "configuration: ${\$w->c
 	"session 1, hop 1: connecting to 127.0.0.1 port ${\$gate->port}",
 	"session 1, hop 1: connected to 127.0.0.1:${\$gate->port}",
 	qr/session 1, hop 1: the server calls itself "SSH-2\.0-OpenSSH_/,
-		qr/session 1, hop 1: key exchange (?:curve25519|ecdh)-sha\S*, host key algorithm ssh-ed25519/,
+	qr/session 1, hop 1: key exchange (?:curve25519|ecdh)-sha\S*, host key algorithm ssh-ed25519/,
 	qr/session 1, hop 1: client to server: cipher aes\S+, MAC \S+, compression none/,
-		qr/session 1, hop 1: server to client: cipher aes/,
-	qr/session 1, hop 2: the server shows the host key ssh-ed25519 \Q$host_key\E; looking for "\[127\.0\.0\.1\]:${\$jump->port}"/,
+	qr/session 1, hop 1: server to client: cipher aes/,
+	qr/session 1, hop 2: the server shows the host key ssh-ed25519 \Q$host_key\E; $searched/,
 	qr/session 1, hop 2: host key ssh-ed25519 \Q$host_key\E is believed: known: \Q${\$jump->known_hosts}\E line \d+/,
 	qr/session 1, hop 1: the server takes publickey for user $user; it answered in \d+ ms/,
-		"session 1, hop 1: trying key ${\$gate->user_key} (ssh-ed25519)",
+	"session 1, hop 1: trying key ${\$gate->user_key} (ssh-ed25519)",
 	"session 1, hop 1: the server accepts it; logged in as $user by key ${\$gate->user_key}",
 	"session 1, hop 1: a channel to 127.0.0.1 port ${\$jump->port} is open, for the next hop",
 	"session 1, hop 2: trying key $dir/locked (ssh-ed25519)", qr/session 1 of \d is up, round trip \d+ ms/,
@@ -105,7 +106,7 @@ foreach my $line ("environment file: ${\$w->env_file}", "configuration: ${\$w->c
 	qr/connection 1: through SSH session 1, by the channel that is open/,
 	qr/connection 1: closed after \d+ ms, [1-9]\d* bytes in, [1-9]\d* out/,
 	qr/session 1, hop 1: closing after \d+ ms, [1-9]\d* bytes in, [1-9]\d* out, 0 new session keys/,
-		qr/session 1, hop 2: closing after/)
+	qr/session 1, hop 2: closing after/)
 {
 	like($trace, ref $line ? $line : qr/\Q$line\E/, 'tells: ' . (ref $line ? substr("$line", 4, 60) : $line));
 }

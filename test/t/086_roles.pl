@@ -163,7 +163,8 @@ $w->call(q{
 		BEGIN PERFORM evil.attack(place); RETURN v; END $$;
 	CREATE FUNCTION evil.true(place text) RETURNS bool IMMUTABLE LANGUAGE plpgsql AS $$
 		BEGIN PERFORM evil.attack(place); RETURN true; END $$;
-	-- an error caught within a support function of GiST would end any build of it (the page lock goes with the subtransaction)
+	-- An error caught within a support function of GiST would end any build of
+	-- the index: the page lock is released with the subtransaction.
 	CREATE FUNCTION evil.note(place text) RETURNS void LANGUAGE plpgsql AS $$ BEGIN RAISE LOG 'evil|%|%|%|began|',
 		place, current_user, current_setting('search_path'); END $$;
 	CREATE FUNCTION evil.diff(float8, float8) RETURNS float8 IMMUTABLE LANGUAGE plpgsql AS $$

@@ -33,7 +33,9 @@ sub schema_sql
 	my ($word) = @_;
 	return qq{DO \$do\$ DECLARE w text := ($word); BEGIN
 		EXECUTE format('CREATE TYPE %I AS ENUM (%L, %L)', 'type ' || w, w, w || '2');
-		EXECUTE format('CREATE TABLE %I (id int PRIMARY KEY, %I text, e %I, j jsonb, v varchar(20), c bpchar, a text[], b bytea, n name)', 'table ' || w, 'column ' || w, 'type ' || w);
+		EXECUTE format('CREATE TABLE %I (id int PRIMARY KEY, %I text, e %I, j jsonb, v varchar(20),
+				c bpchar, a text[], b bytea, n name)',
+			'table ' || w, 'column ' || w, 'type ' || w);
 		EXECUTE format('CREATE TABLE %I (id int PRIMARY KEY, t text, v varchar(%s))', 'binary ' || w, length(w));
 		END \$do\$;};
 }
@@ -42,7 +44,9 @@ sub rows_sql
 {
 	my ($word) = @_;
 	return qq{DO \$do\$ DECLARE w text := ($word); BEGIN
-		EXECUTE format('INSERT INTO %I SELECT i, repeat(%L || E''\\\\t\\\\\\\\'', i), %L, jsonb_build_object(%3\$L, repeat(%3\$L, i)), %3\$L, %3\$L, ARRAY[%3\$L, ''x''], convert_to(%3\$L, ''SQL_ASCII''), %3\$L FROM generate_series(1, 30) i', 'table ' || w, w, w);
+		EXECUTE format('INSERT INTO %I SELECT i, repeat(%L || E''\\\\t\\\\\\\\'', i), %L,
+			jsonb_build_object(%3\$L, repeat(%3\$L, i)), %3\$L, %3\$L, ARRAY[%3\$L, ''x''],
+			convert_to(%3\$L, ''SQL_ASCII''), %3\$L FROM generate_series(1, 30) i', 'table ' || w, w, w);
 		EXECUTE format('INSERT INTO %I SELECT i, repeat(%L, i * 300), %2\$L FROM generate_series(1, 30) i',
 			'binary ' || w, w); END \$do\$;};
 }
@@ -63,7 +67,9 @@ sub pulls_between
 		is($run->{rc}, 0, 'the call succeeds') or diag($run->{err});
 		my @hashes = map {
 			my ($side, $database) = @$_;
-			my $sql = q{SELECT format('SELECT count(*), sum((''x'' || left(md5(convert_to(t::text, ''UTF8'')), 15))::bit(60)::bigint) FROM %I t', relname) FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace ORDER BY relname};
+			my $sql = q{SELECT format('SELECT count(*),
+				sum((''x'' || left(md5(convert_to(t::text, ''UTF8'')), 15))::bit(60)::bigint) FROM %I t', relname)
+				FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace ORDER BY relname};
 			join('/', map { $w->{$side}->safe_psql($database, $_) } split /\n/,
 				$w->{$side}->safe_psql($database, "SET client_encoding
 				= '" . ($side eq 'source' ? $from : $to) . "'; $sql"));

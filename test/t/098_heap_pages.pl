@@ -80,7 +80,8 @@ $w->source_sql("VACUUM ANALYZE large;
 	UPDATE pg_class SET relpages = 300 * 128 WHERE oid = (SELECT reltoastrelid FROM pg_class
 	WHERE oid = 'large'::regclass)");
 $w->local_sql('CREATE EXTENSION pg_visibility; CREATE EXTENSION amcheck') if $map;
-$w->write_config(qq{rewrite: {"rewritten.body": "repeat(body, 3000) || (SELECT string_agg(md5(j::text), '') FROM generate_series(1, 500) j)"}\n});
+$w->write_config(qq{rewrite:
+  {"rewritten.body": "repeat(body, 3000) || (SELECT string_agg(md5(j::text), '') FROM generate_series(1, 500) j)"}\n});
 
 sub ask { my ($node, $sql) = @_; return $node->safe_psql('dev', $sql); }
 

@@ -54,8 +54,11 @@ cmp_ok(time() - $start, '<', 3, 'ALTER TABLE and readers behind it do not wait')
 ok($call->running, 'while the pull goes on');
 $relay->set;
 is($call->finish->{sqlstate}, '55006', 'the tables fail') or diag($call->{err});
-like($call->{err}, qr/table "slow" could not be pulled: it was altered meanwhile.*Column "more" was added while its rows were loaded/s, 'saying what was altered');
-like($call->{err}, qr/table "later" could not be pulled: it was altered meanwhile.*Column "t" was changed while its rows were loaded/s, 'also the one that was not begun yet');
+my $altered = 'could not be pulled: it was altered meanwhile';
+like($call->{err}, qr/table "slow" $altered.*Column "more" was added while its rows were loaded/s,
+	'saying what was altered');
+like($call->{err}, qr/table "later" $altered.*Column "t" was changed while its rows were loaded/s,
+	'also the one that was not begun yet');
 is($w->local_sql('SELECT count(*) FROM slow'), 0, 'nothing has changed');
 $w->healthy;
 $w->nothing_left;

@@ -206,7 +206,8 @@ is($ddl->{rc}, 0, 'REASSIGN OWNED works') or diag($ddl->{err});
 $relay->set;
 $call->finish;
 is($call->{sqlstate}, '55006', 'the run tells of it') or diag($call->{err});
-like($call->{err}, qr/table "t_domain" could not be pulled: it was altered meanwhile\n.*?DETAIL:\s+Its owner was changed/,
+like($call->{err}, qr/table "t_domain" could not be pulled: it was altered meanwhile
+.*?DETAIL:\s+Its owner was changed/,
 	'by the name of the table');
 $w->both_equal('big');
 $w->nothing_left;

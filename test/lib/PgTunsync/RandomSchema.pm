@@ -138,8 +138,8 @@ sub odd_name
 {
 	my ($base) = @_;
 	return $base if chance(60);
-	return pick("Mixed $base", "$base.dot", "$base\"quote", "$base%s", "${base}'apo", "*$base", "$base\\back", "ü$base",
-		('x' x 55) . $base, "select $base");
+	return pick("Mixed $base", "$base.dot", "$base\"quote", "$base%s", "${base}'apo", "*$base", "$base\\back",
+		"ü$base", ('x' x 55) . $base, "select $base");
 }
 
 # The definition: a list of tables, each as both sides see it.
@@ -452,7 +452,8 @@ sub clean
 {
 	my ($w, $side) = @_;
 	PgTunsync::Compare::script($w, $side,
-		q{SELECT format('DROP SCHEMA %I CASCADE', nspname) FROM pg_namespace WHERE nspname !~ '^(pg_|information_schema|pgtunsync)' \gexec
+		q{SELECT format('DROP SCHEMA %I CASCADE', nspname) FROM pg_namespace
+		WHERE nspname !~ '^(pg_|information_schema|pgtunsync)' \gexec
 		DROP PUBLICATION IF EXISTS some_tables});
 	return;
 }
