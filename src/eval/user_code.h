@@ -19,7 +19,8 @@ extern bool user_code_in(Node *tree);
 
 /*
  * May the tree, although a pull runs it, advance sequences?  True if it holds neither code
- * of users nor a function that owner_enter() refuses.
+ * of users nor a function that owner_enter() refuses, and nothing but immutable functions and
+ * some built-in ones, which are known not to run queries, casts or domain checks.
  */
 extern bool user_code_may_use_sequences(Node *tree);
 
