@@ -26,6 +26,8 @@
  *	- an object_access_hook refuses built-in functions that leave something behind
  *	  without being a write or a statement: settings, advisory locks, notifications, large
  *	  objects, messages in the WAL, exported snapshots;
+ *	- cursors that code leaves open are closed at the end of the outermost entry: they would
+ *	  keep the tables they read from being swapped.  We have no cursors of our own;
  *	- settings that a function changes by its SET clause end with the entry at the
  *	  latest.  One is refused, because its mere change arms a timer that ends
  *	  the process: transaction_timeout;
@@ -62,6 +64,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/portal.h"
 #include "utils/regproc.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
@@ -427,6 +430,8 @@ owner_leave(const OwnerContext *context)
 		ereport(ERROR,
 				(errcode(ERRCODE_QUERY_CANCELED),
 				 errmsg_internal("time is up")));	/* mark_error() words it */
+	if (entries == 1)
+		PortalHashTableDeleteAll();
 	AtEOXact_GUC(false, context->save_nestlevel);
 	SetUserIdAndSecContext(context->save_userid, context->save_sec_context);
 	XactReadOnly = context->save_read_only;
