@@ -76,7 +76,10 @@ name_to_analyze(Oid relid)
 	return name;
 }
 
-/* Enters as ourselves: ANALYZE switches to the owner, and evaluates expressions. */
+/*
+ * Enters as ourselves: ANALYZE switches to the owner, and evaluates
+ * expressions.
+ */
 static void
 analyze(const char *name)
 {

@@ -131,11 +131,11 @@ refuse_itself(const SourceFacts *facts)
 static void
 check_local_rights(TablePlan *table, const Choice *choice, Oid role)
 {
-	const char *lacking = landing_lacks(table->mode, table->relid, role);
+	const char *lacking = landing_missing_rights(table->mode, table->relid, role);
 
 	table->grants = table->relid;
 	if (lacking != NULL && choice->root != NULL &&
-		landing_lacks(table->mode, choice->root->oid, role) == NULL)
+		landing_missing_rights(table->mode, choice->root->oid, role) == NULL)
 	{
 		table->grants = choice->root->oid;
 		lacking = NULL;
@@ -671,7 +671,7 @@ estimate(TablePlan *table, const CatalogRelation *source)
 static Landing
 table_mode(const PlanRequest *request, const Choice *choice)
 {
-	if (request->mode != LAND_UNSAID)
+	if (request->mode != LAND_DEFAULT)
 		return request->mode;
 	return choice->partly ? LAND_OVERWRITE : LAND_REPLACE;
 }
@@ -894,10 +894,10 @@ try_select(Planner *planner, const Trial *trial)
 	if (has_rules(planner))
 	{
 		source_show_texts(planner->control);
-		error = source_catalog_try(planner->control, parse_sql(planner, trial), NULL);
+		error = source_catalog_try(planner->control, parse_sql(planner, trial));
 	}
 	if (error == NULL)
-		error = source_catalog_try(planner->control, trial_sql(planner, trial), NULL);
+		error = source_catalog_try(planner->control, trial_sql(planner, trial));
 	return error;
 }
 
@@ -1009,7 +1009,7 @@ try_all(Planner *planner)
 	initStringInfo(&sql);
 	foreach(lc, planner->trials)
 		appendStringInfo(&sql, "%s%s", sql.len > 0 ? "; " : "", trial_sql(planner, lfirst(lc)));
-	if (source_catalog_try(planner->control, sql.data, NULL) == NULL)
+	if (source_catalog_try(planner->control, sql.data) == NULL)
 		return;
 	foreach(lc, planner->trials)
 		try_one(planner, lfirst(lc));
@@ -1355,7 +1355,6 @@ plan_run(const PlanRequest *request, const SyncConfig *config, Source *control)
 	RunPlan    *plan = palloc0(sizeof(RunPlan));
 	List	   *schemas = selection_schemas(request, config);
 	List	   *likely;
-	char	   *asked;
 	SourceFacts facts;
 
 	/* foreign keys lead anywhere */
@@ -1364,10 +1363,10 @@ plan_run(const PlanRequest *request, const SyncConfig *config, Source *control)
 
 	planner.local = local_catalog_read(schemas);
 	likely = selection_likely(request, config, planner.local);
-	asked = source_catalog_ask(control, schemas, likely);
+	source_catalog_ask(control, schemas, likely);
 	/* while the source looks */
 	local_catalog_details(likely);
-	planner.source = source_catalog_answer(control, asked, likely, &facts);
+	planner.source = source_catalog_answer(control, likely, &facts);
 	refuse_itself(&facts);
 	plan->snapshot = facts.snapshot;
 	plan->source_version = facts.version;

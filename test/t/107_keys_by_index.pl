@@ -18,7 +18,8 @@ my @cases = (
 	[ 'texts', 'a text', 'a', 'a varchar', 'a', '', "'t' || i", "'t' || i" ],
 	[ 'numerics', 'a numeric', 'a', 'a int', 'a', '', 'i', 'i' ],
 	[ 'domains', 'a int', 'a', 'a positive', 'a', '', 'i + 1', 'i + 1' ],
-	[ 'enums', 'a color', 'a', 'a color', 'a', '', "(enum_range(NULL::color))[least(i, 6)]", "(enum_range(NULL::color))[i % 6 + 1]" ],
+	[ 'enums', 'a color', 'a', 'a color', 'a', '',
+		"(enum_range(NULL::color))[least(i, 6)]", "(enum_range(NULL::color))[i % 6 + 1]" ],
 	[ 'uuids', 'a uuid', 'a', 'a uuid', 'a', '', "md5(i::text)::uuid", "md5(i::text)::uuid" ],
 	[ 'dates', 'a timestamp', 'a', 'a date', 'a', '', "date '2024-01-01' + i", "date '2024-01-01' + i" ],
 	[ 'arrays', 'a int[]', 'a', 'a int[]', 'a', '', 'ARRAY[i, 1]', 'ARRAY[i, 1]' ],
@@ -36,7 +37,8 @@ my $types = q{
 	CREATE FUNCTION unwrap(wrapped) RETURNS text LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN ($1).inner_text; END';
 	CREATE CAST (wrapped AS text) WITH FUNCTION unwrap(wrapped) AS IMPLICIT;
 };
-$w->local_sql($types . q{CREATE FUNCTION id_text(anyelement) RETURNS text LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN $1::text; END'});
+$w->local_sql($types . q{CREATE FUNCTION id_text(anyelement) RETURNS text LANGUAGE plpgsql IMMUTABLE
+	AS 'BEGIN RETURN $1::text; END'});
 $w->source_sql($types);
 
 foreach my $case (@cases)
@@ -74,7 +76,9 @@ sub fill
 		my $last = (split /, /, $columns)[0];
 		my $null = $whole && $name eq 'full' ? '' : "UPDATE fk_$name SET $last = NULL WHERE hashint4(id + $seed) % 5 = 0;";
 
-		$w->local_sql("TRUNCATE pk_$name CASCADE; INSERT INTO pk_$name (" . ($name eq 'parts' ? 'a' : join(', ', map { (split ' ')[0] } split /, /, $case->[1])) . ")
+		my $pk_names = join(', ', map { (split ' ')[0] } split /, /, $case->[1]);
+
+		$w->local_sql("TRUNCATE pk_$name CASCADE; INSERT INTO pk_$name ($pk_names)
 			SELECT $there FROM generate_series(1, 40) i WHERE $present ON CONFLICT DO NOTHING");
 		$w->source_sql("TRUNCATE fk_$name RESTART IDENTITY; INSERT INTO fk_$name (" . join(', ', @names) . ")
 			SELECT $here FROM (SELECT abs(hashint4(n * 7 + $seed)) % 40 + 1 AS i FROM generate_series(1, 60) n) r; $null");
@@ -103,8 +107,9 @@ sub verdict
 	my $run = $w->pull("'fk_$name'");
 
 	return 'fine' if $run->{rc} == 0;
+	my $found = qr/Key "key_$name": (\d+) rows? of "fk_$name" without a match in "pk_$name", such as/;
 	return "$run->{sqlstate} $run->{err}"
-	  unless $run->{sqlstate} eq '23503' && $run->{err} =~ /Key "key_$name": (\d+) rows? of "fk_$name" without a match in "pk_$name", such as \(([^)]*)\)=(.*)\.$/m;
+	  unless $run->{sqlstate} eq '23503' && $run->{err} =~ /$found \(([^)]*)\)=(.*)\.$/m;
 	my ($count, $columns, $samples) = ($1, $2, $3);
 	return "$count ($columns), " . scalar(() = $samples =~ /\((?:[^()]|\([^()]*\))*\)/g) . ' samples';
 }
@@ -117,7 +122,10 @@ foreach my $seed (1 .. 3)
 	my %by_index = map { $_->[0] => verdict($_->[0]) } @cases;
 	add_user_code(0);
 	is_deeply(\%by_index, \%by_query, "seed $seed: both find the same");
-	like($by_query{$_}, qr/^\d+ \(.*\), \d samples$/, "seed $seed: $_ has rows without a match: $by_query{$_}") foreach sort keys %by_query;
+	foreach my $name (sort keys %by_query)
+	{
+		like($by_query{$name}, qr/^\d+ \(.*\), \d samples$/, "seed $seed: $name: $by_query{$name}");
+	}
 }
 
 # all references have a match, or are none

@@ -8,7 +8,9 @@ use PostgreSQL::Test::Cluster;
 use Test::More;
 use Time::HiRes qw(sleep time);
 
-my $w = PgTunsync->new(users => 300, local_conf => "wal_level = logical\nmax_wal_senders = 4\nmax_replication_slots = 4\n",
+my $w = PgTunsync->new(
+	users      => 300,
+	local_conf => "wal_level = logical\nmax_wal_senders = 4\nmax_replication_slots = 4\n",
 	local_init => { allows_streaming => 1 });
 my $relay = $w->relay;
 
@@ -88,7 +90,8 @@ is($call->finish->{rc}, 0, 'which succeeds: a default does not matter') or diag(
 
 # ---- rows that are replaced one by one, for a subscriber: readers go on ----
 
-$w->local_sql("CREATE PUBLICATION published FOR TABLE users; SELECT pg_create_logical_replication_slot('slot', 'pgoutput')");
+$w->local_sql("CREATE PUBLICATION published FOR TABLE users;
+	SELECT pg_create_logical_replication_slot('slot', 'pgoutput')");
 $w->source_sql("UPDATE users SET name = 'anew'");
 my $reader = $w->call("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM users; SELECT 'read';", more => 1);
 $reader->wait_message(qr/read/, 'out');
@@ -105,11 +108,13 @@ $w->local_sql("SELECT pg_drop_replication_slot('slot'); DROP PUBLICATION publish
 my $backup = $w->local_node->backup('base');
 my $standby = PostgreSQL::Test::Cluster->new('standby');
 $standby->init_from_backup($w->local_node, 'base', has_streaming => 1);
-$standby->append_conf('postgresql.conf', "primary_conninfo = '" . $w->local_node->connstr . " application_name=standby'");
+$standby->append_conf('postgresql.conf',
+	"primary_conninfo = '" . $w->local_node->connstr . " application_name=standby'");
 $standby->start;
 $w->local_node->append_conf('postgresql.conf', "synchronous_standby_names = 'standby'");
 $w->local_node->reload;
-$w->local_node->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_replication WHERE sync_state = 'sync'") or die 'no standby';
+$w->local_node->poll_query_until('postgres',
+	"SELECT count(*) = 1 FROM pg_stat_replication WHERE sync_state = 'sync'") or die 'no standby';
 is($w->pull("'users'")->{rc}, 0, 'a pull with a synchronous standby');
 $w->source_sql("UPDATE users SET name = 'confirmed late'");
 
@@ -122,7 +127,8 @@ $w->local_node->poll_query_until('dev', "SELECT count(*) > 0 FROM users WHERE na
   or diag('the rows do not show up');
 cmp_ok(longest_wait($call, 3), '<', 1.5, 'readers and writers go on while the commit is not confirmed');
 ok($call->running, 'for which the pull waits');
-$w->local_sql("SET synchronous_commit = local; SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE backend_type = 'pgtunsync leader'");
+$w->local_sql("SET synchronous_commit = local;
+	SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE backend_type = 'pgtunsync leader'");
 $call->finish;
 is($call->{rc}, 0, 'a cancel ends the waiting, not the run') or diag($call->{err});
 like($call->{err}, qr/WARNING:.*canceling wait for synchronous replication/, 'with a WARNING');
