@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * table_claim.h
- *	  A run's claim to a table, which keeps other runs from it.
+ *	  Claims a table for a run, so that other runs wait.
  *
  *-------------------------------------------------------------------------
  */
@@ -9,9 +9,9 @@
 #define PGTUNSYNC_TABLE_CLAIM_H
 
 /*
- * Waits for the claim and holds it to the end of the transaction.  Raises
- * LOCK_NOT_AVAILABLE, naming the run that holds it, after lock_timeout;
- * timeout_ms is that setting's value.
+ * Waits for the claim and holds it until the end of the transaction.  After
+ * lock_timeout, raises LOCK_NOT_AVAILABLE with the run that holds the claim.
+ * timeout_ms is the value of that setting.
  */
 extern void table_claim(Oid relid, int timeout_ms);
 

@@ -359,7 +359,7 @@ void
 run_open_narrow_tunnel(Run *run)
 {
 	run_begin_transaction(run);		/* as for a pull, to the end */
-	lock_entrance(run->local_port, run->request->lock_timeout);
+	lock_local_port(run->local_port, run->request->lock_timeout);
 	run->at_entrance = true;
 	run_start_tunnel(run, 1);
 	tunnel_wait_open(run->tunnel);
@@ -388,7 +388,7 @@ run_open_tunnel(Run *run)
 	int			loaders = run->request->mode == LAND_APPEND ? 1 : run->request->jobs;
 
 	run_report_phase(run, "ENV-LOADED, opening the tunnel");
-	lock_entrance(run->local_port, run->request->lock_timeout);
+	lock_local_port(run->local_port, run->request->lock_timeout);
 	run->at_entrance = true;
 	run_start_tunnel(run, loaders + 1);
 	show_banner(run);
@@ -810,7 +810,7 @@ static void
 leave_entrance(Run *run)
 {
 	if (run->at_entrance)
-		unlock_entrance(run->local_port);
+		unlock_local_port(run->local_port);
 	run->at_entrance = false;
 }
 
@@ -981,8 +981,8 @@ run_after_commit(Run *run)
 		/* these, too, hold locks while they commit */
 		if (synchronous_commit > SYNCHRONOUS_COMMIT_LOCAL_FLUSH)
 			session_set("synchronous_commit", "local");
-		aftermath_analyze(targets);
-		aftermath_matviews(targets, run->request->refresh, run->request->role);
+		post_commit_analyze(targets);
+		post_commit_matviews(targets, run->request->refresh, run->request->role);
 	}
 	PG_CATCH();
 	{
