@@ -1019,7 +1019,7 @@ integrity_check(const List *staged_list, const List *constraints)
 													  "pgtunsync foreign key",
 													  ALLOCSET_DEFAULT_SIZES);
 	List	   *unproven = list_difference_oid(constraints,
-											 proven_constraints(staged, constraints));
+											   proven_constraints(staged, constraints));
 	List	   *violations = NIL;
 	ListCell   *lc;
 

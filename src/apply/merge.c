@@ -372,7 +372,7 @@ check_conflicts(Merge *merge)
 		bool		isnull;
 		Oid			index = DatumGetObjectId(slot_getattr(merge->conflict, 1, &isnull));
 		ItemPointerData tid = *(ItemPointer) DatumGetPointer(slot_getattr(merge->conflict, 2,
-																	 &isnull));
+																		  &isnull));
 
 		ResetPerTupleExprContext(merge->estate);
 		oldcontext = MemoryContextSwitchTo(GetPerTupleMemoryContext(merge->estate));
