@@ -305,26 +305,16 @@ work_on_group(const List *group, StagedTable **failed_table)
 }
 
 /*
- * Returns whether rows of a table may have to be written or read.  The answer
- * is certain only when the table is locked.
+ * Compares the tables of a group with their plans, and processes their rows.
  */
-static bool
-may_need_work(const StagedTable *table)
-{
-	return staged_merges(table) || table->plan->keep != NIL || published_has_slots();
-}
-
-/* Locks the tables of a group, compares them, and processes their rows. */
 static void
 handle_group(Replacement *all, const List *group)
 {
 	StagedTable *failed_table = linitial(group);
+	ErrorData  *error = compare_group(all, group, &failed_table);
 	bool		work = false;
-	ErrorData  *error;
 	ListCell   *lc;
 
-	lock_writers_out(staged_targets(group), all->lock_timeout);
-	error = compare_group(all, group, &failed_table);
 	if (error == NULL)
 	{
 		foreach(lc, group)
@@ -337,34 +327,19 @@ handle_group(Replacement *all, const List *group)
 }
 
 /*
- * Processes all tables.  Those whose owners' code may run come first, and the
- * others are locked afterwards.  So writers of a table do not wait for code of
- * another table's owner.
+ * Processes all tables.  All are locked before the work begins.  Otherwise, a
+ * transaction that has written to one of them, and then writes to another or
+ * has a foreign key checked there, would block every later lock.
  */
 static void
 handle_all(Replacement *all)
 {
 	List	   *staged = remaining(all->staged);
-	List	   *plain = NIL;
 
+	lock_writers_out(staged_targets(staged), all->lock_timeout);
 	for (int i = 0; i < list_length(staged);)
 	{
 		List	   *group = next_group(staged, i);
-		bool		work = false;
-		ListCell   *lc;
-
-		i += list_length(group);
-		foreach(lc, group)
-			work |= may_need_work(lfirst(lc));
-		if (work)
-			handle_group(all, group);
-		else
-			plain = list_concat(plain, group);
-	}
-	lock_writers_out(staged_targets(plain), all->lock_timeout);
-	for (int i = 0; i < list_length(plain);)
-	{
-		List	   *group = next_group(plain, i);
 
 		i += list_length(group);
 		handle_group(all, group);

@@ -93,6 +93,14 @@ extern PGDLLEXPORT void _PG_init(void);
 #endif
 
 
+/* before 17, IndexInfo has the options; BuildDummyIndexInfo() omits them */
+#if PG_VERSION_NUM >= 170000
+#define compat_take_opclass_options(info, index) ((void) 0)
+#else
+#define compat_take_opclass_options(info, index) \
+	((info)->ii_OpclassOptions = RelationGetIndexRawAttOptions(index))
+#endif
+
 /* 17 added opclass options and statistics targets to index_create() */
 #if PG_VERSION_NUM >= 170000
 #define compat_opclass_options(index) compat_index_attoptions(index)

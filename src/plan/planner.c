@@ -131,11 +131,11 @@ refuse_itself(const SourceFacts *facts)
 static void
 check_local_rights(TablePlan *table, const Choice *choice, Oid role)
 {
-	const char *lacking = landing_lacks(table->mode, table->relid, role);
+	const char *lacking = landing_missing_rights(table->mode, table->relid, role);
 
 	table->grants = table->relid;
 	if (lacking != NULL && choice->root != NULL &&
-		landing_lacks(table->mode, choice->root->oid, role) == NULL)
+		landing_missing_rights(table->mode, choice->root->oid, role) == NULL)
 	{
 		table->grants = choice->root->oid;
 		lacking = NULL;
@@ -671,7 +671,7 @@ estimate(TablePlan *table, const CatalogRelation *source)
 static Landing
 table_mode(const PlanRequest *request, const Choice *choice)
 {
-	if (request->mode != LAND_UNSAID)
+	if (request->mode != LAND_DEFAULT)
 		return request->mode;
 	return choice->partly ? LAND_OVERWRITE : LAND_REPLACE;
 }

@@ -220,7 +220,7 @@ run_begin(Run *run)
 	run->id = audit_begin(run->request);
 	run_lock_take(run->id);
 	trace_begin(run->request->log_level, run->id);
-	audit_progress(run->id, progress_open_door(run->id));
+	audit_progress(run->id, progress_create_handle(run->id));
 	run_commit_transaction(run);
 
 	initStringInfo(&buf);
@@ -784,7 +784,7 @@ run_await_loads(Run *run)
 		}
 		relay_flush();
 		check_caller(run);
-		progress_tell();
+		progress_report();
 		tunnel_check(run->tunnel);
 		source_check_idle(run->control);
 	}
