@@ -208,7 +208,7 @@ foreach my $case ([ 'no-mac', 'MACs' ], [ 'no-kex', 'KexAlgorithms' ])
 $steps = stops('revoking', 'ssh target', 'RevokedHostKeys', qr/RevokedHostKeys/);
 like($steps->hint('ssh target'), qr/\@revoked/, 'the hint says what instead');
 
-stops('command', 'ssh target', 'ProxyCommand', qr/ProxyCommand.*\n.*no program/);
+stops('command', 'ssh target', 'ProxyCommand', qr/ProxyCommand.*\n.*does not run programs/);
 ok(!-e "$dir/proxy_command_was_run", 'is not run');
 $steps = stops('lax', 'ssh target', 'StrictHostKeyChecking no', qr/StrictHostKeyChecking no/);
 like($steps->hint('ssh target'), qr/accept-new/, 'the hint says what instead');
