@@ -123,49 +123,16 @@ check_name_not_locked(const char *name, List *search_path)
 	}
 }
 
-List *
-pull_search_path(void)
-{
-	List	   *names = NIL;
-	List	   *oids = fetch_search_path(false);
-	ListCell   *lc;
-
-	foreach(lc, oids)
-	{
-		char	   *name = get_namespace_name(lfirst_oid(lc));
-
-		if (name != NULL && !isTempNamespace(lfirst_oid(lc)) &&
-			strcmp(name, "pg_catalog") != 0)
-			names = lappend(names, name);
-	}
-	list_free(oids);
-	return names;
-}
-
 static void
 check_request(const RunRequest *request)
 {
-	PlanRequest wanted = {
-		.tables = request->tables,
-		.everything = request->everything,
-		.group = request->group,
-		.filter = request->filter,
-		.mode = request->mode,
-		.variables = request->variables,
-		.schemas = request->schemas,
-		.exclude = request->exclude,
-		.rules = request->rules,
-		.require_rules = request->require_rules,
-		.search_path = request->search_path,
-		.role = request->role
-	};
 	ListCell   *lc;
 
-	selection_check_request(&wanted);
+	selection_check_request(&request->plan);
 	if (!request->wait || request->purpose != RUN_PULL)
 		return;					/* it will not wait for us, nor we for it */
-	foreach(lc, request->tables)
-		check_name_not_locked(lfirst(lc), request->search_path);
+	foreach(lc, request->plan.tables)
+		check_name_not_locked(lfirst(lc), request->plan.search_path);
 }
 
 /* The segment goes away with this backend's interest in the run. */
@@ -465,7 +432,7 @@ run_leader(const RunRequest *request)
 }
 
 int64
-pull_run(RunRequest *request)
+caller_pull(RunRequest *request)
 {
 	check_may_write();
 	check_request(request);
@@ -473,7 +440,7 @@ pull_run(RunRequest *request)
 }
 
 List *
-pull_check(RunRequest *request)
+caller_check(RunRequest *request)
 {
 	/* it writes nothing, but needs a worker with a transaction */
 	PreventCommandIfParallelMode("pgtunsync.check()");
@@ -482,7 +449,7 @@ pull_check(RunRequest *request)
 }
 
 List *
-pull_plan(RunRequest *request)
+caller_plan(RunRequest *request)
 {
 	PreventCommandIfParallelMode("pgtunsync.plan()");
 	PreventCommandDuringRecovery("pgtunsync.plan()");
@@ -545,7 +512,7 @@ has_ended(int64 run_id)
 }
 
 void
-pull_wait(int64 run_id)
+caller_wait(int64 run_id)
 {
 	MemoryContext look = AllocSetContextCreate(CurrentMemoryContext, "pgtunsync wait",
 											   ALLOCSET_SMALL_SIZES);
@@ -562,7 +529,7 @@ pull_wait(int64 run_id)
 }
 
 bool
-pull_cancel(int64 run_id)
+caller_cancel(int64 run_id)
 {
 	AuditRun   *state = read_run(run_id);
 

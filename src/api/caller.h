@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef PGTUNSYNC_PULL_H
-#define PGTUNSYNC_PULL_H
+#ifndef PGTUNSYNC_CALLER_H
+#define PGTUNSYNC_CALLER_H
 
 #include "run/request_types.h"
 
@@ -18,24 +18,21 @@
  * OBJECT_IN_USE when this transaction itself holds a lock on a target,
  * READ_ONLY_SQL_TRANSACTION in a read-only transaction or on a standby.
  */
-extern int64 pull_run(RunRequest *request);
+extern int64 caller_pull(RunRequest *request);
 
 /*
  * Goes all the way that a pull would go, up to the plan, changing nothing: a
  * List of CheckStep *.
  */
-extern List *pull_check(RunRequest *request);
+extern List *caller_check(RunRequest *request);
 
 /* What a pull would do: a List of PlanRow *.  Raises what stops a pull before it knows its tables. */
-extern List *pull_plan(RunRequest *request);
+extern List *caller_plan(RunRequest *request);
 
 /* Waits for a run of the current user to end; raises its error if it failed. */
-extern void pull_wait(int64 run_id);
+extern void caller_wait(int64 run_id);
 
 /* Asks the leader of a run to cancel it; false when it has ended already. */
-extern bool pull_cancel(int64 run_id);
+extern bool caller_cancel(int64 run_id);
 
-/* The search path's existing schemas by name, without pg_catalog and pg_temp. */
-extern List *pull_search_path(void);
-
-#endif							/* PGTUNSYNC_PULL_H */
+#endif							/* PGTUNSYNC_CALLER_H */

@@ -33,7 +33,8 @@
 
 #include "plan/append_query.h"
 #include "staging/column_max.h"
-#include "run/leader.h"
+#include "run/append_run.h"
+#include "run/run_tables.h"
 #include "apply/locking.h"
 #include "base/worker_message.h"
 #include "apply/apply.h"

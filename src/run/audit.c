@@ -236,10 +236,10 @@ audit_begin(const RunRequest *request)
 {
 	Args		args = {0};
 
-	add_arg(&args, OIDOID, ObjectIdGetDatum(request->role), false);
+	add_arg(&args, OIDOID, ObjectIdGetDatum(request->plan.role), false);
 	add_arg(&args, INT4OID, Int32GetDatum(request->caller_pid), false);
-	add_texts(&args, request->tables);
-	add_text(&args, request->group);
+	add_texts(&args, request->plan.tables);
+	add_text(&args, request->plan.group);
 	add_text(&args, request_options_json(request));
 	add_arg(&args, INT4OID, Int32GetDatum(MyProcPid), false);
 	return DatumGetInt64(execute("INSERT INTO " RUNS " (started_at, role_oid, role, database, application_name, client_addr,"

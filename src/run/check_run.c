@@ -18,7 +18,7 @@
 #include "utils/memutils.h"
 
 #include "base/compat.h"
-#include "run/leader.h"
+#include "run/check_run.h"
 #include "base/worker_message.h"
 #include "run/request.h"
 #include "base/trace.h"

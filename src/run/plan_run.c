@@ -21,7 +21,7 @@
 #include "utils/memutils.h"
 
 #include "plan/keep.h"
-#include "run/leader.h"
+#include "run/plan_run.h"
 #include "apply/locking.h"
 #include "base/worker_message.h"
 #include "run/request.h"

@@ -10,9 +10,52 @@
  */
 #include "postgres.h"
 
+#include "utils/json.h"
+
 #include "base/serialize.h"
 #include "run/request.h"
-#include "utils/json.h"
+
+static void
+plan_request_pack(StringInfo buf, const PlanRequest *request)
+{
+	pack_int(buf, request->role);
+	pack_strings(buf, request->search_path);
+	pack_strings(buf, request->tables);
+	pack_int(buf, request->everything);
+	pack_string(buf, request->group);
+	pack_string(buf, request->filter);
+	pack_int(buf, request->mode);
+	pack_strings(buf, request->variables);
+	pack_strings(buf, request->schemas);
+	pack_strings(buf, request->exclude);
+	pack_int(buf, request->rules);
+	pack_int(buf, request->sequences);
+	pack_string(buf, request->cursor);
+	pack_int(buf, request->require_rules);
+	pack_int(buf, request->row_security);
+	pack_int(buf, request->survey);
+}
+
+static void
+plan_request_unpack(StringInfo buf, PlanRequest *request)
+{
+	request->role = unpack_int(buf);
+	request->search_path = unpack_strings(buf);
+	request->tables = unpack_strings(buf);
+	request->everything = unpack_int(buf);
+	request->group = unpack_string(buf);
+	request->filter = unpack_string(buf);
+	request->mode = unpack_int(buf);
+	request->variables = unpack_strings(buf);
+	request->schemas = unpack_strings(buf);
+	request->exclude = unpack_strings(buf);
+	request->rules = unpack_int(buf);
+	request->sequences = unpack_int(buf);
+	request->cursor = unpack_string(buf);
+	request->require_rules = unpack_int(buf);
+	request->row_security = unpack_int(buf);
+	request->survey = unpack_int(buf);
+}
 
 void
 request_pack(StringInfo buf, const RunRequest *request)
@@ -23,28 +66,14 @@ request_pack(StringInfo buf, const RunRequest *request)
 
 	appendBinaryStringInfo(buf, (char *) &len, sizeof(len));
 	pack_int(buf, request->database);
-	pack_int(buf, request->role);
 	pack_int(buf, request->caller_pid);
-	pack_strings(buf, request->search_path);
-	pack_strings(buf, request->tables);
-	pack_int(buf, request->everything);
-	pack_string(buf, request->group);
+	plan_request_pack(buf, &request->plan);
 	pack_int(buf, request->on_error);
 	pack_int(buf, request->jobs);
 	pack_int(buf, request->purpose);
 	pack_int(buf, request->wait);
 	pack_int(buf, request->refresh);
-	pack_string(buf, request->filter);
-	pack_int(buf, request->mode);
-	pack_strings(buf, request->variables);
-	pack_strings(buf, request->schemas);
-	pack_strings(buf, request->exclude);
-	pack_int(buf, request->rules);
-	pack_int(buf, request->sequences);
 	pack_int(buf, request->batch_size);
-	pack_string(buf, request->cursor);
-	pack_int(buf, request->require_rules);
-	pack_int(buf, request->row_security);
 	pack_string(buf, request->env_file);
 	pack_string(buf, request->config_file);
 	pack_int(buf, request->connect_timeout);
@@ -69,28 +98,14 @@ request_unpack(const char *data)
 	memcpy(&len, data, sizeof(len));
 	unpack_from(&buf, data + sizeof(len), len);
 	request->database = unpack_int(&buf);
-	request->role = unpack_int(&buf);
 	request->caller_pid = unpack_int(&buf);
-	request->search_path = unpack_strings(&buf);
-	request->tables = unpack_strings(&buf);
-	request->everything = unpack_int(&buf);
-	request->group = unpack_string(&buf);
+	plan_request_unpack(&buf, &request->plan);
 	request->on_error = unpack_int(&buf);
 	request->jobs = unpack_int(&buf);
 	request->purpose = unpack_int(&buf);
 	request->wait = unpack_int(&buf);
 	request->refresh = unpack_int(&buf);
-	request->filter = unpack_string(&buf);
-	request->mode = unpack_int(&buf);
-	request->variables = unpack_strings(&buf);
-	request->schemas = unpack_strings(&buf);
-	request->exclude = unpack_strings(&buf);
-	request->rules = unpack_int(&buf);
-	request->sequences = unpack_int(&buf);
 	request->batch_size = unpack_int(&buf);
-	request->cursor = unpack_string(&buf);
-	request->require_rules = unpack_int(&buf);
-	request->row_security = unpack_int(&buf);
 	request->env_file = unpack_string(&buf);
 	request->config_file = unpack_string(&buf);
 	request->connect_timeout = unpack_int(&buf);
@@ -154,18 +169,18 @@ append_variables(StringInfo buf, const List *variables)
 static void
 append_selection(StringInfo buf, const RunRequest *request)
 {
-	append_string(buf, "filter", request->filter);
-	append_string(buf, "mode", landing_name(request->mode));
-	append_variables(buf, request->variables);
-	append_strings(buf, "schemas", request->schemas);
-	append_strings(buf, "exclude", request->exclude);
-	if (!request->rules)
+	append_string(buf, "filter", request->plan.filter);
+	append_string(buf, "mode", landing_name(request->plan.mode));
+	append_variables(buf, request->plan.variables);
+	append_strings(buf, "schemas", request->plan.schemas);
+	append_strings(buf, "exclude", request->plan.exclude);
+	if (!request->plan.rules)
 		appendStringInfoString(buf, ", \"rules\": false");
-	if (!request->sequences)
+	if (!request->plan.sequences)
 		appendStringInfoString(buf, ", \"sequences\": false");
 	if (request->batch_size != 0)
 		appendStringInfo(buf, ", \"batch_size\": %d", request->batch_size);
-	append_string(buf, "cursor", request->cursor);
+	append_string(buf, "cursor", request->plan.cursor);
 }
 
 char *

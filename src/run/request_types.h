@@ -5,13 +5,14 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef PGTUNSYNC_RUN_H
-#define PGTUNSYNC_RUN_H
+#ifndef PGTUNSYNC_REQUEST_TYPES_H
+#define PGTUNSYNC_REQUEST_TYPES_H
 
-#include "staging/load_mode.h"
 #include "nodes/pg_list.h"
 #include "port/atomics.h"
 #include "storage/lock.h"
+
+#include "plan/plan.h"
 
 #define RUN_MAGIC			0x70675453
 #define RUN_KEY_SHARED		1
@@ -35,32 +36,15 @@ typedef enum RunPurpose
 /* One call of pull(), complete; times in milliseconds. */
 typedef struct RunRequest
 {
-	/* who and where */
 	Oid			database;
-	Oid			role;
 	int			caller_pid;
-	List	   *search_path;	/* of char *: existing schemas of the caller's path */
-
-	/* what */
-	List	   *tables;			/* of char * */
-	bool		everything;		/* neither tables nor a group were named */
-	char	   *group;
+	RunPurpose	purpose;
+	PlanRequest plan;			/* who pulls which tables and rows, how */
 	OnError		on_error;
 	int			jobs;
-	RunPurpose	purpose;
 	bool		wait;
 	bool		refresh;		/* materialized views over the tables, too */
-	char	   *filter;			/* clause for the tables that are named, or NULL */
-	Landing		mode;
-	List	   *variables;		/* of char *: name, value, name, value, … */
-	List	   *schemas;		/* of char *: instead of the configuration's */
-	List	   *exclude;		/* of char *: beside the configuration's */
-	bool		rules;			/* data rules apply */
-	bool		sequences;		/* owned sequences come along */
 	int			batch_size;		/* rows of an append's batch; 0: not said */
-	char	   *cursor;			/* column by which it goes; NULL: not said */
-	bool		require_rules;	/* columns that look sensitive must have one */
-	bool		row_security;	/* policies of the source may filter its rows */
 
 	/* settings in force for the caller */
 	char	   *env_file;
@@ -82,7 +66,7 @@ typedef struct RunShared
 	pg_atomic_uint32 caller_gone;	/* it stopped waiting: cancel */
 } RunShared;
 
-/* Messages from the leader to the caller, beside 'E' and 'N' (relay.h). */
+/* Messages from the leader to the caller, beside 'E' and 'N' (worker_message.h). */
 #define RUN_MSG_ID			'I'	/* the run has an audit row: int64 */
 #define RUN_MSG_STEP		'S' /* one step of check(): CheckStep */
 #define RUN_MSG_PLANNED		'P' /* one table of plan(): PlanRow */
@@ -120,4 +104,4 @@ typedef struct PlanRow
 	char	   *hint;
 } PlanRow;
 
-#endif							/* PGTUNSYNC_RUN_H */
+#endif							/* PGTUNSYNC_REQUEST_TYPES_H */

@@ -1,14 +1,14 @@
 /*-------------------------------------------------------------------------
  *
- * pgtunsync.h
- *	  The settings, as the session that calls has them.
+ * settings.h
+ *	  The settings of the calling session.
  *
  *-------------------------------------------------------------------------
  */
-#ifndef PGTUNSYNC_H
-#define PGTUNSYNC_H
+#ifndef PGTUNSYNC_SETTINGS_H
+#define PGTUNSYNC_SETTINGS_H
 
-/* settings (pgtunsync.c); times in milliseconds */
+/* times in milliseconds */
 extern char *pgtunsync_env_file;
 extern char *pgtunsync_config_file;
 extern int	pgtunsync_jobs;
@@ -30,4 +30,7 @@ typedef enum SourceRowSecurity
 	SOURCE_ROWS_FILTER
 } SourceRowSecurity;
 
-#endif							/* PGTUNSYNC_H */
+/* Defines all of them; for _PG_init(). */
+extern void settings_define(void);
+
+#endif							/* PGTUNSYNC_SETTINGS_H */

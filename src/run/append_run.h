@@ -1,0 +1,19 @@
+/*-------------------------------------------------------------------------
+ *
+ * append_run.h
+ *	  An append: batch by batch, each committed by itself.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGTUNSYNC_APPEND_RUN_H
+#define PGTUNSYNC_APPEND_RUN_H
+
+#include "run/run_steps.h"
+
+/* Loads and commits batch after batch; the source is still open. */
+extern void run_append(Run *run);
+
+/* Commits the final state of the audit. */
+extern void run_finish_append(Run *run);
+
+#endif							/* PGTUNSYNC_APPEND_RUN_H */

@@ -1,0 +1,333 @@
+/*-------------------------------------------------------------------------
+ *
+ * pull_run.c
+ *	  A pull, from the audit row to the commit.
+ *
+ * 	  READY			the audit row is committed as "running"
+ * 	  ENV-LOADED	files read and checked, the route to the source resolved
+ * 	  TUNNEL-OPEN	the tunnel works; nothing local was touched so far
+ * 	  SYNCING		one snapshot of the source, a plan, loaders fill staging heaps
+ * 	  TEARDOWN		source and tunnel closed
+ * 	  DONE			foreign keys checked, storage swapped, audit final: one commit
+ *
+ * From the tunnel on there is one main transaction.  It holds the claims that
+ * keep other runs away, but no lock on a table and no snapshot while it waits,
+ * so nobody waits for it.  The loaders commit staging heaps that nobody sees, in
+ * transactions of their own.  Only the end of the main transaction changes a
+ * table.
+ *
+ * An append takes the same steps.  It differs in how the rows are loaded and
+ * committed: append_run.c.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "libpq/pqformat.h"
+#include "miscadmin.h"
+#include "portability/instr_time.h"
+#include "utils/snapmgr.h"
+
+#include "apply/apply.h"
+#include "apply/locking.h"
+#include "apply/post_commit.h"
+#include "base/run_lock.h"
+#include "base/text.h"
+#include "base/trace.h"
+#include "base/worker_message.h"
+#include "base/worker_session.h"
+#include "load/progress.h"
+#include "run/append_run.h"
+#include "run/audit.h"
+#include "run/pull_run.h"
+#include "run/run_steps.h"
+#include "run/run_tables.h"
+#include "staging/staging.h"
+
+/* ---- READY ---- */
+
+static void
+run_begin(Run *run)
+{
+	StringInfoData buf;
+
+	run_begin_transaction(run);
+	run->id = audit_begin(run->request);
+	run_lock_take(run->id);
+	trace_begin(run->request->log_level, run->id);
+	audit_progress(run->id, progress_create_handle(run->id));
+	run_commit_transaction(run);
+
+	initStringInfo(&buf);
+	pq_sendint64(&buf, run->id);
+	relay_send(RUN_MSG_ID, buf.data, buf.len);
+}
+
+/* ---- ENV-LOADED ---- */
+
+static void
+run_audit_route(Run *run)
+{
+	char	   *tunnel = psprintf("%s -> %s:%d", run_entrance_text(run),
+								  run->remote_host, run->remote_port);
+
+	run_begin_transaction(run);
+	audit_route(run->id, source_display(run->env), ssh_route_target(run->route), tunnel);
+	run_commit_transaction(run);
+}
+
+/* ---- TUNNEL-OPEN ---- */
+
+/* The ssh command that would do what the tunnel does. */
+static char *
+equivalent_command(const Run *run)
+{
+	const char *alias = env_file_get(run->env, "PGSYNC_SSH_HOST");
+
+	return psprintf("ssh -N -o ExitOnForwardFailure=yes -L %s:%s:%d %s",
+					run->local_port == 0 ? "<private socket>" : run_entrance_text(run),
+					run->remote_host, run->remote_port, alias ? alias : "hatchbox");
+}
+
+static void
+show_banner(const Run *run)
+{
+	const char *alias = env_file_get(run->env, "PGSYNC_SSH_HOST");
+
+	ereport(NOTICE,
+			(errmsg("run " INT64_FORMAT ": opening the tunnel to %s:%d through \"%s\"", run->id,
+					run->remote_host, run->remote_port, alias ? alias : "hatchbox"),
+			 errdetail("SSH target: %s\n"
+					   "Jump host: %s\n"
+					   "Local entrance: %s, for this run's connections only\n"
+					   "Remote end: %s:%d, as the jump host sees it\n"
+					   "Why: the source is private, only the jump host can reach it\n"
+					   "As a command: %s\n"
+					   "Tunnel worker: pid %d",
+					   ssh_route_target(run->route), run_jump_text(run),
+					   run_entrance_text(run), run->remote_host, run->remote_port,
+					   equivalent_command(run), (int) tunnel_pid(run->tunnel))));
+	relay_flush();
+}
+
+static void
+run_open_tunnel(Run *run)
+{
+	/* even for one table, which may be large; an append is one batch after the other */
+	int			loaders = run->request->plan.mode == LAND_APPEND ? 1 : run->request->jobs;
+
+	run_report_phase(run, "ENV-LOADED, opening the tunnel");
+	lock_local_port(run->local_port, run->request->lock_timeout);
+	run->at_entrance = true;
+	run_start_tunnel(run, loaders + 1);
+	show_banner(run);
+	run_start_loaders(run, loaders);
+	tunnel_wait_open(run->tunnel);
+}
+
+/* ---- SYNCING ---- */
+
+static void
+run_lock_targets(Run *run)
+{
+	List	   *oids = run_planned_oids(run);
+
+	run_report_phase(run, "SYNCING, locking the tables against other pulls");
+	lock_check_capacity(oids);
+	lock_check_caller(oids, run_awaiting_caller(run));
+	if (run->request->plan.mode == LAND_APPEND)
+		lock_append(oids, run->request->lock_timeout);
+	lock_against_runs(oids, run->request->lock_timeout);
+	run_recheck(run, run->plan->tables);
+}
+
+/* Largest first, so that no loader is left with the longest job at the end. */
+static int
+by_size(const ListCell *a, const ListCell *b)
+{
+	const TablePlan *x = lfirst(a);
+	const TablePlan *y = lfirst(b);
+
+	if (x->source_bytes != y->source_bytes)
+		return x->source_bytes < y->source_bytes ? 1 : -1;
+	return x->index - y->index;
+}
+
+static void
+submit_all(Run *run)
+{
+	List	   *order = list_copy(run->plan->tables);
+	ListCell   *lc;
+
+	list_sort(order, by_size);
+	foreach(lc, order)
+	{
+		TablePlan  *table = lfirst(lc);
+
+		if (table->message == NULL)
+			run_submit(run, table, table->copy_sql);
+	}
+}
+
+static void
+run_load(Run *run)
+{
+	run_report_phase(run, "SYNCING, loading");
+	run_start_loading(run);
+	submit_all(run);
+	run_await_loads(run);
+	run_fail_incomplete(run);
+}
+
+/* ---- TEARDOWN ---- */
+
+/* The source has said all it had to say: nothing of it is needed any more. */
+static void
+run_close_source(Run *run)
+{
+	run_report_phase(run, "TEARDOWN, closing the tunnel");
+	pool_stop(run->pool, false);
+	source_close(run->control);
+	run->control = NULL;
+	tunnel_stop(run->tunnel);
+	run_leave_entrance(run);
+}
+
+/* ---- DONE ---- */
+
+/* The one commit. */
+static void
+run_commit(Run *run)
+{
+	List	   *staged = outcomes_staged(run->outcomes);
+	char	   *error = outcomes_error_text(run->outcomes);
+
+	if (staged == NIL && error != NULL)
+		return;					/* all failed: outcomes_raise() says so */
+	if (error != NULL)
+	{
+		/* what the failed tables have left */
+		PushActiveSnapshot(GetTransactionSnapshot());
+		staging_drop_of_run(run->id, staged_heaps(staged));
+		PopActiveSnapshot();
+	}
+	run_report_phase(run, "SYNCING, checking and swapping");
+	run_lock_audit(run);
+	if (staged != NIL)
+		run_replace_tables(run, staged);
+	error = outcomes_error_text(run->outcomes);
+	if (error != NULL && outcomes_staged(run->outcomes) == NIL)
+		return;
+	outcomes_landed(run->outcomes, staged);
+	outcomes_write(run->outcomes, run->id, true);
+	audit_finish(run->id, error ? "partial" : "succeeded",
+				 outcomes_totals(run->outcomes), error, outcomes_sqlerrcode(run->outcomes));
+	HOLD_INTERRUPTS();
+	run_commit_targets(run, true);
+	if (error == NULL)
+		relay_send(RUN_MSG_COMMITTED, "", 0);
+	RESUME_INTERRUPTS();
+	run_await_standbys(run);
+}
+
+/* "; 3 local rows kept, to which 1 pulled row yielded" */
+static char *
+kept_total_text(const AuditTotals *totals)
+{
+	if (totals->kept == 0)
+		return "";
+	return psprintf("; " INT64_FORMAT " local %s kept, to which " INT64_FORMAT " pulled %s yielded",
+					totals->kept, totals->kept == 1 ? "row" : "rows",
+					totals->yielded, totals->yielded == 1 ? "row" : "rows");
+}
+
+static void
+report_totals(Run *run)
+{
+	const AuditTotals *totals = outcomes_totals(run->outcomes);
+	instr_time	end;
+
+	INSTR_TIME_SET_CURRENT(end);
+	INSTR_TIME_SUBTRACT(end, run->start);
+	outcomes_tell_merged(run->outcomes);
+	ereport(NOTICE,
+			(errmsg("run " INT64_FORMAT ": %d %s %s, " INT64_FORMAT " rows, %s in %.1f s%s",
+					run->id, totals->tables, totals->tables == 1 ? "table" : "tables",
+					outcomes_any_merged(run->outcomes) ? "pulled" : "replaced", totals->rows,
+					size_text(totals->bytes), INSTR_TIME_GET_DOUBLE(end),
+					kept_total_text(totals))));
+	relay_flush();
+}
+
+/*
+ * What comes after the commit: none of it can undo the run any more, so that an
+ * error is only worth a WARNING.
+ */
+static void
+run_after_commit(Run *run)
+{
+	List	   *targets = outcomes_targets(run->outcomes);
+
+	if (run->request->plan.mode == LAND_APPEND && targets == NIL)
+		return;					/* all failed */
+	report_totals(run);
+	PG_TRY();
+	{
+		run_report_phase(run, "DONE, statistics and materialized views");
+		session_set_int("lock_timeout", run->request->lock_timeout);
+		/* these, too, hold locks while they commit */
+		if (synchronous_commit > SYNCHRONOUS_COMMIT_LOCAL_FLUSH)
+			session_set("synchronous_commit", "local");
+		post_commit_analyze(targets);
+		post_commit_matviews(targets, run->request->refresh, run->request->plan.role);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *edata;
+
+		MemoryContextSwitchTo(run->context);
+		edata = CopyErrorData();
+		FlushErrorState();
+		AbortOutOfAnyTransaction();
+		ereport(WARNING,
+				(errcode(edata->sqlerrcode),
+				 errmsg("the tables were replaced, but not all that should follow was done: %s",
+						edata->message)));
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(run->context);
+}
+
+/* ---- the run ---- */
+
+void
+run_pull(Run *run)
+{
+	run_begin(run);
+	run_report_phase(run, "READY, reading the files");
+	run_read_env(run);
+	run_check_destination(run);
+	run_read_config(run);
+	run_resolve_route(run);
+	run_audit_route(run);
+
+	run_begin_transaction(run);		/* the main transaction */
+	run_open_tunnel(run);
+	run_connect(run);
+	run_make_plan(run);
+	run_lock_targets(run);
+	run_report_refused(run);
+	if (run->request->plan.mode == LAND_APPEND)
+		run_append(run);
+	else
+		run_load(run);
+	run_close_source(run);
+	if (run->request->plan.mode == LAND_APPEND)
+		run_finish_append(run);
+	else
+		run_commit(run);
+	if (run->committed)
+		run_after_commit(run);
+	outcomes_raise(run->outcomes, run->id);
+}

@@ -1,0 +1,386 @@
+/*-------------------------------------------------------------------------
+ *
+ * run_steps.c
+ *	  The steps that every kind of run takes.
+ *
+ * A pull, an append, a check and a plan go the same way up to the plan: files,
+ * route, tunnel, connection, plan.  Each step raises what is wrong, so that the
+ * caller decides whether the run ends there (a pull) or the error becomes a
+ * line of a report (a check).
+ *
+ * The process behind a run is in leader.c.  What happens to the rows of the
+ * planned tables is in run_tables.c.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <signal.h>
+
+#include "access/xact.h"
+#include "commands/dbcommands.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/lock.h"
+#include "utils/snapmgr.h"
+
+#include "apply/locking.h"
+#include "base/trace.h"
+#include "base/worker.h"
+#include "base/worker_message.h"
+#include "base/worker_session.h"
+#include "plan/mask.h"
+#include "plan/planner.h"
+#include "plan/recheck.h"
+#include "plan/root_sequences.h"
+#include "run/run_steps.h"
+#include "source/mask_key.h"
+#include "source/to_url.h"
+
+static volatile sig_atomic_t cancel_requested = false;
+
+/* ---- cancel ---- */
+
+void
+run_note_cancel(void)
+{
+	cancel_requested = true;
+}
+
+bool
+run_is_cancelled(void)
+{
+	return cancel_requested;
+}
+
+/* A caller that gave up before we could be interrupted has left this sign. */
+void
+run_check_caller(Run *run)
+{
+	if (pg_atomic_read_u32(&run->shared->caller_gone) == 0)
+		return;
+	run_note_cancel();
+	ereport(ERROR,
+			(errcode(ERRCODE_QUERY_CANCELED),
+			 errmsg("the caller of the pull is gone")));
+}
+
+/* ---- transactions and what others see of the run ---- */
+
+/* Shown in pg_stat_activity. */
+void
+run_report_phase(Run *run, const char *phase)
+{
+	char	   *text = psprintf("run " INT64_FORMAT ": %s", run->id, phase);
+
+	trace(TRACE_DEBUG1, "%s", phase);
+	pgstat_report_activity(STATE_RUNNING, text);
+	pfree(text);
+	relay_flush();
+	run_check_caller(run);
+}
+
+void
+run_begin_transaction(Run *run)
+{
+	StartTransactionCommand();
+	MemoryContextSwitchTo(run->context);
+}
+
+void
+run_commit_transaction(Run *run)
+{
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(run->context);
+}
+
+/* ---- files and route ---- */
+
+void
+run_read_env(Run *run)
+{
+	const char *host;
+
+	run->env = env_file_read(run->request->env_file);
+	run->local_port = env_file_get_int(run->env, "PGSYNC_LOCAL_PORT", 5433, 0, 65535);
+	run->remote_port = env_file_get_int(run->env, "PGSYNC_REMOTE_PORT", 5432, 1, 65535);
+	host = env_file_get(run->env, "PGSYNC_REMOTE_HOST");
+	run->remote_host = host ? host : "localhost";
+	trace(TRACE_DEBUG1, "environment file: %s", env_file_path(run->env));
+	source_check_url(run->env, run->local_port);
+}
+
+void
+run_check_destination(Run *run)
+{
+	run_begin_transaction(run);
+	destination_check(run->env, get_database_name(MyDatabaseId));
+	run_commit_transaction(run);
+}
+
+void
+run_read_config(Run *run)
+{
+	run->config = sync_config_read(run->request->config_file);
+	trace(TRACE_DEBUG1, "configuration: %s", run->config->path ? run->config->path : "none");
+	if (run->request->plan.rules && mask_needs_key(run->config))
+		(void) mask_key_options(run->env);	/* is there a key? */
+}
+
+void
+run_resolve_route(Run *run)
+{
+	run->route = ssh_route_resolve(run->env);
+	ssh_route_trace(run->route);
+}
+
+char *
+run_entrance_text(const Run *run)
+{
+	if (run->local_port == 0)
+		return pstrdup("a private Unix socket");
+	return psprintf("127.0.0.1:%d", run->local_port);
+}
+
+const char *
+run_jump_text(const Run *run)
+{
+	const char *via = ssh_route_via(run->route);
+
+	return via != NULL && via[0] != '\0' ? via : "none, the target is reached directly";
+}
+
+/* ---- tunnel and loaders ---- */
+
+void
+run_start_tunnel(Run *run, int sessions)
+{
+	TunnelOptions options = {
+		.route = run->route,
+		.env = run->env,
+		.local_port = run->local_port,
+		.remote_host = run->remote_host,
+		.remote_port = run->remote_port,
+		.sessions = sessions,
+		.connect_timeout = run->request->connect_timeout,
+		.connect_attempts = run->request->connect_attempts,
+		.connect_retry_delay = run->request->connect_retry_delay,
+		.log_level = run->request->log_level,
+		.run_id = run->id
+	};
+	int			room;
+
+	room = worker_begin_launch(run->request->max_workers);
+	if (room < 0)				/* the tunnel is allowed for */
+		worker_no_room(room, run->request->max_workers);
+	run->tunnel = tunnel_start(&options);
+	worker_end_launch();
+}
+
+/* One session is enough to look around. */
+void
+run_open_narrow_tunnel(Run *run)
+{
+	run_begin_transaction(run);		/* as for a pull, to the end */
+	lock_local_port(run->local_port, run->request->lock_timeout);
+	run->at_entrance = true;
+	run_start_tunnel(run, 1);
+	tunnel_wait_open(run->tunnel);
+}
+
+/* Starts up to that many loaders with the caller's settings. */
+void
+run_start_loaders(Run *run, int loaders)
+{
+	const RunRequest *request = run->request;
+	LoaderShared facts = {
+		.database = request->database,
+		.run_id = run->id,
+		.lock_timeout = request->lock_timeout,
+		.maintenance_work_mem = request->maintenance_work_mem,
+		.parallel_maintenance_workers = request->parallel_maintenance_workers
+	};
+
+	run->pool = pool_start(&facts, loaders, run->request->max_workers);
+}
+
+/* Lets the next run have the local port. */
+void
+run_leave_entrance(Run *run)
+{
+	if (run->at_entrance)
+		unlock_local_port(run->local_port);
+	run->at_entrance = false;
+}
+
+/* Ends the children and closes the source; the transaction is over. */
+void
+run_stop_children(Run *run)
+{
+	if (run->pool != NULL)
+		pool_stop(run->pool, true);
+	if (run->control != NULL)
+		source_close(run->control);
+	run->control = NULL;
+	if (run->tunnel != NULL)
+		tunnel_stop(run->tunnel);
+}
+
+/* ---- source and plan ---- */
+
+/* Opens the control connection and lets the loaders connect meanwhile. */
+void
+run_connect(Run *run)
+{
+	LoaderConnect connect;
+
+	run_report_phase(run, "TUNNEL-OPEN, connecting to the source");
+	run->params = source_params(run->env, run->local_port, tunnel_host(run->tunnel),
+								tunnel_port(run->tunnel), run->request->connect_timeout,
+								run->id);
+	if (run->request->plan.rules && mask_needs_key(run->config))
+		source_add_options(run->params, mask_key_options(run->env));
+	run->params->row_security = run->request->plan.row_security;
+	run->params->gate = &tunnel_connection_gate;
+	run->params->gate_handle = tunnel_gate_handle(run->tunnel);
+	run->params->hide_texts = run->request->plan.rules && run->config->data_rules != NIL;
+
+	connect.conninfo = run->params->conninfo;
+	connect.display = run->params->display;
+	connect.connect_timeout = run->params->connect_timeout;
+	connect.row_security = run->params->row_security;
+	connect.password_rule = run->params->password_rule;
+	connect.hide_texts = run->params->hide_texts;
+	connect.gate = tunnel_gate_handle(run->tunnel);
+	/* ahead of the loaders: for it the tunnel keeps the way that it has proven */
+	run->control = source_connect_start(run->params);
+	if (run->pool != NULL)
+		pool_connect(run->pool, &connect);
+	source_connect_finish(run->control, run->params);
+}
+
+/* Does a column of the table hold OIDs that may be those of large objects? */
+static bool
+may_refer_to_large_objects(const TablePlan *table)
+{
+	ListCell   *lc;
+
+	foreach(lc, table->columns)
+	{
+		const char *type = ((ColumnPlan *) lfirst(lc))->local_type;
+
+		if (strcmp(type, "oid") == 0 || strcmp(type, "lo") == 0 ||
+			(strlen(type) > 3 && strcmp(type + strlen(type) - 3, ".lo") == 0))
+			return true;
+	}
+	return false;
+}
+
+/* COPY takes the numbers of large objects, not the objects: said once. */
+static void
+report_large_objects(const RunPlan *plan)
+{
+	StringInfoData names;
+	ListCell   *lc;
+
+	initStringInfo(&names);
+	foreach(lc, plan->tables)
+	{
+		TablePlan  *table = lfirst(lc);
+
+		if (table->message == NULL && may_refer_to_large_objects(table))
+			appendStringInfo(&names, "%s%s", names.len ? ", " : "", table->display);
+	}
+	if (names.len > 0)
+		ereport(NOTICE,
+				(errmsg("large objects are not pulled, only the OIDs that refer to them: %s",
+						names.data)));
+	pfree(names.data);
+}
+
+void
+run_make_plan(Run *run)
+{
+	run_report_phase(run, "SYNCING, planning");
+	PushActiveSnapshot(GetTransactionSnapshot());
+	run->plan = plan_run(&run->request->plan, run->config, run->control);
+	if (run->request->plan.sequences)
+		plan_root_sequences(run->plan, run->control);
+	PopActiveSnapshot();
+	report_large_objects(run->plan);
+	run->outcomes = outcomes_create(run->plan);
+}
+
+List *
+run_planned_oids(Run *run)
+{
+	List	   *oids = NIL;
+	ListCell   *lc;
+
+	foreach(lc, run->plan->tables)
+	{
+		TablePlan  *table = lfirst(lc);
+
+		if (table->message == NULL)
+			oids = lappend_oid(oids, table->relid);
+	}
+	return oids;
+}
+
+/* The caller's transaction, if it waits for us; one that does not may hold what it likes. */
+const VirtualTransactionId *
+run_awaiting_caller(const Run *run)
+{
+	return run->request->wait ? &run->shared->caller : NULL;
+}
+
+void
+run_recheck(Run *run, const List *tables)
+{
+	ListCell   *lc;
+
+	/* subqueries of the configuration may meet other people's locks */
+	session_set_int("lock_timeout", run->request->lock_timeout);
+	foreach(lc, tables)
+	{
+		TablePlan  *table = lfirst(lc);
+		int			code;
+		const char *problem;
+
+		if (table->message != NULL)
+			continue;
+		relay_set_subject(table->display);
+		problem = recheck_table(table, run->request->plan.role, &code);
+		relay_set_subject(NULL);
+		if (problem == NULL)
+			continue;
+		table->sqlerrcode = code;
+		table->message = MemoryContextStrdup(run->context,
+											 psprintf("table \"%s\" cannot be pulled: %s",
+													  table->display, problem));
+	}
+	session_set_int("lock_timeout", 0);
+}
+
+/*
+ * Tables that the plan refuses, before the load or after it: told at once, and
+ * the end of the run for on_error = abort.
+ */
+void
+run_report_refused(Run *run)
+{
+	ListCell   *lc;
+
+	foreach(lc, run->plan->tables)
+	{
+		TablePlan  *table = lfirst(lc);
+
+		if (table->message == NULL || !outcome_refused(run->outcomes, table))
+			continue;
+		ereport(run->request->on_error == ON_ERROR_ABORT ? ERROR : WARNING,
+				(errcode(table->sqlerrcode),
+				 errmsg("%s", table->message),
+				 table->detail ? errdetail("%s", table->detail) : 0,
+				 table->hint ? errhint("%s", table->hint) : 0));
+	}
+}

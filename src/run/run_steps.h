@@ -1,0 +1,98 @@
+/*-------------------------------------------------------------------------
+ *
+ * run_steps.h
+ *	  A run in the leader's hands, and the steps that every kind of run takes.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGTUNSYNC_RUN_STEPS_H
+#define PGTUNSYNC_RUN_STEPS_H
+
+#include "portability/instr_time.h"
+
+#include "config/env_file.h"
+#include "config/sync_config.h"
+#include "load/loader_pool.h"
+#include "plan/plan.h"
+#include "run/outcome.h"
+#include "run/request_types.h"
+#include "source/source.h"
+#include "ssh/ssh_config.h"
+#include "tunnel/tunnel.h"
+
+typedef struct Run
+{
+	MemoryContext context;		/* the run's memory, source connection included */
+	RunShared  *shared;
+	RunRequest *request;
+	int64		id;				/* 0: no audit row yet */
+	instr_time	start;
+
+	EnvFile    *env;
+	SyncConfig *config;
+	SshRoute   *route;
+	int			local_port;
+	const char *remote_host;
+	int			remote_port;
+
+	Tunnel	   *tunnel;
+	Pool	   *pool;
+	SourceParams *params;
+	Source	   *control;
+	RunPlan    *plan;
+	Outcomes   *outcomes;
+	bool		at_entrance;	/* the local port is locked for us */
+	bool		committed;
+} Run;
+
+/* Notes that somebody cancels this process's run; safe in a signal handler. */
+extern void run_note_cancel(void);
+extern bool run_is_cancelled(void);
+
+/* Raises QUERY_CANCELED if the caller has gone away without a signal. */
+extern void run_check_caller(Run *run);
+
+/* Transactions that leave the run's memory context in force. */
+extern void run_begin_transaction(Run *run);
+extern void run_commit_transaction(Run *run);
+
+/* Shows the run's phase in pg_stat_activity. */
+extern void run_report_phase(Run *run, const char *phase);
+
+/* The steps up to the plan, in this order; each raises what is wrong. */
+extern void run_read_env(Run *run);
+extern void run_check_destination(Run *run);
+extern void run_read_config(Run *run);
+extern void run_resolve_route(Run *run);
+extern void run_start_tunnel(Run *run, int sessions);
+extern void run_open_narrow_tunnel(Run *run);
+extern void run_start_loaders(Run *run, int loaders);
+extern void run_connect(Run *run);
+extern void run_make_plan(Run *run);
+
+/* The OIDs of the tables that have not failed so far. */
+extern List *run_planned_oids(Run *run);
+
+/* The waiting caller's transaction, or NULL. */
+extern const VirtualTransactionId *run_awaiting_caller(const Run *run);
+
+/* Checks planned tables (a List of TablePlan *), which are locked, once more. */
+extern void run_recheck(Run *run, const List *tables);
+
+/*
+ * Reports tables that have been refused since the last call: as WARNINGs, or for
+ * on_error = abort the first as an ERROR.
+ */
+extern void run_report_refused(Run *run);
+
+/* Lets the next run have the local port. */
+extern void run_leave_entrance(Run *run);
+
+/* Ends loaders, source and tunnel; the transaction is over. */
+extern void run_stop_children(Run *run);
+
+/* Texts for messages. */
+extern char *run_entrance_text(const Run *run);
+extern const char *run_jump_text(const Run *run);
+
+#endif							/* PGTUNSYNC_RUN_STEPS_H */

@@ -1,0 +1,293 @@
+/*-------------------------------------------------------------------------
+ *
+ * run_tables.c
+ *	  The planned tables of a run: load, replace, commit.
+ *
+ * The loaders stage the rows of the tables that the run submits.  A table that
+ * fails is reported at once; with on_error = abort its error ends the run,
+ * otherwise the run goes on without it.  Partitions of one table that must not
+ * come in parts fail together.
+ *
+ * The targets are replaced in one commit, which a pull makes once and an append
+ * for each batch.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "replication/syncrep.h"
+#include "utils/guc.h"
+
+#include "apply/apply.h"
+#include "base/worker_message.h"
+#include "base/worker_session.h"
+#include "load/progress.h"
+#include "plan/planner.h"
+#include "run/audit.h"
+#include "run/run_steps.h"
+#include "run/run_tables.h"
+
+/* how often the leader looks around while it waits for loaders, in ms */
+#define TICK	200
+/* how long writing the audit may wait while targets are locked, in ms */
+#define AUDIT_PATIENCE	1000
+
+/* ---- load ---- */
+
+static List *
+column_names(const TablePlan *table)
+{
+	List	   *names = NIL;
+	ListCell   *lc;
+
+	foreach(lc, table->columns)
+		names = lappend(names, ((ColumnPlan *) lfirst(lc))->name);
+	return names;
+}
+
+void
+run_submit(Run *run, const TablePlan *table, const char *copy_sql)
+{
+	LoadJob		job = {
+		.index = table->index,
+		.relid = table->relid,
+		.display = table->display,
+		.shape = table->shape,
+		.copy_sql = unconstify(char *, copy_sql),
+		.verify_sql = table->verify_sql,
+		.binary = table->binary,
+		.columns = column_names(table),
+		.partition_check = table->partition_check,
+		.rewrites = table->rewrites,
+		.keep = table->keep,
+		.row_name = table->row_name,
+		.mode = table->mode,
+		.rows_before = outcome_appended(run->outcomes, table->index)->rows,
+		.bytes_before = outcome_appended(run->outcomes, table->index)->bytes
+	};
+
+	if (table->copy_parts != NIL && pool_size(run->pool) > 1)
+		pool_submit_parts(run->pool, &job, table->copy_parts);
+	else
+		pool_submit(run->pool, &job, table->source_bytes);
+}
+
+/*
+ * Raises or tells an error of one table, with the table's name in front.  The
+ * context (which line, which column) goes into the DETAIL: psql hides that of a WARNING.
+ */
+static void
+report_table_error(int elevel, const TablePlan *table, const ErrorData *error)
+{
+	StringInfoData detail;
+
+	initStringInfo(&detail);
+	if (error->detail != NULL)
+		appendStringInfoString(&detail, error->detail);
+	if (error->context != NULL)
+		appendStringInfo(&detail, "%s%s", detail.len ? "\n" : "", error->context);
+	ereport(elevel,
+			(errcode(error->sqlerrcode),
+			 errmsg("table \"%s\" could not be pulled: %s", table->display, error->message),
+			 detail.len ? errdetail_internal("%s", detail.data) : 0,
+			 error->hint ? errhint("%s", error->hint) : 0));
+}
+
+/* A table did not make it; the run may go on without it. */
+static void
+handle_failure(Run *run, PoolEvent *event)
+{
+	TablePlan  *table = list_nth(run->plan->tables, event->index);
+	bool		abort = run->request->on_error == ON_ERROR_ABORT;
+	MemoryContext oldcontext = MemoryContextSwitchTo(run->context);
+
+	outcome_failed(run->outcomes, event->index, event->error);
+	MemoryContextSwitchTo(oldcontext);
+	if (event->source_gone)
+	{
+		/* not the table's fault */
+		event->error->elevel = ERROR;
+		ThrowErrorData(event->error);
+	}
+	report_table_error(abort ? ERROR : WARNING, table, event->error);
+}
+
+/* The part in the list that belongs to the same partitioned table, or NULL. */
+static TablePlan *
+part_of(const List *parts, Oid whole)
+{
+	ListCell   *lc;
+
+	foreach(lc, parts)
+		if (((TablePlan *) lfirst(lc))->whole == whole)
+			return lfirst(lc);
+	return NULL;
+}
+
+/* The first failed part of each partitioned table that must not come in parts. */
+static List *
+fallen_parts(Run *run)
+{
+	List	   *fallen = NIL;
+	ListCell   *lc;
+
+	foreach(lc, run->plan->tables)
+	{
+		TablePlan  *table = lfirst(lc);
+
+		if (OidIsValid(table->whole) && !outcome_is_well(run->outcomes, table) &&
+			part_of(fallen, table->whole) == NULL)
+			fallen = lappend(fallen, table);
+	}
+	return fallen;
+}
+
+/* Parts of one partitioned table stand or fall together. */
+static void
+refuse_incomplete(Run *run)
+{
+	List	   *fallen = fallen_parts(run);
+	ListCell   *lc;
+
+	foreach(lc, run->plan->tables)
+	{
+		TablePlan  *table = lfirst(lc);
+		TablePlan  *culprit = part_of(fallen, table->whole);
+
+		if (!OidIsValid(table->whole) || culprit == NULL ||
+			!outcome_is_well(run->outcomes, table))
+			continue;
+		table->sqlerrcode = outcome_sqlerrcode(run->outcomes, culprit->index);
+		table->message = psprintf("partition %s is left as it is, because %s of the same table failed",
+								  table->display, culprit->display);
+	}
+}
+
+/* What the plan says then must live as long as the run, of which this may be one batch. */
+static void
+handle_rewritten(Run *run, int index)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(run->context);
+
+	plan_fail_rewritten(list_nth(run->plan->tables, index));
+	MemoryContextSwitchTo(oldcontext);
+}
+
+void
+run_start_loading(Run *run)
+{
+	pool_snapshot(run->pool, run->plan->snapshot, progress_publish(run->plan));
+}
+
+void
+run_await_loads(Run *run)
+{
+	while (pool_busy(run->pool))
+	{
+		PoolEvent	event = pool_next(run->pool, TICK);
+
+		switch (event.type)
+		{
+			case POOL_LOADED:
+				outcome_loaded(run->outcomes, &event.result);
+				if (event.result.rewritten)
+					handle_rewritten(run, event.index);
+				break;
+			case POOL_FAILED:
+				progress_phase(event.index, PHASE_FAILED);
+				handle_failure(run, &event);
+				break;
+			case POOL_IDLE:
+				break;
+		}
+		relay_flush();
+		run_check_caller(run);
+		progress_report();
+		tunnel_check(run->tunnel);
+		source_check_idle(run->control);
+	}
+}
+
+/* After the load: reports what failed with other partitions of its table. */
+void
+run_fail_incomplete(Run *run)
+{
+	run_report_refused(run);
+	refuse_incomplete(run);
+	run_report_refused(run);
+	outcomes_fail_wholes(run->outcomes);
+}
+
+/* ---- replace and commit ---- */
+
+/* A table that was altered, or whose rows do not go into what is there; the others may. */
+static void
+run_table_failed(const StagedTable *table, const ErrorData *error, void *arg)
+{
+	Run		   *run = arg;
+	MemoryContext oldcontext = MemoryContextSwitchTo(run->context);
+	bool		abort = run->request->on_error == ON_ERROR_ABORT;
+
+	outcome_failed(run->outcomes, table->plan->index, error);
+	report_table_error(abort ? ERROR : WARNING, table->plan, error);
+	refuse_incomplete(run);
+	run_report_refused(run);
+	outcomes_fail_wholes(run->outcomes);
+	relay_flush();
+	MemoryContextSwitchTo(oldcontext);
+}
+
+/* Locks the audit, beside which nothing may be waited for once targets are locked. */
+void
+run_lock_audit(Run *run)
+{
+	audit_lock(run->id, run->request->lock_timeout);
+}
+
+void
+run_replace_tables(Run *run, List *staged)
+{
+	replace_tables(staged, run->request->plan.role, run->request->lock_timeout,
+				   run_awaiting_caller(run), run_table_failed, run);
+	/* the audit is locked already: whoever is in the way of it is not waited for */
+	session_set_int("lock_timeout", AUDIT_PATIENCE);
+}
+
+/*
+ * Waits until the standbys that synchronous_commit asks for have the last commit.
+ * A cancel ends the waiting with the server's own WARNING, and there is no
+ * second wait.
+ */
+void
+run_await_standbys(Run *run)
+{
+	if (run_is_cancelled())
+		return;
+	relay_flush();
+	HOLD_INTERRUPTS();
+	SyncRepWaitForLSN(XactLastCommitEnd, true);
+	/* the wait has used up the cancel, which is for the rest of the run, too */
+	if (run_is_cancelled() && !run->committed)
+		InterruptPending = QueryCancelPending = true;
+	RESUME_INTERRUPTS();
+}
+
+/*
+ * Commits while targets are locked.  Their readers must not wait for a standby,
+ * which may be down: the commit is a local one, and the standbys are waited for
+ * when the locks are released.  Until then others see rows that a standby may
+ * not have yet, as they do when somebody cancels such a wait.
+ */
+void
+run_commit_targets(Run *run, bool complete)
+{
+	HOLD_INTERRUPTS();
+	if (synchronous_commit > SYNCHRONOUS_COMMIT_LOCAL_FLUSH)
+		(void) set_config_option("synchronous_commit", "local", PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_LOCAL, true, 0, false);
+	run_commit_transaction(run);
+	run->committed = complete;
+	RESUME_INTERRUPTS();
+}
