@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * apply.h
- *	  The moment that changes anything: checks, locks, merge, swap.
+ *	  Applies the staged rows: checks, locks, merge, swap.
  *
  *-------------------------------------------------------------------------
  */
@@ -12,8 +12,8 @@
 #include "storage/lock.h"
 
 /*
- * A table could not be changed, which leaves it and the other parts of the
- * same partitioned table as they are.  The error does not outlive the call.
+ * Called when a table cannot be changed.  The table and the other partitions
+ * of the same table stay unchanged.  The error is freed after the call.
  */
 typedef void (*ReplaceFailed) (const StagedTable *table, const ErrorData *error, void *arg);
 
@@ -42,7 +42,7 @@ extern Replacement *replace_begin(List *staged, Oid role, int lock_timeout,
  */
 extern void replace_tables(Replacement *replacement, const VirtualTransactionId *caller);
 
-/* The OIDs of the targets, and of their staging heaps. */
+/* Return the OIDs of the targets, and of their staging heaps. */
 extern List *staged_targets(const List *staged);
 extern List *staged_heaps(const List *staged);
 

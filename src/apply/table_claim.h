@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * table_claim.h
- *	  A run's claim to a table, which keeps other runs from it.
+ *	  Claims a table for a run, so that other runs wait.
  *
  *-------------------------------------------------------------------------
  */

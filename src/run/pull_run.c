@@ -119,7 +119,7 @@ run_open_tunnel(Run *run)
 	int			loaders = run->request->plan.mode == LAND_APPEND ? 1 : run->request->jobs;
 
 	run_report_phase(run, "ENV-LOADED, opening the tunnel");
-	lock_entrance(run->local_port, run->request->lock_timeout);
+	lock_local_port(run->local_port, run->request->lock_timeout);
 	run->at_entrance = true;
 	run_start_tunnel(run, loaders + 1);
 	show_banner(run);
@@ -295,8 +295,8 @@ run_after_commit(Run *run)
 		/* these, too, hold locks while they commit */
 		if (synchronous_commit > SYNCHRONOUS_COMMIT_LOCAL_FLUSH)
 			session_set("synchronous_commit", "local");
-		aftermath_analyze(targets);
-		aftermath_matviews(targets, run->request->refresh, run->request->plan.role);
+		post_commit_analyze(targets);
+		post_commit_matviews(targets, run->request->refresh, run->request->plan.role);
 	}
 	PG_CATCH();
 	{
