@@ -178,9 +178,7 @@ foreach my $arguments ('', "'*'")
 {
 	$run = replaces($arguments, '"Session" "star*" audit_log pages parts starfish users');
 	is($w->local_sql('SELECT value FROM ar_internal_metadata'), 'development', 'this database stays what it is');
-	my $names = 'schema_migrations, ar_internal_metadata, "__EFMigrationsHistory", migrations';
-	like($run->{err}, qr/NOTICE:  00000: migration tables of frameworks are left out: $names$/m,
-		'one NOTICE names them');
+	like($run->{err}, qr/NOTICE:  00000: migration tables of frameworks are left out: "__EFMigrationsHistory", ar_internal_metadata, migrations, schema_migrations$/m, 'one NOTICE names them');
 }
 replaces("'sales.*'", 'sales.migrations sales.people sales.plans sales.users');
 is($w->local_sql('SELECT bird FROM sales.migrations'), 'swallow',

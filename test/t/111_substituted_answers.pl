@@ -24,8 +24,8 @@ my $same = q{
 	CREATE TABLE orders (id int PRIMARY KEY, user_id int REFERENCES users);
 	CREATE TABLE logs (id serial, at int) PARTITION BY RANGE (at);
 	CREATE TABLE logs_a PARTITION OF logs FOR VALUES FROM (0) TO (50);};
-$w->source_sql("$same CREATE TABLE parts (id int); INSERT INTO users(email) SELECT 'a' FROM generate_series(1, 9);
-	INSERT INTO logs(at) VALUES (1); INSERT INTO parts VALUES (1)");
+$w->source_sql("$same CREATE TABLE parts (id int); INSERT INTO parts VALUES (1); INSERT INTO logs(at) VALUES (1);
+	INSERT INTO users(email) SELECT 'a' FROM generate_series(1, 9)");
 $w->local_sql("$same CREATE TABLE parts (id int) PARTITION BY RANGE (id);
 	CREATE TABLE parts_a PARTITION OF parts FOR VALUES FROM (0) TO (50)");
 $w->write_config("data_rules: {email: null, no_such_column: null}\n");
@@ -39,13 +39,12 @@ my $started = $w->local_sql('SELECT pg_postmaster_start_time()');
 # o OID, i integer of a range, l any integer, f number, c character; with "?" it may be NULL.
 my @queries = (
 	undef,    # the session's set-up
-	[ 'facts about the server', qw(pg_export_snapshot:t server_version:t system_identifier:l? database:o start_time:i
-		pg_is_in_recovery:b) ],
+	[ 'facts about the server', qw(pg_export_snapshot:t server_version:t system_identifier:l? database:o
+	start_time:i pg_is_in_recovery:b) ],
 	[ 'relations', qw(oid:o nspname:n relname:n relkind:c relpersistence:c relispartition:b inhparent:o?
-		has_table_privilege:b? has_schema_privilege:b? row_security_active:b bytes:f reltuples:f
-		relpartbound:t? relpages:f) ],
+	has_table_privilege:b? has_schema_privilege:b? row_security_active:b bytes:f reltuples:f relpartbound:t? relpages:f) ],
 	[ 'columns', qw(attrelid:o attname:n attnum:i format_type:t atttypid:o typbasetype:o attgenerated:b
-		has_column_privilege:b?) ],
+	has_column_privilege:b?) ],
 	[ 'sequences', qw(refobjid:o refobjsubid:i oid:o nspname:n relname:n readable:b? last_value:l is_called:b) ],
 	[ 'foreign keys', 'conrelid:o', 'oid:o', 'nspname:n', 'relname:n', 'attname:n', 'referenced attname:n' ],
 	undef,    # an EXPLAIN of what is masked
@@ -69,8 +68,8 @@ sub run_cases
 	my @cases = @_;
 	unlink $cases_file, $shapes_file;
 	append_to_file($cases_file, join('', map { "$_\n" } @cases));
-	my $relay = PgTunsync::Process->start($w->dir . '/substitute.log', $^X, $program, $port, $w->source->port,
-		$cases_file, $shapes_file);
+	my $relay = PgTunsync::Process->start($w->dir . '/substitute.log', $^X, $program, $port,
+		$w->source->port, $cases_file, $shapes_file);
 	PgTunsync::Process::wait_until('the relay', sub { return `ss -Hltn "sport = :$port"` =~ /:$port/ });
 	my $sql = join('', map { "\\warn case $_\n\\echo case $_\nSELECT count(*) FROM pgtunsync.plan();\n" } 0 .. $#cases);
 	my $call = $w->call("SET client_min_messages = error;\n$sql", go_on => 1, timeout => 600)->finish;
@@ -142,8 +141,8 @@ foreach my $n (0 .. $#queries)
 	elsif ($query =~ /^relations|^columns/)
 	{
 		may("rows $n none");
-		must("rows $n twice", $answer, $query eq 'columns' ? 'A column appears twice, or after a later one.'
-			: 'A relation appears twice.');
+		must("rows $n twice", $answer,
+			$query eq 'columns' ? 'A column appears twice, or after a later one.' : 'A relation appears twice.');
 	}
 	else { may("rows $n $_") foreach qw(none twice); }
 }
