@@ -611,6 +611,26 @@ report_by_row(const List *staged)
 	}
 }
 
+/* Leaves out a table, for a process that has locked it and waits for this pull. */
+static void
+give_way(void *arg, Oid target, int pid)
+{
+	Replacement *all = arg;
+	MemoryContext oldcontext = MemoryContextSwitchTo(all->context);
+	ListCell   *lc;
+
+	foreach(lc, remaining(all->staged))
+	{
+		StagedTable *table = lfirst(lc);
+
+		if (table->target == target && !table->failed)
+			fail_table(all, table, make_failure(ERRCODE_LOCK_NOT_AVAILABLE,
+												psprintf("process %d has locked it and waits for this pull", pid),
+												"A command such as CREATE INDEX CONCURRENTLY began while the rows were loaded."));
+	}
+	MemoryContextSwitchTo(oldcontext);
+}
+
 Replacement *
 replace_begin(List *staged, Oid role, int lock_timeout,
 			  ReplaceFailed on_failure, void *on_failure_arg)
@@ -642,11 +662,12 @@ replace_tables(Replacement *all, const VirtualTransactionId *caller)
 		.sequences = sequence_oids(all->staged),
 		.prepare = prepare_all,
 		.swap = swap_all,
+		.give_way = give_way,
 		.arg = all
 	};
 
 	session_set_int("lock_timeout", all->lock_timeout);
 	lock_all_staging(all);
 	lock_and_swap(&work, all->lock_timeout, caller);
-	tell_by_row(all->staged);
+	report_by_row(all->staged);
 }

@@ -100,6 +100,9 @@ typedef struct LockedWork
 	 */
 	void		(*prepare) (void *arg, List **swapped, List **others);
 	SwapResult	(*swap) (void *arg);
+
+	/* A target is locked by a process that waits for this pull: leaves it out. */
+	void		(*give_way) (void *arg, Oid target, int pid);
 	void	   *arg;
 } LockedWork;
 
