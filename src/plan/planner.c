@@ -145,7 +145,11 @@ check_local_rights(TablePlan *table, const Choice *choice, Oid role)
 			 psprintf("permission denied for table %s", table->display),
 			 psprintf("Role %s needs %s on it for mode \"%s\".",
 					  quote_identifier(GetUserNameFromId(role, false)), lacking,
-					  landing_name(table->mode)), NULL);
+					  landing_name(table->mode)),
+			 psprintf("Let the table's owner run: GRANT INSERT%s ON %s TO %s;",
+					  table->mode == LAND_REPLACE ? ", TRUNCATE" :
+					  table->mode == LAND_OVERWRITE ? ", UPDATE" : "",
+					  table->display, quote_identifier(GetUserNameFromId(role, false))));
 	else if (check_enable_rls(table->relid, role, true) == RLS_ENABLED ||
 			 (choice->root && check_enable_rls(choice->root->oid, role, true) == RLS_ENABLED))
 		fail(table, ERRCODE_INSUFFICIENT_PRIVILEGE,
@@ -164,7 +168,7 @@ check_source_rights(TablePlan *table, const CatalogRelation *source, bool row_se
 		fail(table, ERRCODE_INSUFFICIENT_PRIVILEGE,
 			 psprintf("permission denied on the source for table %s", table->display),
 			 psprintf("The source's role has no USAGE on schema %s.", quote_identifier(source->schema)),
-			 NULL);
+			 "On the source, grant USAGE on the schema to the user of PGSYNC_FROM_URL.");
 	else if (source->row_security && !row_security)
 		fail(table, ERRCODE_INSUFFICIENT_PRIVILEGE,
 			 psprintf("row security on the source would filter table %s", table->display),
@@ -195,7 +199,7 @@ check_column_rights(TablePlan *table, const CatalogRelation *source, List *colum
 			 psprintf("permission denied on the source for table %s", table->display),
 			 unreadable == NIL ? NULL :
 			 psprintf("The source's role has no SELECT on: %s.", join_names(unreadable, true)),
-			 NULL);
+			 "On the source, grant SELECT on the table to the user of PGSYNC_FROM_URL, or exclude the table.");
 }
 
 /* ---- columns ---- */
