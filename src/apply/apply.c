@@ -73,8 +73,8 @@
 /* how long foreign key checks wait for a lock on another table, in ms */
 #define OUTSIDE_LOCK_TIMEOUT	100
 
-/* The state of all attempts. */
-typedef struct Replacement
+/* All that an attempt works on. */
+struct Replacement
 {
 	List	   *staged;			/* of StagedTable * */
 	Oid			role;			/* the role that called pull() */
@@ -88,8 +88,8 @@ typedef struct Replacement
 	StagedTable *altered;
 	ErrorData  *alteration;
 
-	MemoryContext context;		/* lives longer than an attempt */
-} Replacement;
+	MemoryContext context;		/* what outlives an attempt */
+};
 
 /* Returns the tables that have not failed. */
 static List *
@@ -611,34 +611,42 @@ report_by_row(const List *staged)
 	}
 }
 
-void
-replace_tables(List *staged, Oid role, int lock_timeout, const VirtualTransactionId *caller,
-			   ReplaceFailed on_failure, void *on_failure_arg)
+Replacement *
+replace_begin(List *staged, Oid role, int lock_timeout,
+			  ReplaceFailed on_failure, void *on_failure_arg)
 {
-	Replacement all = {
-		.staged = staged,
-		.role = role,
-		.lock_timeout = lock_timeout,
-		.on_failure = on_failure,
-		.on_failure_arg = on_failure_arg,
-		.context = CurrentMemoryContext
-	};
-	LockedWork	work = {
-		.targets = staged_targets(staged),
-		.prepare = prepare_all,
-		.swap = swap_all,
-		.arg = &all
-	};
+	Replacement *all = palloc0(sizeof(Replacement));
 	List	   *across;
 
-	session_set_int("lock_timeout", lock_timeout);
-	lock_all_staging(&all);
-	PushActiveSnapshot(GetTransactionSnapshot());
-	integrity_find(remaining(staged), &all.checked_before, &across);
-	integrity_check(remaining(staged), all.checked_before);
-	PopActiveSnapshot();
-	work.sequences = sequence_oids(staged);
+	all->staged = staged;
+	all->role = role;
+	all->lock_timeout = lock_timeout;
+	all->on_failure = on_failure;
+	all->on_failure_arg = on_failure_arg;
+	all->context = CurrentMemoryContext;
 
-	lock_and_swap(&work, lock_timeout, caller);
-	report_by_row(staged);
+	session_set_int("lock_timeout", lock_timeout);
+	lock_all_staging(all);
+	PushActiveSnapshot(GetTransactionSnapshot());
+	integrity_find(remaining(staged), &all->checked_before, &across);
+	integrity_check(remaining(staged), all->checked_before);
+	PopActiveSnapshot();
+	return all;
+}
+
+void
+replace_tables(Replacement *all, const VirtualTransactionId *caller)
+{
+	LockedWork	work = {
+		.targets = staged_targets(all->staged),
+		.sequences = sequence_oids(all->staged),
+		.prepare = prepare_all,
+		.swap = swap_all,
+		.arg = all
+	};
+
+	session_set_int("lock_timeout", all->lock_timeout);
+	lock_all_staging(all);
+	lock_and_swap(&work, all->lock_timeout, caller);
+	tell_by_row(all->staged);
 }

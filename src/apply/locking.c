@@ -49,6 +49,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
 #include "base/compat.h"
@@ -186,14 +187,35 @@ lock_append(const List *targets, int timeout_ms)
 }
 
 void
-lock_against_runs(const List *targets, int timeout_ms)
+lock_against_runs(const List *targets, bool for_session, int timeout_ms)
 {
 	ListCell   *lc;
 
 	session_set_int("lock_timeout", timeout_ms);
 	foreach(lc, sorted(targets))
-		table_claim(lfirst_oid(lc), timeout_ms);
+		table_claim(lfirst_oid(lc), for_session, timeout_ms);
 	session_set_int("lock_timeout", 0);
+}
+
+void
+unlock_against_runs(const List *targets)
+{
+	ListCell   *lc;
+
+	foreach(lc, targets)
+		table_unclaim(lfirst_oid(lc));
+}
+
+/*
+ * Waits for a lock without a snapshot.  CREATE INDEX CONCURRENTLY and its like
+ * wait for every transaction that has an older snapshot than they; it would be a
+ * deadlock if they waited for ours while we wait for their lock.
+ */
+static void
+lock_relation(Oid relid, LOCKMODE mode)
+{
+	InvalidateCatalogSnapshot();
+	LockRelationOid(relid, mode);
 }
 
 static void
@@ -203,10 +225,10 @@ lock_one_target(Oid relid, LOCKMODE mode, int timeout_ms)
 
 	PG_TRY();
 	{
-		LockRelationOid(relid, mode);
+		lock_relation(relid, mode);
 		toast = toast_of(relid);
 		if (OidIsValid(toast))
-			LockRelationOid(toast, mode);
+			lock_relation(toast, mode);
 	}
 	PG_CATCH();
 	{
@@ -233,7 +255,21 @@ lock_targets(const List *targets, LOCKMODE mode, int timeout_ms)
 	session_set_int("lock_timeout", 0);
 }
 
-/* Counts the indexes of the targets. */
+void
+lock_await_maintenance(const List *targets, int timeout_ms)
+{
+	MemoryContext oldcontext = CurrentMemoryContext;
+	ResourceOwner oldowner = CurrentResourceOwner;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(oldcontext);
+	lock_targets(targets, ShareUpdateExclusiveLock, timeout_ms);
+	RollbackAndReleaseCurrentSubTransaction();
+	MemoryContextSwitchTo(oldcontext);
+	CurrentResourceOwner = oldowner;
+}
+
+/* Counts the catalog's rows of one kind that belong to a target. */
 static int64
 count_indexes(HTAB *targets)
 {
@@ -355,7 +391,7 @@ lock_all(const List *relids, LOCKMODE mode, instr_time since, double budget_ms)
 					(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 					 errmsg("no time left to lock the tables")));
 		session_set_int("lock_timeout", (int) left);
-		LockRelationOid(lfirst_oid(lc), mode);
+		lock_relation(lfirst_oid(lc), mode);
 	}
 }
 
@@ -456,6 +492,7 @@ exclusive_step(Attempt *attempt)
 static void
 pause_ms(long ms)
 {
+	InvalidateCatalogSnapshot();
 	relay_flush();
 	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 					 ms, wait_event(WAIT_LOCK_RETRY));

@@ -28,11 +28,22 @@ extern void unlock_local_port(int local_port);
 extern void lock_append(const List *targets, int timeout_ms);
 
 /*
- * Claims targets (a List of Oid) for this run until the end of the
- * transaction.  Other runs wait; nobody else is blocked.  After timeout_ms,
- * raises LOCK_NOT_AVAILABLE with the table and the other run.
+ * Claims targets (a List of Oid) for this run, to the end of the transaction
+ * or of the session: no other run works on them meanwhile.  Nobody else is kept
+ * from anything.  Raises LOCK_NOT_AVAILABLE naming the table and the other run
+ * after timeout_ms.
  */
-extern void lock_against_runs(const List *targets, int timeout_ms);
+extern void lock_against_runs(const List *targets, bool for_session, int timeout_ms);
+
+/* Gives up claims of the session. */
+extern void unlock_against_runs(const List *targets);
+
+/*
+ * Waits until no command that changes a target (CREATE INDEX CONCURRENTLY,
+ * VACUUM …) is at work on it.  No lock is kept.  LOCK_NOT_AVAILABLE naming the
+ * table after timeout_ms.
+ */
+extern void lock_await_maintenance(const List *targets, int timeout_ms);
 
 /*
  * Locks targets (a List of Oid) and their TOAST tables in OID order, until the

@@ -8,8 +8,9 @@
  * ALTER TABLE would wait for it, and every reader would wait behind ALTER
  * TABLE while rows are loaded.  SQL cannot take such a lock (lock_tags.h).
  *
- * The claim belongs to the transaction.  It is released however the run ends,
- * and the deadlock detector sees it.
+ * A pull keeps its claims over several transactions, an append for one batch.
+ * A process that ends in any way gives them up, and the deadlock detector sees
+ * them.
  *
  *-------------------------------------------------------------------------
  */
@@ -70,15 +71,16 @@ raise_claimed(Oid relid, int timeout_ms)
 }
 
 void
-table_claim(Oid relid, int timeout_ms)
+table_claim(Oid relid, bool for_session, int timeout_ms)
 {
 	LOCKTAG		tag;
 	MemoryContext oldcontext = CurrentMemoryContext;
 
-	set_claim_tag(&tag, relid);
+	claim_tag(&tag, relid);
+	InvalidateCatalogSnapshot();
 	PG_TRY();
 	{
-		(void) LockAcquire(&tag, ExclusiveLock, false, false);
+		(void) LockAcquire(&tag, ExclusiveLock, for_session, false);
 	}
 	PG_CATCH();
 	{
@@ -89,4 +91,13 @@ table_claim(Oid relid, int timeout_ms)
 		raise_claimed(relid, timeout_ms);
 	}
 	PG_END_TRY();
+}
+
+void
+table_unclaim(Oid relid)
+{
+	LOCKTAG		tag;
+
+	claim_tag(&tag, relid);
+	(void) LockRelease(&tag, ExclusiveLock, true);
 }
