@@ -73,7 +73,7 @@
 /* how long foreign key checks wait for a lock on another table, in ms */
 #define OUTSIDE_LOCK_TIMEOUT	100
 
-/* All that an attempt works on. */
+/* The state of all attempts. */
 struct Replacement
 {
 	List	   *staged;			/* of StagedTable * */
@@ -88,7 +88,7 @@ struct Replacement
 	StagedTable *altered;
 	ErrorData  *alteration;
 
-	MemoryContext context;		/* what outlives an attempt */
+	MemoryContext context;		/* lives longer than an attempt */
 };
 
 /* Returns the tables that have not failed. */

@@ -210,9 +210,9 @@ unlock_against_runs(const List *targets)
 }
 
 /*
- * Waits for a lock without a snapshot.  CREATE INDEX CONCURRENTLY and its like
- * wait for every transaction that has an older snapshot than they; it would be a
- * deadlock if they waited for ours while we wait for their lock.
+ * Waits for a lock without a snapshot.  CREATE INDEX CONCURRENTLY and similar
+ * commands wait for all transactions with an older snapshot.  If they waited
+ * for this one while it waits for their lock, that would be a deadlock.
  */
 static void
 lock_relation(Oid relid, LOCKMODE mode)
@@ -285,7 +285,7 @@ lock_await_maintenance(const List *targets, int timeout_ms)
 	CurrentResourceOwner = oldowner;
 }
 
-/* Counts the catalog's rows of one kind that belong to a target. */
+/* Counts the indexes of the targets. */
 static int64
 count_indexes(HTAB *targets)
 {

@@ -155,14 +155,14 @@ refuse_incomplete(Run *run)
 	foreach(lc, run->plan->tables)
 	{
 		TablePlan  *table = lfirst(lc);
-		TablePlan  *culprit = part_of(fallen, table->whole);
+		TablePlan  *failed_table = part_of(fallen, table->whole);
 
-		if (!OidIsValid(table->whole) || culprit == NULL ||
+		if (!OidIsValid(table->whole) || failed_table == NULL ||
 			!outcome_is_well(run->outcomes, table))
 			continue;
-		table->sqlerrcode = outcome_sqlerrcode(run->outcomes, culprit->index);
+		table->sqlerrcode = outcome_sqlerrcode(run->outcomes, failed_table->index);
 		table->message = psprintf("partition %s is left as it is, because %s of the same table failed",
-								  table->display, culprit->display);
+								  table->display, failed_table->display);
 	}
 }
 
