@@ -85,7 +85,10 @@ typedef struct TablePlan
 	char	   *partition_check;	/* its bounds as nodeToString(); set by recheck.c */
 	char	   *shape;			/* table_shape(); set by recheck.c */
 
-	/* a table that cannot be pulled: why (message NULL otherwise) */
+	/*
+	 * Why the plan refuses the table (message NULL if it does not).  What fails
+	 * later is in the run's outcomes, which start with these.
+	 */
 	int			sqlerrcode;
 	char	   *message;
 	char	   *detail;

@@ -43,6 +43,7 @@
 #include "schema/local_catalog.h"
 #include "plan/mask.h"
 #include "plan/keep.h"
+#include "plan/plan_partitions.h"
 #include "plan/planner.h"
 #include "schema/primary_key.h"
 #include "plan/rewrite.h"
@@ -1142,29 +1143,16 @@ finish_table(Planner *planner, TablePlan *table, const Choice *choice)
 
 /* ---- partitions ---- */
 
-/* All tables that are parts of one fail when one of them does. */
-static void
-fail_wholes(List *tables)
+static bool
+has_failed(const TablePlan *table, void *arg)
 {
-	ListCell   *lc;
-	ListCell   *lc_part;
+	return table->message != NULL;
+}
 
-	foreach(lc, tables)
-	{
-		TablePlan  *table = lfirst(lc);
-
-		if (table->message == NULL || !OidIsValid(table->whole))
-			continue;
-		foreach(lc_part, tables)
-		{
-			TablePlan  *part = lfirst(lc_part);
-
-			if (part->whole == table->whole && part->message == NULL)
-				fail(part, table->sqlerrcode,
-					 psprintf("table %s is left as it is, as another partition of the same table fails: %s",
-							  part->display, table->display), NULL, NULL);
-		}
-	}
+static void
+fail_part(TablePlan *table, const TablePlan *failed, char *message, void *arg)
+{
+	fail(table, failed->sqlerrcode, message, NULL, NULL);
 }
 
 /* What is committed in batches cannot stand or fall together. */
@@ -1342,7 +1330,7 @@ plan_tables(Planner *planner, List *choices)
 			finish_table(planner, lfirst(lc_table), lfirst(lc_choice));
 	}
 	try_all(planner);
-	fail_wholes(tables);
+	partitions_fail_together(tables, has_failed, fail_part, NULL);
 	check_maps(planner, tables, choices);
 	set_paths(planner, tables);
 	return tables;
@@ -1395,15 +1383,4 @@ plan_run(const PlanRequest *request, const SyncConfig *config, Source *control)
 	if (request->mode == LAND_APPEND)
 		part_wholes(plan->tables);
 	return plan;
-}
-
-/* ---- afterwards ---- */
-
-void
-plan_fail_rewritten(TablePlan *table)
-{
-	fail(table, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-		 psprintf("table %s was truncated or rewritten on the source during the run", table->display),
-		 "Its rows may not be those of the run's snapshot.",
-		 "Pull it again.");
 }

@@ -52,7 +52,7 @@ find_table(const Run *run, Oid relid)
 	{
 		TablePlan  *table = lfirst(lc);
 
-		if (table->message == NULL && table->relid == relid)
+		if (outcome_is_well(run->outcomes, table) && table->relid == relid)
 			return table;
 	}
 	elog(ERROR, "table %u is not in the plan", relid);

@@ -144,10 +144,9 @@ send_table_steps(Run *run)
 		TablePlan  *table = lfirst(lc);
 		char	   *name = psprintf("table %s", table->display);
 
-		if (table->message != NULL)
-			send_step(name, false,
-					  table->detail ? psprintf("%s\n%s", table->message, table->detail) : table->message,
-					  table->hint);
+		if (!outcome_is_well(run->outcomes, table))
+			send_step(name, false, outcome_error(run->outcomes, table),
+					  outcome_hint(run->outcomes, table));
 		else if (table->missing_columns || table->extra_columns || table->type_changes)
 			send_step(name, true,
 					  psprintf("columns missing here: %d, only here: %d, of another type: %d",

@@ -18,8 +18,9 @@
 
 #include "apply/foreign_keys.h"
 #include "base/text.h"
-#include "run/outcome.h"
 #include "base/worker_message.h"
+#include "plan/plan_partitions.h"
+#include "run/outcome.h"
 
 /* how many failed tables an error message names */
 #define NAMED_TABLES	20
@@ -33,12 +34,16 @@ typedef struct Outcome
 	bool		merged;			/* into the rows that were there */
 	int64		inserted;
 	int64		updated;
-	const char *error;			/* NULL unless it failed */
+	bool		reported;		/* the caller knows of the error */
+	char	   *error;			/* NULL unless it failed */
 	int			sqlerrcode;
+	char	   *detail;
+	char	   *hint;
 } Outcome;
 
 struct Outcomes
 {
+	MemoryContext context;		/* for the texts of errors */
 	int			n;
 	Outcome    *tables;			/* by index in the plan */
 	AuditTotals totals;
@@ -50,6 +55,7 @@ outcomes_create(const RunPlan *plan)
 	Outcomes   *outcomes = palloc0(sizeof(Outcomes));
 	ListCell   *lc;
 
+	outcomes->context = CurrentMemoryContext;
 	outcomes->tables = palloc0(sizeof(Outcome) * Max(1, list_length(plan->tables)));
 	foreach(lc, plan->tables)
 	{
@@ -57,6 +63,9 @@ outcomes_create(const RunPlan *plan)
 
 		Assert(table->index == outcomes->n);
 		outcomes->tables[outcomes->n++].plan = table;
+		if (table->message != NULL)
+			outcome_refuse(outcomes, table, table->sqlerrcode, table->message,
+						   table->detail, table->hint);
 	}
 	return outcomes;
 }
@@ -121,24 +130,53 @@ message_with_place(const ErrorData *error)
 }
 
 void
-outcome_failed(Outcomes *outcomes, int index, const ErrorData *error)
-{
-	outcomes->tables[index].loaded = false;
-	outcomes->tables[index].error = message_with_place(error);
-	outcomes->tables[index].sqlerrcode = error->sqlerrcode;
-}
-
-bool
-outcome_refused(Outcomes *outcomes, const TablePlan *table)
+outcome_failed(Outcomes *outcomes, const TablePlan *table, const ErrorData *error)
 {
 	Outcome    *outcome = &outcomes->tables[table->index];
 
-	if (outcome->error != NULL)
-		return false;
 	outcome->loaded = false;
-	outcome->error = table->message;
-	outcome->sqlerrcode = table->sqlerrcode;
-	return true;
+	outcome->reported = true;
+	outcome->error = MemoryContextStrdup(outcomes->context, message_with_place(error));
+	outcome->sqlerrcode = error->sqlerrcode;
+	outcome->detail = outcome->hint = NULL;
+}
+
+static char *
+copy_text(const Outcomes *outcomes, const char *text)
+{
+	return text == NULL ? NULL : MemoryContextStrdup(outcomes->context, text);
+}
+
+void
+outcome_refuse(Outcomes *outcomes, const TablePlan *table, int sqlerrcode,
+			   const char *message, const char *detail, const char *hint)
+{
+	Outcome    *outcome = &outcomes->tables[table->index];
+
+	outcome->loaded = false;
+	outcome->reported = false;
+	outcome->error = copy_text(outcomes, message);
+	outcome->sqlerrcode = sqlerrcode;
+	outcome->detail = copy_text(outcomes, detail);
+	outcome->hint = copy_text(outcomes, hint);
+}
+
+void
+outcomes_report(Outcomes *outcomes, int elevel)
+{
+	for (int i = 0; i < outcomes->n; i++)
+	{
+		Outcome    *outcome = &outcomes->tables[i];
+
+		if (outcome->error == NULL || outcome->reported)
+			continue;
+		outcome->reported = true;
+		ereport(elevel,
+				(errcode(outcome->sqlerrcode),
+				 errmsg("%s", outcome->error),
+				 outcome->detail ? errdetail("%s", outcome->detail) : 0,
+				 outcome->hint ? errhint("%s", outcome->hint) : 0));
+	}
 }
 
 AppendedRows *
@@ -159,44 +197,46 @@ outcome_consumed(Outcomes *outcomes, int index)
 	outcomes->tables[index].loaded = false;
 }
 
-/* Fails all parts of the table that this one is a part of. */
-static void
-fail_parts(Outcomes *outcomes, const Outcome *failed)
+static bool
+has_failed(const TablePlan *table, void *arg)
 {
-	for (int i = 0; i < outcomes->n; i++)
-	{
-		Outcome    *part = &outcomes->tables[i];
+	return !outcome_is_well(arg, table);
+}
 
-		if (part->plan->whole != failed->plan->whole || part->error != NULL)
-			continue;
-		part->loaded = false;
-		part->sqlerrcode = failed->sqlerrcode;
-		part->error = psprintf("table %s is left as it is, as another partition of the same table failed: %s",
-							   part->plan->display, failed->plan->display);
-		ereport(WARNING, (errcode(part->sqlerrcode), errmsg("%s", part->error)));
-	}
+static void
+fail_part(TablePlan *table, const TablePlan *failed, char *message, void *arg)
+{
+	Outcomes   *outcomes = arg;
+
+	outcome_refuse(outcomes, table, outcomes->tables[failed->index].sqlerrcode, message, NULL, NULL);
 }
 
 void
-outcomes_fail_wholes(Outcomes *outcomes)
+outcomes_fail_incomplete(Outcomes *outcomes, const RunPlan *plan)
 {
-	for (int i = 0; i < outcomes->n; i++)
-	{
-		if (outcomes->tables[i].error != NULL && OidIsValid(outcomes->tables[i].plan->whole))
-			fail_parts(outcomes, &outcomes->tables[i]);
-	}
+	partitions_fail_together(plan->tables, has_failed, fail_part, outcomes);
 }
 
 bool
 outcome_is_well(const Outcomes *outcomes, const TablePlan *table)
 {
-	return table->message == NULL && outcomes->tables[table->index].error == NULL;
+	return outcomes->tables[table->index].error == NULL;
 }
 
-int
-outcome_sqlerrcode(const Outcomes *outcomes, int index)
+char *
+outcome_error(const Outcomes *outcomes, const TablePlan *table)
 {
-	return outcomes->tables[index].sqlerrcode;
+	const Outcome *outcome = &outcomes->tables[table->index];
+
+	if (outcome->error == NULL || outcome->detail == NULL)
+		return outcome->error;
+	return psprintf("%s\n%s", outcome->error, outcome->detail);
+}
+
+char *
+outcome_hint(const Outcomes *outcomes, const TablePlan *table)
+{
+	return outcomes->tables[table->index].hint;
 }
 
 Oid

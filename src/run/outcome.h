@@ -19,17 +19,24 @@ extern Outcomes *outcomes_create(const RunPlan *plan);
 /* A table's staging heap is complete: tells the caller. */
 extern void outcome_loaded(Outcomes *outcomes, const LoadResult *result);
 
-/* A table failed; the error's texts must live as long as the run. */
-extern void outcome_failed(Outcomes *outcomes, int index, const ErrorData *error);
-
-/* A table that its plan refuses; true when that is news. */
-extern bool outcome_refused(Outcomes *outcomes, const TablePlan *table);
+/* A table failed with an error that the caller has been shown. */
+extern void outcome_failed(Outcomes *outcomes, const TablePlan *table, const ErrorData *error);
 
 /*
- * After the load: partitions that stand or fall together fail when one of them
- * has.  Tells the caller by a WARNING for each table.
+ * A table cannot be pulled, for a reason that outcomes_report() shows the
+ * caller.  The texts are copied; detail and hint may be NULL.
  */
-extern void outcomes_fail_wholes(Outcomes *outcomes);
+extern void outcome_refuse(Outcomes *outcomes, const TablePlan *table, int sqlerrcode,
+						   const char *message, const char *detail, const char *hint);
+
+/*
+ * Reports refused tables that have not been reported: as WARNINGs, or the first
+ * one as an ERROR.
+ */
+extern void outcomes_report(Outcomes *outcomes, int elevel);
+
+/* Refuses partitions of a failed table that is pulled as a whole or not at all. */
+extern void outcomes_fail_incomplete(Outcomes *outcomes, const RunPlan *plan);
 
 /* What has come of an append, all of it committed. */
 typedef struct AppendedRows
@@ -49,11 +56,12 @@ extern const LoadResult *outcome_result(const Outcomes *outcomes, int index);
 /* The staged rows have landed, or are of no use. */
 extern void outcome_consumed(Outcomes *outcomes, int index);
 
-/* Has nothing failed about it so far, in plan or load? */
+/* Has the table not failed so far, in plan or load? */
 extern bool outcome_is_well(const Outcomes *outcomes, const TablePlan *table);
 
-/* The SQLSTATE with which a table failed. */
-extern int	outcome_sqlerrcode(const Outcomes *outcomes, int index);
+/* Why the table failed, message and DETAIL in one, and its HINT; or NULL. */
+extern char *outcome_error(const Outcomes *outcomes, const TablePlan *table);
+extern char *outcome_hint(const Outcomes *outcomes, const TablePlan *table);
 
 /* Its staging heap, or InvalidOid. */
 extern Oid	outcome_staging(const Outcomes *outcomes, int index);
@@ -63,10 +71,11 @@ extern List *outcomes_staged(const Outcomes *outcomes);
 
 /* What became of these (StagedTable *) with the rows that were there. */
 extern void outcomes_landed(Outcomes *outcomes, const List *staged);
+
 /* The OIDs of the tables that were changed. */
 extern List *outcomes_targets(const Outcomes *outcomes);
 
-
+/* Has any table kept its old rows beside the pulled ones? */
 extern bool outcomes_any_merged(const Outcomes *outcomes);
 
 /* Tells the caller of each, once it is committed. */

@@ -39,31 +39,23 @@ column_names(const TablePlan *table)
 }
 
 static const char *
-status_of(const TablePlan *table)
+status_of(const Run *run, const TablePlan *table)
 {
 	if (table->left_out != NULL)
 		return table->left_out;
-	if (table->message != NULL)
+	if (!outcome_is_well(run->outcomes, table))
 		return "refused";
 	return table->empty && table->mode == LAND_REPLACE ? "emptied" : "pulled";
 }
 
-/* Message and DETAIL in one. */
-static char *
-reason_of(const TablePlan *table)
-{
-	if (table->message == NULL || table->detail == NULL)
-		return table->message;
-	return psprintf("%s\n%s", table->message, table->detail);
-}
-
 static void
-send_table(const TablePlan *table)
+send_table(const Run *run, const TablePlan *table)
 {
+	bool		pulled = outcome_is_well(run->outcomes, table);
 	PlanRow		row = {
 		.table = table->display,
-		.status = unconstify(char *, status_of(table)),
-		.mode = table->message == NULL ? unconstify(char *, landing_name(table->mode)) : NULL,
+		.status = unconstify(char *, status_of(run, table)),
+		.mode = pulled ? unconstify(char *, landing_name(table->mode)) : NULL,
 		.filter = table->empty && table->mode == LAND_REPLACE ? NULL : table->filter,
 		.columns = column_names(table),
 		.masked = table->masked_columns,
@@ -76,8 +68,8 @@ send_table(const TablePlan *table)
 		.source_rows = table->source_rows,
 		.source_bytes = table->source_oids != NIL ? table->source_bytes : -1,
 		.local_rows = table->local_rows,
-		.reason = reason_of(table),
-		.hint = table->hint
+		.reason = outcome_error(run->outcomes, table),
+		.hint = outcome_hint(run->outcomes, table)
 	};
 	StringInfoData buf;
 
@@ -112,7 +104,7 @@ run_preview(Run *run)
 	run_make_plan(run);
 	look_at_tables(run);
 	foreach(lc, run->plan->tables)
-		send_table(lfirst(lc));
+		send_table(run, lfirst(lc));
 
 	HOLD_INTERRUPTS();
 	AbortOutOfAnyTransaction();

@@ -165,7 +165,7 @@ submit_all(Run *run)
 	{
 		TablePlan  *table = lfirst(lc);
 
-		if (table->message == NULL)
+		if (outcome_is_well(run->outcomes, table))
 			run_submit(run, table, table->copy_sql);
 	}
 }

@@ -278,17 +278,17 @@ may_refer_to_large_objects(const TablePlan *table)
 
 /* COPY takes the numbers of large objects, not the objects: said once. */
 static void
-report_large_objects(const RunPlan *plan)
+report_large_objects(const Run *run)
 {
 	StringInfoData names;
 	ListCell   *lc;
 
 	initStringInfo(&names);
-	foreach(lc, plan->tables)
+	foreach(lc, run->plan->tables)
 	{
 		TablePlan  *table = lfirst(lc);
 
-		if (table->message == NULL && may_refer_to_large_objects(table))
+		if (outcome_is_well(run->outcomes, table) && may_refer_to_large_objects(table))
 			appendStringInfo(&names, "%s%s", names.len ? ", " : "", table->display);
 	}
 	if (names.len > 0)
@@ -307,8 +307,8 @@ run_make_plan(Run *run)
 	if (run->request->plan.sequences)
 		plan_root_sequences(run->plan, run->control);
 	PopActiveSnapshot();
-	report_large_objects(run->plan);
 	run->outcomes = outcomes_create(run->plan);
+	report_large_objects(run);
 }
 
 List *
@@ -321,7 +321,7 @@ run_planned_oids(Run *run)
 	{
 		TablePlan  *table = lfirst(lc);
 
-		if (table->message == NULL)
+		if (outcome_is_well(run->outcomes, table))
 			oids = lappend_oid(oids, table->relid);
 	}
 	return oids;
@@ -347,40 +347,23 @@ run_recheck(Run *run, const List *tables)
 		int			code;
 		const char *problem;
 
-		if (table->message != NULL)
+		if (!outcome_is_well(run->outcomes, table))
 			continue;
 		relay_set_subject(table->display);
 		problem = recheck_table(table, run->request->plan.role, &code);
 		relay_set_subject(NULL);
 		if (problem == NULL)
 			continue;
-		table->sqlerrcode = code;
-		table->message = MemoryContextStrdup(run->context,
-											 psprintf("table \"%s\" cannot be pulled: %s",
-													  table->display, problem));
+		outcome_refuse(run->outcomes, table, code,
+					   psprintf("table \"%s\" cannot be pulled: %s", table->display, problem),
+					   NULL, NULL);
 	}
 	session_set_int("lock_timeout", 0);
 }
 
-/*
- * Tables that the plan refuses, before the load or after it: told at once, and
- * the end of the run for on_error = abort.
- */
+/* Refused tables are reported at once; on_error = abort ends the run with the first. */
 void
 run_report_refused(Run *run)
 {
-	ListCell   *lc;
-
-	foreach(lc, run->plan->tables)
-	{
-		TablePlan  *table = lfirst(lc);
-
-		if (table->message == NULL || !outcome_refused(run->outcomes, table))
-			continue;
-		ereport(run->request->on_error == ON_ERROR_ABORT ? ERROR : WARNING,
-				(errcode(table->sqlerrcode),
-				 errmsg("%s", table->message),
-				 table->detail ? errdetail("%s", table->detail) : 0,
-				 table->hint ? errhint("%s", table->hint) : 0));
-	}
+	outcomes_report(run->outcomes, run->request->on_error == ON_ERROR_ABORT ? ERROR : WARNING);
 }
