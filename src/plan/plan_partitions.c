@@ -1,63 +1,129 @@
 /*-------------------------------------------------------------------------
  *
  * plan_partitions.c
- *	  Partitions of one table that are pulled together.
+ *	  Tables that stand for partitions, here or on the source.
  *
- * If rows may move between the partitions of a table, the partitions are pulled
- * together or not at all (TablePlan.whole): one that is pulled alone may lack
- * rows, or have them twice, which another one had before.
+ * If the partitions differ between the two sides, the rows of each local
+ * partition are chosen on the source by its bounds (partition_map.c).  Rows that
+ * belong to no local partition fail all of them.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
+#include "plan/copy_sql.h"
+#include "plan/partition_group.h"
 #include "plan/plan_partitions.h"
+#include "plan/planner_state.h"
+#include "plan/selection.h"
+#include "schema/source_catalog.h"
 
-/* The table in the list that belongs to the same partitioned table, or NULL. */
-static const TablePlan *
-find_part(const List *tables, Oid whole)
+char *
+plan_map_condition(TablePlan *table, const Choice *choice)
 {
+	PartitionCondition *condition = partition_map_find(choice->map, choice->local);
+	List	   *lacking = NIL;
 	ListCell   *lc;
 
-	foreach(lc, tables)
-		if (((TablePlan *) lfirst(lc))->whole == whole)
-			return lfirst(lc);
-	return NULL;
+	foreach(lc, condition->columns)
+	{
+		CatalogColumn *column = catalog_find_column(choice->source, lfirst(lc));
+
+		if (column == NULL || !(column->readable || choice->source->readable))
+			lacking = lappend(lacking, lfirst(lc));
+	}
+	if (lacking != NIL && table->message == NULL)
+		table_fail(table, ERRCODE_UNDEFINED_COLUMN,
+				   psprintf("cannot pull %s: the source has no column for its partition key, or it may not be read",
+							table->display),
+				   psprintf("Its rows are chosen by: %s.", condition->sql), NULL);
+	return condition->sql;
 }
 
-/* The first failed partition of each table. */
-static List *
-failed_parts(const List *tables, PartFailed has_failed, void *arg)
+/* Fails all partitions of a map if there are rows that none of them takes. */
+static void
+check_rest(Planner *planner, const Choice *choice, List *tables)
 {
-	List	   *failed = NIL;
+	const PartitionMap *map = choice->map;
+	char	   *rest = partition_map_rest(map);
+	char	   *display = selection_display(planner->request, planner->local, planner->source,
+											map->local->schema, map->local->name);
+	ErrorData  *error = NULL;
+	CopyQuery	query = {map->source};
+	double		count = 0;
 	ListCell   *lc;
 
+	if (rest != NULL)
+	{
+		query.condition = rest;
+		plan_set_clause(choice, &query);
+		error = source_catalog_count(planner->control, copy_select(&query),
+									 choice->clause ? planner_user_path(planner) : "pg_catalog, pg_temp",
+									 &count);
+	}
+	if (count == 0 && error == NULL)
+		return;
 	foreach(lc, tables)
 	{
 		TablePlan  *table = lfirst(lc);
 
-		if (OidIsValid(table->whole) && has_failed(table, arg) &&
-			find_part(failed, table->whole) == NULL)
-			failed = lappend(failed, table);
+		if (table->whole != map->local->oid || table->message != NULL)
+			continue;
+		if (error != NULL)
+			table_fail(table, error->sqlerrcode,
+					   psprintf("cannot pull %s: the source cannot tell which rows belong into the partitions of %s",
+								table->display, display), error->message, error->hint);
+		else
+			table_fail(table, ERRCODE_CHECK_VIOLATION,
+					   psprintf("cannot pull %s: no partition of %s takes %.0f of its rows on the source",
+								table->display, display, count),
+					   NULL, psprintf("Create the partitions that are missing, or a default partition of %s.", display));
 	}
-	return failed;
 }
 
 void
-partitions_fail_together(const List *tables, PartFailed has_failed, FailPart fail_part, void *arg)
+plan_check_maps(Planner *planner, List *tables, List *choices)
 {
-	List	   *failed = failed_parts(tables, has_failed, arg);
+	List	   *checked = NIL;
+	ListCell   *lc_table;
+	ListCell   *lc_choice;
+
+	forboth(lc_table, tables, lc_choice, choices)
+	{
+		const Choice *choice = lfirst(lc_choice);
+		const PartitionMap *map = choice->map;
+
+		if (map == NULL || choice->empty || ((TablePlan *) lfirst(lc_table))->message != NULL ||
+			list_member_ptr(checked, map))
+			continue;
+		checked = lappend(checked, (void *) map);
+		check_rest(planner, choice, tables);
+	}
+}
+
+static bool
+has_failed(const TablePlan *table, void *arg)
+{
+	return table->message != NULL;
+}
+
+static void
+fail_part(TablePlan *table, const TablePlan *failed, char *message, void *arg)
+{
+	table_fail(table, failed->sqlerrcode, message, NULL, NULL);
+}
+
+void
+plan_fail_together(List *tables)
+{
+	partitions_fail_together(tables, has_failed, fail_part, NULL);
+}
+
+void
+plan_ungroup_partitions(List *tables)
+{
 	ListCell   *lc;
 
 	foreach(lc, tables)
-	{
-		TablePlan  *table = lfirst(lc);
-		const TablePlan *culprit = find_part(failed, table->whole);
-
-		if (culprit == NULL || has_failed(table, arg))
-			continue;
-		fail_part(table, culprit,
-				  psprintf("partition %s is left as it is, because %s of the same table failed",
-						   table->display, culprit->display), arg);
-	}
+		((TablePlan *) lfirst(lc))->whole = InvalidOid;
 }

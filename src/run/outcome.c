@@ -19,7 +19,7 @@
 #include "apply/foreign_keys.h"
 #include "base/text.h"
 #include "base/worker_message.h"
-#include "plan/plan_partitions.h"
+#include "plan/partition_group.h"
 #include "run/outcome.h"
 
 /* how many failed tables an error message names */
