@@ -46,7 +46,4 @@ extern Mask *mask_column(MaskContext *context, const CatalogRelation *local,
 /* Do any rules need PGSYNC_MASK_KEY? */
 extern bool mask_needs_key(const SyncConfig *config);
 
-/* Does a column of this name and type look like one that should have a rule? */
-extern bool mask_is_sensitive(const CatalogColumn *column);
-
 #endif							/* PGTUNSYNC_MASK_H */

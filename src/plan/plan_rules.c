@@ -20,6 +20,7 @@
 #include "plan/planner_state.h"
 #include "plan/rewrite.h"
 #include "plan/selection.h"
+#include "plan/sensitive.h"
 #include "schema/source_catalog.h"
 
 void
@@ -86,7 +87,7 @@ apply_rule(Planner *planner, TablePlan *table, const Choice *choice, const char 
 {
 	Mask	   *mask = mask_column(&planner->masks, choice->local, choice->source, local, relation);
 
-	if (mask == NULL && mask_is_sensitive(local))
+	if (mask == NULL && looks_sensitive(local))
 	{
 		table->unmasked_columns = lappend(table->unmasked_columns, local->name);
 		planner->unmasked = lappend(planner->unmasked,

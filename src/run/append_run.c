@@ -92,7 +92,7 @@ enter_table(Run *run, TablePlan *table)
 {
 	lock_against_runs(list_make1_oid(table->relid), run->request->lock_timeout);
 	run_recheck(run, list_make1(table));
-	run_report_refused(run);
+	run_report_failed(run);
 	return outcome_is_well(run->outcomes, table);
 }
 
@@ -137,7 +137,7 @@ append_batch(Run *run, TablePlan *table, int batch_size, char **last)
 		return false;
 	run_submit(run, table, batches_copy_sql(table, next_bound(table, *last), batch_size));
 	run_await_loads(run);
-	run_report_refused(run);
+	run_report_failed(run);
 	if (!outcome_is_well(run->outcomes, table))
 		return false;
 	if (batch->rows == 0)

@@ -64,8 +64,8 @@ outcomes_create(const RunPlan *plan)
 		Assert(table->index == outcomes->n);
 		outcomes->tables[outcomes->n++].plan = table;
 		if (table->message != NULL)
-			outcome_refuse(outcomes, table, table->sqlerrcode, table->message,
-						   table->detail, table->hint);
+			outcome_fail(outcomes, table, table->sqlerrcode, table->message,
+						 table->detail, table->hint);
 	}
 	return outcomes;
 }
@@ -130,7 +130,7 @@ message_with_place(const ErrorData *error)
 }
 
 void
-outcome_failed(Outcomes *outcomes, const TablePlan *table, const ErrorData *error)
+outcome_note_error(Outcomes *outcomes, const TablePlan *table, const ErrorData *error)
 {
 	Outcome    *outcome = &outcomes->tables[table->index];
 
@@ -148,8 +148,8 @@ copy_text(const Outcomes *outcomes, const char *text)
 }
 
 void
-outcome_refuse(Outcomes *outcomes, const TablePlan *table, int sqlerrcode,
-			   const char *message, const char *detail, const char *hint)
+outcome_fail(Outcomes *outcomes, const TablePlan *table, int sqlerrcode,
+			 const char *message, const char *detail, const char *hint)
 {
 	Outcome    *outcome = &outcomes->tables[table->index];
 
@@ -208,7 +208,7 @@ fail_part(TablePlan *table, const TablePlan *failed, char *message, void *arg)
 {
 	Outcomes   *outcomes = arg;
 
-	outcome_refuse(outcomes, table, outcomes->tables[failed->index].sqlerrcode, message, NULL, NULL);
+	outcome_fail(outcomes, table, outcomes->tables[failed->index].sqlerrcode, message, NULL, NULL);
 }
 
 void

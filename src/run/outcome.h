@@ -20,22 +20,22 @@ extern Outcomes *outcomes_create(const RunPlan *plan);
 extern void outcome_loaded(Outcomes *outcomes, const LoadResult *result);
 
 /* A table failed with an error that the caller has been shown. */
-extern void outcome_failed(Outcomes *outcomes, const TablePlan *table, const ErrorData *error);
+extern void outcome_note_error(Outcomes *outcomes, const TablePlan *table, const ErrorData *error);
 
 /*
- * A table cannot be pulled, for a reason that outcomes_report() shows the
- * caller.  The texts are copied; detail and hint may be NULL.
+ * A table failed for a reason that outcomes_report() will show the caller.  The
+ * texts are copied; detail and hint may be NULL.
  */
-extern void outcome_refuse(Outcomes *outcomes, const TablePlan *table, int sqlerrcode,
-						   const char *message, const char *detail, const char *hint);
+extern void outcome_fail(Outcomes *outcomes, const TablePlan *table, int sqlerrcode,
+						 const char *message, const char *detail, const char *hint);
 
 /*
- * Reports refused tables that have not been reported: as WARNINGs, or the first
+ * Reports tables that outcome_fail() has failed since the last call: as WARNINGs, or the first
  * one as an ERROR.
  */
 extern void outcomes_report(Outcomes *outcomes, int elevel);
 
-/* Refuses partitions of a failed table that is pulled as a whole or not at all. */
+/* Fails partitions of which another one has failed, if they are pulled together. */
 extern void outcomes_fail_incomplete(Outcomes *outcomes, const RunPlan *plan);
 
 /* What has come of an append, all of it committed. */

@@ -317,7 +317,7 @@ run_pull(Run *run)
 	run_connect(run);
 	run_make_plan(run);
 	run_lock_targets(run);
-	run_report_refused(run);
+	run_report_failed(run);
 	if (run->request->plan.mode == LAND_APPEND)
 		run_append(run);
 	else

@@ -36,6 +36,7 @@
 #include "run/run_steps.h"
 #include "source/mask_key.h"
 #include "source/to_url.h"
+#include "tunnel/tunnel_gate.h"
 
 static volatile sig_atomic_t cancel_requested = false;
 
@@ -354,16 +355,16 @@ run_recheck(Run *run, const List *tables)
 		relay_set_subject(NULL);
 		if (problem == NULL)
 			continue;
-		outcome_refuse(run->outcomes, table, code,
-					   psprintf("table \"%s\" cannot be pulled: %s", table->display, problem),
-					   NULL, NULL);
+		outcome_fail(run->outcomes, table, code,
+					 psprintf("table \"%s\" cannot be pulled: %s", table->display, problem),
+					 NULL, NULL);
 	}
 	session_set_int("lock_timeout", 0);
 }
 
 /* Refused tables are reported at once; on_error = abort ends the run with the first. */
 void
-run_report_refused(Run *run)
+run_report_failed(Run *run)
 {
 	outcomes_report(run->outcomes, run->request->on_error == ON_ERROR_ABORT ? ERROR : WARNING);
 }

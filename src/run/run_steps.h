@@ -80,10 +80,10 @@ extern const VirtualTransactionId *run_awaiting_caller(const Run *run);
 extern void run_recheck(Run *run, const List *tables);
 
 /*
- * Reports tables that have been refused since the last call: as WARNINGs, or for
+ * Reports tables that have failed since the last call: as WARNINGs, or for
  * on_error = abort the first as an ERROR.
  */
-extern void run_report_refused(Run *run);
+extern void run_report_failed(Run *run);
 
 /* Lets the next run have the local port. */
 extern void run_leave_entrance(Run *run);

@@ -101,7 +101,7 @@ handle_failure(Run *run, PoolEvent *event)
 	TablePlan  *table = list_nth(run->plan->tables, event->index);
 	bool		abort = run->request->on_error == ON_ERROR_ABORT;
 
-	outcome_failed(run->outcomes, table, event->error);
+	outcome_note_error(run->outcomes, table, event->error);
 	if (event->source_gone)
 	{
 		/* not the table's fault */
@@ -113,13 +113,13 @@ handle_failure(Run *run, PoolEvent *event)
 
 /* The table may have been read as empty: its rows moved to another file. */
 static void
-refuse_rewritten(Run *run, const TablePlan *table)
+fail_rewritten(Run *run, const TablePlan *table)
 {
-	outcome_refuse(run->outcomes, table, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-				   psprintf("table %s was truncated or rewritten on the source during the run",
-							table->display),
-				   "Its rows may not be those of the run's snapshot.",
-				   "Pull it again.");
+	outcome_fail(run->outcomes, table, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+				 psprintf("table %s was truncated or rewritten on the source during the run",
+						  table->display),
+				 "Its rows may not be those of the run's snapshot.",
+				 "Pull it again.");
 }
 
 void
@@ -149,7 +149,7 @@ run_await_loads(Run *run)
 			case POOL_LOADED:
 				outcome_loaded(run->outcomes, &event.result);
 				if (event.result.rewritten)
-					refuse_rewritten(run, list_nth(run->plan->tables, event.index));
+					fail_rewritten(run, list_nth(run->plan->tables, event.index));
 				break;
 			case POOL_FAILED:
 				progress_phase(event.index, PHASE_FAILED);
@@ -170,9 +170,9 @@ run_await_loads(Run *run)
 void
 run_fail_incomplete(Run *run)
 {
-	run_report_refused(run);
+	run_report_failed(run);
 	outcomes_fail_incomplete(run->outcomes, run->plan);
-	run_report_refused(run);
+	run_report_failed(run);
 }
 
 /* ---- replace and commit ---- */
@@ -184,7 +184,7 @@ run_table_failed(const StagedTable *table, const ErrorData *error, void *arg)
 	Run		   *run = arg;
 	bool		abort = run->request->on_error == ON_ERROR_ABORT;
 
-	outcome_failed(run->outcomes, table->plan, error);
+	outcome_note_error(run->outcomes, table->plan, error);
 	report_table_error(abort ? ERROR : WARNING, table->plan, error);
 	run_fail_incomplete(run);
 	relay_flush();
