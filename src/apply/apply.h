@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef PGTUNSYNC_REPLACE_H
-#define PGTUNSYNC_REPLACE_H
+#ifndef PGTUNSYNC_APPLY_H
+#define PGTUNSYNC_APPLY_H
 
 #include "apply/foreign_keys.h"
 #include "storage/lock.h"
@@ -37,4 +37,4 @@ extern void replace_tables(List *staged, Oid role, int lock_timeout,
 extern List *staged_targets(const List *staged);
 extern List *staged_heaps(const List *staged);
 
-#endif							/* PGTUNSYNC_REPLACE_H */
+#endif							/* PGTUNSYNC_APPLY_H */

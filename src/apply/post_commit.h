@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef PGTUNSYNC_AFTERMATH_H
-#define PGTUNSYNC_AFTERMATH_H
+#ifndef PGTUNSYNC_POST_COMMIT_H
+#define PGTUNSYNC_POST_COMMIT_H
 
 #include "nodes/pg_list.h"
 
@@ -18,4 +18,4 @@ extern void aftermath_analyze(const List *targets);
 /* Refreshes the materialized views that the role owns, or says that they are stale. */
 extern void aftermath_matviews(const List *targets, bool refresh, Oid role);
 
-#endif							/* PGTUNSYNC_AFTERMATH_H */
+#endif							/* PGTUNSYNC_POST_COMMIT_H */

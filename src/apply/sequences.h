@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef PGTUNSYNC_SEQUENCE_STATE_H
-#define PGTUNSYNC_SEQUENCE_STATE_H
+#ifndef PGTUNSYNC_SEQUENCES_H
+#define PGTUNSYNC_SEQUENCES_H
 
 #include "plan/plan.h"
 
@@ -23,4 +23,4 @@ extern bool sequence_is_behind(const SequencePlan *sequence);
 /* As sequence_restore(), if it is behind. */
 extern void sequence_advance(const SequencePlan *sequence);
 
-#endif							/* PGTUNSYNC_SEQUENCE_STATE_H */
+#endif							/* PGTUNSYNC_SEQUENCES_H */

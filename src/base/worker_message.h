@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef PGTUNSYNC_RELAY_H
-#define PGTUNSYNC_RELAY_H
+#ifndef PGTUNSYNC_WORKER_MESSAGE_H
+#define PGTUNSYNC_WORKER_MESSAGE_H
 
 #include "lib/stringinfo.h"
 #include "storage/dsm.h"
@@ -85,4 +85,4 @@ extern void relay_throw_report(StringInfo body, int min_elevel);
 /* Raises an 'N' message of a child's code of others, if that may say more. */
 extern void relay_forward(StringInfo body);
 
-#endif							/* PGTUNSYNC_RELAY_H */
+#endif							/* PGTUNSYNC_WORKER_MESSAGE_H */

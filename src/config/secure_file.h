@@ -6,8 +6,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef PGTUNSYNC_SETTINGS_FILE_H
-#define PGTUNSYNC_SETTINGS_FILE_H
+#ifndef PGTUNSYNC_SECURE_FILE_H
+#define PGTUNSYNC_SECURE_FILE_H
 
 /* What kind of file it is, for the checks and the messages. */
 typedef struct SettingsFileKind
@@ -32,4 +32,4 @@ extern char *settings_file_path(const char *path);
 extern char *settings_file_read(const SettingsFileKind *kind, const char *path,
 								size_t *len);
 
-#endif							/* PGTUNSYNC_SETTINGS_FILE_H */
+#endif							/* PGTUNSYNC_SECURE_FILE_H */

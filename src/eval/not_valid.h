@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef PGTUNSYNC_UNVALIDATED_H
-#define PGTUNSYNC_UNVALIDATED_H
+#ifndef PGTUNSYNC_NOT_VALID_H
+#define PGTUNSYNC_NOT_VALID_H
 
 #include "executor/tuptable.h"
 #include "nodes/execnodes.h"
@@ -29,4 +29,4 @@ extern Relation unvalidated_hide(Relation target, List *columns, EState *estate,
 /* Raises what an INSERT would: CHECK_VIOLATION or NOT_NULL_VIOLATION. */
 extern void unvalidated_check_domains(List *domains, TupleTableSlot *slot, EState *estate);
 
-#endif							/* PGTUNSYNC_UNVALIDATED_H */
+#endif							/* PGTUNSYNC_NOT_VALID_H */

@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef PGTUNSYNC_GUARDED_QUERY_H
-#define PGTUNSYNC_GUARDED_QUERY_H
+#ifndef PGTUNSYNC_RESTRICTED_QUERY_H
+#define PGTUNSYNC_RESTRICTED_QUERY_H
 
 #include "nodes/parsenodes.h"
 #include "nodes/pg_list.h"
@@ -45,4 +45,4 @@ extern PlannedStmt *guarded_plan(Query *query, const char *sql, const List *reli
  */
 extern bool restricted_holds_user_code(Oid relid);
 
-#endif							/* PGTUNSYNC_GUARDED_QUERY_H */
+#endif							/* PGTUNSYNC_RESTRICTED_QUERY_H */

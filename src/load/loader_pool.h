@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef PGTUNSYNC_POOL_H
-#define PGTUNSYNC_POOL_H
+#ifndef PGTUNSYNC_LOADER_POOL_H
+#define PGTUNSYNC_LOADER_POOL_H
 
 #include "load/load_messages.h"
 
@@ -66,4 +66,4 @@ extern void pool_stop(Pool *pool, bool now);
 /* From an exit callback: signals them and waits briefly. */
 extern void pool_kill(Pool *pool);
 
-#endif							/* PGTUNSYNC_POOL_H */
+#endif							/* PGTUNSYNC_LOADER_POOL_H */

@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef PGTUNSYNC_SPLIT_H
-#define PGTUNSYNC_SPLIT_H
+#ifndef PGTUNSYNC_TABLE_PARTS_H
+#define PGTUNSYNC_TABLE_PARTS_H
 
 #include "load/load_messages.h"
 
@@ -33,4 +33,4 @@ extern List *split_done(Split *split, const LoadResult *result, bool *complete,
 extern bool split_fail(Split *split);
 extern bool split_failed(const Split *split);
 
-#endif							/* PGTUNSYNC_SPLIT_H */
+#endif							/* PGTUNSYNC_TABLE_PARTS_H */

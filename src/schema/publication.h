@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef PGTUNSYNC_PUBLISHED_H
-#define PGTUNSYNC_PUBLISHED_H
+#ifndef PGTUNSYNC_PUBLICATION_H
+#define PGTUNSYNC_PUBLICATION_H
 
 #include "utils/relcache.h"
 
@@ -19,4 +19,4 @@ extern bool published_table(Relation rel);
 /* Does one send deletes, or updates, that a subscriber could not match to rows? */
 extern bool published_lacks_identity(Relation rel, bool updates);
 
-#endif							/* PGTUNSYNC_PUBLISHED_H */
+#endif							/* PGTUNSYNC_PUBLICATION_H */

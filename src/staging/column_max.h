@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef PGTUNSYNC_HIGHEST_H
-#define PGTUNSYNC_HIGHEST_H
+#ifndef PGTUNSYNC_COLUMN_MAX_H
+#define PGTUNSYNC_COLUMN_MAX_H
 
 #include "access/attnum.h"
 
@@ -26,4 +26,4 @@ extern char *highest_value(Oid relid, AttrNumber attnum);
 /* The same of a staging heap, by reading it. */
 extern char *highest_of_batch(Oid relid, AttrNumber attnum);
 
-#endif							/* PGTUNSYNC_HIGHEST_H */
+#endif							/* PGTUNSYNC_COLUMN_MAX_H */

@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef PGTUNSYNC_INDEX_SOURCE_H
-#define PGTUNSYNC_INDEX_SOURCE_H
+#ifndef PGTUNSYNC_INDEX_BUILD_H
+#define PGTUNSYNC_INDEX_BUILD_H
 
 #include "nodes/execnodes.h"
 #include "utils/rel.h"
@@ -17,4 +17,4 @@
  */
 extern void index_source_build(Relation heap, Relation index, IndexInfo *info, bool parallel);
 
-#endif							/* PGTUNSYNC_INDEX_SOURCE_H */
+#endif							/* PGTUNSYNC_INDEX_BUILD_H */

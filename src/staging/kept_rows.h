@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef PGTUNSYNC_KEPT_H
-#define PGTUNSYNC_KEPT_H
+#ifndef PGTUNSYNC_KEPT_ROWS_H
+#define PGTUNSYNC_KEPT_ROWS_H
 
 #include "executor/tuptable.h"
 #include "nodes/execnodes.h"
@@ -54,4 +54,4 @@ extern Kept kept_load_end(KeptLoad *load);
 extern bool kept_refresh(Oid target, Oid staging, const char *row_name, List *conditions,
 						 Kept *kept);
 
-#endif							/* PGTUNSYNC_KEPT_H */
+#endif							/* PGTUNSYNC_KEPT_ROWS_H */

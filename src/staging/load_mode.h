@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef PGTUNSYNC_LANDING_H
-#define PGTUNSYNC_LANDING_H
+#ifndef PGTUNSYNC_LOAD_MODE_H
+#define PGTUNSYNC_LOAD_MODE_H
 
 #include "nodes/parsenodes.h"
 
@@ -33,4 +33,4 @@ extern const char *landing_name(Landing landing);
  */
 extern const char *landing_lacks(Landing landing, Oid relid, Oid role);
 
-#endif							/* PGTUNSYNC_LANDING_H */
+#endif							/* PGTUNSYNC_LOAD_MODE_H */
