@@ -5,10 +5,11 @@
  *
  *	  1. staging heaps are locked; foreign keys with both ends replaced are
  *		 checked.  No target is locked.
- *	  2. ExclusiveLock on the targets: writers wait, readers do not.  Each table is
- *		 compared with its plan; local rows that are kept are looked at once more;
- *		 rows go into tables that keep theirs, or that are published; then the
- *		 foreign keys that lead out of the run or to such a table are checked.
+ *	  2. ExclusiveLock on the targets: writers wait, readers do not.  Each
+ *		 table is compared with its plan; local rows that are kept are looked
+ *		 at once more; rows go into tables that keep theirs, or that are
+ *		 published; then the foreign keys that lead out of the run or to such
+ *		 a table are checked.
  *	  3. AccessExclusiveLock on the others: everything is compared, storage is
  *		 swapped, sequences are set: milliseconds
  *
@@ -22,19 +23,23 @@
  * definition.  So nobody may add there:
  *
  *	- a planned query over a table of a user, since the planner evaluates
- *	  constant parts of index expressions, predicates and statistics expressions;
- *	- RelationGetIndexExpressions(), RelationGetIndexPredicate(), BuildIndexInfo(),
- *	  RelationGetPartitionKey(), RelationGetPartitionQual(), which do the same;
- *	- anything that fires triggers, or calls a type's or an operator's function.
+ *	  constant parts of index expressions, predicates and statistics
+ *	  expressions;
+ *	- RelationGetIndexExpressions(), RelationGetIndexPredicate(),
+ *	  BuildIndexInfo(), RelationGetPartitionKey(), RelationGetPartitionQual(),
+ *	  which do the same;
+ *	- anything that fires triggers, or calls a type's or an operator's
+ *	  function.
  *
  * What is called there is final_check.c (catalog scans), integrity_find() (a
  * catalog scan), swap.c (updates of pg_class, pg_depend, pg_statistic),
- * performDeletion() of staging heaps, sequences.c, and the audit's statements on
- * the extension's own tables.  owner_forbid() enforces the rule: an
+ * performDeletion() of staging heaps, sequences.c, and the audit's statements
+ * on the extension's own tables.  owner_forbid() enforces the rule: an
  * owner_enter() behind it is an error.
  *
- * A table that was altered, or cannot be merged, is left out, with all parts of the
- * same partitioned table, and stays so if the attempt has to be made again.
+ * A table that was altered, or cannot be merged, is left out, with all parts
+ * of the same partitioned table, and stays so if the attempt has to be made
+ * again.
  *
  *-------------------------------------------------------------------------
  */
@@ -67,7 +72,7 @@
 #include "staging/staging.h"
 #include "apply/swap.h"
 
-/* how long the check of foreign keys waits for a lock on a table outside the run, in ms */
+/* how long checking foreign keys waits for the lock on another table, in ms */
 #define OUTSIDE_PATIENCE	100
 
 /* All that an attempt works on. */
@@ -81,7 +86,7 @@ typedef struct Replacement
 	List	   *checked_before; /* foreign keys that were checked before any target was locked */
 	List	   *checked;		/* all that were checked in this attempt */
 
-	/* what the comparison under AccessExclusiveLock found; reported without that lock */
+	/* found under AccessExclusiveLock, and reported when that is released */
 	StagedTable *altered;
 	ErrorData  *alteration;
 
@@ -101,7 +106,9 @@ remaining(const List *staged)
 	return tables;
 }
 
-/* Leaves a table out of the run, with all parts of the same partitioned table. */
+/*
+ * Leaves a table out of the run, with all parts of the same partitioned table.
+ */
 static void
 fail_table(Replacement *all, StagedTable *table, const ErrorData *error)
 {
@@ -173,9 +180,9 @@ lock_all_staging(Replacement *all)
 /* ---- 2: what takes time, while nobody writes ---- */
 
 /*
- * Would a swap be missed by a logical replication slot?  The table is locked, so
- * that it cannot be added to a publication; but a slot, or a publication of all
- * tables, may still come.
+ * Would a swap be missed by a logical replication slot?  The table is locked,
+ * so that it cannot be added to a publication; but a slot, or a publication of
+ * all tables, may still come.
  */
 static bool
 has_subscriber(Oid relid)
@@ -209,7 +216,10 @@ next_group(const List *staged, int first)
 	return group;
 }
 
-/* Compares the tables of a group with their plans; returns what differs, or NULL. */
+/*
+ * Compares the tables of a group with their plans; returns what differs, or
+ * NULL.
+ */
 static ErrorData *
 compare_group(Replacement *all, const List *group, StagedTable **culprit)
 {
@@ -226,7 +236,10 @@ compare_group(Replacement *all, const List *group, StagedTable **culprit)
 	return error;
 }
 
-/* Is there work on the rows of a table, beside the swap?  Sets what is done to it. */
+/*
+ * Is there work on the rows of a table, beside the swap?  Sets what is done to
+ * it.
+ */
 static bool
 needs_work(StagedTable *table)
 {
@@ -252,8 +265,8 @@ work_on_table(StagedTable *table)
 }
 
 /*
- * Works on tables that stand or fall together, in a subtransaction.  Returns the
- * error, with the table that it is about, or NULL.
+ * Works on tables that stand or fall together, in a subtransaction.  Returns
+ * the error, with the table that it is about, or NULL.
  */
 static ErrorData *
 work_on_group(const List *group, StagedTable **culprit)
@@ -293,24 +306,15 @@ work_on_group(const List *group, StagedTable **culprit)
 	return error;
 }
 
-/* May a table need work on its rows?  That is known for sure under its lock. */
-static bool
-may_need_work(const StagedTable *table)
-{
-	return staged_merges(table) || table->plan->keep != NIL || published_has_slots();
-}
-
-/* Locks the tables of a group, compares them, and works on their rows. */
+/* Compares the tables of a group with their plans, and works on their rows. */
 static void
 handle_group(Replacement *all, const List *group)
 {
 	StagedTable *culprit = linitial(group);
+	ErrorData  *error = compare_group(all, group, &culprit);
 	bool		work = false;
-	ErrorData  *error;
 	ListCell   *lc;
 
-	lock_writers_out(staged_targets(group), all->lock_timeout);
-	error = compare_group(all, group, &culprit);
 	if (error == NULL)
 	{
 		foreach(lc, group)
@@ -323,34 +327,19 @@ handle_group(Replacement *all, const List *group)
 }
 
 /*
- * Tables whose owners' code may run come first, and the others are locked when
- * that is done: the writers of a table should not wait for the code of another
- * table's owner.
+ * All tables are locked before the work begins.  A transaction that has written to
+ * one of them and goes on to another one, or has a foreign key checked there, would
+ * be in the way of a lock that is taken later, every time.
  */
 static void
 handle_all(Replacement *all)
 {
 	List	   *staged = remaining(all->staged);
-	List	   *plain = NIL;
 
+	lock_writers_out(staged_targets(staged), all->lock_timeout);
 	for (int i = 0; i < list_length(staged);)
 	{
 		List	   *group = next_group(staged, i);
-		bool		work = false;
-		ListCell   *lc;
-
-		i += list_length(group);
-		foreach(lc, group)
-			work |= may_need_work(lfirst(lc));
-		if (work)
-			handle_group(all, group);
-		else
-			plain = list_concat(plain, group);
-	}
-	lock_writers_out(staged_targets(plain), all->lock_timeout);
-	for (int i = 0; i < list_length(plain);)
-	{
-		List	   *group = next_group(plain, i);
 
 		i += list_length(group);
 		handle_group(all, group);
@@ -358,8 +347,8 @@ handle_all(Replacement *all)
 }
 
 /*
- * Checks the foreign keys that were not checked before the locks, or whose rows
- * have changed since.
+ * Checks the foreign keys that were not checked before the locks, or whose
+ * rows have changed since.
  */
 static void
 check_keys(Replacement *all)
@@ -476,7 +465,10 @@ sequence_oids(const List *staged)
 	return oids;
 }
 
-/* A sequence of a table that keeps its rows must not come back to numbers that these have. */
+/*
+ * A sequence of a table that keeps its rows must not come back to numbers that
+ * these have.
+ */
 static void
 restore_sequences(const StagedTable *table)
 {
@@ -520,7 +512,10 @@ is_unchanged(Replacement *all, StagedTable *table)
 	return error == NULL;
 }
 
-/* Is all that was prepared still true?  The last moment at which anything else can run. */
+/*
+ * Is all that was prepared still true?  The last moment at which anything else
+ * can run.
+ */
 static bool
 all_unchanged(Replacement *all)
 {
@@ -542,7 +537,10 @@ all_unchanged(Replacement *all)
 	return list_difference_oid(list_concat(inside, across), all->checked) == NIL;
 }
 
-/* Drops what a table that failed has left, unless somebody is at it: the next run finds it. */
+/*
+ * Drops what a table that failed has left, unless somebody is at it: the next
+ * run finds it.
+ */
 static void
 drop_failed(const StagedTable *table)
 {

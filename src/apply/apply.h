@@ -12,18 +12,18 @@
 #include "storage/lock.h"
 
 /*
- * A table could not be changed, which leaves it and the other parts of the same
- * partitioned table as they are.  The error does not outlive the call.
+ * A table could not be changed, which leaves it and the other parts of the
+ * same partitioned table as they are.  The error does not outlive the call.
  */
 typedef void (*ReplaceFailed) (const StagedTable *table, const ErrorData *error, void *arg);
 
 /*
- * Brings the rows of the staging heaps (a List of StagedTable *) into their targets,
- * each as its plan's mode says, and the sequences to the source's state, in the
- * current transaction, which the caller commits at once: it may hold
- * AccessExclusiveLock when this returns.  role: the caller of the pull, whose
- * rights are checked once more.  The waiting caller's transaction, or NULL, is
- * looked for among those that are in the way.
+ * Brings the rows of the staging heaps (a List of StagedTable *) into their
+ * targets, each as its plan's mode says, and the sequences to the source's
+ * state, in the current transaction, which the caller commits at once: it may
+ * hold AccessExclusiveLock when this returns.  role: the caller of the pull,
+ * whose rights are checked once more.  The waiting caller's transaction, or
+ * NULL, is looked for among those that are in the way.
  *
  * A table that was altered since its rows were loaded, or whose owner's code
  * fails, is reported to on_failure.  Raises FOREIGN_KEY_VIOLATION,

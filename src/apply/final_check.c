@@ -4,11 +4,11 @@
  *	  Whether a table is still what its rows were loaded for.
  *
  * No lock is held on a target while its rows are loaded.  So whatever the plan
- * and the loader relied on is compared once more, as soon as writers are locked
- * out, and again under AccessExclusiveLock: the latter comparison is what the
- * swap's safety rests on.  Index and heap of a staging heap are used under the
- * target's definition from the commit on; if a type differed, reading a row
- * would read memory that is not part of it.
+ * and the loader relied on is compared once more, as soon as writers are
+ * locked out, and again under AccessExclusiveLock: the latter comparison is
+ * what the swap's safety rests on.  Index and heap of a staging heap are used
+ * under the target's definition from the commit on; if a type differed,
+ * reading a row would read memory that is not part of it.
  *
  * Everything here reads the catalogs, or fields of the relation cache that are
  * filled in without evaluating an expression.
@@ -58,7 +58,8 @@ check_open_target(Relation target, const StagedTable *table, Oid role)
 	ListCell   *lc;
 
 	if (difference != NULL)
-		return make_failure(ERRCODE_OBJECT_IN_USE, "it was altered meanwhile", sentence(difference));
+		return make_failure(ERRCODE_OBJECT_IN_USE, "it was altered meanwhile",
+							sentence(difference));
 	foreach(lc, table->plan->sequences)
 	{
 		SequencePlan *sequence = lfirst(lc);
@@ -88,7 +89,8 @@ check_target(const StagedTable *table, Oid role)
 static ErrorData *
 tampered(void)
 {
-	return make_failure(ERRCODE_OBJECT_IN_USE, "its staging heap was altered by someone else", NULL);
+	return make_failure(ERRCODE_OBJECT_IN_USE, "its staging heap was altered by someone else",
+						NULL);
 }
 
 ErrorData *

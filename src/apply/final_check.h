@@ -11,9 +11,9 @@
 #include "apply/foreign_keys.h"
 
 /*
- * Compares a locked target with its plan: the definition, and the rights of the
- * role that called.  Returns NULL, or why the table cannot be changed, palloc'd.
- * Reads the catalogs only.
+ * Compares a locked target with its plan: the definition, and the rights of
+ * the role that called.  Returns NULL, or why the table cannot be changed,
+ * palloc'd.  Reads the catalogs only.
  */
 extern ErrorData *check_target(const StagedTable *table, Oid role);
 
@@ -23,7 +23,9 @@ extern ErrorData *check_target(const StagedTable *table, Oid role);
  */
 extern ErrorData *check_replacement(const StagedTable *table, Oid role);
 
-/* Compares the staging heap, which is locked, with what the loader reported. */
+/*
+ * Compares the staging heap, which is locked, with what the loader reported.
+ */
 extern ErrorData *check_staging(const StagedTable *table);
 
 #endif							/* PGTUNSYNC_FINAL_CHECK_H */

@@ -3,19 +3,20 @@
  * fk_probe.c
  *	  A foreign key, checked by looking each reference up in the unique index.
  *
- * A query that joins the two tables is faster, but the planner evaluates constant
- * parts of all index expressions, index predicates and statistics expressions
- * of both tables, and these are code of their owners.  While targets are
- * locked, everybody who writes to them would wait for that code.  So where a
- * table has such expressions, the references are looked up here one by one, as
- * the server's own triggers would: a heap scan, and for each row a scan of the
- * unique index behind the key, which has neither expressions nor a predicate.
+ * A query that joins the two tables is faster, but the planner evaluates
+ * constant parts of all index expressions, index predicates and statistics
+ * expressions of both tables, and these are code of their owners.  While
+ * targets are locked, everybody who writes to them would wait for that code.
+ * So where a table has such expressions, the references are looked up here one
+ * by one, as the server's own triggers would: a heap scan, and for each row a
+ * scan of the unique index behind the key, which has neither expressions nor a
+ * predicate.
  *
- *	- The operators are those of the constraint (conpfeqop), which belong to the
- *	  index's operator family.  Where the operator takes another type than the
- *	  column has, the value is cast.
- *	- MATCH SIMPLE: a reference with a NULL is none.  MATCH FULL: only if all of
- *	  its columns are NULL; a mixed one leads nowhere.
+ *	- The operators are those of the constraint (conpfeqop), which belong to
+ *	  the index's operator family.  Where the operator takes another type than
+ *	  the column has, the value is cast.
+ *	- MATCH SIMPLE: a reference with a NULL is none.  MATCH FULL: only if all
+ *	  of its columns are NULL; a mixed one leads nowhere.
  *	- A partitioned table is looked up in the index of each of its leaves.
  *
  * An operator or a cast may itself be a function of a user.  Operator classes
@@ -77,7 +78,7 @@ typedef struct Probe
 
 	int64		orphans;
 	int			max_samples;
-	GuardedRows *samples;
+	RestrictedRows *samples;
 } Probe;
 
 static void pg_attribute_noreturn()
@@ -106,7 +107,8 @@ index_position(const ForeignKey *key, int i)
 			position = j;
 	index_close(index, NoLock);
 	if (position < 0)
-		elog(ERROR, "column %d of foreign key \"%s\" is not in index %u", i + 1, key->name, key->index);
+		elog(ERROR, "column %d of foreign key \"%s\" is not in index %u",
+			 i + 1, key->name, key->index);
 	return position;
 }
 
@@ -132,8 +134,9 @@ static bool
 is_user_comparison(Node *value, Oid operator, Oid opfamily, Oid left, Oid right)
 {
 	Oid			support = get_opfamily_proc(opfamily, left, right, BTORDER_PROC);
-	List	   *calls = list_make2(value, makeFuncExpr(get_opcode(operator), BOOLOID, NIL, InvalidOid,
-													   InvalidOid, COERCE_EXPLICIT_CALL));
+	FuncExpr   *equality = makeFuncExpr(get_opcode(operator), BOOLOID, NIL, InvalidOid,
+										InvalidOid, COERCE_EXPLICIT_CALL);
+	List	   *calls = list_make2(value, equality);
 
 	if (OidIsValid(support))
 		calls = lappend(calls, makeFuncExpr(support, INT4OID, NIL, InvalidOid, InvalidOid,
@@ -141,7 +144,10 @@ is_user_comparison(Node *value, Oid operator, Oid opfamily, Oid left, Oid right)
 	return user_code_in((Node *) calls);
 }
 
-/* Equality by another collation than the column's is the same only if both are bitwise. */
+/*
+ * Equality by another collation than the column's is the same only if both are
+ * bitwise.
+ */
 static void
 check_collation(const ForeignKey *key, int i, Oid index_collation)
 {
@@ -152,7 +158,8 @@ check_collation(const ForeignKey *key, int i, Oid index_collation)
 	get_atttypetypmodcoll(key->pk_relid, key->pk_attnums[i], &type, &typmod, &collation);
 	if (collation == index_collation || !OidIsValid(collation) || !OidIsValid(index_collation))
 		return;
-	if (!get_collation_isdeterministic(collation) || !get_collation_isdeterministic(index_collation))
+	if (!get_collation_isdeterministic(collation) ||
+		!get_collation_isdeterministic(index_collation))
 		raise_unsupported(key, "The referenced index has another collation than its column.");
 }
 
@@ -230,7 +237,7 @@ begin_probe(Probe *probe)
 	probe->referencing = table_open(probe->spec->referencing, AccessShareLock);
 	probe->slot = table_slot_create(probe->referencing, NULL);
 	probe->estate = CreateExecutorState();
-	probe->samples = palloc0(sizeof(GuardedRows));
+	probe->samples = palloc0(sizeof(RestrictedRows));
 	probe->samples->ncolumns = probe->spec->key->nkeys;
 	probe->samples->values = palloc0(sizeof(char **) * Max(1, probe->max_samples));
 	open_referenced(probe);
@@ -256,7 +263,7 @@ same_text(const char *a, const char *b)
 }
 
 static bool
-is_new_sample(const GuardedRows *samples, char **row)
+is_new_sample(const RestrictedRows *samples, char **row)
 {
 	for (int i = 0; i < samples->nrows; i++)
 	{
@@ -373,7 +380,7 @@ probe_rows(Probe *probe)
 }
 
 int64
-fk_probe(const KeyProbe *spec, int max_samples, GuardedRows **samples)
+fk_probe(const KeyProbe *spec, int max_samples, RestrictedRows **samples)
 {
 	Probe		probe = {.spec = spec, .max_samples = max_samples};
 	OwnerContext owner;

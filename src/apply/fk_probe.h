@@ -40,14 +40,15 @@ typedef struct KeyProbe
 } KeyProbe;
 
 /*
- * Counts the references that lead nowhere, as the active snapshot sees the rows.
- * *samples gets up to max_samples different ones, a column for each of the key.
+ * Counts the references that lead nowhere, as the active snapshot sees the
+ * rows.  *samples gets up to max_samples different ones, a column for each of
+ * the key.
  *
- * No query is planned.  Functions of users are called only if the key's own operator
- * or cast is one, as probe->owner, for a limited time.  Raises
- * FEATURE_NOT_SUPPORTED for keys that cannot be looked up: those with PERIOD, and
- * those whose index has another collation that matters.
+ * No query is planned.  Functions of users are called only if the key's own
+ * operator or cast is one, as probe->owner, for a limited time.  Raises
+ * FEATURE_NOT_SUPPORTED for keys that cannot be looked up: those with PERIOD,
+ * and those whose index has another collation that matters.
  */
-extern int64 fk_probe(const KeyProbe *probe, int max_samples, GuardedRows **samples);
+extern int64 fk_probe(const KeyProbe *probe, int max_samples, RestrictedRows **samples);
 
 #endif							/* PGTUNSYNC_FK_PROBE_H */

@@ -592,7 +592,7 @@ orphans_clause(HTAB *staged, const ForeignKey *key)
 
 /* (a, b)=(1, 2), (3, 4): as RI errors show keys. */
 static char *
-describe_samples(const ForeignKey *key, const GuardedRows *rows)
+describe_samples(const ForeignKey *key, const RestrictedRows *rows)
 {
 	StringInfoData text;
 
@@ -774,15 +774,15 @@ count_orphans(HTAB *staged, const ForeignKey *key)
 {
 	char	   *sql = psprintf("SELECT pg_catalog.count(*)%s", orphans_clause(staged, key));
 
-	return guarded_query(sql, key_relations(staged, key), key_owner(key), 0)->values[0][0];
+	return restricted_query(sql, key_relations(staged, key), key_owner(key), 0)->values[0][0];
 }
 
-static GuardedRows *
+static RestrictedRows *
 sample_orphans(HTAB *staged, const ForeignKey *key)
 {
 	char	   *sql = psprintf("SELECT DISTINCT %s%s", key_columns(key), orphans_clause(staged, key));
 
-	return guarded_query(sql, key_relations(staged, key), key_owner(key), SAMPLE_KEYS);
+	return restricted_query(sql, key_relations(staged, key), key_owner(key), SAMPLE_KEYS);
 }
 
 /* Checks one key; returns NULL if all is well. */
@@ -790,7 +790,7 @@ static Violation *
 find_violation(HTAB *staged, const ForeignKey *key)
 {
 	Violation  *violation;
-	GuardedRows *samples = NULL;
+	RestrictedRows *samples = NULL;
 	char	   *count;
 
 	if (must_probe(staged, key))

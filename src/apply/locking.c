@@ -3,19 +3,19 @@
  * locking.c
  *	  The leader's locks: on the entrance, on the targets.
  *
- * While rows are loaded, a run holds a claim on its targets (table_claim.c) and
- * no lock: other runs wait, and nobody else does.  DDL is let through and found
- * out at the end, because every reader would queue behind an ALTER TABLE that
- * waits for us.  At the end the targets pass through three locks:
+ * While rows are loaded, a run holds a claim on its targets (table_claim.c)
+ * and no lock: other runs wait, and nobody else does.  DDL is let through and
+ * found out at the end, because every reader would queue behind an ALTER TABLE
+ * that waits for us.  At the end the targets pass through three locks:
  *
- *	ShareUpdateExclusive	for a moment, ahead of the next one: this is the lock
- *							that an autovacuum worker holds, and waiting for it
- *							(which keeps nobody waiting) makes that worker give way
- *	Exclusive				while rows are merged into tables that keep their own, rows
- *							are replaced one by one, and foreign keys to tables
- *							outside the run are checked: no writers, and no foreign
- *							key check of anybody else (those need RowShare), but
- *							readers go on
+ *	ShareUpdateExclusive	for a moment, ahead of the next one.  An autovacuum
+ *							worker holds this lock.  Waiting for it makes that
+ *							worker give way, and keeps nobody else waiting.
+ *	Exclusive				while rows are merged into tables that keep their
+ *							own, rows are replaced one by one, and foreign keys
+ *							to tables outside the run are checked: no writers,
+ *							and no foreign key check of anybody else (those
+ *							need RowShare), but readers go on
  *	AccessExclusive			for the swap: milliseconds; not for a merge
  *
  * A request for AccessExclusiveLock that waits makes every later reader wait
@@ -23,8 +23,8 @@
  * tens of milliseconds, releases everything by rolling its subtransaction
  * back, and is made again after a pause.  A conditional request would be
  * no substitute: it never succeeds while anyone else is queued.  The Exclusive
- * lock is kept over some such attempts only, because a reader that turns writer
- * would wait for us, and we for it.
+ * lock is kept over some such attempts only, because a reader that turns
+ * writer would wait for us, and we for it.
  *
  *-------------------------------------------------------------------------
  */
@@ -58,16 +58,22 @@
 #include "base/wait_event.h"
 #include "apply/table_claim.h"
 
-/* a whole attempt at AccessExclusiveLock, beside what many tables need, in ms */
+/*
+ * a whole attempt at AccessExclusiveLock, beside what many tables need, in ms
+ */
 #define ATTEMPT_BUDGET	40
 /* how often the last lock is tried before the writers are let in again */
 #define EXCLUSIVE_TRIES	4
-/* how long an attempt waits for a VACUUM to give way, beyond deadlock_timeout, in ms */
+/*
+ * how long an attempt waits for a VACUUM to give way, beyond deadlock_timeout,
+ * in ms
+ */
 #define VACUUM_PATIENCE	500
 /*
- * An attempt gives back all locks but those on staging heaps.  So when attempts
- * end in deadlocks again and again, somebody has locked a target and waits for its
- * staging heap (REASSIGN OWNED does that), and readers wait for him.
+ * An attempt gives back all locks but those on staging heaps.  So when
+ * attempts end in deadlocks again and again, somebody has locked a target and
+ * waits for its staging heap (REASSIGN OWNED does that), and readers wait for
+ * him.
  */
 #define MOST_DEADLOCKS	3
 /* the longest pause between two attempts, in ms */
@@ -244,7 +250,10 @@ count_indexes(HTAB *targets)
 	return count;
 }
 
-/* Heaps, indexes, toast tables with their indexes: each twice, with its counterpart. */
+/*
+ * Heaps, indexes, toast tables with their indexes: each twice, with its
+ * counterpart.
+ */
 static int64
 count_swap_locks(const List *targets)
 {
@@ -423,7 +432,8 @@ try_step(bool (*step) (Attempt *attempt), Attempt *attempt)
 static bool
 exclusive_step(Attempt *attempt)
 {
-	double		budget = ATTEMPT_BUDGET + 0.1 * (list_length(attempt->swapped) + list_length(attempt->others));
+	int			count = list_length(attempt->swapped) + list_length(attempt->others);
+	double		budget = ATTEMPT_BUDGET + 0.1 * count;
 	instr_time	start;
 
 	INSTR_TIME_SET_CURRENT(start);
@@ -432,9 +442,9 @@ exclusive_step(Attempt *attempt)
 	lock_all(attempt->swapped, AccessExclusiveLock, start, budget);
 
 	/*
-	 * A catalog row may still be in the hands of another transaction, that of a
-	 * GRANT for example, which locks no table: not waited for with everything
-	 * locked.
+	 * A catalog row may still be in the hands of another transaction, that of
+	 * a GRANT for example, which locks no table: not waited for with
+	 * everything locked.
 	 */
 	session_set_int("lock_timeout", ATTEMPT_BUDGET);
 	attempt->stale = attempt->work.swap(attempt->work.arg) == SWAP_STALE;
@@ -471,15 +481,15 @@ lock_writers_out(const List *targets, int timeout_ms)
 }
 
 /*
- * Writers out, prepare, and then some attempts at the last lock: the preparation may
- * have taken long, and is only good while the writers stay out.  One that
- * merges rows leaves dead ones behind when it was in vain: it is given as much
- * time as it has taken.
+ * Writers out, prepare, and then some attempts at the last lock: the
+ * preparation may have taken long, and is only good while the writers stay
+ * out.  One that merges rows leaves dead ones behind when it was in vain: it
+ * is given as much time as it has taken.
  */
 static bool
 writers_step(Attempt *attempt)
 {
-	bool		merges;
+	bool		merges;			/* or has other work on rows */
 	double		check_ms;
 	instr_time	start;
 
@@ -493,7 +503,8 @@ writers_step(Attempt *attempt)
 	if (attempt->first_check_ms == 0)
 		attempt->first_check_ms = check_ms;
 	for (int tries = 1;
-		 !attempt->stale && (tries <= EXCLUSIVE_TRIES || (merges && elapsed_ms(start) < 2 * check_ms));
+		 !attempt->stale &&
+		 (tries <= EXCLUSIVE_TRIES || (merges && elapsed_ms(start) < 2 * check_ms));
 		 tries++)
 	{
 		if (try_step(exclusive_step, attempt))

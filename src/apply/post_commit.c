@@ -13,6 +13,7 @@
 #include "access/relation.h"
 #include "access/xact.h"
 #include "executor/spi.h"
+#include "miscadmin.h"
 #include "storage/lock.h"
 #include "utils/attoptcache.h"
 #include "utils/builtins.h"
@@ -23,6 +24,7 @@
 
 #include "apply/post_commit.h"
 #include "base/compat.h"
+#include "base/user_context.h"
 #include "apply/matview.h"
 
 /*
@@ -75,6 +77,24 @@ name_to_analyze(Oid relid)
 }
 
 /*
+ * Enters as ourselves: ANALYZE switches to the owner, and evaluates
+ * expressions.
+ */
+static void
+analyze(const char *name)
+{
+	OwnerContext context;
+
+	owner_enter(&context, GetUserId());
+	owner_allow_ms(OWNER_ANALYZE_MS);
+	SPI_connect();
+	owner_pass_statement();
+	SPI_execute(psprintf("ANALYZE (SKIP_LOCKED) %s", name), false, 0);
+	SPI_finish();
+	owner_leave(&context);
+}
+
+/*
  * Without waiting for locks: whoever holds the table now, another pull perhaps,
  * may wait for us in turn.
  */
@@ -91,11 +111,7 @@ aftermath_analyze(const List *targets)
 		PushActiveSnapshot(GetTransactionSnapshot());
 		name = name_to_analyze(lfirst_oid(lc));
 		if (name != NULL)
-		{
-			SPI_connect();
-			SPI_execute(psprintf("ANALYZE (SKIP_LOCKED) %s", name), false, 0);
-			SPI_finish();
-		}
+			analyze(name);
 		PopActiveSnapshot();
 		CommitTransactionCommand();
 	}

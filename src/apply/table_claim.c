@@ -5,8 +5,8 @@
  *
  * A run claims its tables for its whole life.  The claim is an advisory lock
  * with a key of our own, not a lock on the table: ALTER TABLE would wait for
- * the latter, and every reader would then wait behind ALTER TABLE for as long as
- * the rows are loaded.  SQL cannot take such a lock (lock_tags.h).
+ * the latter, and every reader would then wait behind ALTER TABLE for as long
+ * as the rows are loaded.  SQL cannot take such a lock (lock_tags.h).
  *
  * The claim belongs to the transaction.  A run that ends in any way gives it
  * up, and the deadlock detector sees it.
@@ -31,8 +31,8 @@ claim_tag(LOCKTAG *tag, Oid relid)
 }
 
 /*
- * Describes who holds the claim.  The leader of a run shows its number and phase
- * in pg_stat_activity.
+ * Describes who holds the claim.  The leader of a run shows its number and
+ * phase in pg_stat_activity.
  */
 static char *
 claim_holder(Oid relid)

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * clock.h
- *	  Milliseconds that only go forward, for deadlines.
+ *	  A clock in milliseconds that never goes back, for deadlines.
  *
  *-------------------------------------------------------------------------
  */

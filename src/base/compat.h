@@ -1,12 +1,17 @@
 /*-------------------------------------------------------------------------
  *
  * compat.h
- *	  Differences between PostgreSQL 14 and 18, and nothing else.
+ *	  Hides the differences between PostgreSQL 14 and 18, and between C
+ *	  libraries.
  *
  *-------------------------------------------------------------------------
  */
 #ifndef PGTUNSYNC_COMPAT_H
 #define PGTUNSYNC_COMPAT_H
+
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 #include "access/xlog.h"
 #include "fmgr.h"
@@ -16,12 +21,12 @@
 #include "utils/syscache.h"
 #include "utils/wait_event.h"
 
-/* 16 took the macros of varlena values out of postgres.h */
+/* 16 moved the macros for varlena values out of postgres.h */
 #if PG_VERSION_NUM >= 160000
 #include "varatt.h"
 #endif
 
-/* 14's RelationOpenSmgr() leaves it to the caller */
+/* RelationOpenSmgr() of 14 needs this header */
 #if PG_VERSION_NUM < 150000
 #include "storage/smgr.h"
 #endif
@@ -30,12 +35,12 @@
 #error "pgtunsync supports PostgreSQL 14 to 18"
 #endif
 
-/* 18 has a keyword for the front of a declaration instead */
+/* 18 has another attribute for functions that do not return */
 #ifndef pg_attribute_noreturn
 #define pg_attribute_noreturn() __attribute__((noreturn))
 #endif
 
-/* 17 has names for the wait events of extensions */
+/* 17 lets extensions name their wait events */
 #if PG_VERSION_NUM >= 170000
 #define compat_wait_event_new(name) WaitEventExtensionNew(name)
 #else
@@ -43,8 +48,9 @@
 #endif
 
 /*
- * We compile with -fvisibility=hidden.  What PostgreSQL looks up in the library
- * has to be exempt; before 16 its own macros do not see to that.
+ * The library is compiled with -fvisibility=hidden.  Symbols that PostgreSQL
+ * looks up in it must be exempt.  Before 16, PostgreSQL's own macros do not do
+ * that.
  */
 #if PG_VERSION_NUM < 160000
 #undef PGDLLEXPORT
@@ -72,7 +78,7 @@ extern PGDLLEXPORT void _PG_init(void);
 	shm_mq_send(queue, len, data, nowait)
 #endif
 
-/* 15 renamed it; before, it only warned */
+/* 15 renamed the function; before 15 it only warned */
 #if PG_VERSION_NUM >= 150000
 #define compat_mark_guc_prefix_reserved(prefix) MarkGUCPrefixReserved(prefix)
 #else
@@ -86,6 +92,14 @@ extern PGDLLEXPORT void _PG_init(void);
 #define compat_lock_held_by_me(tag, mode) LockHeldByMe(tag, mode)
 #endif
 
+
+/* before 17 they are part of IndexInfo, and BuildDummyIndexInfo() leaves them out */
+#if PG_VERSION_NUM >= 170000
+#define compat_take_opclass_options(info, index) ((void) 0)
+#else
+#define compat_take_opclass_options(info, index) \
+	((info)->ii_OpclassOptions = RelationGetIndexRawAttOptions(index))
+#endif
 
 /* 17 added opclass options and statistics targets to index_create() */
 #if PG_VERSION_NUM >= 170000
@@ -114,8 +128,9 @@ compat_index_attoptions(Relation index)
 #endif
 
 /*
- * 16 moved permissions from the range table to a list of their own, 18 asks for
- * the relations that need no pruning; BeginCopyFrom() looks at the ParseState.
+ * 16 moved permissions from the range table to a list of their own.  18 asks
+ * for the relations that need no pruning.  BeginCopyFrom() reads the
+ * ParseState.
  */
 #if PG_VERSION_NUM >= 160000
 #define compat_init_range_table(estate, pstate, rte) \
@@ -140,7 +155,9 @@ compat_index_attoptions(Relation index)
 	ExecInitRangeTable(estate, (pstate)->p_rtable, (pstate)->p_rteperminfos)
 #endif
 
-/* 17 made the owner of the events a ResourceOwner; NULL: we free them */
+/*
+ * 17 ties the events to a ResourceOwner; NULL means that the caller frees them
+ */
 #if PG_VERSION_NUM >= 170000
 #define compat_create_wait_event_set(context, n) CreateWaitEventSet(NULL, n)
 #else
@@ -159,7 +176,7 @@ compat_index_attoptions(Relation index)
 #define compat_exchange_relallfrozen(a, b) ((void) 0)
 #endif
 
-/* from 15 on the function can also tell the timeline */
+/* 15 added the timeline as an output argument */
 static inline XLogRecPtr
 compat_flushed_wal(void)
 {
@@ -170,7 +187,7 @@ compat_flushed_wal(void)
 #endif
 }
 
-/* 15 has a function that opens the files when needed */
+/* 15 added a function that opens the files if needed */
 #if PG_VERSION_NUM >= 150000
 #define compat_smgr(rel) RelationGetSmgr(rel)
 #else
@@ -182,28 +199,28 @@ compat_smgr(Relation rel)
 }
 #endif
 
-/* 16 renamed it */
+/* 16 renamed the field */
 #if PG_VERSION_NUM >= 160000
 #define compat_locator(rel) (&(rel)->rd_locator)
 #else
 #define compat_locator(rel) (&(rel)->rd_node)
 #endif
 
-/* since 17 smgr entries cannot dangle */
+/* since 17, smgr entries cannot dangle */
 #if PG_VERSION_NUM >= 170000
 #define compat_close_smgr(relid) ((void) 0)
 #else
 #define compat_close_smgr(relid) RelationCloseSmgrByOid(relid)
 #endif
 
-/* 18 wants to know since when */
+/* 18 added the start time */
 #if PG_VERSION_NUM >= 180000
 #define compat_report_analyze(rel, live) pgstat_report_analyze(rel, live, 0, true, GetCurrentTimestamp())
 #else
 #define compat_report_analyze(rel, live) pgstat_report_analyze(rel, live, 0, true)
 #endif
 
-/* 15 added what a foreign key does on delete */
+/* 15 added the columns of ON DELETE SET */
 #if PG_VERSION_NUM >= 150000
 #define compat_deconstruct_fk(tuple, n, fk, pk, ops) \
 	DeconstructFkConstraintRow(tuple, n, fk, pk, ops, NULL, NULL, NULL, NULL)
@@ -212,7 +229,7 @@ compat_smgr(Relation rel)
 	DeconstructFkConstraintRow(tuple, n, fk, pk, ops, NULL, NULL)
 #endif
 
-/* 18 has foreign keys that are declared but not enforced */
+/* 18 has foreign keys that are not enforced */
 #if PG_VERSION_NUM >= 180000
 #define compat_constraint_enforced(con) ((con)->conenforced)
 #else
@@ -227,14 +244,14 @@ compat_smgr(Relation rel)
 #define compat_not_null_unvalidated(desc, i) false
 #endif
 
-/* 18 has generated columns that are computed when they are read: no row holds them */
+/* 18 has virtual generated columns, which are not stored in rows */
 #if PG_VERSION_NUM >= 180000
 #define compat_is_virtual(attr) ((attr)->attgenerated == ATTRIBUTE_GENERATED_VIRTUAL)
 #else
 #define compat_is_virtual(attr) false
 #endif
 
-/* 16 can insert into summarizing indexes only */
+/* 16 can restrict the insertion to summarizing indexes */
 #if PG_VERSION_NUM >= 160000
 #define compat_insert_index_tuples(result_rel, slot, estate) \
 	ExecInsertIndexTuples(result_rel, slot, estate, false, false, NULL, NIL, false)
@@ -243,7 +260,10 @@ compat_smgr(Relation rel)
 	ExecInsertIndexTuples(result_rel, slot, estate, false, false, NULL, NIL)
 #endif
 
-/* The same with all constraints left to a later look: returns the indexes that need one. */
+/*
+ * The same, but leaves all constraints unchecked.  Returns the indexes whose
+ * constraints the caller must recheck.
+ */
 #if PG_VERSION_NUM >= 160000
 #define compat_insert_index_tuples_unchecked(result_rel, slot, estate, summarizing) \
 	ExecInsertIndexTuples(result_rel, slot, estate, false, true, NULL, NIL, summarizing)
@@ -252,7 +272,7 @@ compat_smgr(Relation rel)
 	ExecInsertIndexTuples(result_rel, slot, estate, false, true, NULL, NIL)
 #endif
 
-/* which indexes an update has to go into */
+/* 16 tells which indexes an update must be inserted into */
 #if PG_VERSION_NUM >= 160000
 #define compat_update_indexes TU_UpdateIndexes
 #define compat_must_update_indexes(update) ((update) != TU_None)
@@ -263,7 +283,7 @@ compat_smgr(Relation rel)
 #define compat_summarizing_only(update) false
 #endif
 
-/* 18 counts what index scans do */
+/* 18 added instrumentation for index scans */
 #if PG_VERSION_NUM >= 180000
 #define compat_index_beginscan(rel, index, snapshot, nkeys) \
 	index_beginscan(rel, index, snapshot, NULL, nkeys, 0)
@@ -272,7 +292,7 @@ compat_smgr(Relation rel)
 	index_beginscan(rel, index, snapshot, nkeys, 0)
 #endif
 
-/* 18 wants to know which row it is that looks */
+/* 18 added the TID of the row that is checked */
 #if PG_VERSION_NUM >= 180000
 #define compat_check_index_constraints(result_rel, slot, estate, clash) \
 	ExecCheckIndexConstraints(result_rel, slot, estate, clash, &(ItemPointerData) {{0}}, NIL)
@@ -281,7 +301,7 @@ compat_smgr(Relation rel)
 	ExecCheckIndexConstraints(result_rel, slot, estate, clash, NIL)
 #endif
 
-/* 15 gave publications a descriptor of more than the actions */
+/* 15 has a publication descriptor that contains more than the actions */
 #if PG_VERSION_NUM >= 150000
 #define compat_publication_actions(rel, actions) \
 	do { \
@@ -294,14 +314,17 @@ compat_smgr(Relation rel)
 	(*(actions) = *GetRelationPublicationActions(rel))
 #endif
 
-/* 16 has one function for the ownership of all kinds of objects */
+/* 16 has one ownership check for all kinds of objects */
 #if PG_VERSION_NUM >= 160000
 #define compat_owns_relation(relid, role) object_ownercheck(RelationRelationId, relid, role)
 #else
 #define compat_owns_relation(relid, role) pg_class_ownercheck(relid, role)
 #endif
 
-/* A set-returning function that fills a tuplestore; 15 has a helper, 16 named it so. */
+/*
+ * Prepares a set-returning function that fills a tuplestore.  15 has a
+ * function for it, and 16 renamed that.
+ */
 #if PG_VERSION_NUM >= 160000
 #define compat_init_materialized_srf(fcinfo) InitMaterializedSRF(fcinfo, 0)
 #else
@@ -325,28 +348,28 @@ compat_smgr(Relation rel)
 	} while (0)
 #endif
 
-/* 15 renamed it */
+/* 15 renamed the function */
 #if PG_VERSION_NUM >= 150000
 #define compat_parse_analyze(stmt, sql) parse_analyze_fixedparams(stmt, sql, NULL, 0, NULL)
 #else
 #define compat_parse_analyze(stmt, sql) parse_analyze(stmt, sql, NULL, 0, NULL)
 #endif
 
-/* 15 renamed it, too */
+/* 15 renamed the function */
 #if PG_VERSION_NUM >= 150000
 #define compat_parse_parameters(pstate, types, n) setup_parse_fixed_parameters(pstate, types, n)
 #else
 #define compat_parse_parameters(pstate, types, n) parse_fixed_parameters(pstate, types, n)
 #endif
 
-/* 18 no longer asks whether a plan runs once */
+/* 18 removed the argument execute_once */
 #if PG_VERSION_NUM >= 180000
 #define compat_executor_run(desc, count) ExecutorRun(desc, ForwardScanDirection, count)
 #else
 #define compat_executor_run(desc, count) ExecutorRun(desc, ForwardScanDirection, count, true)
 #endif
 
-/* 18 has foreign keys over periods, and constraints without overlaps */
+/* 18 has foreign keys with PERIOD and constraints WITHOUT OVERLAPS */
 #if PG_VERSION_NUM >= 180000
 #define compat_constraint_period(con) ((con)->conperiod)
 #define compat_index_constraint_flags(info) \
@@ -356,7 +379,7 @@ compat_smgr(Relation rel)
 #define compat_index_constraint_flags(info) 0
 #endif
 
-/* 16 moved the rights that a query needs from the range table to a list of their own */
+/* 16 moved permissions from the range table to a list of their own */
 #if PG_VERSION_NUM >= 160000
 #define compat_permission_info RTEPermissionInfo
 #define compat_permission_infos(query) ((query)->rteperminfos)
@@ -365,7 +388,9 @@ compat_smgr(Relation rel)
 #define compat_permission_infos(query) ((query)->rtable)
 #endif
 
-/* up to 16 a copy of the descriptor keeps the columns' statistics targets */
+/*
+ * Before 17, a copied descriptor keeps the statistics targets of the columns.
+ */
 #if PG_VERSION_NUM >= 170000
 static inline bool
 compat_has_statistics_target(Relation rel, AttrNumber attnum)
@@ -384,5 +409,22 @@ compat_has_statistics_target(Relation rel, AttrNumber attnum)
 #else
 #define compat_has_statistics_target(rel, attnum) false
 #endif
+
+/*
+ * Returns the bytes that malloc() has allocated in this process and that have
+ * not been freed.  Only glibc since 2.33 provides the number (mallinfo2()).
+ * Elsewhere, and under tools that replace malloc(), the result is 0.
+ */
+static inline Size
+compat_malloc_bytes(void)
+{
+#if defined(__GLIBC__) && (__GLIBC__ > 2 || __GLIBC_MINOR__ >= 33)
+	struct mallinfo2 info = mallinfo2();
+
+	return info.uordblks + info.hblkhd;
+#else
+	return 0;
+#endif
+}
 
 #endif							/* PGTUNSYNC_COMPAT_H */

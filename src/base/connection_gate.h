@@ -1,10 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * connection_gate.h
- *	  How a new connection identifies itself to a gate that it goes through.
+ *	  Lets a new connection identify itself to a gate that it passes.
  *
- * The side that connects knows nothing of the gate but these calls, and the
- * gate nothing of what is connected.
+ * The connecting side knows only these functions of the gate.  The gate does
+ * not know what connects.
  *
  *-------------------------------------------------------------------------
  */
@@ -20,14 +20,14 @@ typedef struct ConnectionGate
 	int64		(*announce) (int sock, uint32 handle);
 
 	/*
-	 * Has the gate admitted the socket?  Data that arrives before that comes
-	 * from somebody else.
+	 * Returns whether the gate has admitted the socket.  Data that arrives
+	 * earlier comes from somebody else.
 	 */
 	bool		(*admitted) (int64 ticket, uint32 handle);
 
 	/*
-	 * Ends the announcement.  Safe when the gate is gone or the ticket is
-	 * used up, and while an error is handled.
+	 * Ends the announcement.  It may be called if the gate is gone, if the
+	 * ticket is used up, and while an error is handled.
 	 */
 	void		(*withdraw) (int64 ticket, uint32 handle);
 } ConnectionGate;

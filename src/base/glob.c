@@ -1,11 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * glob.c
- *	  Patterns in which "*" stands for any characters.
+ *	  Matches patterns in which "*" stands for any characters.
  *
- * Names of tables and columns in the configuration and in calls are such
- * patterns.  We match names of our own catalog here; the source matches its
- * names by a regular expression that is made from the same pattern.
+ * The configuration and the arguments of calls use such patterns for names of
+ * tables and columns.  Names of the local catalog are matched here.  The
+ * source matches its names with a regular expression made from the same
+ * pattern.
  *
  *-------------------------------------------------------------------------
  */
@@ -18,7 +19,7 @@
 bool
 glob_matches(const char *pattern, const char *text, bool dots)
 {
-	const char *star = NULL;	/* the last one, and where it began to match */
+	const char *star = NULL;	/* the last star, and where its match ends */
 	const char *mark = NULL;
 
 	while (*text)

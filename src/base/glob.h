@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * glob.h
- *	  Patterns in which "*" stands for any characters.
+ *	  Matches patterns in which "*" stands for any characters.
  *
  *-------------------------------------------------------------------------
  */
@@ -9,12 +9,13 @@
 #define PGTUNSYNC_GLOB_H
 
 /*
- * Does the pattern match the text?  "*" stands for any characters (but no dot
- * when dots is false); everything else for itself.
+ * Returns whether the pattern matches the whole text.  "*" stands for any
+ * characters, or any except a dot if dots is false.  All other characters
+ * stand for themselves.
  */
 extern bool glob_matches(const char *pattern, const char *text, bool dots);
 
-/* The pattern as a regular expression of PostgreSQL, with the same meaning.  palloc'd. */
+/* Returns a palloc'd PostgreSQL regular expression with the same meaning. */
 extern char *glob_regex(const char *pattern, bool dots);
 
 #endif							/* PGTUNSYNC_GLOB_H */

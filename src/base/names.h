@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * names.h
- *	  Names of what CREATE EXTENSION makes.
+ *	  Names of objects that CREATE EXTENSION creates.
  *
  *-------------------------------------------------------------------------
  */
@@ -9,8 +9,8 @@
 #define PGTUNSYNC_NAMES_H
 
 #define PGTUNSYNC_SCHEMA	"pgtunsync"
-#define PGTUNSYNC_INTERNAL	"pgtunsync_internal"	/* schema: what is behind the views */
-#define PGTUNSYNC_STAGING	"pgtunsync_staging" /* schema: nobody may look into it */
+#define PGTUNSYNC_INTERNAL	"pgtunsync_internal"	/* schema: objects behind the views */
+#define PGTUNSYNC_STAGING	"pgtunsync_staging" /* schema: staging tables; no role has USAGE */
 #define PGTUNSYNC_LIBRARY	"pgtunsync"
 
 #endif							/* PGTUNSYNC_NAMES_H */

@@ -1,18 +1,19 @@
 /*-------------------------------------------------------------------------
  *
  * run_lock.c
- *	  The lock by which every process can see that a run's leader lives.
+ *	  A lock that shows whether the leader of a run is alive.
  *
  * A leader takes the lock of its run before it commits the run's audit row,
- * and holds it until the process ends.  If the lock is free, the leader is
- * gone: whatever the run has left may be dropped, and a row that says
- * "running" is wrong.  The lock does not depend on the audit tables, which may
- * be damaged, on pg_class.relrewrite, which pg_upgrade resets, or on a process
- * id, which another process may have by now.
+ * and holds it until its process ends.  If the lock is free, the leader is
+ * gone.  Everything that the run has left behind may then be dropped, and an
+ * audit row with status "running" is outdated.  The lock does not depend on
+ * the audit tables, which may be damaged.  Nor does it depend on
+ * pg_class.relrewrite, which pg_upgrade resets, or on a process ID, which
+ * another process may have by now.
  *
- * It is an advisory lock of the session: the server releases it at the end of
- * the process, also outside a transaction.  The last field of the lock tag is
- * one that no SQL function sets, so no user can take it.
+ * It is a session-level advisory lock: the server releases it at the end of
+ * the process, also outside a transaction.  No SQL function can set the last
+ * field of the lock tag to this value, so no user can take the lock.
  *
  *-------------------------------------------------------------------------
  */
@@ -28,9 +29,12 @@
 #define RUN_LOCK_TYPE	5
 #define CLEAN_LOCK_TYPE	6
 
-/* Two runs whose ids differ by 2^32 share a lock: one of them looks alive. */
+/*
+ * Two runs whose IDs differ by 2^32 share a lock.  One of them then appears to
+ * be alive.
+ */
 static void
-run_tag(LOCKTAG *tag, int64 run_id)
+set_run_tag(LOCKTAG *tag, int64 run_id)
 {
 	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, RUN_LOCK_CLASS, (uint32) run_id, RUN_LOCK_TYPE);
 }
@@ -40,7 +44,7 @@ run_lock_take(int64 run_id)
 {
 	LOCKTAG		tag;
 
-	run_tag(&tag, run_id);
+	set_run_tag(&tag, run_id);
 	(void) LockAcquire(&tag, ExclusiveLock, true, false);
 }
 
@@ -49,8 +53,8 @@ run_lock_is_held(int64 run_id)
 {
 	LOCKTAG		tag;
 
-	run_tag(&tag, run_id);
-	/* two processes that test at the same time do not meet */
+	set_run_tag(&tag, run_id);
+	/* a share lock, so that concurrent tests do not conflict */
 	if (LockAcquire(&tag, ShareLock, true, true) == LOCKACQUIRE_NOT_AVAIL)
 		return true;
 	(void) LockRelease(&tag, ShareLock, true);

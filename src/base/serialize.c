@@ -1,12 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * serialize.c
- *	  Values in a flat buffer, for another process of the run.
+ *	  Writes values into a flat buffer that another process of the run reads.
  *
- * The leader and its workers share memory but no pointers.  What they tell
- * each other is written field by field with the server's own message
- * routines and read back in the same order: both ends are this library, so
- * there is no versioning to do.
+ * The leader and its workers share memory but no pointers.  Values are written
+ * field by field with the server's own message routines and read in the same
+ * order.  Both sides are this library, so the format needs no version.
  *
  *-------------------------------------------------------------------------
  */

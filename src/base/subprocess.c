@@ -1,15 +1,16 @@
 /*-------------------------------------------------------------------------
  *
  * subprocess.c
- *	  Short-lived children of a server process, waited for interruptibly.
+ *	  Runs short-lived child processes and waits for them interruptibly.
  *
- * Two questions can only be asked by calls that block: what "ssh -G" makes of
- * an alias, and which addresses a host name has (getaddrinfo() neither returns
- * on a signal nor knows a timeout).  Both run in a child whose pipe we can
- * wait for like for any socket; whoever loses interest kills it.
+ * Two tasks need calls that block: running "ssh -G" to resolve an alias, and
+ * resolving a host name (getaddrinfo() neither returns on a signal nor has a
+ * timeout).  Both run in a child process.  The parent waits for the child's
+ * pipe as for any socket, and kills the child if it no longer needs the
+ * result.
  *
- * popen() is not used: there is no shell between us and the program, so
- * nothing in an argument can be understood as anything else.
+ * popen() is not used.  There is no shell between this process and the
+ * program, so no argument can be interpreted as a command.
  *
  *-------------------------------------------------------------------------
  */
@@ -36,9 +37,9 @@
 #include "base/wait_event.h"
 
 #define MAX_OUTPUT	(1024 * 1024)
-#define CLOSE_FROM	3			/* the first descriptor behind the standard streams */
+#define CLOSE_FROM	3			/* the first descriptor after the standard streams */
 
-/* The parent's signal handlers mean nothing to the child. */
+/* Resets the signal handlers, which are the parent's. */
 static void
 reset_signals(void)
 {
@@ -52,7 +53,7 @@ reset_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* Closes all descriptors in one system call, where there is one. */
+/* Closes all descriptors in one system call, if the system has it. */
 static bool
 close_range_all(void)
 {
@@ -63,7 +64,7 @@ close_range_all(void)
 #endif
 }
 
-/* Closes the descriptors that the system lists as open, where it does. */
+/* Closes the descriptors that the system lists as open, if it lists them. */
 static bool
 close_listed(void)
 {
@@ -82,13 +83,13 @@ close_listed(void)
 			close(fd);
 	}
 	closedir(dir);
-	return seen > 3;			/* some systems list the standard streams only */
+	return seen > 3;			/* some systems list only the standard streams */
 }
 
 /*
- * In the child, where a descriptor of the server's would outlive it.  There is
- * no upper limit that holds: descriptors may have been opened before the limit
- * was lowered.  Hence the loop is the last resort.
+ * Closes the server's descriptors in the child, which could outlive the
+ * server.  No upper limit is reliable, because descriptors may have been
+ * opened before the limit was lowered.  So the loop is the last resort.
  */
 static void
 close_descriptors(void)
@@ -103,7 +104,7 @@ close_descriptors(void)
 		close(fd);
 }
 
-/* In the child: nothing of the server's but the three standard streams. */
+/* Runs in the child: keeps the three standard streams and nothing else. */
 static void
 become_child(int out, int err)
 {
@@ -125,7 +126,7 @@ set_nonblocking(int fd)
 }
 
 static void
-could_not_start(const char *call)
+raise_start_failure(const char *call)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
@@ -142,15 +143,15 @@ subprocess_start(Subprocess *child, SubprocessMain main, void *arg)
 	pid_t		pid;
 
 	if (pipe(out) < 0)
-		could_not_start("pipe");
+		raise_start_failure("pipe");
 	if (pipe(err) < 0)
 	{
 		close(out[0]);
 		close(out[1]);
-		could_not_start("pipe");
+		raise_start_failure("pipe");
 	}
 
-	/* no handler of ours may run in the child before it has dropped them */
+	/* block signals, so that no handler of the parent runs in the child */
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &before);
 	pid = fork();
@@ -172,7 +173,7 @@ subprocess_start(Subprocess *child, SubprocessMain main, void *arg)
 	{
 		child->pid = 0;
 		(void) subprocess_end(child);
-		could_not_start("fork");
+		raise_start_failure("fork");
 	}
 }
 
@@ -188,7 +189,7 @@ subprocess_end(Subprocess *child)
 	child->out = child->err = -1;
 	if (child->pid > 0)
 	{
-		/* one that has just ended keeps its status, whatever is sent now */
+		/* a child that has already ended keeps its exit status */
 		kill(child->pid, SIGKILL);
 		while (waitpid(child->pid, &status, 0) < 0 && errno == EINTR)
 			;
@@ -197,9 +198,12 @@ subprocess_end(Subprocess *child)
 	return status;
 }
 
-/* Appends what there is to read; false at the end of the stream. */
+/*
+ * Appends everything that can be read.  Returns false at the end of the
+ * stream.
+ */
 static bool
-drain(int fd, StringInfo buf)
+read_available(int fd, StringInfo buf)
 {
 	for (;;)
 	{
@@ -225,7 +229,7 @@ wait_readable(int fd, long timeout_ms)
 	CHECK_FOR_INTERRUPTS();
 }
 
-/* Reads both streams to their ends; false when time is up. */
+/* Reads both streams to the end.  Returns false when time is up. */
 static bool
 collect(Subprocess *child, int timeout_ms, StringInfo out, StringInfo err)
 {
@@ -236,9 +240,9 @@ collect(Subprocess *child, int timeout_ms, StringInfo out, StringInfo err)
 	while (more_out || more_err)
 	{
 		if (more_out)
-			more_out = drain(child->out, out);
+			more_out = read_available(child->out, out);
 		if (more_err)
-			more_err = drain(child->err, err);
+			more_err = read_available(child->err, err);
 		if (GetCurrentTimestamp() >= deadline)
 			return false;
 		if (more_out)
@@ -258,7 +262,7 @@ exec_program(void *arg)
 	return errno == ENOENT ? 127 : 126;
 }
 
-/* Waits for a child that has closed its output to end by itself. */
+/* Waits for a child that has closed its output to end. */
 static int
 reap(Subprocess *child)
 {

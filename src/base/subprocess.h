@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * subprocess.h
- *	  Short-lived children of a server process, waited for interruptibly.
+ *	  Runs short-lived child processes and waits for them interruptibly.
  *
  *-------------------------------------------------------------------------
  */
@@ -12,28 +12,32 @@
 
 typedef struct Subprocess
 {
-	pid_t		pid;			/* 0: none */
-	int			out;			/* its standard output, non-blocking, -1: closed */
-	int			err;			/* its standard error, the same */
+	pid_t		pid;			/* 0 if there is none */
+	int			out;			/* standard output, non-blocking; -1 if closed */
+	int			err;			/* standard error, non-blocking; -1 if closed */
 } Subprocess;
 
-/* What the child runs, between fork and _exit(result). */
+/* The function that the child runs.  Its result is the exit code. */
 typedef int (*SubprocessMain) (void *arg);
 
 /*
- * Forks; standard input is /dev/null.  Raises INSUFFICIENT_RESOURCES.  The
- * owner calls subprocess_end() on every path.
+ * Starts a child; its standard input is /dev/null.  Raises
+ * INSUFFICIENT_RESOURCES.  The caller must call subprocess_end() on every
+ * path.
  */
 extern void subprocess_start(Subprocess *child, SubprocessMain main, void *arg);
 
-/* Kills the child if it still runs, reaps it, closes; returns the wait status. */
+/*
+ * Kills the child if it still runs, reaps it and closes the pipes.  Returns
+ * the wait status.
+ */
 extern int	subprocess_end(Subprocess *child);
 
 /*
- * Runs a program (looked up in PATH) and collects what it prints, at most
- * 1 MiB, within timeout_ms.  Interruptible.  Returns the exit code, 127 when
- * the program is not there, -1 when it died or took too long.  output and
- * errors are palloc'd.
+ * Runs a program (looked up in PATH) for at most timeout_ms and collects up to
+ * 1 MiB of its output.  Interruptible.  Returns the exit code, 127 if the
+ * program does not exist, or -1 if it was killed or took too long.  *output
+ * and *errors are palloc'd.
  */
 extern int	subprocess_capture(char *const argv[], int timeout_ms,
 							   char **output, char **errors);

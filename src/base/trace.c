@@ -1,26 +1,26 @@
 /*-------------------------------------------------------------------------
  *
  * trace.c
- *	  What happens on the way to the source, told to the server log.
+ *	  Writes a trace of connecting to the source into the server log.
  *
- * "ssh -v" is how people find out why a connection does not come about.  Here
- * there is no terminal, so pgtunsync.log_level has leader and tunnel tell the
- * same to the server log, even where log_min_messages is "error", each line with
- * the run that it belongs to:
+ * "ssh -v" shows why a connection fails.  Background workers have no terminal,
+ * so pgtunsync.log_level makes the leader and the tunnel write the same kind
+ * of trace to the server log.  They do so even if log_min_messages is "error".
+ * Each line names its run:
  *
  *		pgtunsync run 17: debug1: session 1, hop 2: known_hosts: …
  *
- * The lines never reach a client.  They name files, hosts and accounts of the
- * machine, which is why only superusers can turn them on; and a caller who may
- * only pull must not see what a superuser is looking for.
+ * The lines are never sent to a client.  They name files, hosts and accounts
+ * of the machine.  So only superusers can turn the trace on, and a caller who
+ * may only pull cannot see it.
  *
- * Nothing here has secrets at hand: passwords, passphrases and keys are named by
- * where they come from.  libssh2's own trace is not used, since it prints
- * packets, the one with the password among them.
+ * The trace contains no secrets.  Passwords, passphrases and keys appear only
+ * by the name of their source.  libssh2's own trace is not used, because it
+ * prints packets, including the one with the password.
  *
- * What servers say goes through the same door, so lines are cleaned as
- * OpenSSH's are: a terminal that shows the log must not be taken over by a
- * banner, nor a line be faked by a newline.
+ * Messages of servers are part of the trace.  Lines are therefore escaped as
+ * OpenSSH does it.  A banner cannot take over a terminal that shows the log,
+ * and a newline cannot fake a line.
  *
  *-------------------------------------------------------------------------
  */

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * trace.h
- *	  What happens on the way to the source, told to the server log.
+ *	  Writes a trace of connecting to the source into the server log.
  *
  *-------------------------------------------------------------------------
  */
@@ -10,20 +10,20 @@
 
 typedef enum TraceLevel
 {
-	TRACE_INFO,					/* nothing beside the run's own messages */
-	TRACE_DEBUG1,				/* ssh -v: what is done, and how it ended */
-	TRACE_DEBUG2,				/* ssh -vv: what was considered, sizes, who came */
-	TRACE_DEBUG3				/* ssh -vvv: what is read, and what moves, as it goes */
+	TRACE_INFO,					/* no trace, only the messages of the run */
+	TRACE_DEBUG1,				/* like ssh -v: each step and its result */
+	TRACE_DEBUG2,				/* like ssh -vv: choices, sizes, connections */
+	TRACE_DEBUG3				/* like ssh -vvv: what is read and transferred */
 } TraceLevel;
 
-extern int	trace_level;		/* of this process; a TraceLevel */
+extern int	trace_level;		/* the TraceLevel of this process */
 
-/* Begins to trace in this process; run_id: 0 for a check. */
+/* Sets the level and the run ID of this process; run_id is 0 for a check. */
 extern void trace_begin(int level, int64 run_id);
 
 /*
- * A line of the trace.  Its arguments are evaluated only if it is wanted; they
- * must hold no secret, and may be untrusted text.
+ * Writes a line of the trace.  The arguments are evaluated only if the level
+ * is enabled.  They must not contain secrets, and may contain untrusted text.
  */
 #define trace(level, ...) \
 	do { \
@@ -34,8 +34,9 @@ extern void trace_begin(int level, int64 run_id);
 extern void trace_write(TraceLevel level, const char *format,...) pg_attribute_printf(2, 3);
 
 /*
- * Copies text with all that is not printable ASCII written as \xNN, at most
- * size - 1 bytes; for what a server of unknown intentions has said.
+ * Copies text and replaces everything that is not printable ASCII by \xNN.
+ * Writes at most size - 1 bytes and a terminator.  Use it for text from
+ * untrusted servers.
  */
 extern void make_printable(char *to, size_t size, const char *text, size_t len);
 

@@ -1,49 +1,53 @@
 /*-------------------------------------------------------------------------
  *
  * user_context.c
- *	  Running what a table's owner wrote, as the table's owner.
+ *	  Runs code that a table's owner wrote as the table's owner.
  *
- * The workers are superuser.  Defaults, CHECK constraints, generated columns, index
- * expressions, statistics expressions, partition keys and domains are written by
- * whoever owns the table, and the server evaluates parts of them where nobody
- * expects it: BuildIndexInfo(), RelationGetPartitionKey() and the planner
- * fold constants.
+ * The workers run as superuser.  The owner of a table writes its defaults,
+ * CHECK constraints, generated columns, index expressions, statistics
+ * expressions, partition keys and domains.  The server evaluates parts of them
+ * in unexpected places: BuildIndexInfo(), RelationGetPartitionKey() and the
+ * planner fold constants.
  *
- * The rule: in a leader or a loader no such code runs, and nothing is called that may run it,
- * except between owner_enter() and owner_leave().  While an entry is open
+ * The rule: a leader or a loader runs such code, and calls functions that may
+ * run it, only between owner_enter() and owner_leave().  Such a section is
+ * called an entry.  While an entry is open:
  *
- *	- code runs with the owner's rights and cannot leave them
- *	  (SECURITY_RESTRICTED_OPERATION), with a search_path that nobody can put
- *	  objects into.  VACUUM, ANALYZE and REINDEX do the same (see cluster_rel()
- *	  and RestrictSearchPath() of PostgreSQL 17);
- *	- the transaction is read-only.  The executor refuses INSERT, UPDATE, DELETE and
- *	  SELECT FOR UPDATE, nextval() and setval() refuse by themselves.  Our own writes go
- *	  below the executor, so they are not affected.  It cannot be set back: the server
- *	  refuses that once a snapshot was taken;
- *	- a ProcessUtility_hook refuses every utility statement, harmless ones too: a
- *	  list of exceptions would have to be right in every version.  Exception blocks
- *	  of PL/pgSQL are not utility statements and work;
- *	- an object_access_hook refuses built-in functions that leave something behind
- *	  without being a write or a statement: settings, advisory locks, notifications, large
- *	  objects, messages in the WAL, exported snapshots;
- *	- settings that a function changes by its SET clause end with the entry at the
- *	  latest.  One is refused, because its mere change arms a timer that ends
- *	  the process: transaction_timeout;
- *	- time is limited: a base, and more for each row (owner_allow_ms()).  A timer
- *	  of our own looks around; statement_timeout could be changed by the code.  When the
- *	  time is used up, the code is canceled.  If it catches that, it is canceled again as soon
- *	  as its subtransaction is rolled back, so that no PL/pgSQL loop survives.
- *	  Code that catches the cancel over and over makes the process exit.
+ * - Code runs with the privileges of the owner and cannot leave them
+ *   (SECURITY_RESTRICTED_OPERATION).  Nobody can create objects in its
+ *   search_path.  VACUUM, ANALYZE and REINDEX work the same way (see
+ *   cluster_rel() and RestrictSearchPath() of PostgreSQL 17).
+ * - The transaction is read-only.  The executor rejects INSERT, UPDATE, DELETE
+ *   and SELECT FOR UPDATE; nextval() and setval() raise an error themselves.
+ *   The extension's own writes bypass the executor, so they are not affected.
+ *   The code cannot make the transaction writable again, because the server
+ *   rejects that after the first snapshot.
+ * - A ProcessUtility_hook rejects all utility statements, including harmless
+ *   ones.  A list of exceptions would have to be correct in every version.
+ *   Exception blocks of PL/pgSQL are not utility statements and work.
+ * - An object_access_hook rejects built-in functions with lasting effects that
+ *   are neither writes nor statements: settings, advisory locks,
+ *   notifications, large objects, messages in the WAL, exported snapshots.
+ * - Settings changed by a function's SET clause are restored at the end of the
+ *   entry at the latest.  One setting is rejected, because setting it starts a
+ *   timer that ends the process: transaction_timeout.
+ * - Time is limited.  There is a base, and each row adds to it
+ *   (owner_allow_ms()).  The limit uses a timer of its own, because the code
+ *   could change statement_timeout.  When the time is used up, the code is
+ *   canceled.  If it catches the cancel, it is canceled again as soon as its
+ *   subtransaction is rolled back, so that no PL/pgSQL loop survives.  If the
+ *   code keeps catching the cancel, the process exits.
  *
- * Errors raised in an entry are marked, and owner_caused() finds the mark: the
- * SQLSTATE proves nothing, since RAISE can use any.  After a request to stop
- * (SIGINT, SIGTERM) every error of an entry is turned into QUERY_CANCELED, so that code cannot
- * replace a cancel by an error of its own.
+ * Errors raised in an entry are marked, and owner_caused() finds the mark.
+ * The SQLSTATE alone proves nothing, since RAISE can use any.  After a request
+ * to stop (SIGINT, SIGTERM) every error of an entry is turned into
+ * QUERY_CANCELED, so that code cannot replace a cancel by an error of its own.
  *
- * Out of reach: what superusers installed.  Global variables of PL/Perl and
- * PL/Python live as long as the process.  A loop of PL/Perl that never calls back into the
- * server cannot be interrupted, as in any backend.  dblink and postgres_fdw open sessions of
- * their own, with the rights of whoever has the password.
+ * These limits do not cover code that superusers installed.  Global variables
+ * of PL/Perl and PL/Python live as long as the process.  A PL/Perl loop that
+ * never calls back into the server cannot be interrupted, as in any backend.
+ * dblink and postgres_fdw open sessions of their own, with the privileges of
+ * the role whose password is used.
  *
  *-------------------------------------------------------------------------
  */
@@ -70,13 +74,13 @@
 #include "base/compat.h"
 #include "base/user_context.h"
 
-/* how often the timer looks around, in ms */
+/* interval of the timer, in ms */
 #define TICK_MS			200
-/* how often code may catch the cancel that each tick sends: 10 s */
+/* how often code may catch the cancel sent at each tick; 50 ticks are 10 s */
 #define MAX_CAUGHT		50
-/* entries inside of entries: our own calls, not the owner's */
+/* maximum depth of nested entries, all opened by the extension */
 #define MAX_ENTRIES		16
-/* marks an error; seen in the server's log only */
+/* marks an error; visible only in the server log */
 #define ERROR_MARK		"The error was raised while code of a table's owner ran in a pull."
 
 /* The transaction nest level of each open entry. */
@@ -86,13 +90,13 @@ static volatile sig_atomic_t entries;
 static volatile sig_atomic_t stop_requested;
 static volatile sig_atomic_t expired;
 static volatile sig_atomic_t waiting;
-static volatile sig_atomic_t caught;	/* cancels that did not end the entry */
+static volatile sig_atomic_t caught_cancels;	/* cancels that did not end the entry */
 static volatile int64 spent_ms;
 static volatile int64 allowed_ms;
 
 static bool installed;
-static bool statement_passes;
-static int	forbidden_level;	/* 0: not forbidden */
+static bool allow_next_statement;
+static int	forbidden_level;	/* 0 if entries are allowed */
 static TimeoutId timer;
 static ProcessUtility_hook_type next_utility_hook;
 static object_access_hook_type next_access_hook;
@@ -106,7 +110,10 @@ cancel_code(void)
 	QueryCancelPending = true;
 }
 
-/* Sampling costs nothing per row, unlike a look at the clock. */
+/*
+ * Adds a tick to the time used.  Sampling costs nothing per row, unlike
+ * reading the clock.
+ */
 static void
 on_tick(void)
 {
@@ -117,27 +124,30 @@ on_tick(void)
 		spent_ms += TICK_MS;
 	if (spent_ms < allowed_ms && !stop_requested)
 		return;
-	/* the cancel of an earlier tick was raised, and yet we are here */
-	if (expired && !QueryCancelPending && ++caught > MAX_CAUGHT)
+	/* the cancel of an earlier tick was raised, but the entry is still open */
+	if (expired && !QueryCancelPending && ++caught_cancels > MAX_CAUGHT)
 		ProcDiePending = true;
 	expired = true;
 	cancel_code();
 }
 
 static void
-start_clock(void)
+start_timer(void)
 {
 	spent_ms = 0;
 	allowed_ms = 0;
 	expired = false;
 	waiting = false;
-	caught = 0;
+	caught_cancels = 0;
 	enable_timeout_after(timer, TICK_MS);
 }
 
-/* A cancel of ours that nobody has seen must not hit what comes next. */
+/*
+ * Stops the timer and removes a cancel that has not been processed, so that it
+ * does not hit later code.
+ */
 static void
-stop_clock(void)
+stop_timer(void)
 {
 	disable_timeout(timer, false);
 	if (expired && !stop_requested)
@@ -172,7 +182,9 @@ owner_note_stop(void)
 
 /* ---- errors ---- */
 
-/* NOTICEs and WARNINGs pass here, too. */
+/*
+ * Returns whether a report is an error: NOTICEs and WARNINGs pass here, too.
+ */
 static bool
 is_error(int code)
 {
@@ -182,7 +194,7 @@ is_error(int code)
 		category != ERRCODE_NO_DATA;
 }
 
-/* The context callback of an entry: called for each error that is raised in it. */
+/* The error context callback of an entry: marks each error raised in it. */
 static void
 mark_error(void *arg)
 {
@@ -212,20 +224,20 @@ owner_caused(const ErrorData *error)
 		strcmp(error->detail_log, ERROR_MARK) == 0;
 }
 
-/* ---- what is refused ---- */
+/* ---- rejected statements and functions ---- */
 
 static void
-refuse_statement(PlannedStmt *pstmt, const char *sql, bool read_only_tree,
+reject_statement(PlannedStmt *pstmt, const char *sql, bool read_only_tree,
 				 ProcessUtilityContext context, ParamListInfo params,
 				 QueryEnvironment *environment, DestReceiver *dest, QueryCompletion *completion)
 {
-	if (entries > 0 && !statement_passes)
+	if (entries > 0 && !allow_next_statement)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("%s is not allowed in code that a pull runs",
 						GetCommandTagName(CreateCommandTag(pstmt->utilityStmt))),
 				 errdetail("Defaults, constraints and expressions of a table may only read.")));
-	statement_passes = false;
+	allow_next_statement = false;
 	if (next_utility_hook != NULL)
 		next_utility_hook(pstmt, sql, read_only_tree, context, params, environment, dest,
 						  completion);
@@ -237,22 +249,24 @@ refuse_statement(PlannedStmt *pstmt, const char *sql, bool read_only_tree,
 void
 owner_pass_statement(void)
 {
-	statement_passes = true;
+	allow_next_statement = true;
 }
 
-/* Built-in functions that leave something behind; '*' stands for any ending. */
-static const char *const refused_functions[] = {
+/*
+ * Built-in functions with lasting effects; a final '*' stands for any ending.
+ */
+static const char *const rejected_functions[] = {
 	"set_config", "setval", "pg_notify", "pg_advisory_*", "pg_try_advisory_*",
 	"lo_creat*", "lo_from_bytea", "lo_import*", "lo_export", "lo_put", "lo_truncate*", "lo_unlink",
 	"lowrite", "pg_logical_emit_message", "pg_export_snapshot"
 };
 
 static bool
-is_refused_name(const char *name)
+is_rejected_name(const char *name)
 {
-	for (int i = 0; i < lengthof(refused_functions); i++)
+	for (int i = 0; i < lengthof(rejected_functions); i++)
 	{
-		const char *refused = refused_functions[i];
+		const char *refused = rejected_functions[i];
 		size_t		len = strlen(refused);
 
 		if (refused[len - 1] == '*' ? strncmp(name, refused, len - 1) == 0 :
@@ -262,7 +276,10 @@ is_refused_name(const char *name)
 	return false;
 }
 
-/* Does the function's SET clause set the one setting that ends the process? */
+/*
+ * Returns whether the function's SET clause sets transaction_timeout, which
+ * would end the process.
+ */
 static bool
 sets_transaction_timeout(HeapTuple function)
 {
@@ -291,16 +308,16 @@ owner_refuses_function(Oid funcid)
 	if (!HeapTupleIsValid(function))
 		return false;
 	if (funcid < FirstNormalObjectId)
-		refused = is_refused_name(NameStr(((Form_pg_proc) GETSTRUCT(function))->proname));
+		refused = is_rejected_name(NameStr(((Form_pg_proc) GETSTRUCT(function))->proname));
 	else
 		refused = sets_transaction_timeout(function);
 	ReleaseSysCache(function);
 	return refused;
 }
 
-/* Called when an expression with the function is made ready. */
+/* Called when an expression that contains the function is initialized. */
 static void
-refuse_function(ObjectAccessType access, Oid class_id, Oid object_id, int sub_id, void *arg)
+reject_function(ObjectAccessType access, Oid class_id, Oid object_id, int sub_id, void *arg)
 {
 	if (next_access_hook != NULL)
 		next_access_hook(access, class_id, object_id, sub_id, arg);
@@ -322,17 +339,17 @@ close_entries(int level)
 	while (entries > 0 && entry_levels[entries - 1] >= level)
 		entries--;
 	if (entries == 0)
-		stop_clock();
+		stop_timer();
 	else if (expired || stop_requested)
-		cancel_code();			/* code has caught it and goes on */
+		cancel_code();			/* the code caught the cancel and continues */
 }
 
 static void
-forget_all(void)
+reset_all(void)
 {
 	close_entries(0);
 	forbidden_level = 0;
-	statement_passes = false;
+	allow_next_statement = false;
 }
 
 static void
@@ -341,7 +358,7 @@ at_subtransaction_end(SubXactEvent event, SubTransactionId id, SubTransactionId 
 	int			level = GetCurrentTransactionNestLevel();
 
 	if (event == SUBXACT_EVENT_COMMIT_SUB && forbidden_level == level)
-		forbidden_level--;		/* the parent goes on under it */
+		forbidden_level--;		/* the parent continues under the ban */
 	if (event != SUBXACT_EVENT_ABORT_SUB)
 		return;
 	close_entries(level);
@@ -353,7 +370,7 @@ static void
 at_transaction_end(XactEvent event, void *arg)
 {
 	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT)
-		forget_all();
+		reset_all();
 }
 
 void
@@ -363,9 +380,9 @@ owner_install(void)
 	RegisterXactCallback(at_transaction_end, NULL);
 	RegisterSubXactCallback(at_subtransaction_end, NULL);
 	next_utility_hook = ProcessUtility_hook;
-	ProcessUtility_hook = refuse_statement;
+	ProcessUtility_hook = reject_statement;
 	next_access_hook = object_access_hook;
-	object_access_hook = refuse_function;
+	object_access_hook = reject_function;
 	installed = true;
 }
 
@@ -375,7 +392,10 @@ owner_forbid(bool forbidden)
 	forbidden_level = forbidden ? GetCurrentTransactionNestLevel() : 0;
 }
 
-/* Read-only, so that the code cannot set it back: only before the first snapshot could it. */
+/*
+ * Makes the transaction read-only.  Takes a snapshot first if there is none,
+ * because until then the code could make it writable again.
+ */
 static void
 make_read_only(OwnerContext *context)
 {
@@ -391,7 +411,7 @@ open_entry(void)
 	if (!installed || forbidden_level > 0 || entries == MAX_ENTRIES)
 		elog(ERROR, "code of a table's owner must not run here");
 	if (entries == 0)
-		start_clock();
+		start_timer();
 	owner_allow_ms(OWNER_BASE_MS);
 	entry_levels[entries] = GetCurrentTransactionNestLevel();
 	entries++;
@@ -417,7 +437,9 @@ owner_enter(OwnerContext *context, Oid owner)
 void
 owner_leave(const OwnerContext *context)
 {
-	/* while the entry is open, so that the error is the owner's */
+	/*
+	 * Raise errors while the entry is open, so that they count as the owner's.
+	 */
 	if (stop_requested)
 	{
 		cancel_code();
@@ -426,14 +448,14 @@ owner_leave(const OwnerContext *context)
 	if (expired)
 		ereport(ERROR,
 				(errcode(ERRCODE_QUERY_CANCELED),
-				 errmsg_internal("time is up")));	/* mark_error() words it */
+				 errmsg_internal("time is up")));	/* mark_error() replaces the message */
 	AtEOXact_GUC(false, context->save_nestlevel);
 	SetUserIdAndSecContext(context->save_userid, context->save_sec_context);
 	XactReadOnly = context->save_read_only;
 	error_context_stack = context->callback.previous;
 	entries--;
 	if (entries == 0)
-		stop_clock();
+		stop_timer();
 }
 
 void

@@ -1,10 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * wait_event.c
- *	  What a process of ours waits for, as pg_stat_activity shows it.
+ *	  Names of the wait events that pg_stat_activity shows.
  *
- * From PostgreSQL 17 on an extension can name its wait events.  A name is
- * registered when a process first waits so.
+ * Since PostgreSQL 17, extensions can name their wait events.  A name is
+ * registered when a process first uses it.
  *
  *-------------------------------------------------------------------------
  */

@@ -1,24 +1,23 @@
 /*-------------------------------------------------------------------------
  *
  * worker.c
- *	  Dynamic background workers as objects with one owner.
+ *	  Dynamic background workers, each owned by one process.
  *
- * A run is a small family of processes: the caller's backend starts the
- * leader, the leader starts the tunnel and the loaders.  Each parent owns its
- * children through a Worker and must see them end before it ends itself, on
- * every path; nothing else in the extension touches a
- * BackgroundWorkerHandle.
+ * The caller's backend starts the leader.  The leader starts the tunnel and
+ * the loaders.  Each parent owns its children through Worker objects and must
+ * wait for their end before it ends itself, on every path.  Only this file
+ * uses BackgroundWorkerHandle.
  *
  * Worker slots belong to the whole server: parallel queries and logical
- * replication need them, too.  So all runs together have no more workers than
- * the setting pgtunsync.max_workers says.  A process that wants to start some
- * takes a lock, counts the workers that exist, and holds the lock until those
- * it has started can be counted.  The count comes from the server's own table
- * of processes, which no user can change.  The lock belongs to the
- * transaction, where pg_advisory_unlock_all() does not release it.
+ * replication need them, too.  So pgtunsync.max_workers limits the workers of
+ * all runs together.  A process that wants to start workers takes a lock and
+ * counts the existing ones.  It holds the lock until the workers it started
+ * can be counted.  The count comes from the server's own process table, which
+ * no user can change.  The lock belongs to the transaction, so
+ * pg_advisory_unlock_all() does not release it.
  *
- * Handles live in TopMemoryContext, because they are needed most after an
- * error has thrown every other context away.
+ * Handles live in TopMemoryContext, because they are still needed after an
+ * error has reset all other contexts.
  *
  *-------------------------------------------------------------------------
  */
@@ -44,17 +43,17 @@
 #include "base/names.h"
 #include "base/worker.h"
 
-/* How long a worker that was started may take to be counted, in ms. */
-#define COUNT_PATIENCE		5000
+/* Time for a started worker to appear in the process table, in ms. */
+#define COUNT_TIMEOUT		5000
 
 struct Worker
 {
 	BackgroundWorkerHandle *handle;
 };
 
-/* ---- how many there are ---- */
+/* ---- counting workers ---- */
 
-static List *launched = NIL;	/* of Worker *, since worker_begin_launch() */
+static List *launched = NIL;	/* of Worker *, started since worker_begin_launch() */
 
 static void
 launch_tag(LOCKTAG *tag)
@@ -62,7 +61,9 @@ launch_tag(LOCKTAG *tag)
 	SET_LOCKTAG_ADVISORY(*tag, 0, OUR_LOCK_CLASS, 0, LAUNCH_LOCK_TYPE);
 }
 
-/* The workers of the extension of one kind, in whatever database. */
+/*
+ * Returns the number of the extension's workers of one kind in all databases.
+ */
 static int
 count_workers(const char *title)
 {
@@ -78,7 +79,10 @@ count_workers(const char *title)
 	return count;
 }
 
-/* Those that exist, and those that leaders without a tunnel will need. */
+/*
+ * Returns the number of existing workers, and of those that leaders without a
+ * tunnel still need.
+ */
 static int
 count_all(void)
 {
@@ -112,11 +116,13 @@ worker_begin_launch(int max_workers)
 	return max_workers - count_all();
 }
 
-/* A worker appears in the server's tables a moment after its start. */
+/*
+ * Waits for a worker to appear in the process table, shortly after its start.
+ */
 static void
 wait_counted(Worker *worker)
 {
-	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), COUNT_PATIENCE);
+	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), COUNT_TIMEOUT);
 	pid_t		pid = worker_pid(worker);
 
 	while (pid != 0 && worker_alive(worker) && !is_counted(pid) &&
@@ -147,7 +153,7 @@ worker_no_room(int room, int max_workers)
 	ereport(ERROR,
 			(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 			 errmsg("too many workers of pgtunsync run on this server"),
-			 errdetail("%d run or are about to, \"pgtunsync.max_workers\" allows %d, "
+			 errdetail("%d workers run or are about to start, \"pgtunsync.max_workers\" allows %d, "
 					   "and a pull needs %d.",
 					   max_workers - room, max_workers, WORKERS_OF_RUN),
 			 errhint("Wait for another pull to end, or let a superuser raise the setting.")));
@@ -240,15 +246,16 @@ worker_free(Worker *worker)
 }
 
 /*
- * Sorts take their memory in blocks of 8 MB, and the kernel zeroes each page that
- * it hands out: a tenth of what building an index costs, when the one before
- * gave all of it back.  What is larger than the threshold still goes back at once.
+ * Sorts allocate memory in blocks of 8 MB, and the kernel zeroes each page
+ * that it provides.  This is a tenth of the cost of building an index if the
+ * previous build returned all its memory.  Allocations above the threshold are
+ * still returned at once.
  */
 void
 worker_keep_memory(void)
 {
 #ifdef __GLIBC__
-	(void) mallopt(M_MMAP_THRESHOLD, 32 * 1024 * 1024);	/* the most that it takes */
+	(void) mallopt(M_MMAP_THRESHOLD, 32 * 1024 * 1024);	/* the maximum */
 	(void) mallopt(M_TRIM_THRESHOLD, INT_MAX);
 #endif
 }
@@ -265,7 +272,7 @@ worker_no_slot(const char *what)
 	ereport(ERROR,
 			(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 			 errmsg("no free background worker slot for the %s", what),
-			 errdetail("A run needs three workers at least: a leader, a tunnel and one loader."),
+			 errdetail("A run needs at least three workers: a leader, a tunnel and one loader."),
 			 errhint("Raise \"max_worker_processes\" and restart the server, or wait for other workers to end.")));
 	pg_unreachable();
 }

@@ -1,39 +1,39 @@
 /*-------------------------------------------------------------------------
  *
  * worker_message.c
- *	  Messages from a worker to the process that started it.
+ *	  Sends messages from a worker to the process that started it.
  *
  * A background worker has no client, but its ereport()s should reach one.  As
- * parallel query does (libpq/pqmq.c), we put a shared memory queue where the
- * socket would be: NOTICEs and the final ERROR arrive at the parent in wire
- * format, in order with messages of our own (a table is done, the tunnel is
- * open), and the parent raises them again.
+ * in parallel query (libpq/pqmq.c), a shared memory queue takes the place of
+ * the socket.  NOTICEs and the final ERROR arrive at the parent in wire
+ * format, in order with messages of the extension itself (a table is done, the
+ * tunnel is open).  The parent raises them again.
  *
  * Unlike pqmq.c, sending never blocks.  The leader may hold locks that others
- * wait for, and must not come to a halt because somebody's psql sits behind a
- * pager: what does not fit into the queue waits in our memory and is moved on
- * by relay_flush() from the wait loops.
+ * wait for, and must not stop because a client does not read.  Messages that
+ * do not fit into the queue are kept in memory.  The wait loops call
+ * relay_flush() to send them.
  *
- * That memory is bounded, and so is what a caller has to read, although a
- * CHECK constraint can raise a NOTICE for each of ten million rows and a
- * client can stop reading:
+ * A CHECK constraint can raise a NOTICE for each of ten million rows, and a
+ * client can stop reading.  So both that memory and the number of messages for
+ * a caller are limited:
  *
- *	- Code of others, recognized by its security-restricted context, has an
- *	  allowance for each table (relay_set_subject()) and one for the whole
- *	  process.  Each of its messages names the table and is cut to a moderate
- *	  length.
- *	- What waits in memory never exceeds BACKLOG_BYTES, apart from errors and
- *	  messages of the program, whose number depends on the tables, not on rows.
+ * - Users' code, recognized by its security-restricted context, has an
+ *   allowance for each table (relay_set_subject()) and one for the whole
+ *   process.  Each of its messages is prefixed with the table's name and
+ *   truncated.
+ * - Messages in memory never exceed BACKLOG_BYTES.  Errors and messages of the
+ *   extension are exempt: their number depends on the tables, not on the rows.
  *
- * NOTICEs go first: a WARNING is only dropped when no NOTICE can be dropped in
- * its place, and an error never is.  What was dropped is counted for one line
- * at the end.
+ * NOTICEs are dropped first.  A WARNING is dropped only if no NOTICE can be
+ * dropped instead, and an error is never dropped.  Dropped messages are
+ * counted and reported in one line at the end.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
-/* struct Port is of no interest here, nor are the libraries it needs */
+/* libpq-be.h would need headers of these libraries for struct Port */
 #undef ENABLE_GSS
 #undef ENABLE_SSPI
 #undef USE_OPENSSL
@@ -54,35 +54,35 @@
 #include "base/worker_message.h"
 #include "base/wait_event.h"
 
-/* Bytes of messages that wait for the queue. */
+/* Maximum size of messages that wait for the queue. */
 #define BACKLOG_BYTES		(2 * 1024 * 1024)
-/* What code of others may say: about one table, and in all. */
+/* Maximum number of messages of users' code, for one table and in all. */
 #define TABLE_NOTICES		20
 #define TABLE_WARNINGS		100
 #define PROCESS_NOTICES		1000
 #define PROCESS_WARNINGS	1000
-/* Bytes of a field of such a message. */
+/* Maximum size of a field of such a message. */
 #define FIELD_BYTES			2000
 #define SUBJECT_BYTES		320
 
-/* How much a message matters. */
+/* The priority of a message. */
 typedef enum Rank
 {
-	RANK_NOTICE,				/* or less */
+	RANK_NOTICE,				/* a NOTICE or lower */
 	RANK_WARNING,
-	RANK_NEEDED					/* an error, or a message of the program */
+	RANK_NEEDED					/* an error, or a message of the extension */
 } Rank;
 
-/* A message that waits. */
-typedef struct Waiting
+/* A message that waits for the queue. */
+typedef struct PendingMessage
 {
 	dlist_node	node;
 	Rank		rank;
 	Size		len;
 	char		data[FLEXIBLE_ARRAY_MEMBER];	/* type and body */
-} Waiting;
+} PendingMessage;
 
-/* What may still be said. */
+/* How many messages may still be sent. */
 typedef struct Allowance
 {
 	int			notices;
@@ -94,15 +94,15 @@ static MemoryContext backlog_context = NULL;
 static dlist_head backlog;		/* of Waiting, oldest first */
 static Size backlog_bytes = 0;
 
-static char subject[SUBJECT_BYTES]; /* a table's name, or empty */
+static char subject[SUBJECT_BYTES]; /* name of a table, or empty */
 static Allowance for_subject;
 static Allowance for_process = {PROCESS_NOTICES, PROCESS_WARNINGS};
-static bool exempt = false;		/* the message under way must not be dropped */
+static bool exempt = false;		/* do not drop the message being sent */
 static int64 dropped = 0;
 
-/* ---- what waits ---- */
+/* ---- the backlog ---- */
 
-/* Tries to hand one message to the queue. */
+/* Tries to send one message to the queue. */
 static shm_mq_result
 send_now(const char *data, Size len)
 {
@@ -110,11 +110,11 @@ send_now(const char *data, Size len)
 }
 
 static void
-forget(Waiting *waiting)
+remove_pending(PendingMessage *pending)
 {
-	dlist_delete(&waiting->node);
-	backlog_bytes -= waiting->len;
-	pfree(waiting);
+	dlist_delete(&pending->node);
+	backlog_bytes -= pending->len;
+	pfree(pending);
 }
 
 bool
@@ -122,14 +122,14 @@ relay_flush(void)
 {
 	while (outgoing != NULL && !dlist_is_empty(&backlog))
 	{
-		Waiting    *waiting = dlist_head_element(Waiting, node, &backlog);
-		shm_mq_result result = send_now(waiting->data, waiting->len);
+		PendingMessage *pending = dlist_head_element(PendingMessage, node, &backlog);
+		shm_mq_result result = send_now(pending->data, pending->len);
 
 		if (result == SHM_MQ_WOULD_BLOCK)
 			return false;
 		if (result == SHM_MQ_DETACHED)
 			outgoing = NULL;
-		forget(waiting);
+		remove_pending(pending);
 	}
 	if (outgoing == NULL && backlog_bytes > 0)
 	{
@@ -140,7 +140,7 @@ relay_flush(void)
 	return true;
 }
 
-/* Does a message of this length fit? */
+/* Returns whether a message of this length fits into the backlog. */
 static bool
 has_room(Size len)
 {
@@ -148,8 +148,8 @@ has_room(Size len)
 }
 
 /*
- * Drops NOTICEs that wait, the latest first.  The oldest message stays: a part
- * of it may be in the queue.
+ * Drops waiting NOTICEs, the latest first.  The oldest message is kept,
+ * because a part of it may already be in the queue.
  */
 static void
 drop_notices(Size len)
@@ -158,21 +158,21 @@ drop_notices(Size len)
 
 	while (node != NULL && dlist_has_prev(&backlog, node) && !has_room(len))
 	{
-		Waiting    *waiting = dlist_container(Waiting, node, node);
+		PendingMessage *pending = dlist_container(PendingMessage, node, node);
 
 		node = dlist_prev_node(&backlog, node);
-		if (waiting->rank != RANK_NOTICE)
+		if (pending->rank != RANK_NOTICE)
 			continue;
-		forget(waiting);
+		remove_pending(pending);
 		dropped++;
 	}
 }
 
-/* Queues type + data behind what waits already. */
+/* Appends a message to the backlog, then sends what fits into the queue. */
 static void
 enqueue(Rank rank, char type, const char *data, Size len)
 {
-	Waiting    *waiting;
+	PendingMessage *pending;
 
 	if (outgoing == NULL)
 		return;
@@ -183,13 +183,13 @@ enqueue(Rank rank, char type, const char *data, Size len)
 		dropped++;
 		return;
 	}
-	waiting = MemoryContextAlloc(backlog_context, offsetof(Waiting, data) + len + 1);
-	waiting->rank = rank;
-	waiting->len = len + 1;
-	waiting->data[0] = type;
-	memcpy(waiting->data + 1, data, len);
-	dlist_push_tail(&backlog, &waiting->node);
-	backlog_bytes += waiting->len;
+	pending = MemoryContextAlloc(backlog_context, offsetof(PendingMessage, data) + len + 1);
+	pending->rank = rank;
+	pending->len = len + 1;
+	pending->data[0] = type;
+	memcpy(pending->data + 1, data, len);
+	dlist_push_tail(&backlog, &pending->node);
+	backlog_bytes += pending->len;
 	relay_flush();
 }
 
@@ -218,7 +218,9 @@ relay_flush_wait(long timeout_ms)
 	}
 }
 
-/* One field of an ErrorResponse; see "Error and Notice Message Fields". */
+/*
+ * Appends a field of an ErrorResponse; see "Error and Notice Message Fields".
+ */
 static void
 append_field(StringInfo buf, char code, const char *value)
 {
@@ -252,7 +254,7 @@ relay_send_error(ErrorData *edata)
 	pfree(buf.data);
 }
 
-/* ---- what code of others says ---- */
+/* ---- messages of users' code ---- */
 
 void
 relay_set_subject(const char *table)
@@ -264,7 +266,7 @@ relay_set_subject(const char *table)
 	for_subject.warnings = TABLE_WARNINGS;
 }
 
-/* Of a report in wire format. */
+/* Returns the priority of a report in wire format. */
 static Rank
 rank_of(const char *data, Size len)
 {
@@ -278,7 +280,10 @@ rank_of(const char *data, Size len)
 	return RANK_NOTICE;
 }
 
-/* Takes one message off; a WARNING that is refused ends the NOTICEs, too. */
+/*
+ * Takes one message from the allowance.  Returns false if it is used up.  When
+ * WARNINGs are used up, no more NOTICEs are allowed either.
+ */
 static bool
 take_allowance(Allowance *allowance, Rank rank)
 {
@@ -295,9 +300,9 @@ take_allowance(Allowance *allowance, Rank rank)
 	return true;
 }
 
-/* May code of others say this?  What it may not is counted. */
+/* Returns whether users' code may send this message, and counts it if not. */
 static bool
-may_say(Rank rank)
+within_allowance(Rank rank)
 {
 	if ((subject[0] == '\0' || take_allowance(&for_subject, rank)) &&
 		take_allowance(&for_process, rank))
@@ -306,7 +311,7 @@ may_say(Rank rank)
 	return false;
 }
 
-/* Copies a field, cut to a moderate length. */
+/* Appends a field, truncated if it is long. */
 static void
 append_cut_field(StringInfo buf, char code, const char *value)
 {
@@ -325,15 +330,15 @@ append_cut_field(StringInfo buf, char code, const char *value)
 	appendStringInfoChar(buf, '\0');
 }
 
-/* A NOTICE or WARNING of code that the owner of a table wrote. */
+/* Queues a NOTICE or WARNING raised by code of a table's owner. */
 static void
-enqueue_of_others(const char *data, Size len)
+enqueue_user_message(const char *data, Size len)
 {
 	Rank		rank = rank_of(data, len);
 	const char *end = data + len;
 	StringInfoData buf;
 
-	if (!may_say(rank))
+	if (!within_allowance(rank))
 		return;
 	initStringInfo(&buf);
 	for (const char *field = data; field < end && *field != '\0'; field += strlen(field) + 1)
@@ -346,7 +351,7 @@ enqueue_of_others(const char *data, Size len)
 void
 relay_forward(StringInfo body)
 {
-	if (may_say(rank_of(body->data, body->len)))
+	if (within_allowance(rank_of(body->data, body->len)))
 		relay_throw_report(body, DEBUG5);
 }
 
@@ -366,7 +371,7 @@ relay_add_dropped(int64 count)
 }
 
 void
-relay_tell_dropped(void)
+relay_report_dropped(void)
 {
 	int64		count = relay_take_dropped();
 
@@ -381,7 +386,7 @@ relay_tell_dropped(void)
 	exempt = false;
 }
 
-/* The methods that stand in for the client's socket. */
+/* The methods that replace those of the client's socket. */
 static void
 relay_comm_reset(void)
 {
@@ -405,7 +410,7 @@ relay_putmessage(char msgtype, const char *s, size_t len)
 	if (msgtype == 'E' || (msgtype == 'N' && exempt))
 		enqueue(RANK_NEEDED, msgtype, s, len);
 	else if (msgtype == 'N' && InSecurityRestrictedOperation())
-		enqueue_of_others(s, len);
+		enqueue_user_message(s, len);
 	else if (msgtype == 'N')
 		enqueue(rank_of(s, len), msgtype, s, len);
 	return 0;
@@ -469,7 +474,7 @@ relay_throw_report(StringInfo body, int min_elevel)
 	relay_parse_report(body, &edata);
 	if (edata.elevel < min_elevel)
 		return;
-	/* what was FATAL to a child is an error here */
+	/* FATAL errors of a child are ordinary errors here */
 	if (edata.elevel > ERROR)
 		edata.elevel = ERROR;
 	ThrowErrorData(&edata);

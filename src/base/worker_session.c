@@ -1,11 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * worker_session.c
- *	  A worker's database session, the same whatever was configured.
+ *	  Starts a worker's database session with fixed settings.
  *
- * Somebody may have said ALTER DATABASE … SET default_transaction_read_only,
+ * ALTER DATABASE … SET may have changed default_transaction_read_only,
  * statement_timeout or search_path, and a background worker's session starts
- * with that.  For a run only the settings that were handed down with the call count.
+ * with these settings.  A run uses only the settings that are passed with the
+ * call.
  *
  *-------------------------------------------------------------------------
  */
@@ -78,7 +79,7 @@ session_start(Oid database)
 	BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
 	for (int i = 0; i < lengthof(pinned); i++)
 	{
-		/* some exist in newer versions only */
+		/* some settings exist in newer versions only */
 		const char *now = GetConfigOption(pinned[i].name, true, false);
 
 		if (now != NULL && strcmp(now, pinned[i].value) != 0)

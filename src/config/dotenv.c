@@ -1,30 +1,31 @@
 /*-------------------------------------------------------------------------
  *
  * dotenv.c
- *	  The text of an environment file, understood as bash would.
+ *	  Reads the text of an environment file as bash would.
  *
- * The same file is sourced by shells, so there is one rule: what is accepted
- * means exactly what it means to bash (test/t/010_env_file.pl asks bash), and
- * everything else is refused by line and name.  Accepted are
+ * Shells source the same file.  So there is one rule: accepted text means
+ * exactly what it means to bash (test/t/010_env_file.pl compares with bash),
+ * and everything else is an error that names the line and the variable.
+ * Accepted are
  *
- *		NAME=value NAME+=value ...			in order, each seeing the former
+ *		NAME=value NAME+=value ...			in order; each sees the previous ones
  *		export NAME=value NAME ...			all values before any assignment
  *		readonly, declare -x, declare -r, typeset	likewise
  *		unset NAME ...		set -a		set +a		: ${NAME:=value}
  *
- * joined by newlines, ";" and "&&".  A value is made of bare characters,
- * '...', "...", $'...', backslashes, ~/, $NAME, ${NAME} and ${NAME:-word} with
- * its relatives - = ? +.  Whatever needs a shell to run is refused: commands,
- * $(...), `...`, pipes, redirections, and "&", which in an unquoted URL is the
- * classic mistake.  Also refused are the few places where the shell's answer
- * would depend on something that only it has ($1, $RANDOM, ~user).
+ * joined by newlines, ";" and "&&".  A value consists of bare characters,
+ * '...', "...", $'...', backslashes, ~/, $NAME, ${NAME}, and ${NAME:-word}
+ * with the operators - = ? +.  Everything that needs a shell to run is
+ * rejected: commands, $(...), `...`, pipes, redirections, and "&", which is a
+ * common mistake in an unquoted URL.  Also rejected are the few places where
+ * the result would depend on the state of the shell ($1, $RANDOM, ~user).
  *
- * Since the file holds passwords, no message repeats a piece of a value; that
- * includes words that look like commands, because in "PASSWORD=two words" the
- * second word is one.  Only words from a fixed list are named.
+ * Since the file holds passwords, no message shows a part of a value.  This
+ * includes words that look like commands: in "PASSWORD=two words" the second
+ * word is one.  Messages show only words from a fixed list.
  *
- * Values are put together in one buffer of fixed size, and each is then copied
- * once, to its exact size: so dotenv_wipe() can reach every copy.
+ * Values are built in one buffer of fixed size and then copied once, with
+ * their exact size.  So dotenv_wipe() can overwrite every copy.
  *
  *-------------------------------------------------------------------------
  */
@@ -34,11 +35,11 @@
 #include "config/dotenv.h"
 #include "config/dotenv_value.h"
 
-/* An assignment of "export A=1 B=$A", which waits for the end of the line. */
+/* An assignment of "export A=1 B=$A", made at the end of the command. */
 typedef struct Pending
 {
 	char		name[NAME_LIMIT];
-	int			start;			/* where in the buffer its value begins */
+	int			start;			/* offset of its value in the buffer */
 	int			end;
 	int			line;
 	bool		append;
@@ -47,7 +48,7 @@ typedef struct Pending
 typedef struct Declaration
 {
 	bool		readonly;
-	bool		options;		/* takes -x and -r */
+	bool		options;		/* accepts -x and -r */
 	const char *command;
 } Declaration;
 
@@ -62,7 +63,7 @@ skip_blanks(Parser *p)
 		advance(p);
 }
 
-/* Skips a comment, which has no continued lines. */
+/* Skips a comment.  A backslash does not continue a comment line. */
 static void
 skip_comment(Parser *p)
 {
@@ -90,7 +91,7 @@ skip_blank_lines(Parser *p)
  * Commands
  */
 
-/* Is this where a command ends? */
+/* Returns whether a command ends here. */
 static bool
 at_command_end(Parser *p)
 {
@@ -99,7 +100,7 @@ at_command_end(Parser *p)
 	return c == END_OF_FILE || c == '\n' || c == ';' || c == '&' || c == '#';
 }
 
-/* Reads "=" or "+=" after a name; false when there is none. */
+/* Reads "=" or "+=" after a name.  Returns false if there is none. */
 static bool
 parse_equals(Parser *p, bool *append)
 {
@@ -116,7 +117,7 @@ parse_equals(Parser *p, bool *append)
 	return true;
 }
 
-/* Reads the start of an assignment; else leaves the parser where it is. */
+/* Reads the start of an assignment.  Otherwise leaves the parser unchanged. */
 static bool
 parse_target(Parser *p, char *name, bool *append)
 {
@@ -134,7 +135,7 @@ parse_target(Parser *p, char *name, bool *append)
 	return true;
 }
 
-/* NAME=value NAME=value ..., from the first value on */
+/* Parses NAME=value NAME=value ..., starting at the first value. */
 static void
 parse_assignments(Parser *p, char *name, bool append)
 {
@@ -155,7 +156,7 @@ parse_assignments(Parser *p, char *name, bool append)
 				  p->len == 0 ? "Write NAME=value without spaces around \"=\"." : HINT_QUOTE);
 }
 
-/* The options of declare: only those that change nothing, and -r. */
+/* Parses options of declare: -r, and -x, which changes nothing here. */
 static void
 parse_declare_options(Parser *p, Declaration *declaration)
 {
@@ -178,9 +179,9 @@ parse_declare_options(Parser *p, Declaration *declaration)
 }
 
 /*
- * "export NAME" without a value: it changes nothing that we keep.  After an
- * assignment in the same command it is rather the rest of a value with a
- * space, and is refused unless it names a variable that the file has set.
+ * Parses "export NAME" without a value, which changes no variable.  After an
+ * assignment in the same command, it is more likely the rest of a value with a
+ * space.  So it is rejected unless it names a variable that the file has set.
  */
 static void
 parse_bare_name(Parser *p, const Declaration *declaration, const char *name, bool after_value)
@@ -202,7 +203,7 @@ parse_bare_name(Parser *p, const Declaration *declaration, const char *name, boo
 		var->readonly = true;
 }
 
-/* One argument of export and its kin. */
+/* Parses one argument of export and similar commands. */
 static void
 parse_argument(Parser *p, const Declaration *declaration, Pending *pending, bool after_value)
 {
@@ -223,7 +224,10 @@ parse_argument(Parser *p, const Declaration *declaration, Pending *pending, bool
 	pending->end = p->len;
 }
 
-/* export NAME=value ...: the shell has all values before it assigns any. */
+/*
+ * Parses export NAME=value ....  The shell expands all values before it
+ * assigns any.
+ */
 static void
 parse_declaration(Parser *p, Declaration *declaration)
 {
@@ -281,7 +285,7 @@ parse_unset(Parser *p)
 	} while (!at_command_end(p));
 }
 
-/* set -a and set +a; also as -o allexport */
+/* Parses set -a and set +a, also written as -o allexport. */
 static void
 parse_set(Parser *p)
 {
@@ -306,7 +310,10 @@ parse_set(Parser *p)
 		dotenv_refuse(p, p->line, "\"set\" with other options than -a and +a", HINT_ASSIGN);
 }
 
-/* ": ${NAME:=value}" is how scripts give defaults; the words go nowhere. */
+/*
+ * Parses ": ${NAME:=value}", with which scripts set defaults.  The words are
+ * discarded.
+ */
 static void
 parse_colon(Parser *p)
 {
@@ -319,7 +326,10 @@ parse_colon(Parser *p)
 	}
 }
 
-/* Is it a word that may be shown, because no password is likely to be one? */
+/*
+ * Returns whether messages may show the word, because it is unlikely to be a
+ * password.
+ */
 static bool
 is_known_command(const char *word)
 {
@@ -338,9 +348,9 @@ is_known_command(const char *word)
 	return false;
 }
 
-/* Raises the best explanation of a command that is none of ours. */
+/* Raises the best explanation of a command that is not accepted. */
 static void pg_attribute_noreturn()
-refuse_command(Parser *p, const char *word)
+reject_command(Parser *p, const char *word)
 {
 	if (is_known_command(word))
 		dotenv_refuse(p, p->line, psprintf("\"%s\", which needs a shell to run", word), HINT_ASSIGN);
@@ -374,7 +384,9 @@ find_declaration(const char *word, Declaration *declaration)
 	return false;
 }
 
-/* A word that is followed by a blank or the end of the command. */
+/*
+ * Parses a command word that is followed by a blank or the end of the command.
+ */
 static void
 parse_builtin(Parser *p, const char *word)
 {
@@ -387,7 +399,7 @@ parse_builtin(Parser *p, const char *word)
 	else if (strcmp(word, "set") == 0)
 		parse_set(p);
 	else
-		refuse_command(p, word);
+		reject_command(p, word);
 }
 
 static void
@@ -402,12 +414,12 @@ parse_command(Parser *p)
 	{
 		advance(p);
 		if (peek(p) == '#' || (!is_blank(peek(p)) && !at_command_end(p)))
-			refuse_command(p, word);
+			reject_command(p, word);
 		parse_colon(p);
 		return;
 	}
 	if (!is_name_start(c))
-		refuse_command(p, word);
+		reject_command(p, word);
 	if (parse_target(p, word, &append))
 	{
 		parse_assignments(p, word, append);
@@ -417,10 +429,13 @@ parse_command(Parser *p)
 	if (is_blank(peek(p)) || at_command_end(p))
 		parse_builtin(p, word);
 	else
-		refuse_command(p, word);
+		reject_command(p, word);
 }
 
-/* What stands between two commands; true when another one must follow. */
+/*
+ * Parses the separator after a command.  Returns true if another command must
+ * follow.
+ */
 static bool
 parse_separator(Parser *p)
 {
@@ -450,7 +465,7 @@ parse_separator(Parser *p)
 	return false;
 }
 
-/* Refuses what is wrong with the file as a whole, before looking closer. */
+/* Rejects characters that are wrong anywhere in the file. */
 static void
 check_text(Parser *p)
 {

@@ -1,10 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * dotenv.h
- *	  The text of an environment file, understood as bash would.
+ *	  Reads the text of an environment file as bash would.
  *
- * Needs nothing of the server but palloc and ereport, so that it can be
- * fuzzed and compared with a real shell (test/parsers, test/fuzz).
+ * Uses only palloc and ereport of the server, so that it can be fuzzed and
+ * compared with a real shell (test/parsers, test/fuzz).
  *
  *-------------------------------------------------------------------------
  */
@@ -16,26 +16,33 @@
 typedef struct Dotenv Dotenv;
 
 /*
- * An empty set of variables in the current memory context.  path is only for
- * messages; home is what ~ means when HOME is not set.  Both must outlive it.
+ * Creates an empty set of variables in the current memory context.  path is
+ * used in messages only.  home is the value of ~ if HOME is not set.  Both
+ * must live as long as the result.
  */
 extern Dotenv *dotenv_create(const char *path, DotenvInherited inherited,
 							 const char *home);
 
 /*
- * Runs the text's assignments.  Raises CONFIG_FILE_ERROR for what is not
- * plain assignment, and PROGRAM_LIMIT_EXCEEDED; never shows a value.
+ * Runs the assignments of the text.  Raises CONFIG_FILE_ERROR for anything
+ * that is not a plain assignment, or PROGRAM_LIMIT_EXCEEDED.  Messages never
+ * show a value.
  */
 extern void dotenv_parse(Dotenv *env, const char *text, size_t len);
 
-/* The variable as the file leaves it, NULL when the file does not mention it. */
+/*
+ * Returns the final state of a variable, or NULL if the file does not name it.
+ */
 extern const DotenvVariable *dotenv_find(const Dotenv *env, const char *name);
 
-/* All of them, in the order of their first assignment. */
+/*
+ * Return the number of variables, and the ith one in the order of first
+ * assignment.
+ */
 extern int	dotenv_count(const Dotenv *env);
 extern const DotenvVariable *dotenv_variable(const Dotenv *env, int i);
 
-/* Overwrites every value; the set is empty afterwards. */
+/* Overwrites all values and empties the set. */
 extern void dotenv_wipe(Dotenv *env);
 
 #endif							/* PGTUNSYNC_DOTENV_H */

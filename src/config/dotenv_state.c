@@ -44,7 +44,7 @@ dotenv_parse_name(Parser *p, char *name)
 	while (is_name_char(peek(p)))
 	{
 		if (len >= NAME_LIMIT - 1)
-			dotenv_refuse(p, p->line, "name of a variable is too long", NULL);
+			dotenv_refuse(p, p->line, "name of variable is too long", NULL);
 		name[len++] = peek(p);
 		advance(p);
 	}
@@ -56,11 +56,11 @@ dotenv_parse_name(Parser *p, char *name)
  */
 
 /*
- * Names that mean something to bash itself: it gives them values that we do
- * not know, takes assignments as commands, or forbids them.
+ * Returns whether bash itself uses the variable: it sets it to values unknown
+ * here, treats assignments to it specially, or rejects them.
  */
 static bool
-belongs_to_shell(const char *name)
+is_used_by_shell(const char *name)
 {
 	static const char *const names[] = {
 		"_", "COMP_WORDBREAKS", "DIRSTACK", "EPOCHREALTIME", "EPOCHSECONDS",
@@ -79,7 +79,9 @@ belongs_to_shell(const char *name)
 	return false;
 }
 
-/* Names to which bash gives values of its own, until the file sets them. */
+/*
+ * Returns whether bash sets the variable to a value of its own at its start.
+ */
 static bool
 set_by_shell(const char *name)
 {
@@ -95,7 +97,7 @@ set_by_shell(const char *name)
 	return false;
 }
 
-/* Names that bash sets when it does not inherit them. */
+/* Returns whether bash sets the variable if it does not inherit it. */
 static bool
 set_by_shell_if_missing(const char *name)
 {
@@ -140,7 +142,7 @@ dotenv_value_of(Parser *p, const char *name)
 	if (var != NULL)
 		return var->value;
 	value = p->env->inherited(name);
-	if (belongs_to_shell(name) || set_by_shell(name) ||
+	if (is_used_by_shell(name) || set_by_shell(name) ||
 		(value == NULL && set_by_shell_if_missing(name)))
 		dotenv_refuse(p, p->line, "reference to a variable that a shell sets by itself, such as $RANDOM or $PWD",
 					  HINT_DOLLAR);
@@ -163,7 +165,7 @@ dotenv_variable_to_change(Parser *p, const char *name, int line)
 {
 	DotenvVariable *var;
 
-	if (belongs_to_shell(name))
+	if (is_used_by_shell(name))
 		dotenv_refuse(p, line, psprintf("assignment to %s, which belongs to the shell", name), NULL);
 	var = find_or_add_variable(p, name);
 	if (var->readonly)
@@ -176,7 +178,7 @@ dotenv_count_work(Parser *p, size_t bytes)
 {
 	p->env->total += bytes;
 	if (p->env->total > TOTAL_LIMIT)
-		dotenv_refuse_size(p, "values too long, taken together");
+		dotenv_refuse_size(p, "values too long in total");
 }
 
 DotenvVariable *

@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * dotenv_state.h
- *	  An environment file while it is read.  Only dotenv.c, dotenv_value.c and
- *	  dotenv_state.c include it.
+ *	  The state of an environment file while it is read.  Only dotenv.c,
+ *	  dotenv_value.c and dotenv_state.c include it.
  *
  *-------------------------------------------------------------------------
  */
@@ -17,7 +17,7 @@
 #define VALUE_LIMIT		(64 * 1024) /* bytes of a value */
 #define TOTAL_LIMIT		(4 * 1024 * 1024)	/* bytes expanded and assigned */
 #define VARIABLES_LIMIT 1024
-#define NESTING_LIMIT	16		/* of ${...} */
+#define NESTING_LIMIT	16		/* of nested ${...} */
 
 typedef struct Dotenv
 {
@@ -36,42 +36,48 @@ typedef struct Parser
 	const char *next;
 	const char *end;
 	int			line;
-	const char *variable;		/* being assigned, for messages */
-	int			len;			/* bytes used of the buffer */
-	int			unused;			/* > 0 inside a ${A:-word} that is not taken */
-	int			nesting;		/* of ${...} */
+	const char *variable;		/* the variable being assigned, for messages */
+	int			len;			/* used bytes of the buffer */
+	int			unused;			/* > 0 inside a ${A:-word} that is not used */
+	int			nesting;		/* current depth of ${...} */
 } Parser;
 
 #define HINT_QUOTE	"Quote the value: NAME='...'."
-#define HINT_DOLLAR	"Use single quotes when a dollar sign or a backquote is meant: NAME='...'."
-#define HINT_ASSIGN	"Only assignments may stand here: NAME=value or export NAME=value."
+#define HINT_DOLLAR	"Use single quotes for a literal dollar sign or backquote: NAME='...'."
+#define HINT_ASSIGN	"Only assignments are allowed here: NAME=value or export NAME=value."
 
 /*
- * Raises CONFIG_FILE_ERROR about a line.  problem and hint must not hold a
- * piece of the file other than a variable's name; hint may be NULL.
+ * Raises CONFIG_FILE_ERROR for a line.  problem and hint may contain names of
+ * variables, but no other text of the file.  hint may be NULL.
  */
 extern void dotenv_refuse(Parser *p, int line, const char *problem,
 						  const char *hint) pg_attribute_noreturn();
 
-/* Raises PROGRAM_LIMIT_EXCEEDED about the current line. */
+/* Raises PROGRAM_LIMIT_EXCEEDED for the current line. */
 extern void dotenv_refuse_size(Parser *p, const char *problem) pg_attribute_noreturn();
 
-/* Reads a name of at most NAME_LIMIT - 1 bytes; its start has been seen. */
+/*
+ * Reads a name of at most NAME_LIMIT - 1 bytes.  The caller has checked its
+ * first character.
+ */
 extern void dotenv_parse_name(Parser *p, char *name);
 
-/* NULL when the file has not mentioned it. */
+/* Returns the variable, or NULL if the file has not named it. */
 extern DotenvVariable *dotenv_find_variable(Dotenv *env, const char *name);
 
 /* Overwrites and frees the value. */
 extern void dotenv_forget_value(DotenvVariable *var);
 
-/* The variable of that name, which must be one that the file may change. */
+/*
+ * Finds or adds a variable that the file is about to change.  Raises
+ * CONFIG_FILE_ERROR if it is read-only or used by bash itself.
+ */
 extern DotenvVariable *dotenv_variable_to_change(Parser *p, const char *name, int line);
 
-/* What ${name} stands for here, NULL when it is not set. */
+/* Returns the value of ${name} at this point, or NULL if it is not set. */
 extern const char *dotenv_value_of(Parser *p, const char *name);
 
-/* Counts bytes moved towards TOTAL_LIMIT, so that every file is read quickly. */
+/* Adds to the bytes processed.  TOTAL_LIMIT bounds the time to read a file. */
 extern void dotenv_count_work(Parser *p, size_t bytes);
 
 /* Sets name to the buffer's bytes from start to end. */
@@ -94,7 +100,7 @@ advance(Parser *p)
 	p->next++;
 }
 
-/* The next character outside single quotes: continued lines are joined. */
+/* Returns the next character outside single quotes.  Joins continued lines. */
 static inline int
 peek(Parser *p)
 {
@@ -124,7 +130,7 @@ is_blank(int c)
 	return c == ' ' || c == '\t';
 }
 
-/* Does an unquoted c end a word? */
+/* Returns whether an unquoted c ends a word. */
 static inline bool
 ends_word(int c)
 {

@@ -1,17 +1,16 @@
 /*-------------------------------------------------------------------------
  *
  * dotenv_value.c
- *	  The value of an assignment: quotes, backslashes, $NAME, ~.
+ *	  Parses the value of an assignment: quotes, backslashes, $NAME, ~.
  *
- * A value is read character by character into the parser's buffer, as bash
- * would expand it in "NAME=value": without splitting into words and without
- * file names for patterns.  Within the word of a ${NAME:-word} that is not
- * taken, everything is read in the same way, but nothing is kept and nothing
- * assigned (Parser.unused).
+ * A value is read character by character into the parser's buffer.  It is
+ * expanded as bash does in "NAME=value": without splitting it into words and
+ * without matching file names.  The word of a ${NAME:-word} that is not used
+ * is read in the same way, but nothing is stored or assigned (Parser.unused).
  *
- * A backslash at the end of a line joins two lines wherever bash looks for the
- * next character, even between "$" and the name: peek() takes care of that,
- * and only what is within single quotes uses raw_at().
+ * A backslash at the end of a line joins two lines wherever bash reads the
+ * next character, even between "$" and the name.  peek() does that.  Only text
+ * inside single quotes is read with raw_at().
  *
  *-------------------------------------------------------------------------
  */
@@ -56,7 +55,10 @@ parse_single_quotes(Parser *p)
 	advance(p);
 }
 
-/* A backslash within double quotes: it stands for itself before most. */
+/*
+ * Parses a backslash inside double quotes.  It is literal before most
+ * characters.
+ */
 static void
 parse_quoted_backslash(Parser *p)
 {
@@ -69,7 +71,7 @@ parse_quoted_backslash(Parser *p)
 }
 
 static void
-refuse_backquote(Parser *p)
+reject_backquote(Parser *p)
 {
 	dotenv_refuse(p, p->line, "command substitution with backquotes, which needs a shell to run",
 				  HINT_DOLLAR);
@@ -87,7 +89,7 @@ parse_double_quotes(Parser *p)
 		if (c == END_OF_FILE)
 			dotenv_refuse(p, line, "a double quote opened here is not closed", NULL);
 		if (c == '`')
-			refuse_backquote(p);
+			reject_backquote(p);
 		if (c == '$')
 			parse_dollar(p, true);
 		else if (c == '\\')
@@ -101,7 +103,9 @@ parse_double_quotes(Parser *p)
 	advance(p);
 }
 
-/* A backslash outside quotes: the next character stands for itself. */
+/*
+ * Parses a backslash outside quotes, which makes the next character literal.
+ */
 static void
 parse_backslash(Parser *p)
 {
@@ -126,7 +130,7 @@ digit_value(int c, int base)
 	return digit < base ? digit : -1;
 }
 
-/* A byte given by up to max_digits digits within $'...'. */
+/* Parses up to max_digits digits of a byte inside $'...'. */
 static void
 parse_numeric_escape(Parser *p, int base, int max_digits)
 {
@@ -144,7 +148,7 @@ parse_numeric_escape(Parser *p, int base, int max_digits)
 	emit(p, value);
 }
 
-/* What stands after a backslash within $'...'; see bash(1), QUOTING. */
+/* Parses the rest of an escape inside $'...'; see bash(1), QUOTING. */
 static void
 parse_ansi_escape(Parser *p)
 {
@@ -154,7 +158,7 @@ parse_ansi_escape(Parser *p)
 	const char *found;
 
 	if (c == END_OF_FILE)
-		return;					/* the caller sees the end */
+		return;					/* the caller reports the missing quote */
 	if (c >= '0' && c <= '7')
 		parse_numeric_escape(p, 8, 3);
 	else if (c == 'x')
@@ -196,7 +200,7 @@ parse_ansi_quotes(Parser *p)
 	advance(p);
 }
 
-/* $NAME or ${NAME} */
+/* Appends the value of $NAME or ${NAME}. */
 static void
 emit_variable(Parser *p, const char *name)
 {
@@ -212,11 +216,11 @@ emit_variable(Parser *p, const char *name)
 				(errcode(ERRCODE_WARNING),
 				 errmsg("environment file \"%s\", line %d: reference to a variable that is not set",
 						p->env->path, p->line),
-				 p->variable ? errdetail("It stands for nothing in the value of %s.", p->variable) : 0,
+				 p->variable ? errdetail("It expands to nothing in the value of %s.", p->variable) : 0,
 				 errhint(HINT_DOLLAR)));
 }
 
-/* The word of "${NAME:-word}", with the quoted variant's narrower rules. */
+/* Parses the word of "${NAME:-word}" inside double quotes. */
 static void
 parse_quoted_alternative(Parser *p, int line)
 {
@@ -229,7 +233,7 @@ parse_quoted_alternative(Parser *p, int line)
 		if (c == END_OF_FILE)
 			dotenv_refuse(p, line, "a ${ opened here is not closed", NULL);
 		if (c == '`')
-			refuse_backquote(p);
+			reject_backquote(p);
 		if (c == '"' || c == '\'' ||
 			(c == '\\' && !(escaped == '$' || escaped == '`' || escaped == '"' || escaped == '\\')))
 			dotenv_refuse(p, p->line, "quote or backslash within \"${...}\"",
@@ -246,12 +250,15 @@ parse_quoted_alternative(Parser *p, int line)
 	}
 }
 
-/* One character, or quoted piece, of the word of an unquoted ${NAME:-word}. */
+/*
+ * Parses one character or quoted part of the word of an unquoted
+ * ${NAME:-word}.
+ */
 static void
 parse_alternative_piece(Parser *p, int c, bool tilde)
 {
 	if (c == '`')
-		refuse_backquote(p);
+		reject_backquote(p);
 	if ((c == '~' && tilde) || c == '<' || c == '>' || c == '(' || c == ')' ||
 		(c == '$' && raw_at(p, 1) == '\''))
 		dotenv_refuse(p, p->line, "special character within ${...}", "Quote it.");
@@ -285,10 +292,10 @@ parse_alternative(Parser *p, int line)
 	}
 }
 
-/* Acts on ${NAME<op>word} when the word has been read from start on. */
+/* Applies ${NAME<op>word} after the word has been read; it begins at start. */
 static void
-use_alternative(Parser *p, const char *name, int op, const char *value,
-				bool taken, int start)
+apply_alternative(Parser *p, const char *name, int op, const char *value,
+				  bool taken, int start)
 {
 	if (p->unused > 0)
 		return;
@@ -300,7 +307,7 @@ use_alternative(Parser *p, const char *name, int op, const char *value,
 		emit_string(p, value);
 }
 
-/* The rest of ${NAME..., from what follows the name. */
+/* Parses the rest of ${NAME..., after the name. */
 static void
 parse_operator(Parser *p, const char *name, bool quoted, int line)
 {
@@ -341,10 +348,10 @@ parse_operator(Parser *p, const char *name, bool quoted, int line)
 		p->unused--;
 	advance(p);
 
-	use_alternative(p, name, op, value, taken, start);
+	apply_alternative(p, name, op, value, taken, start);
 }
 
-/* ${...}; the next character is the brace. */
+/* Parses ${...}, starting at the brace. */
 static void
 parse_braces(Parser *p, bool quoted)
 {
@@ -367,7 +374,7 @@ parse_braces(Parser *p, bool quoted)
 	p->nesting--;
 }
 
-/* $ and what belongs to it. */
+/* Parses "$" and what it expands. */
 static void
 parse_dollar(Parser *p, bool quoted)
 {
@@ -389,14 +396,14 @@ parse_dollar(Parser *p, bool quoted)
 	else if (c == '\'' && !quoted)
 		parse_ansi_quotes(p);
 	else if (c == '"' && !quoted)
-		dotenv_refuse(p, p->line, "translated string $\"...\"", "Leave the dollar sign out.");
+		dotenv_refuse(p, p->line, "translated string $\"...\"", "Remove the dollar sign.");
 	else if (c != END_OF_FILE && c != '\0' && strchr("0123456789@*#?-$!", c) != NULL)
 		dotenv_refuse(p, p->line, "special parameter of the shell, such as $1 or $$", HINT_DOLLAR);
 	else
 		emit(p, '$');
 }
 
-/* ~ where the shell expands it. */
+/* Parses "~" where the shell expands it. */
 static void
 parse_tilde(Parser *p)
 {
@@ -417,7 +424,7 @@ parse_tilde(Parser *p)
 	emit_string(p, home);
 }
 
-/* Is this "&&"?  The parser stays where it is. */
+/* Returns whether "&&" is next.  Does not move the parser. */
 static bool
 at_and(Parser *p)
 {
@@ -441,12 +448,12 @@ dotenv_check_value_end(Parser *p)
 		dotenv_refuse(p, p->line, psprintf("unquoted \"%c\"", c), HINT_QUOTE);
 }
 
-/* One character, or quoted piece, of a value. */
+/* Parses one character or quoted part of a value. */
 static void
 parse_value_piece(Parser *p, int c, ValuePlace place)
 {
 	if (c == '`')
-		refuse_backquote(p);
+		reject_backquote(p);
 	if (c == '{' && place == VALUE_ARGUMENT)
 		dotenv_refuse(p, p->line, "unquoted \"{\", which bash may expand", HINT_QUOTE);
 	if (c == '\'')
@@ -467,7 +474,7 @@ parse_value_piece(Parser *p, int c, ValuePlace place)
 void
 dotenv_parse_value(Parser *p, ValuePlace place)
 {
-	int			before = ':';	/* a tilde expands at the start and after ":" */
+	int			before = ':';	/* a tilde is expanded at the start and after ":" */
 	int			c;
 
 	while (!ends_word(c = peek(p)))

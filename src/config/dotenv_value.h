@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * dotenv_value.h
- *	  The value of a variable in an environment file.
+ *	  Parses the value of a variable in an environment file.
  *
  *-------------------------------------------------------------------------
  */
@@ -10,17 +10,17 @@
 
 #include "config/dotenv_state.h"
 
-/* How a value stands in the file. */
+/* The place of a value in the file. */
 typedef enum ValuePlace
 {
 	VALUE_ASSIGNED,				/* NAME=value */
-	VALUE_ARGUMENT				/* export NAME=value: braces expand there */
+	VALUE_ARGUMENT				/* export NAME=value; braces are expanded here */
 } ValuePlace;
 
-/* Reads a value to the end of its word and appends it to the buffer. */
+/* Reads a value up to the end of its word and appends it to the buffer. */
 extern void dotenv_parse_value(Parser *p, ValuePlace place);
 
-/* Refuses an operator of the shell that cuts a word short. */
+/* Raises CONFIG_FILE_ERROR if a shell operator ends the word. */
 extern void dotenv_check_value_end(Parser *p);
 
 #endif							/* PGTUNSYNC_DOTENV_VALUE_H */

@@ -11,12 +11,12 @@
 typedef struct DotenvVariable
 {
 	char	   *name;
-	char	   *value;			/* NULL: the file unset it */
-	int			line;			/* that set it last */
+	char	   *value;			/* NULL if the file unset it */
+	int			line;			/* the line that set it last */
 	bool		readonly;
 } DotenvVariable;
 
-/* Answers for variables that the file has not set; NULL when unset. */
+/* Returns the value of a variable that the file has not set, or NULL. */
 typedef const char *(*DotenvInherited) (const char *name);
 
 #endif							/* PGTUNSYNC_DOTENV_VARIABLE_H */

@@ -1,15 +1,15 @@
 /*-------------------------------------------------------------------------
  *
  * env_file.c
- *	  The environment file: where credentials come from.
+ *	  Reads the environment file, which contains the credentials.
  *
- * Three layers: settings_file.c opens the file and judges who could have
- * written it, dotenv.c understands its text, and this one answers for single
- * variables: the file's value, else the server's environment, else nothing.
+ * There are three layers.  secure_file.c opens the file and checks who could
+ * have written it.  dotenv.c parses its text.  This file returns the values of
+ * single variables: from the file, else from the server's environment.
  *
- * All of it lives in a memory context of its own, whose reset callback
- * overwrites the values, also when an error in the midst of reading is what
- * ends the context.
+ * Everything lives in a memory context of its own.  The reset callback of the
+ * context overwrites the values, also if an error ends the context while the
+ * file is read.
  *
  *-------------------------------------------------------------------------
  */
@@ -28,7 +28,7 @@ struct EnvFile
 {
 	char	   *path;
 	Dotenv	   *variables;
-	char	   *text;			/* while it is parsed */
+	char	   *text;			/* set while it is parsed */
 	size_t		textlen;
 	MemoryContextCallback callback;
 };
@@ -62,7 +62,7 @@ wipe_text(EnvFile *env)
 	env->text = NULL;
 }
 
-/* Reset callback: leaves no secret in freed memory. */
+/* Overwrites all secrets when the context is reset. */
 static void
 wipe(void *arg)
 {
@@ -97,7 +97,7 @@ env_file_read(const char *path)
 		ereport(ERROR,
 				(errcode(ERRCODE_CONFIG_FILE_ERROR),
 				 errmsg("no environment file is configured"),
-				 errdetail("Credentials come from the environment file alone."),
+				 errdetail("Credentials are read only from the environment file."),
 				 errhint("Set \"%s\" to the path of a file like the template \"%s\".",
 						 env_file_kind.setting, env_file_kind.example)));
 	env = create();
@@ -116,7 +116,7 @@ env_file_path(const EnvFile *env)
 	return env->path;
 }
 
-/* An empty value counts as none. */
+/* Returns NULL for an empty value. */
 static const char *
 not_empty(const char *value)
 {
@@ -147,7 +147,10 @@ env_file_line(const EnvFile *env, const char *name)
 	return var && var->value ? var->line : 0;
 }
 
-/* Reads a whole decimal number between min and max; else false. */
+/*
+ * Parses a decimal integer between min and max.  Returns false if it is not
+ * one.
+ */
 static bool
 parse_int(const char *value, int min, int max, int *result)
 {
@@ -164,9 +167,12 @@ parse_int(const char *value, int min, int max, int *result)
 	return true;
 }
 
-/* The value itself may be a misplaced password and is not shown. */
+/*
+ * Raises an error about a value, without showing it: it may be a misplaced
+ * password.
+ */
 static void
-bad_value(const EnvFile *env, const char *name, const char *expected)
+raise_bad_value(const EnvFile *env, const char *name, const char *expected)
 {
 	int			line = env_file_line(env, name);
 	char	   *place;
@@ -190,11 +196,11 @@ env_file_get_int(const EnvFile *env, const char *name, int fallback, int min, in
 	int			result = fallback;
 
 	if (value != NULL && !parse_int(value, min, max, &result))
-		bad_value(env, name, psprintf("a whole number between %d and %d", min, max));
+		raise_bad_value(env, name, psprintf("a whole number between %d and %d", min, max));
 	return result;
 }
 
-/* Reads one of the words for yes and no; else false. */
+/* Parses a word for yes or no.  Returns false if it is neither. */
 static bool
 parse_yes_no(const char *value, bool *result)
 {
@@ -218,6 +224,6 @@ env_file_get_bool(const EnvFile *env, const char *name, bool fallback)
 	bool		result = fallback;
 
 	if (value != NULL && !parse_yes_no(value, &result))
-		bad_value(env, name, "yes or no");
+		raise_bad_value(env, name, "yes or no");
 	return result;
 }

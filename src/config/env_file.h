@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * env_file.h
- *	  The environment file: where credentials come from.
+ *	  Reads the environment file, which contains the credentials.
  *
  *-------------------------------------------------------------------------
  */
@@ -11,43 +11,46 @@
 typedef struct EnvFile EnvFile;
 
 /*
- * Reads a file that a shell could source and gives it the same meaning.
- * path: as the setting has it; a relative one is taken from the data
- * directory.  The result lives in the current memory context, whose reset
- * also wipes the values.
+ * Reads an environment file as a shell that sources it would.  path is the
+ * value of the setting; a relative path is resolved against the data
+ * directory.  The result lives in the current memory context.  A reset of the
+ * context also overwrites the values.
  *
- * Raises UNDEFINED_FILE / INSUFFICIENT_PRIVILEGE / CONFIG_FILE_ERROR naming
- * the path, the line and the variable (never a value), with the template
- * (.env.pgsync.example) and the setting (pgtunsync.env_file) in DETAIL/HINT.
+ * Raises UNDEFINED_FILE, INSUFFICIENT_PRIVILEGE or CONFIG_FILE_ERROR.  The
+ * error names the path, the line and the variable, but never a value.  DETAIL
+ * and HINT name the template (.env.pgsync.example) and the setting
+ * (pgtunsync.env_file).
  */
 extern EnvFile *env_file_read(const char *path);
 
-/* The absolute path that was read. */
+/* Returns the absolute path of the file. */
 extern const char *env_file_path(const EnvFile *env);
 
 /*
- * The variable's value: the file's, else the server environment's, else NULL;
- * an empty value counts as not set (as ${NAME:-default} does in a shell).
+ * Returns the value of a variable from the file, else from the server's
+ * environment, else NULL.  An empty value counts as not set, as for
+ * ${NAME:-default} in a shell.
  */
 extern const char *env_file_get(const EnvFile *env, const char *name);
 
-/* The same for secrets: the file is the only place where they may stand. */
+/* Returns a secret.  Secrets are read only from the file. */
 extern const char *env_file_get_secret(const EnvFile *env, const char *name);
 
 /*
- * An integer variable between min and max, or fallback when it is not set;
- * CONFIG_FILE_ERROR naming variable, line and range otherwise.
+ * Returns an integer between min and max, or fallback if the variable is not
+ * set.  Raises CONFIG_FILE_ERROR for other values.
  */
 extern int	env_file_get_int(const EnvFile *env, const char *name, int fallback,
 							 int min, int max);
 
 /*
- * A variable that means yes or no (also on/off, true/false, 1/0), taken from
- * the file alone; fallback when it is not set; CONFIG_FILE_ERROR otherwise.
+ * Returns a boolean (yes/no, on/off, true/false, 1/0), or fallback if the
+ * variable is not set.  It is read only from the file.  Raises
+ * CONFIG_FILE_ERROR for other values.
  */
 extern bool env_file_get_bool(const EnvFile *env, const char *name, bool fallback);
 
-/* The line that set the variable, 0 when the file does not. */
+/* Returns the line that set the variable, or 0 if the file does not set it. */
 extern int	env_file_line(const EnvFile *env, const char *name);
 
 #endif							/* PGTUNSYNC_ENV_FILE_H */

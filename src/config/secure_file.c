@@ -1,25 +1,24 @@
 /*-------------------------------------------------------------------------
  *
  * secure_file.c
- *	  Opening the two files that the operator names, with the care that they
- *	  deserve.
+ *	  Opens the environment file and the configuration file securely.
  *
- * A superuser's setting names the path, so the path itself is trusted; what
- * lies there need not be.  All checks are made on the opened descriptor, so
- * that nobody can exchange the file between check and use:
+ * A superuser's setting names the path, so the path is trusted.  The file at
+ * that path need not be.  All checks are made on the open descriptor, so that
+ * nobody can replace the file between check and use:
  *
- *	- a regular file of at most 1 MiB (opened without blocking: a fifo must
- *	  not hang a run);
- *	- with secrets: owned by the server's user or root, written by nobody
- *	  else; readable by others is worth a warning.  A configuration that is
- *	  under version control is commonly group-writable and owned by a
- *	  developer: only one that everybody may write is refused.
+ * - The file must be a regular file of at most 1 MiB.  It is opened without
+ *   blocking, so that a FIFO cannot block a run.
+ * - A file with secrets must be owned by the server's user or by root, and
+ *   must not be writable by others.  If others can read it, a WARNING is
+ *   raised.  A configuration under version control is often group-writable and
+ *   owned by a developer.  It is rejected only if everybody can write it.
  *
- * A file with secrets may be a symbolic link only when what it leads to lies
- * in or below the file's own directory.  That allows the mounts that container
- * platforms make for secrets (file -> ..data/file -> ..2024_01_01/file), and
- * keeps somebody who may make links in a project's directory from having
- * another private file of the server's user read as ours.
+ * A file with secrets may be a symbolic link only if its target is in or below
+ * the directory of the link.  This allows the mounts that container platforms
+ * make for secrets (file -> ..data/file -> ..2024_01_01/file).  But a user who
+ * can create links in that directory cannot make the server read another
+ * private file of its user.
  *
  *-------------------------------------------------------------------------
  */
@@ -52,24 +51,24 @@ settings_file_path(const char *path)
 }
 
 static void pg_attribute_noreturn()
-missing(const SettingsFileKind *kind, const char *path)
+raise_missing(const SettingsFileKind *kind, const char *path)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_FILE),
 			 errmsg("%s \"%s\" does not exist", kind->what, path),
-			 errdetail("The path comes from the setting \"%s\"; a relative one is taken from the data directory.",
+			 errdetail("The path comes from the setting \"%s\"; a relative path is resolved against the data directory.",
 					   kind->setting),
 			 errhint("Copy the template \"%s\" there and fill it in, or change the setting \"%s\".",
 					 kind->example, kind->setting)));
 	pg_unreachable();
 }
 
-/* Raises what errno says about an attempt to open or read. */
+/* Raises the error for errno after an attempt to open or read the file. */
 static void pg_attribute_noreturn()
-failed(const SettingsFileKind *kind, const char *path, const char *action)
+raise_file_error(const SettingsFileKind *kind, const char *path, const char *action)
 {
 	if (errno == ENOENT || errno == ENOTDIR)
-		missing(kind, path);
+		raise_missing(kind, path);
 	ereport(ERROR,
 			(errcode_for_file_access(),
 			 errmsg("could not %s %s \"%s\": %m", action, kind->what, path),
@@ -78,7 +77,7 @@ failed(const SettingsFileKind *kind, const char *path, const char *action)
 	pg_unreachable();
 }
 
-/* The directory that holds path, resolved. */
+/* Resolves the directory that contains path. */
 static void
 resolve_directory(const SettingsFileKind *kind, const char *path, char *result)
 {
@@ -86,11 +85,11 @@ resolve_directory(const SettingsFileKind *kind, const char *path, char *result)
 
 	get_parent_directory(directory);
 	if (realpath(directory[0] ? directory : "/", result) == NULL)
-		failed(kind, path, "open");
+		raise_file_error(kind, path, "open");
 	pfree(directory);
 }
 
-/* Is path below directory?  Both are resolved. */
+/* Returns whether path is below directory; both must be resolved. */
 static bool
 lies_below(const char *path, const char *directory)
 {
@@ -101,14 +100,17 @@ lies_below(const char *path, const char *directory)
 	return strncmp(path, directory, len) == 0 && path[len] == '/';
 }
 
-/* Where path leads; refused when a secret file's link leaves its directory. */
+/*
+ * Resolves path.  Raises an error if the link of a secret file leaves its
+ * directory.
+ */
 static void
 resolve_file(const SettingsFileKind *kind, const char *path, char *result)
 {
 	char		directory[PATH_MAX];
 
 	if (realpath(path, result) == NULL)
-		failed(kind, path, "open");
+		raise_file_error(kind, path, "open");
 	if (!kind->secret)
 		return;
 	resolve_directory(kind, path, directory);
@@ -120,11 +122,11 @@ resolve_file(const SettingsFileKind *kind, const char *path, char *result)
 				 errhint("Name the file itself in the setting \"%s\".", kind->setting)));
 }
 
-/* Refuses what others could have written. */
+/* Raises an error if others could have written the file. */
 static void
 check_writers(const SettingsFileKind *kind, const char *path, const struct stat *st)
 {
-	mode_t		refused = kind->secret ? (S_IWGRP | S_IWOTH) : S_IWOTH;
+	mode_t		forbidden = kind->secret ? (S_IWGRP | S_IWOTH) : S_IWOTH;
 
 	if (kind->secret && st->st_uid != geteuid() && st->st_uid != 0)
 		ereport(ERROR,
@@ -133,7 +135,7 @@ check_writers(const SettingsFileKind *kind, const char *path, const struct stat 
 				 errdetail("It must be owned by the server's operating system user or by root, because its owner decides where credentials go."),
 				 errhint("Change its owner with chown, or name another file in the setting \"%s\".",
 						 kind->setting)));
-	if (st->st_mode & refused)
+	if (st->st_mode & forbidden)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("%s \"%s\" may be written by others", kind->what, path),
@@ -141,7 +143,7 @@ check_writers(const SettingsFileKind *kind, const char *path, const struct stat 
 				 errhint("Run: chmod %s '%s'", kind->secret ? "600" : "o-w", path)));
 }
 
-/* All that is checked on the opened file. */
+/* Checks the opened file. */
 static void
 check_file(const SettingsFileKind *kind, const char *path, const struct stat *st)
 {
@@ -160,7 +162,7 @@ check_file(const SettingsFileKind *kind, const char *path, const struct stat *st
 				 errhint("Run: chmod 600 '%s'", path)));
 }
 
-/* Reads up to size bytes; short only at the end of the file. */
+/* Reads up to size bytes.  Returns fewer only at the end of the file. */
 static ssize_t
 read_all(int fd, char *buf, size_t size)
 {
@@ -194,17 +196,20 @@ settings_file_read(const SettingsFileKind *kind, const char *path, size_t *len)
 	resolve_file(kind, path, target);
 	fd = OpenTransientFile(target, O_RDONLY | PG_BINARY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0 || fstat(fd, &st) != 0)
-		failed(kind, path, "open");
+		raise_file_error(kind, path, "open");
 	check_file(kind, path, &st);
 
-	/* one byte more than we take, to notice what is too long or has grown */
+	/*
+	 * One byte above the limit, to detect files that are too long or have
+	 * grown.
+	 */
 	size = Min(st.st_size, SETTINGS_FILE_LIMIT) + 1;
 	text = palloc(size + 1);
 	n = read_all(fd, text, size);
 	if (n < 0 || n == size)
 		explicit_bzero(text, size);
 	if (n < 0)
-		failed(kind, path, "read");
+		raise_file_error(kind, path, "read");
 	CloseTransientFile(fd);
 	if (n == size && n <= SETTINGS_FILE_LIMIT)
 		ereport(ERROR,

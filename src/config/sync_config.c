@@ -1,10 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * sync_config.c
- *	  .pgsync.yml, as pgsync users keep it.
+ *	  Reads .pgsync.yml, the configuration file of pgsync.
  *
- * yaml_tree.c makes a tree of the file; here each known key has a reader that
- * says what may stand under it.  The forms are those that pgsync takes:
+ * yaml_tree.c parses the file into a tree.  Here, each known key has a
+ * function that reads its value.  The accepted forms are those of pgsync:
  *
  *		exclude: [a, b]				exclude: "a,b"		schemas: likewise
  *		groups:
@@ -15,18 +15,19 @@
  *		  email: unique_email		phone: null
  *		  users.token: {value: secret}		age: {statement: "random() * 9"}
  *
- * and some more:
+ * and these additional ones:
  *
  *		filters: {events: "created_at > now() - interval '90 days'"}
  *		filters: {events: {column: created_at, last: 6 months}}
- *		empty: [sessions]		as exclude
+ *		empty: [sessions]		like exclude
  *		rewrite: {"*.owner_id": "(select min(id) from users)"}
  *		keep: {tenants: "name like 'test_%'"}
  *
- * Scalars are taken as written: a table named 1_000 or on is not a number or
- * a truth value.  What would silently change which rows arrive, or let an
- * unmasked value through, is an error: an unknown rule.  A group is only judged by its form, since pgsync
- * too does not look into groups that a call does not use.
+ * Scalars are read as text: a table named 1_000 or on is neither a number nor
+ * a boolean.  Anything that could silently change which rows are pulled, or
+ * pull an unmasked value, is an error; an unknown rule is an example.  Of
+ * groups, only the form is checked, because pgsync does not look into groups
+ * that a call does not use.
  *
  *-------------------------------------------------------------------------
  */
@@ -39,14 +40,16 @@
 #include "config/sync_config.h"
 #include "config/yaml_tree.h"
 
-/* Aliases make many entries of few bytes: there is an end to it. */
+/*
+ * Aliases can turn a few bytes into many entries, so their number is limited.
+ */
 #define ENTRIES_LIMIT 100000
 
 typedef struct Reader
 {
 	SyncConfig *config;
 	int			entries;
-	StringInfoData ignored;		/* keys that we do not use, for one NOTICE */
+	StringInfoData ignored;		/* keys that are not used, for one NOTICE */
 } Reader;
 
 typedef void (*KeyReader) (Reader *r, TreeNode *value);
@@ -62,7 +65,7 @@ static const SettingsFileKind config_file_kind = {
  */
 
 static void pg_attribute_noreturn()
-refuse(Reader *r, int line, const char *problem)
+raise_error(Reader *r, int line, const char *problem)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_CONFIG_FILE_ERROR),
@@ -102,16 +105,16 @@ is_blank_text(const char *text)
 	return text[strspn(text, " \t\r\n")] == '\0';
 }
 
-/* The text of a node that must be a string with something in it. */
+/* Returns the text of a node that must be a non-empty string. */
 static char *
 string_of(Reader *r, TreeNode *node, const char *what)
 {
 	if (node->kind != TREE_SCALAR || tree_is_null(node) || is_blank_text(node->text))
-		refuse(r, node->line, psprintf("%s must be a string", what));
+		raise_error(r, node->line, psprintf("%s must be a string", what));
 	return node->text;
 }
 
-/* Appends the trimmed bytes from start to end, unless there are none. */
+/* Appends the trimmed text from start to end, unless it is empty. */
 static List *
 append_trimmed(List *list, const char *start, const char *end)
 {
@@ -122,7 +125,7 @@ append_trimmed(List *list, const char *start, const char *end)
 	return start < end ? lappend(list, pnstrdup(start, end - start)) : list;
 }
 
-/* Splits "a, b" at commas outside double quotes, as pgsync's to_arr does. */
+/* Splits "a, b" at commas outside double quotes, like pgsync's to_arr. */
 static List *
 split_names(Reader *r, TreeNode *node)
 {
@@ -145,7 +148,7 @@ split_names(Reader *r, TreeNode *node)
 	}
 }
 
-/* A list of names, or a string with commas. */
+/* Reads a list of names, or a string with commas. */
 static List *
 read_names(Reader *r, TreeNode *node, const char *what)
 {
@@ -156,7 +159,7 @@ read_names(Reader *r, TreeNode *node, const char *what)
 	if (node->kind == TREE_SCALAR)
 		return split_names(r, node);
 	if (node->kind != TREE_LIST)
-		refuse(r, node->line, psprintf("\"%s\" must be a list of names", what));
+		raise_error(r, node->line, psprintf("\"%s\" must be a list of names", what));
 	for (int i = 0; i < node->count; i++)
 	{
 		count_entry(r, node->line);
@@ -177,7 +180,7 @@ read_schemas(Reader *r, TreeNode *value)
 {
 	r->config->schemas = read_names(r, value, "schemas");
 	if (r->config->schemas == NIL && !tree_is_null(value))
-		refuse(r, value->line, "\"schemas\" is empty, so that no table could be pulled");
+		raise_error(r, value->line, "\"schemas\" is empty, so no table could be pulled");
 }
 
 static void
@@ -190,7 +193,7 @@ read_empty(Reader *r, TreeNode *value)
  * filters
  */
 
-/* {column: created_at, last: 6 months} */
+/* Reads {column: created_at, last: 6 months}. */
 static void
 read_last_filter(Reader *r, SyncFilter *filter, TreeNode *map)
 {
@@ -205,12 +208,12 @@ read_last_filter(Reader *r, SyncFilter *filter, TreeNode *map)
 		else if (strcmp(key->text, "last") == 0)
 			filter->last = string_of(r, value, "an interval");
 		else
-			refuse(r, key->line, psprintf("unknown key \"%s\" in the filter of \"%s\"",
-										  key->text, filter->table));
+			raise_error(r, key->line, psprintf("unknown key \"%s\" in the filter of \"%s\"",
+											   key->text, filter->table));
 	}
 	if (filter->column == NULL || filter->last == NULL)
-		refuse(r, map->line, psprintf("the filter of \"%s\" needs both column and last",
-									  filter->table));
+		raise_error(r, map->line, psprintf("the filter of \"%s\" needs both column and last",
+										   filter->table));
 }
 
 static SyncFilter *
@@ -234,7 +237,7 @@ read_filters(Reader *r, TreeNode *value)
 	if (tree_is_null(value))
 		return;
 	if (value->kind != TREE_MAP)
-		refuse(r, value->line, "\"filters\" must be a map of tables");
+		raise_error(r, value->line, "\"filters\" must be a map of tables");
 	for (int i = 0; i < value->count; i++)
 		r->config->filters = lappend(r->config->filters, read_filter(r, &value->pairs[i]));
 }
@@ -254,14 +257,14 @@ add_entry(Reader *r, SyncGroup *group, TreeNode *table, TreeNode *clause)
 	if (clause != NULL && !tree_is_null(clause))
 	{
 		if (clause->kind != TREE_SCALAR)
-			refuse(r, clause->line, psprintf("the clause of \"%s\" must be a string", entry->table));
+			raise_error(r, clause->line, psprintf("the clause of \"%s\" must be a string", entry->table));
 		if (!is_blank_text(clause->text))
 			entry->clause = clause->text;
 	}
 	group->entries = lappend(group->entries, entry);
 }
 
-/* table: clause */
+/* Adds entries of the form table: clause. */
 static void
 add_map_entries(Reader *r, SyncGroup *group, TreeNode *map)
 {
@@ -269,7 +272,9 @@ add_map_entries(Reader *r, SyncGroup *group, TreeNode *map)
 		add_entry(r, group, map->pairs[i].key, map->pairs[i].value);
 }
 
-/* An item of a group's list: a table, [table, clause] or {table: clause}. */
+/*
+ * Adds an item of a group's list: a table, [table, clause] or {table: clause}.
+ */
 static void
 add_item(Reader *r, SyncGroup *group, TreeNode *item)
 {
@@ -280,8 +285,8 @@ add_item(Reader *r, SyncGroup *group, TreeNode *item)
 	else if (item->count == 1 || item->count == 2)
 		add_entry(r, group, item->items[0], item->count == 2 ? item->items[1] : NULL);
 	else
-		refuse(r, item->line, psprintf("a list in group \"%s\" must be a table and its clause",
-									   group->name));
+		raise_error(r, item->line, psprintf("a list in group \"%s\" must be a table and its clause",
+											group->name));
 }
 
 static SyncGroup *
@@ -301,8 +306,8 @@ read_group(Reader *r, TreePair *pair)
 			add_item(r, group, value->items[i]);
 	}
 	else if (!tree_is_null(value))
-		refuse(r, value->line, psprintf("group \"%s\" must be a list of tables, or table: clause",
-										group->name));
+		raise_error(r, value->line, psprintf("group \"%s\" must be a list of tables, or table: clause",
+											 group->name));
 	return group;
 }
 
@@ -312,7 +317,7 @@ read_groups(Reader *r, TreeNode *value)
 	if (tree_is_null(value))
 		return;
 	if (value->kind != TREE_MAP)
-		refuse(r, value->line, "\"groups\" must be a map of names");
+		raise_error(r, value->line, "\"groups\" must be a map of names");
 	for (int i = 0; i < value->count; i++)
 		r->config->groups = lappend(r->config->groups, read_group(r, &value->pairs[i]));
 }
@@ -321,7 +326,7 @@ read_groups(Reader *r, TreeNode *value)
  * data_rules
  */
 
-/* The rule of that name, spelt in the one way that others need to know. */
+/* Returns the canonical name of a rule. */
 static char *
 rule_kind(Reader *r, TreeNode *node)
 {
@@ -340,22 +345,22 @@ rule_kind(Reader *r, TreeNode *node)
 			return (char *) kinds[i];
 	}
 	if (strcmp(node->text, "partial") == 0)
-		refuse(r, node->line, "data rule \"partial\" needs {keep_first: n} or {keep_last: n}");
-	refuse(r, node->line, psprintf("unknown data rule \"%s\"", node->text));
+		raise_error(r, node->line, "data rule \"partial\" needs {keep_first: n} or {keep_last: n}");
+	raise_error(r, node->line, psprintf("unknown data rule \"%s\"", node->text));
 }
 
-/* {value: x}: a null is what the rule null gives. */
+/* Reads {value: x}.  A null is the same as the rule null. */
 static void
 read_value_rule(Reader *r, SyncRule *rule, TreeNode *value)
 {
 	if (value->kind != TREE_SCALAR)
-		refuse(r, value->line, psprintf("the value for \"%s\" must be a string or a number",
-										rule->pattern));
+		raise_error(r, value->line, psprintf("the value for \"%s\" must be a string or a number",
+											 rule->pattern));
 	rule->kind = tree_is_null(value) ? "null" : "value";
 	rule->argument = tree_is_null(value) ? NULL : value->text;
 }
 
-/* A whole number from min to max. */
+/* Reads an integer from min to max. */
 static int
 number_of(Reader *r, TreeNode *node, const char *what, int min, int max)
 {
@@ -365,7 +370,7 @@ number_of(Reader *r, TreeNode *node, const char *what, int min, int max)
 	if (node->kind == TREE_SCALAR && node->text[0] != '\0')
 		number = strtol(node->text, &end, 10);
 	if (end == NULL || *end != '\0' || number < min || number > max)
-		refuse(r, node->line, psprintf("%s must be a number from %d to %d", what, min, max));
+		raise_error(r, node->line, psprintf("%s must be a number from %d to %d", what, min, max));
 	return (int) number;
 }
 
@@ -375,12 +380,12 @@ read_statement_rule(Reader *r, SyncRule *rule, TreeNode *value)
 	rule->argument = string_of(r, value, psprintf("the statement for \"%s\"", rule->pattern));
 }
 
-/* {partial: {keep_last: 4}} */
+/* Reads {partial: {keep_last: 4}}. */
 static void
 read_partial_rule(Reader *r, SyncRule *rule, TreeNode *value)
 {
 	if (value->kind != TREE_MAP || value->count == 0)
-		refuse(r, value->line, "data rule \"partial\" needs {keep_first: n} or {keep_last: n}");
+		raise_error(r, value->line, "data rule \"partial\" needs {keep_first: n} or {keep_last: n}");
 	for (int i = 0; i < value->count; i++)
 	{
 		TreeNode   *key = value->pairs[i].key;
@@ -389,19 +394,19 @@ read_partial_rule(Reader *r, SyncRule *rule, TreeNode *value)
 
 		count_entry(r, key->line);
 		if (keep == NULL)
-			refuse(r, key->line, psprintf("unknown key \"%s\" in data rule \"partial\"", key->text));
+			raise_error(r, key->line, psprintf("unknown key \"%s\" in data rule \"partial\"", key->text));
 		*keep = number_of(r, value->pairs[i].value, key->text, 0, 1000);
 	}
 }
 
-/* {shift_date: 30} */
+/* Reads {shift_date: 30}. */
 static void
 read_shift_rule(Reader *r, SyncRule *rule, TreeNode *value)
 {
 	rule->days = number_of(r, value, "shift_date", 1, 100000);
 }
 
-/* {pseudonym_name: first} */
+/* Reads {pseudonym_name: first}. */
 static void
 read_name_rule(Reader *r, SyncRule *rule, TreeNode *value)
 {
@@ -409,7 +414,7 @@ read_name_rule(Reader *r, SyncRule *rule, TreeNode *value)
 		return;
 	if (value->kind != TREE_SCALAR ||
 		(strcmp(value->text, "first") != 0 && strcmp(value->text, "last") != 0))
-		refuse(r, value->line, "pseudonym_name must be \"first\", \"last\" or \"full\"");
+		raise_error(r, value->line, "pseudonym_name must be \"first\", \"last\" or \"full\"");
 	rule->argument = value->text;
 }
 
@@ -442,14 +447,14 @@ read_map_rule(Reader *r, SyncRule *rule, TreeNode *map)
 			continue;
 		}
 		if (rule->kind != NULL)
-			refuse(r, key->line, psprintf("both %s and %s for \"%s\"", rule->kind,
-										  forms[form].name, rule->pattern));
+			raise_error(r, key->line, psprintf("both %s and %s for \"%s\"", rule->kind,
+											   forms[form].name, rule->pattern));
 		rule->kind = (char *) forms[form].name;
 		forms[form].reader(r, rule, map->pairs[i].value);
 	}
 	if (rule->kind == NULL)
-		refuse(r, map->line, psprintf("data rule for \"%s\" has neither value nor statement",
-									  rule->pattern));
+		raise_error(r, map->line, psprintf("data rule for \"%s\" has neither value nor statement",
+										   rule->pattern));
 }
 
 static SyncRule *
@@ -468,7 +473,7 @@ read_rule(Reader *r, TreePair *pair)
 	else if (pair->value->kind == TREE_MAP)
 		read_map_rule(r, rule, pair->value);
 	else
-		refuse(r, pair->value->line, psprintf("data rule for \"%s\" must not be a list", rule->pattern));
+		raise_error(r, pair->value->line, psprintf("data rule for \"%s\" must not be a list", rule->pattern));
 	return rule;
 }
 
@@ -478,7 +483,7 @@ read_data_rules(Reader *r, TreeNode *value)
 	if (tree_is_null(value))
 		return;
 	if (value->kind != TREE_MAP)
-		refuse(r, value->line, "\"data_rules\" must be a map of columns");
+		raise_error(r, value->line, "\"data_rules\" must be a map of columns");
 	for (int i = 0; i < value->count; i++)
 		r->config->data_rules = lappend(r->config->data_rules, read_rule(r, &value->pairs[i]));
 }
@@ -487,7 +492,7 @@ read_data_rules(Reader *r, TreeNode *value)
  * rewrite and keep
  */
 
-/* pattern: SQL */
+/* Reads a map of pattern: SQL. */
 static List *
 read_expressions(Reader *r, TreeNode *map, const char *key, const char *of)
 {
@@ -496,7 +501,7 @@ read_expressions(Reader *r, TreeNode *map, const char *key, const char *of)
 	if (tree_is_null(map))
 		return NIL;
 	if (map->kind != TREE_MAP)
-		refuse(r, map->line, psprintf("\"%s\" must be a map of %s", key, of));
+		raise_error(r, map->line, psprintf("\"%s\" must be a map of %s", key, of));
 	for (int i = 0; i < map->count; i++)
 	{
 		TreePair   *pair = &map->pairs[i];
@@ -529,8 +534,8 @@ read_keeps(Reader *r, TreeNode *value)
  */
 
 /*
- * An unknown key that begins like this was meant to keep rows or values back.
- * Ignored, it would let them come.
+ * Returns whether an unknown key looks as if it should restrict rows or
+ * values.  If such a key were ignored, too much would be pulled.
  */
 static bool
 would_restrict(const char *name)
@@ -585,8 +590,8 @@ read_key(Reader *r, TreePair *pair)
 		return;
 	}
 	if (would_restrict(name))
-		refuse(r, pair->key->line,
-			   psprintf("unknown key \"%s\"; known keys are \"exclude\", \"schemas\", \"groups\", \"filters\", \"empty\", \"data_rules\", \"rewrite\" and \"keep\"", name));
+		raise_error(r, pair->key->line,
+					psprintf("unknown key \"%s\"; known keys are \"exclude\", \"schemas\", \"groups\", \"filters\", \"empty\", \"data_rules\", \"rewrite\" and \"keep\"", name));
 	warn_unknown(r, pair->key,
 				 "\"exclude\", \"schemas\", \"groups\", \"filters\", \"empty\", \"data_rules\", \"rewrite\" and \"keep\"");
 }
@@ -597,7 +602,7 @@ read_document(Reader *r, TreeNode *root)
 	if (root == NULL || tree_is_null(root))
 		return;
 	if (root->kind != TREE_MAP)
-		refuse(r, root->line, "the file must be a map of keys");
+		raise_error(r, root->line, "the file must be a map of keys");
 	for (int i = 0; i < root->count; i++)
 		read_key(r, &root->pairs[i]);
 	if (r->ignored.len > 0)

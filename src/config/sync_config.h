@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * sync_config.h
- *	  .pgsync.yml, as pgsync users keep it.
+ *	  Reads .pgsync.yml, the configuration file of pgsync.
  *
  *-------------------------------------------------------------------------
  */
@@ -10,7 +10,7 @@
 
 #include "nodes/pg_list.h"
 
-/* One table of a group; clause is NULL where the group just lists the table. */
+/* One table of a group; clause is NULL if the group only lists the table. */
 typedef struct SyncGroupEntry
 {
 	char	   *table;
@@ -25,29 +25,35 @@ typedef struct SyncGroup
 	int			line;
 } SyncGroup;
 
-/* Which rows of a table come: a clause, or the last part by a column. */
+/* Restricts the rows of a table: a clause, or the latest rows by a column. */
 typedef struct SyncFilter
 {
-	char	   *table;			/* name or glob */
-	char	   *clause;			/* NULL: by column */
-	char	   *column;			/* newer than now() - last */
+	char	   *table;			/* name or pattern */
+	char	   *clause;			/* NULL if rows are selected by column */
+	char	   *column;			/* selects rows newer than now() - last */
 	char	   *last;
 	int			line;
 } SyncFilter;
 
-/* A data rule: pattern as written ("email", "users.email", "encrypted_*"). */
+/*
+ * A data rule.  The pattern is stored as written ("email", "users.email",
+ * "encrypted_*").
+ */
 typedef struct SyncRule
 {
 	char	   *pattern;
 	char	   *kind;			/* "unique_email", … or "value", "statement" */
-	char	   *argument;		/* of value, statement; pseudonym_name: "first", "last"; else NULL */
-	int			keep_first;		/* of partial: characters that stay */
+	char	   *argument;		/* value, statement: text; pseudonym_name: "first" or "last" */
+	int			keep_first;		/* partial: number of characters to keep */
 	int			keep_last;
-	int			days;			/* of shift_date: the largest shift */
+	int			days;			/* shift_date: the largest shift */
 	int			line;
 } SyncRule;
 
-/* What is computed here: values of columns (rewrite), which rows of tables stay (keep). */
+/*
+ * An expression computed locally: the value of a column (rewrite), or a
+ * condition on local rows to keep (keep).
+ */
 typedef struct SyncExpression
 {
 	char	   *pattern;
@@ -57,30 +63,32 @@ typedef struct SyncExpression
 
 typedef struct SyncConfig
 {
-	char	   *path;			/* absolute; NULL when the setting is empty */
-	List	   *schemas;		/* of char *; NIL when not given */
+	char	   *path;			/* absolute path; NULL if the setting is empty */
+	List	   *schemas;		/* of char *; NIL if not given */
 	List	   *exclude;		/* of char * */
 	List	   *groups;			/* of SyncGroup * */
-	List	   *filters;		/* of SyncFilter *, in the file's order */
-	List	   *empty;			/* of char *: tables that end up without rows */
-	List	   *data_rules;		/* of SyncRule *, in the file's order */
-	List	   *rewrites;		/* of SyncExpression *, in the file's order */
-	List	   *keeps;			/* likewise */
+	List	   *filters;		/* of SyncFilter *, in order of the file */
+	List	   *empty;			/* of char *: tables to empty */
+	List	   *data_rules;		/* of SyncRule *, in order of the file */
+	List	   *rewrites;		/* of SyncExpression *, in order of the file */
+	List	   *keeps;			/* the same */
 } SyncConfig;
 
 /*
- * Reads the file with libyaml.  path as for env_file_read(); "" gives an
- * empty configuration.  All lives in the current memory context.
+ * Reads the configuration file with libyaml.  path is as for env_file_read();
+ * "" returns an empty configuration.  Everything lives in the current memory
+ * context.
  *
- * Raises UNDEFINED_FILE when it is missing (its excludes and masks would be
- * silently lost), CONFIG_FILE_ERROR with file and line when it is malformed
- * or a key has a wrong kind of value, or for an unknown key that looks as if it
- * restricts the pull.  Other unknown keys: a WARNING with file and line; "from" and "to": a NOTICE (they are never used, a $(command) in them
- * never run).
+ * Raises UNDEFINED_FILE if the file is missing, because its excludes and masks
+ * would be lost silently.  Raises CONFIG_FILE_ERROR with file and line if the
+ * file is malformed, if a value has the wrong form, or if an unknown key looks
+ * as if it restricts the pull.  Other unknown keys raise a WARNING with file
+ * and line.  "from" and "to" raise a NOTICE: they are never used, and a
+ * $(command) in them is never run.
  */
 extern SyncConfig *sync_config_read(const char *path);
 
-/* The group of that name, or NULL. */
+/* Returns the group of that name, or NULL. */
 extern SyncGroup *sync_config_group(const SyncConfig *config, const char *name);
 
 #endif							/* PGTUNSYNC_SYNC_CONFIG_H */

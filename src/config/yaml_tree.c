@@ -1,24 +1,24 @@
 /*-------------------------------------------------------------------------
  *
  * yaml_tree.c
- *	  A YAML document as a tree that remembers its lines.
+ *	  Parses a YAML document into a tree with line numbers.
  *
- * Built from libyaml's events rather than its documents, because those forbid
- * an anchor to be defined anew and leave merge keys to the caller.  The
- * yardstick is Ruby's Psych, with which pgsync reads the same file (where Ruby
- * is at hand, test/t/011_sync_config.pl compares the two):
+ * The tree is built from libyaml's events.  libyaml's documents do not allow
+ * an anchor to be redefined, and leave merge keys to the caller.  The
+ * reference is Ruby's Psych, with which pgsync reads the same file (if Ruby is
+ * installed, test/t/011_sync_config.pl compares the two):
  *
- *	- "<<: *base" acts where it stands: it overrides what stands above it,
- *	  and what stands below overrides it; an overridden key keeps its place
- *	  (data rules are tried in order).  "<<: [*a, *b]" lets *a win.
- *	- An anchor may be defined again; an alias means the latest one above.
+ * - "<<: *base" acts where it is written: it overrides keys above it, and keys
+ *   below override it.  An overridden key keeps its place, because data rules
+ *   are tried in order.  In "<<: [*a, *b]", *a takes precedence.
+ * - An anchor may be redefined.  An alias refers to the latest one above it.
  *
- * We are stricter in that a key written twice is an error instead of the
- * last one winning, and that tags are refused except for the plain ones.
+ * Two rules are stricter than Psych's: a key written twice is an error, and
+ * tags are rejected except for the plain ones.
  *
- * An alias costs a pointer, never a copy, so "a billion laughs" stays as small
- * as its file; only merges copy pairs, and those count against NODES_LIMIT.
- * A document cannot contain itself: an alias within its own anchor is refused.
+ * An alias costs a pointer, not a copy, so a "billion laughs" file stays small
+ * in memory.  Only merges copy pairs, and these count against NODES_LIMIT.  A
+ * document cannot contain itself: an alias inside its own anchor is rejected.
  *
  *-------------------------------------------------------------------------
  */
@@ -52,7 +52,7 @@ typedef struct Builder
 	const char *text;
 	size_t		len;
 	yaml_parser_t parser;
-	yaml_event_t event;			/* the current one, ours to delete */
+	yaml_event_t event;			/* the current event, deleted by this file */
 	Anchor		anchors[ANCHORS_LIMIT];
 	int			nanchors;
 	int			nodes;
@@ -62,7 +62,7 @@ typedef struct Builder
 static TreeNode *build_node(Builder *b);
 
 static void pg_attribute_noreturn()
-refuse(Builder *b, int line, const char *problem, const char *hint)
+raise_error(Builder *b, int line, const char *problem, const char *hint)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_CONFIG_FILE_ERROR),
@@ -72,7 +72,7 @@ refuse(Builder *b, int line, const char *problem, const char *hint)
 }
 
 static void pg_attribute_noreturn()
-refuse_size(Builder *b, int line)
+raise_size_error(Builder *b, int line)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
@@ -81,7 +81,7 @@ refuse_size(Builder *b, int line)
 	pg_unreachable();
 }
 
-/* The line of a byte offset. */
+/* Returns the line of a byte offset. */
 static int
 line_of_offset(Builder *b, size_t offset)
 {
@@ -95,7 +95,7 @@ line_of_offset(Builder *b, size_t offset)
 	return line;
 }
 
-/* What most likely went wrong, in the user's terms. */
+/* Returns a hint about the most likely mistake, or NULL. */
 static const char *
 hint_for_syntax(Builder *b)
 {
@@ -103,7 +103,7 @@ hint_for_syntax(Builder *b)
 	const char *problem = b->parser.problem ? b->parser.problem : "";
 
 	if (strstr(b->text, "<%") != NULL)
-		return "The file looks like an ERB template. Those are not evaluated; write the values out.";
+		return "The file looks like an ERB template, which is not evaluated; write the values out.";
 	if (strstr(context, "alias") || strstr(context, "anchor"))
 		return "Quote a name or pattern that begins with \"*\" or \"&\".";
 	if (strstr(problem, "cannot start any token"))
@@ -111,9 +111,9 @@ hint_for_syntax(Builder *b)
 	return NULL;
 }
 
-/* Raises what libyaml has found; its texts do not quote the file. */
+/* Raises libyaml's error.  Its texts do not quote the file. */
 static void pg_attribute_noreturn()
-refuse_syntax(Builder *b)
+raise_syntax_error(Builder *b)
 {
 	yaml_parser_t *parser = &b->parser;
 	const char *problem = parser->problem ? parser->problem : "malformed YAML";
@@ -123,12 +123,12 @@ refuse_syntax(Builder *b)
 				(errcode(ERRCODE_OUT_OF_MEMORY),
 				 errmsg("out of memory")));
 	if (parser->error == YAML_READER_ERROR)
-		refuse(b, line_of_offset(b, parser->problem_offset),
-			   psprintf("not valid UTF-8 text: %s", problem),
+		raise_error(b, line_of_offset(b, parser->problem_offset),
+					psprintf("not valid UTF-8 text: %s", problem),
 			   "Save the file as UTF-8.");
 	if (parser->context != NULL)
 		problem = psprintf("%s %s", parser->context, problem);
-	refuse(b, parser->problem_mark.line + 1, problem, hint_for_syntax(b));
+	raise_error(b, parser->problem_mark.line + 1, problem, hint_for_syntax(b));
 }
 
 static void
@@ -136,7 +136,7 @@ next_event(Builder *b)
 {
 	yaml_event_delete(&b->event);
 	if (!yaml_parser_parse(&b->parser, &b->event))
-		refuse_syntax(b);
+		raise_syntax_error(b);
 }
 
 static int
@@ -153,7 +153,7 @@ static void
 count_node(Builder *b, int line)
 {
 	if (++b->nodes > NODES_LIMIT)
-		refuse_size(b, line);
+		raise_size_error(b, line);
 }
 
 static TreeNode *
@@ -167,24 +167,25 @@ make_node(Builder *b, TreeKind kind)
 	return node;
 }
 
-/* A tag must be absent or name what the node is anyway. */
+/* Rejects a tag unless it is the default tag of the node. */
 static void
 check_tag(Builder *b, const yaml_char_t *tag, const char *allowed)
 {
 	if (tag != NULL && strcmp((const char *) tag, "!") != 0 &&
 		strcmp((const char *) tag, allowed) != 0)
-		refuse(b, event_line(b), "tag that is not supported", NULL);
+		raise_error(b, event_line(b), "tag that is not supported", NULL);
 }
 
 /*
- * pgsync does not evaluate ERB either, but a file that was meant for it would
- * be taken by the letter.  ("<%" alone may be pg_trgm's operator.)
+ * Rejects ERB tags.  pgsync does not evaluate ERB either, but a file written
+ * for ERB would be read literally.  ("<%" alone may be an operator of
+ * pg_trgm.)
  */
 static void
 check_erb(Builder *b, const char *text)
 {
 	if (strncmp(text, "<%", 2) == 0 || strstr(text, "<%=") || strstr(text, "<%-"))
-		refuse(b, event_line(b), "ERB tag", "ERB is not evaluated; write the value out.");
+		raise_error(b, event_line(b), "ERB tag", "ERB is not evaluated; write the value out.");
 }
 
 static TreeNode *
@@ -196,7 +197,7 @@ build_scalar(Builder *b)
 
 	check_tag(b, b->event.data.scalar.tag, STR_TAG);
 	if (strlen(value) != length)
-		refuse(b, node->line, "zero byte in a string", NULL);
+		raise_error(b, node->line, "zero byte in a string", NULL);
 	check_erb(b, value);
 	node->plain = b->event.data.scalar.style == YAML_PLAIN_SCALAR_STYLE &&
 		b->event.data.scalar.tag == NULL;
@@ -254,7 +255,7 @@ find_pair(TreeNode *map, const char *key, uint32 hash)
 	return NULL;
 }
 
-/* Sets a key; one that is there already keeps its place. */
+/* Sets a key.  An existing key keeps its place. */
 static void
 set_pair(Builder *b, TreeNode *map, TreeNode *key, TreeNode *value, bool merged)
 {
@@ -262,8 +263,8 @@ set_pair(Builder *b, TreeNode *map, TreeNode *key, TreeNode *value, bool merged)
 	TreePair   *pair = find_pair(map, key->text, hash);
 
 	if (pair != NULL && !pair->merged && !merged)
-		refuse(b, key->line, psprintf("key \"%s\" is given twice, first on line %d",
-									  key->text, pair->key->line), NULL);
+		raise_error(b, key->line, psprintf("key \"%s\" is given twice, first on line %d",
+										   key->text, pair->key->line), NULL);
 	if (pair == NULL)
 	{
 		map->pairs = grow(map->pairs, &map->space, map->count, sizeof(TreePair));
@@ -271,7 +272,7 @@ set_pair(Builder *b, TreeNode *map, TreeNode *key, TreeNode *value, bool merged)
 		pair->hash = hash;
 		pair->merged = merged;
 	}
-	/* once written out, a further writing is a duplicate */
+	/* after a key is written out, another one is a duplicate */
 	pair->merged = pair->merged && merged;
 	pair->key = key;
 	pair->value = value;
@@ -281,7 +282,7 @@ static void
 merge_map(Builder *b, TreeNode *map, TreeNode *from, int line)
 {
 	if (from->kind != TREE_MAP)
-		refuse(b, line, "\"<<\" needs a map", NULL);
+		raise_error(b, line, "\"<<\" needs a map", NULL);
 	for (int i = 0; i < from->count; i++)
 	{
 		count_node(b, line);
@@ -289,7 +290,7 @@ merge_map(Builder *b, TreeNode *map, TreeNode *from, int line)
 	}
 }
 
-/* "<<": see Psych's visitors/to_ruby.rb, revive_hash. */
+/* Merges "<<"; see revive_hash in Psych's visitors/to_ruby.rb. */
 static void
 merge(Builder *b, TreeNode *map, TreeNode *from, int line)
 {
@@ -305,7 +306,7 @@ merge(Builder *b, TreeNode *map, TreeNode *from, int line)
 	merge_map(b, map, &together, line);
 }
 
-/* A key: always a scalar, and not one that Ruby makes something else of. */
+/* Builds a key.  It must be a scalar that Ruby also reads as a string. */
 static TreeNode *
 build_key(Builder *b)
 {
@@ -313,11 +314,11 @@ build_key(Builder *b)
 	TreeNode   *key = build_node(b);
 
 	if (key->kind != TREE_SCALAR)
-		refuse(b, line, "key that is not a string", NULL);
+		raise_error(b, line, "key that is not a string", NULL);
 	if (key->plain && (key->text[0] == '\0' || strcmp(key->text, "~") == 0))
-		refuse(b, line, "empty key", NULL);
+		raise_error(b, line, "empty key", NULL);
 	if (key->plain && key->text[0] == ':')
-		refuse(b, line, "key that begins with a colon", "Ruby symbols are not supported.");
+		raise_error(b, line, "key that begins with a colon", "Ruby symbols are not supported.");
 	return key;
 }
 
@@ -351,7 +352,7 @@ build_map(Builder *b)
  * Anchors
  */
 
-/* Remembers the anchor of the current event, if any; returns its place. */
+/* Adds the anchor of the current event, if any.  Returns its index, or -1. */
 static int
 open_anchor(Builder *b, const yaml_char_t *name)
 {
@@ -360,7 +361,7 @@ open_anchor(Builder *b, const yaml_char_t *name)
 	if (name == NULL)
 		return -1;
 	if (b->nanchors == ANCHORS_LIMIT)
-		refuse_size(b, event_line(b));
+		raise_size_error(b, event_line(b));
 	anchor = &b->anchors[b->nanchors];
 	anchor->name = pstrdup((const char *) name);
 	anchor->node = NULL;
@@ -378,14 +379,17 @@ resolve_alias(Builder *b)
 		if (strcmp(b->anchors[i].name, name) != 0)
 			continue;
 		if (b->anchors[i].open)
-			refuse(b, event_line(b), psprintf("alias \"*%s\" within what it stands for", name), NULL);
+			raise_error(b, event_line(b), psprintf("alias \"*%s\" inside its own anchor", name), NULL);
 		return b->anchors[i].node;
 	}
-	refuse(b, event_line(b), psprintf("alias \"*%s\" of an anchor that is not defined above", name),
-		   "Quote a name or pattern that begins with \"*\".");
+	raise_error(b, event_line(b), psprintf("alias \"*%s\" of an anchor that is not defined above", name),
+				"Quote a name or pattern that begins with \"*\".");
 }
 
-/* Builds what begins with the current event, and leaves at its last one. */
+/*
+ * Builds the node that begins with the current event, and stops at its last
+ * event.
+ */
 static TreeNode *
 build_anchored(Builder *b)
 {
@@ -407,7 +411,7 @@ build_anchored(Builder *b)
 			node = build_map(b);
 			break;
 		default:
-			refuse(b, event_line(b), "malformed YAML", NULL);
+			raise_error(b, event_line(b), "malformed YAML", NULL);
 	}
 	if (anchor >= 0)
 	{
@@ -425,13 +429,13 @@ build_node(Builder *b)
 	if (b->event.type == YAML_ALIAS_EVENT)
 		return resolve_alias(b);
 	if (++b->depth > DEPTH_LIMIT)
-		refuse_size(b, event_line(b));
+		raise_size_error(b, event_line(b));
 	node = build_anchored(b);
 	b->depth--;
 	return node;
 }
 
-/* The stream: at most one document. */
+/* Builds the stream, which contains at most one document. */
 static TreeNode *
 build_stream(Builder *b)
 {
@@ -446,11 +450,11 @@ build_stream(Builder *b)
 	next_event(b);				/* document end */
 	next_event(b);
 	if (b->event.type != YAML_STREAM_END_EVENT)
-		refuse(b, event_line(b), "a second YAML document", "Keep one document in the file.");
+		raise_error(b, event_line(b), "a second YAML document", "Keep one document in the file.");
 	return root;
 }
 
-/* Leaves out a byte order mark; refuses those of other encodings. */
+/* Skips a byte order mark of UTF-8, and rejects those of UTF-16. */
 static void
 check_encoding(Builder *b)
 {
@@ -461,7 +465,7 @@ check_encoding(Builder *b)
 	}
 	else if (b->len >= 2 && (memcmp(b->text, "\xFE\xFF", 2) == 0 ||
 							 memcmp(b->text, "\xFF\xFE", 2) == 0))
-		refuse(b, 1, "not valid UTF-8 text: it seems to be UTF-16", "Save the file as UTF-8.");
+		raise_error(b, 1, "not valid UTF-8 text: it seems to be UTF-16", "Save the file as UTF-8.");
 }
 
 TreeNode *

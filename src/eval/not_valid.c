@@ -1,20 +1,20 @@
 /*-------------------------------------------------------------------------
  *
  * not_valid.c
- *	  Constraints that are NOT VALID, kept from a load.
+ *	  Keeps constraints that are NOT VALID from rejecting pulled rows.
  *
- * A constraint that is NOT VALID says that there may be rows which violate it,
- * and that new ones may not.  The rows of a pull are the table's old ones: as a
- * restore, which loads them before it adds such constraints, it lets
- * them in, and leaves the constraint as it is.  On 18 the same goes for
- * constraints that are NOT ENFORCED.
+ * A NOT VALID constraint allows existing rows to violate it, but no new ones.
+ * The rows of a pull count as existing rows.  Like a restore, which loads the
+ * rows before it adds such constraints, a pull accepts them and leaves the
+ * constraint as it is.  The same applies to constraints that are NOT ENFORCED,
+ * in version 18.
  *
- * The executor checks what the target's descriptor lists, so it gets a
- * descriptor that lists less.  A domain is harder: its constraints are checked
- * by its input function, all of them.  So COPY is shown the base type
- * instead, and the constraints that are valid are checked here, as
- * domain_check_input() of domains.c does it.  A domain inside of an array or a
- * composite type is out of reach: its values are checked in full.
+ * The executor checks the constraints in the descriptor of the target, so it
+ * gets a descriptor without them.  Domains need more: the input function of a
+ * domain checks all its constraints.  So COPY sees the base type instead, and
+ * the valid constraints are checked here, as domain_check_input() in domains.c
+ * does it.  A domain inside an array or a composite type cannot be replaced
+ * this way; all its constraints are checked.
  *
  *-------------------------------------------------------------------------
  */
@@ -37,7 +37,10 @@
 #include "base/compat.h"
 #include "eval/not_valid.h"
 
-/* What is left to check of a column's domain, and of those it is based on. */
+/*
+ * The constraints to check for a column of a domain type, including those of
+ * the domains it is based on.
+ */
 typedef struct DomainColumn
 {
 	AttrNumber	attnum;
@@ -55,25 +58,25 @@ typedef struct DomainCheck
 
 /* ---- the table's own constraints ---- */
 
-/* Removes CHECKs from a descriptor; returns how many. */
+/* Removes unvalidated CHECKs from a descriptor.  Returns how many. */
 static int
 drop_checks(TupleDesc desc)
 {
 	TupleConstr *constr = desc->constr;
 	int			before = constr ? constr->num_check : 0;
-	int			left = 0;
+	int			kept = 0;
 
 	for (int i = 0; i < before; i++)
 	{
 		if (constr->check[i].ccvalid)
-			constr->check[left++] = constr->check[i];
+			constr->check[kept++] = constr->check[i];
 	}
 	if (constr != NULL)
-		constr->num_check = left;
-	return before - left;
+		constr->num_check = kept;
+	return before - kept;
 }
 
-/* Removes NOT NULLs, which 18 knows as constraints that can be NOT VALID. */
+/* Removes unvalidated NOT NULL constraints, which exist from version 18 on. */
 static void
 drop_not_nulls(TupleDesc desc)
 {
@@ -127,7 +130,9 @@ each_domain_constraint(Relation pg_constraint, Oid domain, DomainConstraintActio
 	systable_endscan(scan);
 }
 
-/* What a domain is based on, and whether it is NOT NULL. */
+/*
+ * Returns the type a domain is based on, and adds its NOT NULL to *not_null.
+ */
 static Oid
 next_base(Oid domain, bool *not_null)
 {
@@ -150,7 +155,10 @@ note_unvalidated(HeapTuple constraint, void *arg)
 	*(bool *) arg |= !((Form_pg_constraint) GETSTRUCT(constraint))->convalidated;
 }
 
-/* Has the domain, or one that it is based on, a constraint that is NOT VALID? */
+/*
+ * Returns whether the domain, or one it is based on, has an unvalidated
+ * constraint.
+ */
 static bool
 domain_has_unvalidated(Relation pg_constraint, Oid domain)
 {
@@ -224,7 +232,7 @@ is_named(const List *names, const char *name)
 	return false;
 }
 
-/* The columns that COPY must not take for what they are. */
+/* Finds the named columns whose domain type COPY must not see. */
 static List *
 find_domains(Relation target, List *columns, EState *estate)
 {
@@ -246,7 +254,7 @@ find_domains(Relation target, List *columns, EState *estate)
 }
 
 static void
-show_base_type(TupleDesc desc, const DomainColumn *column)
+replace_domain_type(TupleDesc desc, const DomainColumn *column)
 {
 	Form_pg_attribute attr = TupleDescAttr(desc, column->attnum - 1);
 
@@ -289,10 +297,10 @@ unvalidated_check_domains(List *domains, TupleTableSlot *slot, EState *estate)
 		check_domain(lfirst(lc), slot, GetPerTupleExprContext(estate));
 }
 
-/* ---- both ---- */
+/* ---- the modified relation ---- */
 
 static Relation
-copy_without(Relation target, const List *domains)
+copy_without_unvalidated(Relation target, const List *domains)
 {
 	Relation	view = palloc(sizeof(RelationData));
 	ListCell   *lc;
@@ -301,11 +309,11 @@ copy_without(Relation target, const List *domains)
 	view->rd_att = CreateTupleDescCopyConstr(RelationGetDescr(target));
 	view->rd_rel = palloc(CLASS_TUPLE_SIZE);
 	memcpy(view->rd_rel, target->rd_rel, CLASS_TUPLE_SIZE);
-	/* the executor compares the two numbers */
+	/* the executor compares it to num_check */
 	view->rd_rel->relchecks -= drop_checks(view->rd_att);
 	drop_not_nulls(view->rd_att);
 	foreach(lc, domains)
-		show_base_type(view->rd_att, lfirst(lc));
+		replace_domain_type(view->rd_att, lfirst(lc));
 	return view;
 }
 
@@ -317,7 +325,7 @@ unvalidated_hide(Relation target, List *columns, EState *estate, List **domains)
 
 	*domains = find_domains(target, columns, estate);
 	if (*domains != NIL || has_unvalidated(RelationGetDescr(target)))
-		view = copy_without(target, *domains);
+		view = copy_without_unvalidated(target, *domains);
 	MemoryContextSwitchTo(oldcontext);
 	return view;
 }

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * not_valid.h
- *	  Constraints that are NOT VALID, kept from a load.
+ *	  Keeps constraints that are NOT VALID from rejecting pulled rows.
  *
  *-------------------------------------------------------------------------
  */
@@ -14,19 +14,23 @@
 #include "utils/relcache.h"
 
 /*
- * The target as a COPY of the named columns is to see it: a copy of its entry
- * in the relation cache, for COPY's and the executor's eyes only, or the target
- * itself where all is validated.
+ * Returns the relation that a COPY of the named columns should use.  This is
+ * the target itself if all its constraints are validated.  Otherwise it is a
+ * copy of its relation cache entry without unvalidated constraints; use it for
+ * COPY and the executor only.
  *
- * Columns of a domain with such constraints appear in the copy as what the domain
- * is based on; *domains receives what is left to check of them, for
- * unvalidated_check_domains().  The estate owns all; call it as the
- * table's owner.
+ * In the copy, columns whose domain has such constraints have the base type of
+ * the domain.  *domains receives the domains' valid constraints, for
+ * unvalidated_check_domains().  The estate owns the results.  Call the
+ * function as the table's owner.
  */
 extern Relation unvalidated_hide(Relation target, List *columns, EState *estate,
 								 List **domains);
 
-/* Raises what an INSERT would: CHECK_VIOLATION or NOT_NULL_VIOLATION. */
+/*
+ * Checks the domains of a row.  Raises CHECK_VIOLATION or NOT_NULL_VIOLATION,
+ * like INSERT.
+ */
 extern void unvalidated_check_domains(List *domains, TupleTableSlot *slot, EState *estate);
 
 #endif							/* PGTUNSYNC_NOT_VALID_H */

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * range_table.c
- *	  What the executor wants to know of a table it writes to.
+ *	  Makes the range table for a table that rows are written to.
  *
  *-------------------------------------------------------------------------
  */

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * range_table.h
- *	  What the executor wants to know of a table it writes to.
+ *	  Makes the range table for a table that rows are written to.
  *
  *-------------------------------------------------------------------------
  */
@@ -13,8 +13,9 @@
 #include "utils/relcache.h"
 
 /*
- * Gives both a range table with the target as its only entry, made by hand
- * because the parser's functions insist on a lock of our own (see loader.c).
+ * Gives both arguments a range table with the target as its only entry.  The
+ * parser's functions cannot be used, because they expect this process to hold
+ * a lock on the table (see loader.c).
  */
 extern void range_table_init(EState *estate, ParseState *pstate, Relation target);
 

@@ -1,36 +1,38 @@
 /*-------------------------------------------------------------------------
  *
  * restricted_query.c
- *	  A query of ours over tables of others.
+ *	  Runs queries over users' tables without running users' code as superuser.
  *
- * A plain SELECT as superuser is less harmless than it looks.  Its names are
- * looked up at this moment, and may mean a view by now.  The planner evaluates what
- * is constant in index predicates, index expressions and statistics
- * objects, all of them written by the table's owner.  So the query goes through
- * the server's stages one by one, each with the rights it needs:
+ * A plain SELECT as superuser is not safe.  Its names are looked up when it
+ * runs, and may have become names of views.  The planner evaluates constant
+ * parts of index predicates, index expressions and statistics objects, which
+ * the table's owner wrote.  So the query goes through the server's stages one
+ * by one, each as the role it needs:
  *
  *	  parse and analyze		superuser: finds every table, runs nothing;
- *							then each relation must be one that was meant
- *	  plan					a role that can do nothing
+ *							then each relation must be an expected one
+ *	  plan					a role without privileges
  *	  execute				superuser: reads every table, whatever its grants
- *							and policies; the plan holds no code of users, and may be
- *							parallel for the same reason
+ *							and policies; the plan contains no user code and
+ *							may therefore be parallel
  *
- * unless the query needs a function in a user's language for itself, as a cast between
- * a user's types may be: then it is planned and executed as the owner it was
- * given, who could call the function anyway; only reading the tables is still
- * checked as superuser.
+ * There is one exception: the query itself may need a function in a user's
+ * language, such as a cast between user-defined types.  Then it is planned and
+ * executed as the given owner, who may call the function anyway.  The
+ * privilege to read the tables is still checked as superuser.
  *
- * Index expressions are made ready as their table's owner before the planner asks for
- * them, because they may need rights that the powerless role lacks.  All planning is done in a
- * subtransaction that is rolled back, so that locks which such code took are released.
+ * Index expressions are loaded into the relation cache as the table's owner
+ * before the planner runs, because evaluating them may need privileges that
+ * the unprivileged role lacks.  All planning is done in a subtransaction that
+ * is rolled back.  This releases locks that such code took.
  *
- * The planner cannot be kept from running code of users: an owner can change an
- * index while the query is planned.  So, while tables are locked that others wait
- * for, no query may be planned over a table for which
- * restricted_holds_user_code() is true.  It looks at all that the planner evaluates: index
- * expressions and predicates, statistics expressions, partition keys, of the
- * table, its partitions and its ancestors.  CHECK constraints are not among them, because
+ * The planner cannot be kept from running user code: an owner can change an
+ * index while the query is planned.  So, while tables are locked that others
+ * wait for, no query may be planned over a table for which
+ * restricted_holds_user_code() returns true.  The function looks at everything
+ * that the planner evaluates: index expressions and predicates, statistics
+ * expressions and partition keys, of the table, its partitions and its
+ * ancestors.  It need not look at CHECK constraints, because
  * constraint_exclusion is pinned to off (worker_session.c).
  *
  *-------------------------------------------------------------------------
@@ -75,10 +77,10 @@
 #include "eval/user_code.h"
 #include "base/user_context.h"
 
-/* Members of it may look at locks and statistics, and nothing else. */
-#define POWERLESS_ROLE	ROLE_PG_STAT_SCAN_TABLES
+/* Its members may only look at locks and statistics. */
+#define UNPRIVILEGED_ROLE	ROLE_PG_STAT_SCAN_TABLES
 
-/* ---- what the query means ---- */
+/* ---- parsing and analysis ---- */
 
 static void
 check_relation(const RangeTblEntry *rte, const List *relids)
@@ -125,9 +127,9 @@ analyze(const char *sql, const List *relids)
 	return linitial_node(Query, rewritten);
 }
 
-/* Says whose rights on the tables count. */
+/* Sets the role whose privileges on the tables are checked. */
 static void
-check_as(Query *query, Oid role)
+set_check_as_user(Query *query, Oid role)
 {
 	ListCell   *lc;
 
@@ -135,26 +137,28 @@ check_as(Query *query, Oid role)
 		((compat_permission_info *) lfirst(lc))->checkAsUser = role;
 }
 
-/* ---- the plan ---- */
+/* ---- planning ---- */
 
-/* Evaluates the constants of the partition key, if there is one. */
+/* Loads the partition key of a partitioned table, evaluating its constants. */
 static void
-ready_partition_key(Relation rel)
+load_partition_key(Relation rel)
 {
 	if (rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
 		(void) RelationGetPartitionKey(rel);
 }
 
-/* Lets the relation cache hold what the planner will ask for. */
+/*
+ * Loads into the relation cache what the planner will ask for, as the owner.
+ */
 static void
-ready_expressions(Oid relid)
+load_expressions(Oid relid)
 {
 	Relation	rel = relation_open(relid, AccessShareLock);
 	OwnerContext context;
 	ListCell   *lc;
 
 	owner_enter(&context, rel->rd_rel->relowner);
-	ready_partition_key(rel);
+	load_partition_key(rel);
 	foreach(lc, RelationGetIndexList(rel))
 	{
 		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
@@ -167,7 +171,10 @@ ready_expressions(Oid relid)
 	relation_close(rel, NoLock);
 }
 
-/* Locks the tables and their partitions, which the executor expects of its caller. */
+/*
+ * Locks the tables and their partitions.  The executor expects its caller to
+ * hold these locks.
+ */
 static List *
 lock_all(const List *relids)
 {
@@ -181,21 +188,21 @@ lock_all(const List *relids)
 }
 
 static PlannedStmt *
-plan_as_nobody(Query *query, const char *sql, const List *relids)
+plan_unprivileged(Query *query, const char *sql, const List *relids)
 {
 	OwnerContext context;
 	PlannedStmt *planned;
 	ListCell   *lc;
 
 	foreach(lc, relids)
-		ready_expressions(lfirst_oid(lc));
-	owner_enter(&context, POWERLESS_ROLE);
+		load_expressions(lfirst_oid(lc));
+	owner_enter(&context, UNPRIVILEGED_ROLE);
 	planned = pg_plan_query(query, sql, CURSOR_OPT_PARALLEL_OK, NULL);
 	owner_leave(&context);
 	return planned;
 }
 
-/* Keeps the plan and nothing else of what planning does. */
+/* Plans in a subtransaction that is rolled back, and keeps only the plan. */
 static PlannedStmt *
 plan_and_roll_back(Query *query, const char *sql, const List *relids)
 {
@@ -208,7 +215,7 @@ plan_and_roll_back(Query *query, const char *sql, const List *relids)
 	MemoryContextSwitchTo(oldcontext);
 	PG_TRY();
 	{
-		planned = plan_as_nobody(query, sql, relids);
+		planned = plan_unprivileged(query, sql, relids);
 	}
 	PG_CATCH();
 	{
@@ -226,12 +233,12 @@ plan_and_roll_back(Query *query, const char *sql, const List *relids)
 }
 
 PlannedStmt *
-guarded_plan(Query *query, const char *sql, const List *relids)
+restricted_plan(Query *query, const char *sql, const List *relids)
 {
 	return plan_and_roll_back(query, sql, lock_all(relids));
 }
 
-/* ---- tables whose planning runs code of users ---- */
+/* ---- tables whose planning runs user code ---- */
 
 static bool
 stored_tree_holds_user_code(Datum tree)
@@ -239,7 +246,10 @@ stored_tree_holds_user_code(Datum tree)
 	return user_code_in(stringToNode(TextDatumGetCString(tree)));
 }
 
-/* A column of a catalog that holds an expression, and the OID column that names the table. */
+/*
+ * A catalog column that holds an expression tree, and the column with the OID
+ * of the table.
+ */
 typedef struct StoredTree
 {
 	Oid			catalog;
@@ -299,7 +309,7 @@ restricted_holds_user_code(Oid relid)
 	return false;
 }
 
-/* ---- the rows ---- */
+/* ---- execution ---- */
 
 static char *
 column_text(TupleTableSlot *slot, int column)
@@ -316,10 +326,10 @@ column_text(TupleTableSlot *slot, int column)
 	return OidOutputFunctionCall(output, value);
 }
 
-static GuardedRows *
+static RestrictedRows *
 collect(Tuplestorestate *store, TupleDesc desc)
 {
-	GuardedRows *rows = palloc0(sizeof(GuardedRows));
+	RestrictedRows *rows = palloc0(sizeof(RestrictedRows));
 	TupleTableSlot *slot = MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple);
 
 	rows->ncolumns = desc->natts;
@@ -336,13 +346,13 @@ collect(Tuplestorestate *store, TupleDesc desc)
 	return rows;
 }
 
-static GuardedRows *
+static RestrictedRows *
 execute(PlannedStmt *planned, const char *sql, uint64 max_rows)
 {
 	Tuplestorestate *store = tuplestore_begin_heap(false, false, work_mem);
 	DestReceiver *dest = CreateDestReceiver(DestTuplestore);
 	QueryDesc  *desc;
-	GuardedRows *rows;
+	RestrictedRows *rows;
 
 	SetTuplestoreDestReceiverParams(dest, store, CurrentMemoryContext, false, NULL, NULL);
 	desc = CreateQueryDesc(planned, sql, GetActiveSnapshot(), InvalidSnapshot, dest, NULL, NULL, 0);
@@ -357,18 +367,39 @@ execute(PlannedStmt *planned, const char *sql, uint64 max_rows)
 	return rows;
 }
 
-GuardedRows *
-guarded_query(const char *sql, const List *relids, Oid owner, uint64 max_rows)
+/*
+ * Gives a query that calls the owner's code for each row its time allowance.
+ */
+static void
+allow_time(const List *relids)
+{
+	ListCell   *lc;
+
+	foreach(lc, relids)
+	{
+		HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(lfirst_oid(lc)));
+
+		if (!HeapTupleIsValid(tuple))
+			continue;
+		owner_allow_ms((int64) Max(0, ((Form_pg_class) GETSTRUCT(tuple))->reltuples) *
+					   OWNER_MS_PER_LOCKED_ROW);
+		ReleaseSysCache(tuple);
+	}
+}
+
+RestrictedRows *
+restricted_query(const char *sql, const List *relids, Oid owner, uint64 max_rows)
 {
 	Query	   *query = analyze(sql, relids);
 	OwnerContext context;
-	GuardedRows *rows;
+	RestrictedRows *rows;
 
 	if (!user_code_in((Node *) query))
-		return execute(guarded_plan(query, sql, relids), sql, max_rows);
+		return execute(restricted_plan(query, sql, relids), sql, max_rows);
 
-	check_as(query, BOOTSTRAP_SUPERUSERID);
+	set_check_as_user(query, BOOTSTRAP_SUPERUSERID);
 	owner_enter(&context, owner);
+	allow_time(relids);
 	rows = execute(pg_plan_query(query, sql, 0, NULL), sql, max_rows);
 	owner_leave(&context);
 	return rows;

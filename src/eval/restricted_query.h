@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * restricted_query.h
- *	  A query of ours over tables of others.
+ *	  Runs queries over users' tables without running users' code as superuser.
  *
  *-------------------------------------------------------------------------
  */
@@ -12,36 +12,38 @@
 #include "nodes/pg_list.h"
 #include "nodes/plannodes.h"
 
-/* Rows as text, NULL for null; palloc'd. */
-typedef struct GuardedRows
+/* Result rows.  Values are text, or NULL for null.  Everything is palloc'd. */
+typedef struct RestrictedRows
 {
 	int			nrows;
 	int			ncolumns;
 	char	 ***values;			/* [row][column] */
-} GuardedRows;
+} RestrictedRows;
 
 /*
- * Runs one SELECT with the rights of the superuser that we are, but so that
- * nothing that users have written runs with them.
+ * Runs one SELECT with superuser privileges, but without running users' code
+ * with them.
  *
- * relids: the tables that it may read (a List of Oid); anything else that its
- * names turn out to mean raises OBJECT_IN_USE.  owner: as whom to run when the
- * query itself must call a function in a user's language (a cast).  max_rows:
- * where to stop, 0: never; the plan is made for all rows all the same.  Uses the active snapshot.
+ * relids lists the OIDs of the tables that the query may read.  If a name in
+ * it turns out to mean another relation, OBJECT_IN_USE is raised.  owner is
+ * the role that runs the query if the query itself must call a function in a
+ * user's language (a cast).  The query stops after max_rows rows; 0 means no
+ * limit.  The plan is made for all rows in any case.  The active snapshot is
+ * used.
  */
-extern GuardedRows *guarded_query(const char *sql, const List *relids, Oid owner,
-								  uint64 max_rows);
+extern RestrictedRows *restricted_query(const char *sql, const List *relids, Oid owner,
+										uint64 max_rows);
 
 /*
- * Plans a query over these relations, which are locked, so that nothing that
- * their owners wrote runs with anybody's rights but their own.  Also locks their
- * partitions, for the executor.
+ * Plans a query over these relations, which must be locked.  Code of their
+ * owners runs as its owner only.  Also locks the partitions of the relations,
+ * for the executor.
  */
-extern PlannedStmt *guarded_plan(Query *query, const char *sql, const List *relids);
+extern PlannedStmt *restricted_plan(Query *query, const char *sql, const List *relids);
 
 /*
- * Would planning a query over the relation evaluate code of users?  Reads the stored trees
- * and evaluates nothing.
+ * Returns whether planning a query over the relation would evaluate user code.
+ * Reads the stored expression trees and evaluates nothing.
  */
 extern bool restricted_holds_user_code(Oid relid);
 

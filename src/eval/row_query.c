@@ -1,31 +1,31 @@
 /*-------------------------------------------------------------------------
  *
  * row_query.c
- *	  Expressions of the configuration, computed here for one row after another.
+ *	  Computes expressions of the configuration locally, row by row.
  *
- * The row is in our hands, not in a table, so the executor gets it as parameters:
+ * The row is in memory, not in a table, so the executor gets it as parameters:
  *
  *		SELECT (<expression>), …
  *		  FROM (SELECT $1 AS id, $2 AS owner_id, … OFFSET 0) AS orders
  *
- * It is planned and started once, and rescanned for each row.  OFFSET 0 keeps the
- * parameters in the subquery: to the expressions they are columns.  So
- * a subquery that does not refer to the row is evaluated once, and one that does
- * again for each row, as anywhere else.
+ * The query is planned and started once, and rescanned for each row.  OFFSET 0
+ * keeps the parameters inside the subquery, so that the expressions see them
+ * as columns.  As usual, a subquery that does not refer to the row is
+ * evaluated once, and one that does is evaluated for each row.
  *
- * A superuser wrote the expressions, but what they meet may be others': a view's
- * functions, index expressions, domains.  So
+ * A superuser wrote the expressions, but they may reach objects of other
+ * roles: functions of a view, index expressions, domains.  Therefore:
  *
- *	- everything runs as the owner of the table whose rows they are, who gets
- *	  nowhere with it that an INSERT of the owner's own would not;
- *	- that may be a superuser: no function or domain is called but built-in ones,
- *	  the owner's and superusers', whatever views bring in;
- *	- what the planner would run of the tables that are read, it runs as nobody
- *	  (guarded_query.c);
- *	- with a search_path of pg_catalog no function of a user is taken for a
- *	  built-in one.  Only names of tables are looked up elsewhere, in the table's
- *	  own schema and in public, before the analysis; a name that both have is
- *	  refused, so that nobody can put a table in front of another.
+ * - Everything runs as the owner of the rows' table.  The owner gains nothing
+ *   by it that an INSERT of the owner would not allow.
+ * - The owner may be a superuser.  So only built-in functions and domains may
+ *   be called, and those of the owner and of superusers, also through views.
+ * - What the planner evaluates for the tables that are read, it evaluates as a
+ *   role without privileges (restricted_query.c).
+ * - The search_path is pg_catalog, so no user's function can stand in for a
+ *   built-in one.  Only names of tables are looked up elsewhere, before the
+ *   analysis: in the table's own schema and in public.  A name that exists in
+ *   both is an error, so that nobody can hide a table behind another one.
  *
  *-------------------------------------------------------------------------
  */
@@ -71,26 +71,29 @@
 struct RowQuery
 {
 	int			nparams;
-	AttrNumber *attnums;		/* of the parameters */
+	AttrNumber *attnums;		/* attribute numbers of the parameters */
 	ParamListInfo params;
 	QueryDesc  *desc;
-	bool		started;		/* a row was computed */
-	bool		sequences;		/* it may advance them */
+	bool		started;		/* a row has been computed */
+	bool		sequences;		/* the expressions may advance sequences */
 	List	   *expressions;
 };
 
-/* What is at work on, for the context of errors. */
-typedef struct Place
+/* The expressions being processed, for the context of errors. */
+typedef struct ErrorPlace
 {
 	const List *expressions;
-	const RowExpression *expression;	/* NULL: any of them */
-} Place;
+	const RowExpression *expression;	/* NULL if it could be any of them */
+} ErrorPlace;
 
-/* Positions would be those in our own text. */
+/*
+ * Adds the context of an error.  The error position is removed, because it
+ * refers to the generated query.
+ */
 static void
 add_place(void *arg)
 {
-	const Place *place = arg;
+	const ErrorPlace *place = arg;
 	ListCell   *lc;
 
 	if (geterrposition() > 0)
@@ -102,9 +105,9 @@ add_place(void *arg)
 			errcontext("%s", ((RowExpression *) lfirst(lc))->what);
 }
 
-/* ---- the text ---- */
+/* ---- the query text ---- */
 
-/* A collation of the column's own. */
+/* Appends the collation of a column if its type has another one. */
 static void
 append_collation(StringInfo buf, Form_pg_attribute attr)
 {
@@ -123,7 +126,7 @@ append_collation(StringInfo buf, Form_pg_attribute attr)
 	ReleaseSysCache(tuple);
 }
 
-/* Fills in the parameters; returns the row as a FROM item. */
+/* Fills in the parameters.  Returns the row as a FROM item. */
 static char *
 row_text(RowQuery *query, Relation rel, const char *alias, bool generated, Oid *types)
 {
@@ -166,7 +169,7 @@ query_text(const List *expressions, const char *row)
 
 typedef struct Names
 {
-	List	   *with;			/* of char *: names that WITH gives */
+	List	   *with;			/* of char *: names that WITH defines */
 	Oid			schemas[2];
 } Names;
 
@@ -195,7 +198,7 @@ is_with_name(const Names *names, const char *name)
 	return false;
 }
 
-/* Gives a table's name the one schema that has it. */
+/* Adds the schema to a table name that only one of the schemas has. */
 static void
 qualify(const Names *names, RangeVar *name)
 {
@@ -210,9 +213,9 @@ qualify(const Names *names, RangeVar *name)
 			ereport(ERROR,
 					(errcode(ERRCODE_AMBIGUOUS_ALIAS),
 					 errmsg("table name \"%s\" is ambiguous", name->relname),
-					 errdetail("Schemas \"%s\" and \"%s\" have one.", name->schemaname,
+					 errdetail("Schemas \"%s\" and \"%s\" both contain one.", name->schemaname,
 							   get_namespace_name(names->schemas[i])),
-					 errhint("Write it with its schema.")));
+					 errhint("Qualify the name with its schema.")));
 		name->schemaname = get_namespace_name(names->schemas[i]);
 	}
 }
@@ -242,7 +245,7 @@ qualify_tables(RawStmt *stmt, Relation rel)
 	(void) qualify_walker(stmt->stmt, &names);
 }
 
-/* ---- the meaning ---- */
+/* ---- analysis ---- */
 
 AttrNumber
 row_query_column(Relation rel, const char *name)
@@ -259,7 +262,9 @@ row_query_column(Relation rel, const char *name)
 	return InvalidAttrNumber;
 }
 
-/* The expression as its column takes it, or as a condition. */
+/*
+ * Converts an expression to the type of its column, or a condition to boolean.
+ */
 static Expr *
 coerce_target(ParseState *pstate, Relation rel, const RowExpression *expression, Expr *expr)
 {
@@ -287,7 +292,7 @@ coerce_target(ParseState *pstate, Relation rel, const RowExpression *expression,
 }
 
 static void
-coerce_targets(ParseState *pstate, Relation rel, Query *query, Place *place)
+coerce_targets(ParseState *pstate, Relation rel, Query *query, ErrorPlace *place)
 {
 	ListCell   *lc;
 	ListCell   *lc_target;
@@ -303,7 +308,7 @@ coerce_targets(ParseState *pstate, Relation rel, Query *query, Place *place)
 	place->expression = NULL;
 }
 
-/* One row in, one row out. */
+/* Rejects queries that would not return exactly one row for each row. */
 static void
 check_one_row(const Query *query)
 {
@@ -314,7 +319,7 @@ check_one_row(const Query *query)
 }
 
 static Query *
-analyze(const char *sql, Relation rel, const Oid *types, int ntypes, Place *place)
+analyze(const char *sql, Relation rel, const Oid *types, int ntypes, ErrorPlace *place)
 {
 	ParseState *pstate = make_parsestate(NULL);
 	List	   *parsed = raw_parser(sql, RAW_PARSE_DEFAULT);
@@ -326,7 +331,7 @@ analyze(const char *sql, Relation rel, const Oid *types, int ntypes, Place *plac
 		elog(ERROR, "an expression has changed the statement: %s", sql);
 	qualify_tables(stmt, rel);
 	pstate->p_sourcetext = sql;
-	pstate->p_resolve_unknowns = false; /* the columns' types do */
+	pstate->p_resolve_unknowns = false; /* coerce_targets() resolves them */
 	compat_parse_parameters(pstate, types, ntypes);
 	query = transformTopLevelStmt(pstate, stmt);
 	check_one_row(query);
@@ -335,9 +340,9 @@ analyze(const char *sql, Relation rel, const Oid *types, int ntypes, Place *plac
 	return query;
 }
 
-/* ---- whose code is it? ---- */
+/* ---- trusted authors ---- */
 
-/* Would the owner of the table run it without a second thought? */
+/* Raises an error unless the author is the table's owner or a superuser. */
 static void
 check_trusted(Oid author, Oid owner, const char *what)
 {
@@ -346,10 +351,13 @@ check_trusted(Oid author, Oid owner, const char *what)
 	ereport(ERROR,
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 			 errmsg("%s belongs to role %s", what, quote_identifier(GetUserNameFromId(author, false))),
-			 errdetail("Expressions call only what superusers or the table's owner have written.")));
+			 errdetail("Expressions may only call code of superusers and of the table's owner.")));
 }
 
-/* An aggregate is as good as the functions that it calls, and they are its author's choice. */
+/*
+ * Checks a function.  Aggregates are always checked, because their author
+ * chose the functions that they call.
+ */
 static bool
 check_function(Oid funcid, void *owner)
 {
@@ -369,14 +377,19 @@ check_function(Oid funcid, void *owner)
 	return false;
 }
 
-/* What a query calls and reads, views and subqueries included. */
+/*
+ * The relations that a query reads, including those in views and subqueries.
+ */
 typedef struct Contents
 {
-	Relation	rel;			/* whose row it is about */
-	List	   *relids;			/* OIDs of the tables that it reads */
+	Relation	rel;			/* the table whose rows are processed */
+	List	   *relids;			/* OIDs of the tables that the query reads */
 } Contents;
 
-/* A domain's constraints call what its owner wants; those of the table's columns are called anyway. */
+/*
+ * Checks the owner of a domain, because its constraints call functions.  The
+ * domains of the table's own columns are exempt: they are checked anyway.
+ */
 static void
 check_domain(Oid typid, Relation rel)
 {
@@ -399,9 +412,12 @@ check_domain(Oid typid, Relation rel)
 	ReleaseSysCache(tuple);
 }
 
-/* Says whose rights count where nobody is set yet: views have set their owners. */
+/*
+ * Sets the role whose privileges are checked, where none is set.  Relations in
+ * views already have the owner of the view.
+ */
 static void
-check_as(Query *query, Oid owner)
+set_check_as_user(Query *query, Oid owner)
 {
 	ListCell   *lc;
 
@@ -436,8 +452,8 @@ contents_walker(Node *node, void *context)
 	}
 	if (IsA(node, Query))
 	{
-		/* the planner asks for rights on views, and works as nobody */
-		check_as((Query *) node, contents->rel->rd_rel->relowner);
+		/* the planner checks privileges on views while it is unprivileged */
+		set_check_as_user((Query *) node, contents->rel->rd_rel->relowner);
 		return query_tree_walker((Query *) node, contents_walker, context,
 								 QTW_EXAMINE_RTES_BEFORE);
 	}
@@ -445,11 +461,11 @@ contents_walker(Node *node, void *context)
 }
 
 /*
- * Each by itself first, so that an error names the one it is about; the analysis
- * of all cannot tell.
+ * Analyzes each expression on its own first, so that an error names the right
+ * one.  The analysis of all expressions together cannot name it.
  */
 static void
-analyze_each(const char *row, Relation rel, const Oid *types, int ntypes, const Place *all)
+analyze_each(const char *row, Relation rel, const Oid *types, int ntypes, const ErrorPlace *all)
 {
 	ListCell   *lc;
 
@@ -457,7 +473,7 @@ analyze_each(const char *row, Relation rel, const Oid *types, int ntypes, const 
 		return;
 	foreach(lc, all->expressions)
 	{
-		Place		place = {list_make1(lfirst(lc)), lfirst(lc)};
+		ErrorPlace	place = {list_make1(lfirst(lc)), lfirst(lc)};
 		ErrorContextCallback callback = {error_context_stack, add_place, &place};
 
 		error_context_stack = &callback;
@@ -466,19 +482,19 @@ analyze_each(const char *row, Relation rel, const Oid *types, int ntypes, const 
 	}
 }
 
-/* ---- computing ---- */
+/* ---- execution ---- */
 
 static void
-start(RowQuery *query, Relation rel, Query *meaning, const char *sql, const Oid *types)
+start(RowQuery *query, Relation rel, Query *analyzed, const char *sql, const Oid *types)
 {
-	List	   *rewritten = pg_rewrite_query(meaning);
+	List	   *rewritten = pg_rewrite_query(analyzed);
 	Contents	contents = {rel};
 	PlannedStmt *planned;
 
 	Assert(list_length(rewritten) == 1);
 	(void) contents_walker(linitial(rewritten), &contents);
 	query->sequences = user_code_may_use_sequences(linitial(rewritten));
-	planned = guarded_plan(linitial_node(Query, rewritten), sql, contents.relids);
+	planned = restricted_plan(linitial_node(Query, rewritten), sql, contents.relids);
 	query->params = makeParamList(query->nparams);
 	for (int i = 0; i < query->nparams; i++)
 	{
@@ -496,7 +512,7 @@ row_query_begin(Relation rel, const char *alias, List *expressions, bool generat
 	RowQuery   *query = palloc0(sizeof(RowQuery));
 	int			natts = RelationGetDescr(rel)->natts;
 	Oid		   *types = palloc(sizeof(Oid) * Max(1, natts));
-	Place		place = {expressions};
+	ErrorPlace	place = {expressions};
 	ErrorContextCallback callback = {error_context_stack, add_place, &place};
 	char	   *row;
 	char	   *sql;
@@ -529,7 +545,7 @@ TupleTableSlot *
 row_query_compute(RowQuery *query, TupleTableSlot *row)
 {
 	EState	   *estate = query->desc->estate;
-	Place		place = {query->expressions};
+	ErrorPlace	place = {query->expressions};
 	ErrorContextCallback callback = {error_context_stack, add_place, &place};
 	MemoryContext oldcontext;
 	TupleTableSlot *result;
@@ -548,7 +564,7 @@ row_query_compute(RowQuery *query, TupleTableSlot *row)
 	query->started = true;
 	result = next_row(query);
 	if (TupIsNull(result))
-		elog(ERROR, "an expression has lost its row");
+		elog(ERROR, "an expression returned no row");
 	slot_getallattrs(result);
 	MemoryContextSwitchTo(oldcontext);
 	error_context_stack = callback.previous;

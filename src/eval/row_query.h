@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * row_query.h
- *	  Expressions of the configuration, computed here for one row after another.
+ *	  Computes expressions of the configuration locally, row by row.
  *
  *-------------------------------------------------------------------------
  */
@@ -13,38 +13,40 @@
 #include "nodes/pg_list.h"
 #include "utils/relcache.h"
 
-/* One expression of a table's row. */
+/* An expression over the row of a table. */
 typedef struct RowExpression
 {
-	char	   *column;			/* whose value it gives; NULL: it is a condition */
+	char	   *column;			/* the column to compute; NULL for a condition */
 	char	   *sql;			/* from clause.c */
-	char	   *what;			/* where it was written, for errors */
+	char	   *what;			/* where it is configured, for errors */
 } RowExpression;
 
 typedef struct RowQuery RowQuery;
 
 /*
- * Makes expressions (a List of RowExpression *) of rel's columns ready.  alias: by
- * what name they call the row.  generated: may they read stored generated
- * columns, are those computed yet?  The caller has entered the context of
- * rel's owner, who must be in force for all three calls, and has set an active
- * snapshot, which is what subqueries see.
+ * Prepares expressions (a List of RowExpression *) over the columns of rel.
  *
- * Raises what parser, planner and executor raise, with the place where the
- * expression was written in front of the message.
+ * alias is the name by which the expressions refer to the row.  generated
+ * tells whether stored generated columns are already computed, so that
+ * expressions may read them.  The caller has called owner_enter() for the
+ * owner of rel, which must stay in effect during all three calls, and has set
+ * an active snapshot, which subqueries use.
+ *
+ * Raises errors of the parser, planner and executor, with the place of the
+ * expression as context.
  */
 extern RowQuery *row_query_begin(Relation rel, const char *alias, List *expressions,
 								 bool generated);
 
 /*
- * Computes all expressions for a row of rel.  Returns a slot with a column for
- * each, good until the next call.
+ * Computes all expressions for a row of rel.  Returns a slot with one column
+ * for each expression, valid until the next call.
  */
 extern TupleTableSlot *row_query_compute(RowQuery *query, TupleTableSlot *row);
 
 /*
- * The number of rel's column of that name, by its descriptor rather than by the catalog;
- * InvalidAttrNumber if there is none.
+ * Returns the attribute number of a column of rel, or InvalidAttrNumber if
+ * there is none.  Reads the descriptor, not the catalog.
  */
 extern AttrNumber row_query_column(Relation rel, const char *name);
 

@@ -1,12 +1,13 @@
 /*-------------------------------------------------------------------------
  *
  * user_code.c
- *	  Does an expression hold code that users wrote?
+ *	  Finds out whether an expression contains user code.
  *
- * Only superusers write functions in C or internal ones.  Everything else, SQL functions
- * included, is taken for code of users.  Such code also hides behind types: the
- * input function of a domain is internal, and evaluates the domain's CHECKs.  So does
- * that of a composite type or an array which contains one.
+ * Only superusers can write functions in C or internal functions.  All others,
+ * including SQL functions, count as user code.  Types can also run user code:
+ * the input function of a domain is internal, but it evaluates the CHECKs of
+ * the domain.  The same goes for composite types and arrays that contain a
+ * domain.
  *
  *-------------------------------------------------------------------------
  */
@@ -37,7 +38,9 @@ is_user_function(Oid funcid, void *context)
 	return language != INTERNALlanguageId && language != ClanguageId;
 }
 
-/* May making a value of the type evaluate a domain's constraints? */
+/*
+ * Returns whether making a value of the type may evaluate domain constraints.
+ */
 static bool
 is_checked_type(Oid type)
 {
@@ -52,7 +55,10 @@ is_checked_type(Oid type)
 	return kind == TYPTYPE_DOMAIN || kind == TYPTYPE_COMPOSITE;
 }
 
-/* A node that makes a value, as opposed to one that hands on what is there. */
+/*
+ * Returns whether the node makes such a value, instead of passing on an
+ * existing one.
+ */
 static bool
 makes_checked_value(Node *node)
 {

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * user_code.h
- *	  Does an expression hold code that users wrote?
+ *	  Finds out whether an expression contains user code.
  *
  *-------------------------------------------------------------------------
  */
@@ -11,15 +11,17 @@
 #include "nodes/nodes.h"
 
 /*
- * Could evaluating the tree (an expression, a list of them, a Query) run code of an
- * ordinary user?  That is a function in a language other than internal and C, or a
- * conversion to a domain, or to a composite type, which may contain domains.
+ * Returns whether evaluating the tree (an expression, a list of expressions,
+ * or a Query) could run code of an ordinary user.  User code is a function in
+ * a language other than internal and C.  A conversion to a domain also counts,
+ * and one to a composite type, which may contain domains.
  */
 extern bool user_code_in(Node *tree);
 
 /*
- * May the tree, although a pull runs it, advance sequences?  True if it holds neither code
- * of users nor a function that owner_enter() refuses.
+ * Returns whether the tree may advance sequences when a pull runs it.  This is
+ * so if it contains neither user code nor a function that owner_enter()
+ * forbids.
  */
 extern bool user_code_may_use_sequences(Node *tree);
 

@@ -1,17 +1,19 @@
 /*-------------------------------------------------------------------------
  *
  * binary_rows.c
- *	  The rows of a binary COPY, from its messages.
+ *	  Parses the messages of a binary COPY.
  *
- * NextCopyFrom() wants a stream of bytes: each message would be copied to its
- * buffer, from there to another for each value, and each value to where it
- * stays.  The protocol promises one row for each message, so the
- * types' receive functions can look at the message itself.
+ * NextCopyFrom() reads a stream of bytes.  It would copy each message to its
+ * buffer, each value to a second buffer, and each value once more into its
+ * Datum.  In the protocol, each message has one row.  So we pass the receive
+ * functions of the types pointers into the message.
  *
- * The most frequent types are received here, in the way of their receive functions; what
- * is not plainly right is left to those, so that their errors are the same.
+ * The most frequent types are received here without a call.  A value that is
+ * not obviously valid goes to the receive function of its type, which raises
+ * the usual error.
  *
- * The source is not trusted: every length is checked against the message's.
+ * The source is not trusted: every length is checked against that of the
+ * message.
  *
  *-------------------------------------------------------------------------
  */
@@ -34,9 +36,9 @@
 /* How a column's values are received. */
 typedef enum Receive
 {
-	RECEIVE_CALL,				/* by the type's function */
+	RECEIVE_CALL,				/* call the receive function */
 	RECEIVE_BOOL,
-	RECEIVE_2,					/* numbers of so many bytes */
+	RECEIVE_2,					/* a number of 2 bytes */
 	RECEIVE_4,
 	RECEIVE_8,
 	RECEIVE_TIMESTAMP,
@@ -60,12 +62,12 @@ struct BinaryRows
 	int			ncolumns;
 	BinaryColumn *columns;
 	uint64		line;
-	const char *column;			/* that is being received, or NULL */
+	const char *column;			/* name of the current column, or NULL */
 	bool		header_read;
 	bool		ended;
 };
 
-/* What is left of a message. */
+/* The rest of a message. */
 typedef struct Rest
 {
 	char	   *data;
@@ -99,8 +101,9 @@ choose_receive(Oid function, int32 typmod)
 			return RECEIVE_8;
 		case F_TIMESTAMP_RECV:
 		case F_TIMESTAMPTZ_RECV:
-			/* with less precision it is rounded */
-			return typmod < 0 || typmod >= MAX_TIMESTAMP_PRECISION ? RECEIVE_TIMESTAMP : RECEIVE_CALL;
+			/* a lower precision requires rounding */
+			return typmod < 0 || typmod >= MAX_TIMESTAMP_PRECISION ?
+				RECEIVE_TIMESTAMP : RECEIVE_CALL;
 		case F_TEXTRECV:
 		case F_VARCHARRECV:
 			return text_needs_no_conversion() ? RECEIVE_TEXT : RECEIVE_CALL;
@@ -150,7 +153,7 @@ raise_short(void)
 }
 
 static char *
-take(Rest *rest, int len)
+read_bytes(Rest *rest, int len)
 {
 	char	   *data = rest->data;
 
@@ -162,41 +165,41 @@ take(Rest *rest, int len)
 }
 
 static uint16
-take_uint16(Rest *rest)
+read_uint16(Rest *rest)
 {
 	uint16		n;
 
-	memcpy(&n, take(rest, sizeof(n)), sizeof(n));
+	memcpy(&n, read_bytes(rest, sizeof(n)), sizeof(n));
 	return pg_ntoh16(n);
 }
 
 static uint32
-take_uint32(Rest *rest)
+read_uint32(Rest *rest)
 {
 	uint32		n;
 
-	memcpy(&n, take(rest, sizeof(n)), sizeof(n));
+	memcpy(&n, read_bytes(rest, sizeof(n)), sizeof(n));
 	return pg_ntoh32(n);
 }
 
-/* As ReceiveCopyBinaryHeader() of copyfromparse.c. */
+/* Like ReceiveCopyBinaryHeader() in copyfromparse.c. */
 static void
 read_header(Rest *rest)
 {
 	uint32		flags;
 
 	if (rest->len < sizeof(signature) ||
-		memcmp(take(rest, sizeof(signature)), signature, sizeof(signature)) != 0)
+		memcmp(read_bytes(rest, sizeof(signature)), signature, sizeof(signature)) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_BAD_COPY_FILE_FORMAT),
 				 errmsg("COPY file signature not recognized")));
-	flags = take_uint32(rest);
+	flags = read_uint32(rest);
 	if (flags >> 16 != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_BAD_COPY_FILE_FORMAT),
 				 errmsg("unrecognized critical flags in COPY file header")));
-	/* an extension of it that nobody uses */
-	(void) take(rest, (int32) take_uint32(rest));
+	/* skip the header extension */
+	(void) read_bytes(rest, (int32) read_uint32(rest));
 }
 
 /* ---- values ---- */
@@ -208,7 +211,7 @@ call_receive(BinaryColumn *column, char *data, int len)
 	Datum		value;
 	char		next = data[len];
 
-	/* the convention that a StringInfo ends with a zero, as exec_bind_message() keeps it */
+	/* a StringInfo must end with a zero byte; see exec_bind_message() */
 	data[len] = '\0';
 	value = ReceiveFunctionCall(&column->function, &buf, column->ioparam, column->typmod);
 	if (buf.cursor != buf.len)
@@ -239,7 +242,7 @@ receive_number(BinaryColumn *column, char *data, int len)
 		memcpy(&n.four, data, sizeof(n.four));
 		return Int32GetDatum((int32) pg_ntoh32(n.four));
 	}
-	/* passed by reference where a Datum has four bytes */
+	/* if a Datum has four bytes, the type is passed by reference */
 	if (column->receive == RECEIVE_8 && len == sizeof(n.eight) && FLOAT8PASSBYVAL)
 	{
 		memcpy(&n.eight, data, sizeof(n.eight));
@@ -268,7 +271,7 @@ receive_text(BinaryColumn *column, char *data, int len)
 {
 	text	   *value;
 
-	/* varchar(n) counts characters, of which there are no more than bytes */
+	/* varchar(n) limits characters; with n bytes or fewer, the value fits */
 	if (column->typmod >= (int32) VARHDRSZ && len > column->typmod - (int32) VARHDRSZ)
 		return call_receive(column, data, len);
 	(void) pg_verify_mbstr(GetDatabaseEncoding(), data, len, false);
@@ -278,7 +281,7 @@ receive_text(BinaryColumn *column, char *data, int len)
 	return PointerGetDatum(value);
 }
 
-/* One byte is the format's version. */
+/* The first byte is the version of the format. */
 static Datum
 receive_jsonb(BinaryColumn *column, char *data, int len)
 {
@@ -317,10 +320,10 @@ receive_value(BinaryColumn *column, char *data, int len)
 static void
 read_value(BinaryRows *rows, BinaryColumn *column, Rest *rest, Datum *value, bool *isnull)
 {
-	int32		len = (int32) take_uint32(rest);
+	int32		len = (int32) read_uint32(rest);
 
 	*isnull = len == -1;
-	/* a domain has a say in that */
+	/* the receive function of a domain checks NOT NULL */
 	if (*isnull)
 		*value = ReceiveFunctionCall(&column->function, NULL, column->ioparam, column->typmod);
 	else if (len < 0)
@@ -328,12 +331,12 @@ read_value(BinaryRows *rows, BinaryColumn *column, Rest *rest, Datum *value, boo
 				(errcode(ERRCODE_BAD_COPY_FILE_FORMAT),
 				 errmsg("invalid field size")));
 	else
-		*value = receive_value(column, take(rest, len), len);
+		*value = receive_value(column, read_bytes(rest, len), len);
 }
 
 /* ---- rows ---- */
 
-/* Is it the trailer?  Nothing may come after it. */
+/* True if this is the trailer.  Raises an error if data follows it. */
 static bool
 is_trailer(BinaryRows *rows, int16 count, const Rest *rest)
 {
@@ -366,7 +369,7 @@ binary_rows_read(BinaryRows *rows, char *message, int len, Datum *values, bool *
 		return false;
 
 	rows->line++;
-	count = (int16) take_uint16(&rest);
+	count = (int16) read_uint16(&rest);
 	if (is_trailer(rows, count, &rest))
 		return false;
 	check_count(rows, count);
@@ -394,7 +397,7 @@ binary_rows_end(const BinaryRows *rows)
 				 errmsg("unexpected EOF in COPY data")));
 }
 
-/* In the words of CopyFromErrorCallback(). */
+/* Uses the texts of CopyFromErrorCallback(). */
 void
 binary_rows_context(void *arg)
 {

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * binary_rows.h
- *	  The rows of a binary COPY, from its messages.
+ *	  Parses the messages of a binary COPY.
  *
  *-------------------------------------------------------------------------
  */
@@ -14,30 +14,34 @@
 typedef struct BinaryRows BinaryRows;
 
 /*
- * columns: the names (char *) of the relation's columns that the COPY has, in
- * its order.  All lives in the current memory context.
+ * Prepares to parse a COPY with the given columns: names (char *) of columns
+ * of the relation, in the order of the COPY.  Allocates in the current memory
+ * context.
  */
 extern BinaryRows *binary_rows_begin(Relation rel, List *columns);
 
 /*
- * Takes a CopyData message apart, which holds one row, and may hold the
- * COPY's header before it.  Sets the values of the columns that it has, allocated in the
- * current memory context, and leaves others alone.  The message may be written to,
- * and has a byte behind its end that is 0.
+ * Parses a CopyData message, which has one row and possibly the header of the
+ * COPY before it.  Sets the values of the columns in the COPY, allocated in
+ * the current memory context, and leaves other columns alone.  This function
+ * may change the message.  A zero byte must follow the message.
  *
- * Returns false for a message without a row: the header alone, or the trailer.
- * Raises BAD_COPY_FILE_FORMAT and what the types' receive functions raise.
+ * Returns false if the message has no row: the header alone, or the trailer.
+ * Raises BAD_COPY_FILE_FORMAT, and what the receive functions of the types
+ * raise.
  */
 extern bool binary_rows_read(BinaryRows *rows, char *message, int len,
 							 Datum *values, bool *isnull);
 
 /*
- * The COPY has ended.  Raises BAD_COPY_FILE_FORMAT if its trailer did not come: who
- * sends it, sends it always, and rows may be missing.
+ * Ends the COPY.  Raises BAD_COPY_FILE_FORMAT if there was no trailer: a
+ * server always sends it, so rows may be missing.
  */
 extern void binary_rows_end(const BinaryRows *rows);
 
-/* For ErrorContextCallback, with the BinaryRows as argument: table, line and column. */
+/*
+ * An error context callback for table, line and column; arg is the BinaryRows.
+ */
 extern void binary_rows_context(void *arg);
 
 #endif							/* PGTUNSYNC_BINARY_ROWS_H */

@@ -1,14 +1,14 @@
 /*-------------------------------------------------------------------------
  *
  * copy_reader.c
- *	  The rows of a COPY on the source, as values of a local table.
+ *	  Reads the rows of a COPY on the source as values for a local table.
  *
- * Text goes through the server's own COPY: BeginCopyFrom() with a callback that
- * reads from libpq, NextCopyFrom() for the lines.  Binary rows come in messages that
- * binary_rows.c takes apart; what COPY does besides, defaults for the
- * columns that do not travel, is done here.  So are, in both formats, defaults that
- * advance a sequence: an entry of the owner is read-only (user_context.c), and each
- * of them is an exception.
+ * Text format is read by the server's own COPY: BeginCopyFrom() with a
+ * callback that reads from libpq, and NextCopyFrom() for each row.  Binary
+ * rows are parsed by binary_rows.c, and this file computes the defaults of the
+ * columns that the COPY does not have.  In both formats it computes the
+ * defaults that advance a sequence: code of the owner is read-only
+ * (user_context.c), and only these defaults are exempt.
  *
  *-------------------------------------------------------------------------
  */
@@ -26,12 +26,12 @@
 #include "base/user_context.h"
 #include "eval/user_code.h"
 
-/* A column that the COPY does not have. */
+/* A column whose default is computed here. */
 typedef struct DefaultColumn
 {
 	int			index;			/* counted from 0 */
 	ExprState  *expression;
-	bool		sequences;		/* it may advance them */
+	bool		sequences;		/* the default may advance a sequence */
 } DefaultColumn;
 
 struct CopyReader
@@ -42,18 +42,23 @@ struct CopyReader
 
 	/* text */
 	CopyFromState copy;			/* NULL: binary */
-	char	   *data;			/* what is left of a message */
-	int			left;
+	char	   *data;			/* rest of the current message */
+	int			left;			/* its length */
 	bool		ended;
 
 	BinaryRows *rows;			/* binary */
 	List	   *defaults;		/* of DefaultColumn * */
 };
 
-/* Where NextCopyFrom's callback reads: it has no argument of its own. */
+/*
+ * The reader for the callback of NextCopyFrom(), which has no argument for it.
+ */
 static CopyReader *text_reader;
 
-/* The next message of the source.  Its time is not the owner's. */
+/*
+ * Reads the next message.  The wait does not count as time of the owner's
+ * code.
+ */
 static int
 next_message(CopyReader *reader, char **message)
 {
@@ -67,7 +72,9 @@ next_message(CopyReader *reader, char **message)
 
 /* ---- text ---- */
 
-/* COPY's data source: at least minread bytes unless the data ends. */
+/*
+ * The data source of COPY: reads at least minread bytes unless the data ends.
+ */
 static int
 read_text(void *outbuf, int minread, int maxread)
 {
@@ -94,7 +101,7 @@ read_text(void *outbuf, int minread, int maxread)
 		got += n;
 		reader->data += n;
 		reader->left -= n;
-		/* a large row exists often enough while its values are made */
+		/* free the message now: other copies of a large row follow */
 		if (reader->left == 0)
 			source_copy_consumed(reader->source);
 	}
@@ -116,14 +123,20 @@ is_in_copy(List *columns, const char *name)
 	return false;
 }
 
-/* Does the default advance a sequence, and nothing else?  Identity columns do. */
+/*
+ * True if a sequence is all that the default changes.  Identity columns are
+ * like this.
+ */
 static bool
 advances_sequence(Node *expression)
 {
 	return contain_volatile_functions(expression) && user_code_may_use_sequences(expression);
 }
 
-/* The default of a column that does not travel, or NULL: as BeginCopyFrom() of copyfrom.c. */
+/*
+ * Prepares the default of a column like BeginCopyFrom() in copyfrom.c.
+ * Returns NULL if it has none.
+ */
 static DefaultColumn *
 prepare_default(Relation rel, int index)
 {
@@ -139,7 +152,10 @@ prepare_default(Relation rel, int index)
 	return column;
 }
 
-/* Those that are computed here. */
+/*
+ * Prepares the defaults that are computed here: all in binary, else those of
+ * sequences.
+ */
 static List *
 prepare_defaults(Relation rel, List *columns, bool binary)
 {
@@ -159,7 +175,7 @@ prepare_defaults(Relation rel, List *columns, bool binary)
 	return defaults;
 }
 
-/* The relation without these defaults, for COPY. */
+/* Copies the relation without these defaults, which COPY must not compute. */
 static Relation
 hide_defaults(Relation rel, List *defaults)
 {
@@ -199,7 +215,10 @@ compute_defaults(const CopyReader *reader, ExprContext *econtext, Datum *values,
 
 /* ---- binary ---- */
 
-/* The values of the next message that holds a row; false at the end. */
+/*
+ * Reads values from the next message that has a row.  Returns false at the
+ * end.
+ */
 static bool
 read_binary(CopyReader *reader, Datum *values, bool *isnull)
 {
@@ -217,7 +236,7 @@ read_binary(CopyReader *reader, Datum *values, bool *isnull)
 		}
 		reader->bytes += len;
 		found = binary_rows_read(reader->rows, message, len, values, isnull);
-		/* a large row exists often enough while it is stored */
+		/* free the message now: other copies of a large row follow */
 		source_copy_consumed(reader->source);
 	}
 	return true;

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * copy_reader.h
- *	  The rows of a COPY on the source, as values of a local table.
+ *	  Reads the rows of a COPY on the source as values for a local table.
  *
  *-------------------------------------------------------------------------
  */
@@ -15,27 +15,31 @@
 typedef struct CopyReader CopyReader;
 
 /*
- * Begins to read the COPY that was started on the source.  columns: the names
- * (char *) of the relation's columns that it has, in its order; the others get
- * their defaults, which are prepared here and so belong to whom the relation
- * belongs to.  One at a time in a process.
+ * Begins to read the COPY that was started on the source.  "columns" are the
+ * names (char *) of the relation's columns in the COPY, in the same order.
+ * The other columns get their defaults.  Since these are prepared here, the
+ * caller must have entered the context of the relation's owner.  A process can
+ * have only one reader at a time.
  */
 extern CopyReader *copy_reader_begin(Relation rel, ParseState *pstate, List *columns,
 									 bool binary, Source *source);
 
 /*
- * The next row: sets all columns, null where there is neither data nor default.
- * False at the end, when the source has reported success.  Allocates in the current memory
- * context, which is econtext's for each row.  Raises what COPY
- * raises, with its context (table, line, column).
+ * Reads the next row and sets all columns.  A column without data or default
+ * becomes null.  Returns false at the end, when the source has reported
+ * success.  Allocates in the current memory context, which must be the
+ * per-tuple context of econtext.  Raises what COPY raises.
  */
 extern bool copy_reader_next(CopyReader *reader, ExprContext *econtext,
 							 Datum *values, bool *isnull);
 
-/* How many bytes of data have come. */
+/* The number of bytes of data read so far. */
 extern uint64 copy_reader_bytes(const CopyReader *reader);
 
-/* Puts its context onto errors until copy_reader_end(), or an error. */
+/*
+ * Pushes an error context with table, line and column.  The caller pops it
+ * before copy_reader_end().
+ */
 extern void copy_reader_push_context(CopyReader *reader, ErrorContextCallback *callback);
 
 extern void copy_reader_end(CopyReader *reader);

@@ -1,16 +1,17 @@
 /*-------------------------------------------------------------------------
  *
  * jsonb_text.c
- *	  The text of a jsonb value, back to the value.
+ *	  Parses the text output of a jsonb value.
  *
- * jsonb travels as text even in a binary COPY, and parsing it took more than a
- * third of what loading a row costs where tables have such columns.  What the source sends is not
- * just any JSON, but what jsonb_out() writes: keys in the order in which they are
- * stored, none of them twice.  That is read here in one go, into the tree
- * from which the server's JsonbValueToJsonb() makes the stored form.
+ * Even a binary COPY sends jsonb as text.  In tables with jsonb columns, the
+ * server's parser took more than a third of the time to load a row.  But the
+ * source sends only what jsonb_out() writes: keys in storage order, without
+ * duplicates.  This parser reads such text in one pass and builds the tree
+ * from which JsonbValueToJsonb() makes the stored form.
  *
- * Whatever is not plainly of that kind (keys in another order, escapes by code point,
- * exponents, a deep or very large document, errors of any sort) is left to the server's own parser.
+ * All other text is left to the server's parser: keys in another order,
+ * escapes by code point, exponents, deep or very large documents, and invalid
+ * JSON.
  *
  *-------------------------------------------------------------------------
  */
@@ -22,22 +23,22 @@
 
 #include "load/jsonb_text.h"
 
-/* what is beyond is left to the server */
+/* text beyond these limits is left to the server */
 #define MAX_TEXT		(1024 * 1024)
 #define MAX_DEPTH		64
 #define MAX_DIGITS		64
-#define MAX_INT_DIGITS	18		/* that surely fit into an int64 */
+#define MAX_INT_DIGITS	18		/* always fit into an int64 */
 
 typedef struct Parser
 {
 	const char *at;
 	const char *end;
 	int			depth;
-	/* members of the containers that are open: for objects, key and value in turn */
+	/* members of all open containers; objects have keys and values in turn */
 	JsonbValue *members;
 	int			nmembers;
 	int			size;
-	char	   *unescaped;		/* what is left of the room for strings with escapes */
+	char	   *unescaped;		/* next free byte for strings with escapes */
 } Parser;
 
 static bool parse_value(Parser *parser, JsonbValue *value);
@@ -48,13 +49,17 @@ static inline void
 skip_space(Parser *parser)
 {
 	while (parser->at < parser->end &&
-		   (*parser->at == ' ' || *parser->at == '\n' || *parser->at == '\t' || *parser->at == '\r'))
+		   (*parser->at == ' ' || *parser->at == '\n' ||
+			*parser->at == '\t' || *parser->at == '\r'))
 		parser->at++;
 }
 
-/* Is this the next one?  If so, goes on behind it and the space that follows. */
+/*
+ * Skips the given character and the space after it.  Returns false if it is
+ * not next.
+ */
 static inline bool
-take(Parser *parser, char c)
+skip_char(Parser *parser, char c)
 {
 	if (parser->at == parser->end || *parser->at != c)
 		return false;
@@ -64,7 +69,7 @@ take(Parser *parser, char c)
 }
 
 static bool
-take_word(Parser *parser, const char *word)
+skip_word(Parser *parser, const char *word)
 {
 	int			len = strlen(word);
 
@@ -92,7 +97,7 @@ is_plain(unsigned char c)
 	return c >= ' ' && c != '"' && c != '\\';
 }
 
-/* To the next character that means something in a string. */
+/* Skips to the next quote, backslash or control character. */
 static inline void
 skip_plain(Parser *parser)
 {
@@ -109,7 +114,7 @@ skip_plain(Parser *parser)
 		parser->at++;
 }
 
-/* What the character behind a backslash stands for; 0: left to the server. */
+/* The character that an escape stands for; 0 if it is left to the server. */
 static char
 unescaped(char c)
 {
@@ -134,14 +139,17 @@ unescaped(char c)
 	}
 }
 
-/* The rest of a string that began at "start" and has an escape here. */
+/*
+ * Parses the rest of a string that starts at "start" and has its first escape
+ * here.
+ */
 static bool
 parse_escaped(Parser *parser, const char *start, JsonbValue *value)
 {
 	char	   *text;
 	int			len = 0;
 
-	/* for all there are: strings can only get shorter */
+	/* one buffer for all strings: each gets shorter without its escapes */
 	if (parser->unescaped == NULL)
 		parser->unescaped = palloc(parser->end - start);
 	text = parser->unescaped;
@@ -165,7 +173,9 @@ parse_escaped(Parser *parser, const char *start, JsonbValue *value)
 	return true;
 }
 
-/* Behind the first quote; the value may point into the text. */
+/*
+ * Parses a string after its first quote.  The value may point into the text.
+ */
 static bool
 parse_string(Parser *parser, JsonbValue *value)
 {
@@ -264,7 +274,10 @@ add_member(Parser *parser)
 	return &parser->members[parser->nmembers++];
 }
 
-/* The order of keys in a jsonb: by length first; see lengthCompareJsonbString(). */
+/*
+ * The order of keys in a jsonb: by length, then by bytes
+ * (lengthCompareJsonbString()).
+ */
 static bool
 is_before(const JsonbValue *a, const JsonbValue *b)
 {
@@ -289,14 +302,14 @@ parse_member(Parser *parser)
 static bool
 parse_elements(Parser *parser)
 {
-	if (take(parser, ']'))
+	if (skip_char(parser, ']'))
 		return true;
 	do
 	{
 		if (!parse_member(parser))
 			return false;
-	} while (take(parser, ','));
-	return take(parser, ']');
+	} while (skip_char(parser, ','));
+	return skip_char(parser, ']');
 }
 
 static bool
@@ -310,7 +323,7 @@ parse_key(Parser *parser, bool first)
 		return false;
 	*add_member(parser) = key;
 	skip_space(parser);
-	return take(parser, ':');
+	return skip_char(parser, ':');
 }
 
 static bool
@@ -318,14 +331,14 @@ parse_pairs(Parser *parser)
 {
 	int			start = parser->nmembers;
 
-	if (take(parser, '}'))
+	if (skip_char(parser, '}'))
 		return true;
 	do
 	{
 		if (!parse_key(parser, parser->nmembers == start) || !parse_member(parser))
 			return false;
-	} while (take(parser, ','));
-	return take(parser, '}');
+	} while (skip_char(parser, ','));
+	return skip_char(parser, '}');
 }
 
 static void
@@ -352,7 +365,7 @@ make_object(const JsonbValue *members, int n, JsonbValue *value)
 	}
 }
 
-/* Behind the opening bracket. */
+/* Parses an array or object after its opening bracket. */
 static bool
 parse_container(Parser *parser, bool is_object, JsonbValue *value)
 {
@@ -362,7 +375,8 @@ parse_container(Parser *parser, bool is_object, JsonbValue *value)
 		!(is_object ? parse_pairs(parser) : parse_elements(parser)))
 		return false;
 	parser->depth--;
-	(is_object ? make_object : make_array) (&parser->members[start], parser->nmembers - start, value);
+	(is_object ? make_object : make_array) (&parser->members[start],
+											parser->nmembers - start, value);
 	parser->nmembers = start;
 	return true;
 }
@@ -374,7 +388,7 @@ parse_boolean(Parser *parser, bool boolean, JsonbValue *value)
 {
 	value->type = jbvBool;
 	value->val.boolean = boolean;
-	return take_word(parser, boolean ? "true" : "false");
+	return skip_word(parser, boolean ? "true" : "false");
 }
 
 static bool
@@ -402,7 +416,7 @@ parse_value(Parser *parser, JsonbValue *value)
 			return parse_boolean(parser, false, value);
 		case 'n':
 			value->type = jbvNull;
-			return take_word(parser, "null");
+			return skip_word(parser, "null");
 		default:
 			if (*parser->at != '-' && !is_digit(parser))
 				return false;

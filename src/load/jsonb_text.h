@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * jsonb_text.h
- *	  The text of a jsonb value, back to the value.
+ *	  Parses the text output of a jsonb value.
  *
  *-------------------------------------------------------------------------
  */
@@ -11,9 +11,9 @@
 #include "utils/jsonb.h"
 
 /*
- * The value whose text this is, in the current memory context, or NULL where
- * jsonb_in() has to be asked: it knows more, and what is wrong.  The text is valid in the
- * database's encoding.
+ * Parses text that jsonb_out() wrote, and is valid in the database encoding.
+ * Returns the value in the current memory context.  Returns NULL if the caller
+ * must use jsonb_in(), which accepts more input and reports errors.
  */
 extern Jsonb *jsonb_text_parse(const char *text, int len);
 

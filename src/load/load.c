@@ -1,25 +1,31 @@
 /*-------------------------------------------------------------------------
  *
  * load.c
- *	  Rows of a COPY into a staging heap.
+ *	  Loads the rows of a COPY into a staging heap.
  *
- * Rows are read against the *target's* descriptor (copy_reader.c): columns that do
- * not travel take the target's defaults.  Then come rewrites (row_query.c), which
- * all see the row as it arrived, the target's generated columns, constraints and
- * partition bounds, as in CopyFrom() of copyfrom.c, except for what is NOT VALID
- * (unvalidated.c), and the finished rows go to the *staging* heap (heap_writer.c).
+ * Rows are read with the tuple descriptor of the target (copy_reader.c).
+ * Columns that the COPY does not have get the target's defaults.  Then each
+ * row is completed in these steps:
  *
- * Rows are written frozen.  After the swap they belong to a table that
- * readers with older snapshots know: those would find it empty if the rows were
- * younger than they are.  Local rows that are kept are written first.
+ *	1. rewrites (row_query.c), all of which see the row as it arrived;
+ *	2. generated columns, constraints and partition bounds of the target, like
+ *	   CopyFrom() in copyfrom.c, except for constraints that are NOT VALID
+ *	   (not_valid.c);
+ *	3. the row is written to the staging heap (heap_writer.c).
  *
- * COPY allows FREEZE only for a table of its own
- * transaction, so that an abort takes the rows along; here a staging heap whose load failed is
- * dropped instead, and that is why several loaders may fill the same one.
+ * Rows are written frozen.  After the swap they belong to a table that readers
+ * with older snapshots can use.  If the rows were not frozen, these readers
+ * would see an empty table.  Kept rows are written first.
  *
- * Everything between owner_enter() and owner_leave() can run what the table's
- * owner wrote; reading from the source in between does no harm, and its time does not
- * count.  The target is not locked: all that looks at it looks at a copy.
+ * COPY allows FREEZE only for a table that was created in the same
+ * transaction, because an abort then drops the rows as well.  Here, a staging
+ * heap is dropped if its load fails.  For that reason several loaders can fill
+ * the same heap.
+ *
+ * Code of the table's owner can run between owner_enter() and owner_leave().
+ * Reading from the source in between is safe, and does not count as time of
+ * that code.  The target is not locked: the load uses a copy of its relcache
+ * entry (target.c).
  *
  *-------------------------------------------------------------------------
  */
@@ -48,7 +54,7 @@
 #include "staging/target.h"
 #include "eval/not_valid.h"
 
-/* the progress hears of a load when it has got on by so much */
+/* report progress after this many new rows or bytes */
 #define PROGRESS_ROWS	1000
 #define PROGRESS_BYTES	(256 * 1024)
 
@@ -57,7 +63,7 @@ typedef struct Load
 {
 	int			index;			/* in the plan */
 	Relation	target;			/* a copy: see target.c */
-	Relation	view;			/* the same without what is NOT VALID */
+	Relation	view;			/* the same without NOT VALID constraints */
 	Relation	staging;
 	EState	   *estate;
 	ResultRelInfo *result_rel;
@@ -66,18 +72,20 @@ typedef struct Load
 	List	   *null_domains;	/* OIDs: see check_null_domains() */
 	RowQuery   *rewrite;		/* or NULL */
 	int			nrewrites;
-	AttrNumber *rewritten;		/* the columns that it gives */
+	AttrNumber *rewritten;		/* the columns that it computes */
 	KeptLoad   *kept;			/* or NULL */
 	CopyReader *reader;
 	HeapWriter *writer;
 	TupleTableSlot *slot;
 	uint64		rows;
-	uint64		told_rows;		/* that the progress knows of */
-	uint64		told_bytes;
-	uint64		allowed_bytes;	/* that the owner's time has been extended for */
+	uint64		reported_rows;	/* reported as progress */
+	uint64		reported_bytes;
+	uint64		allowed_bytes;	/* already counted for the owner's time limit */
 } Load;
 
-/* Does the column take part in the COPY, or have a value of its own? */
+/*
+ * True if the column gets a value: from the COPY, a rewrite, or an expression.
+ */
 static bool
 has_value(const Load *load, const LoadJob *job, Form_pg_attribute attr)
 {
@@ -110,8 +118,8 @@ find_null_domains(const Load *load, const LoadJob *job)
 }
 
 /*
- * COPY leaves a column that has neither data nor default null without asking
- * its type.  A domain may not allow that; an INSERT would ask it.
+ * COPY sets a column without data or default to null and does not check its
+ * type.  But a domain may forbid null, and an INSERT would check it.
  */
 static void
 check_null_domains(Load *load)
@@ -176,7 +184,7 @@ complete_row(Load *load, TupleTableSlot *slot)
 	}
 }
 
-/* Only once the row is complete do the new values need to last. */
+/* The new values are valid until the next row. */
 static void
 rewrite_row(Load *load, TupleTableSlot *slot)
 {
@@ -189,7 +197,10 @@ rewrite_row(Load *load, TupleTableSlot *slot)
 	}
 }
 
-/* The owner's time grows with the rows, and with their size. */
+/*
+ * Extends the time limit of the owner's code by the number and size of the
+ * rows.
+ */
 static void
 allow_time(Load *load)
 {
@@ -208,7 +219,7 @@ store_row(Load *load, TupleTableSlot *slot)
 	load->rows++;
 }
 
-/* False at the end. */
+/* Loads one row.  Returns false at the end. */
 static bool
 load_row(Load *load)
 {
@@ -231,7 +242,7 @@ load_row(Load *load)
 		if (load->rewrite != NULL)
 			rewrite_row(load, slot);
 		complete_row(load, slot);
-		if (load->kept == NULL || !kept_load_yields(load->kept, load->estate, slot))
+		if (load->kept == NULL || !kept_load_conflicts(load->kept, load->estate, slot))
 			store_row(load, slot);
 	}
 	MemoryContextSwitchTo(oldcontext);
@@ -239,20 +250,20 @@ load_row(Load *load)
 }
 
 static void
-tell_progress(Load *load)
+report_progress(Load *load)
 {
 	uint64		bytes = copy_reader_bytes(load->reader);
 
-	progress_add(load->index, load->rows - load->told_rows, bytes - load->told_bytes);
-	load->told_rows = load->rows;
-	load->told_bytes = bytes;
+	progress_add(load->index, load->rows - load->reported_rows, bytes - load->reported_bytes);
+	load->reported_rows = load->rows;
+	load->reported_bytes = bytes;
 }
 
 static bool
-progress_is_stale(const Load *load)
+progress_is_due(const Load *load)
 {
-	return load->rows - load->told_rows >= PROGRESS_ROWS ||
-		copy_reader_bytes(load->reader) - load->told_bytes >= PROGRESS_BYTES;
+	return load->rows - load->reported_rows >= PROGRESS_ROWS ||
+		copy_reader_bytes(load->reader) - load->reported_bytes >= PROGRESS_BYTES;
 }
 
 static void
@@ -263,12 +274,12 @@ load_all(Load *load)
 	copy_reader_push_context(load->reader, &errcallback);
 	while (load_row(load))
 	{
-		if (progress_is_stale(load))
-			tell_progress(load);
+		if (progress_is_due(load))
+			report_progress(load);
 	}
 	error_context_stack = errcallback.previous;
 	heap_writer_end(load->writer);
-	tell_progress(load);
+	report_progress(load);
 }
 
 static void
@@ -281,7 +292,7 @@ finish_load(Load *load)
 }
 
 void
-load_rows(const LoadJob *job, const Stage *stage, Source *source, LoadResult *result)
+load_rows(const LoadJob *job, const StagingHeaps *heaps, Source *source, LoadResult *result)
 {
 	Load	   *load = palloc0(sizeof(Load));
 	OwnerContext owner;
@@ -289,13 +300,13 @@ load_rows(const LoadJob *job, const Stage *stage, Source *source, LoadResult *re
 	load->index = job->index;
 	progress_add(job->index, job->rows_before, job->bytes_before);
 	load->target = target_copy(job->relid, job->shape);
-	load->staging = table_open(stage->staging, RowExclusiveLock);
+	load->staging = table_open(heaps->staging, RowExclusiveLock);
 	staging_check_columns(load->target, load->staging);
 	load->slot = MakeSingleTupleTableSlot(RelationGetDescr(load->target),
 										  table_slot_callbacks(load->staging));
 	if (job->keep != NIL)
-		load->kept = kept_load_begin(job->relid, job->shape, load->staging, stage->copy,
-									 stage->yielded, job->row_name, job->keep);
+		load->kept = kept_load_begin(job->relid, job->shape, load->staging, heaps->copy,
+									 heaps->yielded, job->row_name, job->keep);
 
 	owner_enter(&owner, load->target->rd_rel->relowner);
 	load->writer = heap_writer_begin(load->staging);

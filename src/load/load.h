@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * load.h
- *	  Rows of a COPY into a staging heap.
+ *	  Loads the rows of a COPY into a staging heap.
  *
  *-------------------------------------------------------------------------
  */
@@ -11,23 +11,23 @@
 #include "load/load_messages.h"
 #include "source/source.h"
 
-/* What a table is loaded into; InvalidOid: not needed. */
-typedef struct Stage
+/* The heaps into which a table is loaded; InvalidOid if not needed. */
+typedef struct StagingHeaps
 {
 	Oid			staging;
-	Oid			copy;			/* of kept rows, while pulled ones are compared with them */
-	Oid			yielded;		/* for pulled rows that yield to them */
-} Stage;
+	Oid			copy;			/* copy of kept rows, to find conflicts */
+	Oid			yielded;		/* for dropped rows (see kept_rows.h) */
+} StagingHeaps;
 
 /*
- * Reads the COPY that was started on the source to its end and puts the rows
- * into the staging heap, as rows of the target: defaults, generated columns,
- * constraints and the partition's bounds are the target's.  No lock on the target is held
- * meanwhile.  Fills in
- * result->rows, result->bytes and result->kept, and reports progress meanwhile.  Raises
- * what COPY would raise, with its context (table, line, column).
+ * Reads the COPY that was started on the source to its end and loads the rows
+ * into the staging heap.  Rows get the target's defaults and generated
+ * columns, and are checked against its constraints and partition bounds.  No
+ * lock on the target is held during the load.  Fills in result->rows,
+ * result->bytes and result->kept, and updates the progress.  Raises what COPY
+ * raises, with its context (table, line, column).
  */
-extern void load_rows(const LoadJob *job, const Stage *stage, Source *source,
+extern void load_rows(const LoadJob *job, const StagingHeaps *heaps, Source *source,
 					  LoadResult *result);
 
 #endif							/* PGTUNSYNC_LOAD_H */

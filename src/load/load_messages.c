@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * load_messages.c
- *	  Orders and reports between leader and loaders, field by field.
+ *	  Serializes the messages between the leader and the loaders.
  *
  *-------------------------------------------------------------------------
  */
@@ -161,7 +161,7 @@ load_result_pack(StringInfo buf, const LoadResult *result)
 	pack_int(buf, result->rewritten);
 	pack_int(buf, result->kept.rows);
 	pack_int(buf, result->kept.yielded);
-	pack_int(buf, result->kept.print);
+	pack_int(buf, result->kept.fingerprint);
 	pack_int(buf, result->kept.last);
 	pack_int(buf, result->kept.yielded_heap);
 }
@@ -181,7 +181,7 @@ load_result_unpack(StringInfo buf)
 	result.rewritten = unpack_int(buf) != 0;
 	result.kept.rows = unpack_int(buf);
 	result.kept.yielded = unpack_int(buf);
-	result.kept.print = unpack_int(buf);
+	result.kept.fingerprint = unpack_int(buf);
 	result.kept.last = unpack_int(buf);
 	result.kept.yielded_heap = unpack_int(buf);
 	return result;

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * load_messages.h
- *	  What the leader and a loader tell each other.
+ *	  Messages between the leader and the loaders.
  *
  *-------------------------------------------------------------------------
  */
@@ -22,7 +22,7 @@
 #define LOADER_KEY_ORDERS	2	/* queue to the loader */
 #define LOADER_KEY_REPORTS	3	/* queue from the loader */
 
-/* Fixed facts, for the loader's start. */
+/* Settings that a loader needs when it starts. */
 typedef struct LoaderShared
 {
 	Oid			database;
@@ -34,12 +34,11 @@ typedef struct LoaderShared
 
 /* Orders, leader to loader. */
 #define LOADER_ORDER_CONNECT	'C' /* LoaderConnect */
-#define LOADER_ORDER_SNAPSHOT	'S' /* string, handle of the progress */
-#define LOADER_ORDER_LOAD		'L' /* how many cores are idle, List of LoadJob *: small tables
-									 * come in batches */
+#define LOADER_ORDER_SNAPSHOT	'S' /* string, handle of progress segment */
+#define LOADER_ORDER_LOAD		'L' /* number of idle cores, LoadJobs */
 
-/* Reports, loader to leader, beside 'N'. */
-#define LOADER_REPORT_DROPPED	'X' /* int: so many messages were dropped */
+/* Reports, loader to leader, besides 'N', a notice. */
+#define LOADER_REPORT_DROPPED	'X' /* int: number of dropped messages */
 #define LOADER_REPORT_LOADED	'L' /* LoadResult */
 #define LOADER_REPORT_FAILED	'F' /* LoadFailure; an 'E' follows */
 
@@ -48,20 +47,23 @@ typedef struct LoaderConnect
 	char	   *conninfo;		/* with secrets */
 	char	   *display;
 	int			connect_timeout;	/* ms */
-	bool		row_security;	/* as in SourceParams */
-	PasswordRule password_rule; /* the same */
-	bool		hide_texts;		/* the same */
+	bool		row_security;	/* these three: see SourceParams */
+	PasswordRule password_rule;
+	bool		hide_texts;
 	dsm_handle	gate;			/* DSM_HANDLE_INVALID: no tunnel */
 } LoaderConnect;
 
-/* How much of a table's load a job is; all but the first belong to a Split. */
+/*
+ * The part of a table's load that a job does.  All but the first are steps of
+ * a Split.
+ */
 typedef enum LoadStep
 {
-	LOAD_WHOLE,					/* all of it */
-	LOAD_CREATE,				/* the staging heap and its indexes, empty */
-	LOAD_PART,					/* some of its rows */
-	LOAD_INDEX,					/* one index */
-	LOAD_FINISH					/* what is left to do when rows and indexes are there */
+	LOAD_TABLE,					/* load the whole table */
+	LOAD_CREATE,				/* create the empty staging heap and indexes */
+	LOAD_PART,					/* copy a part of the rows */
+	LOAD_INDEX,					/* build one index */
+	LOAD_FINISH					/* ANALYZE and check */
 } LoadStep;
 
 typedef struct LoadJob
@@ -70,40 +72,40 @@ typedef struct LoadJob
 	int			index;			/* of the table in the plan */
 	Oid			relid;
 	char	   *display;		/* the table's name in messages */
-	char	   *shape;			/* table_shape() in the plan */
+	char	   *shape;			/* table_shape() when it was planned */
 	char	   *copy_sql;
-	char	   *verify_sql;		/* of the plan, or NULL */
+	char	   *verify_sql;		/* query to run after the COPY, or NULL */
 	bool		binary;
 	List	   *columns;		/* of char *, in the order of the COPY */
 	char	   *partition_check;	/* nodeToString(), or NULL */
 	List	   *rewrites;		/* of RowExpression * */
-	List	   *keep;			/* of RowExpression *: local rows that stay */
-	char	   *row_name;		/* by what name all those call the row */
-	Landing		mode;			/* decides on the staging heap's indexes */
-	int64		rows_before;	/* of earlier batches, for the progress */
+	List	   *keep;			/* of RowExpression *: conditions for kept rows */
+	char	   *row_name;		/* name of the row in these expressions */
+	Landing		mode;			/* determines the staging heap's indexes */
+	int64		rows_before;	/* in earlier batches, for the progress */
 	int64		bytes_before;
 	Oid			staging;		/* after LOAD_CREATE */
 	int			index_number;	/* LOAD_INDEX: counted from 0 */
-	int64		fingerprint;	/* LOAD_FINISH: what LOAD_CREATE has given */
+	int64		fingerprint;	/* LOAD_FINISH: result of LOAD_CREATE */
 } LoadJob;
 
 typedef struct LoadResult
 {
 	int			index;
 	Oid			staging;
-	int64		fingerprint;	/* staging_fingerprint() when it was complete */
-	int			indexes;		/* LOAD_CREATE: how many there are to build */
+	int64		fingerprint;	/* staging_fingerprint() at the end */
+	int			indexes;		/* LOAD_CREATE: number of indexes to build */
 	int64		rows;
 	int64		bytes;
 	double		seconds;
-	bool		rewritten;		/* verify_sql has returned rows */
+	bool		rewritten;		/* verify_sql returned rows */
 	Kept		kept;
 } LoadResult;
 
 typedef struct LoadFailure
 {
 	int			index;
-	bool		source_gone;	/* the end of the run, not just of the table */
+	bool		source_gone;	/* the source is lost: the error ends the run */
 } LoadFailure;
 
 extern void loader_connect_pack(StringInfo buf, const LoaderConnect *connect);

@@ -1,26 +1,28 @@
 /*-------------------------------------------------------------------------
  *
  * loader.c
- *	  A loader: one table at a time, from the source into a staging heap.
+ *	  A loader copies tables from the source into staging heaps, one at a time.
  *
- * A loader does what the leader orders: connect to the source, import the
- * run's snapshot there, load tables.  For each table
+ * A loader executes the orders of the leader: connect to the source, import
+ * the run's snapshot there, load tables.  Each table takes two transactions:
  *
- *	  transaction 1		staging heap with toast table and empty indexes; two more
- *						heaps where local rows are to be kept (kept.c)
+ *	  transaction 1		create the staging heap, its toast table and empty
+ *						indexes; with kept rows, two more heaps (kept_rows.c)
  *	  transaction 2		COPY into it, build the indexes, ANALYZE
  *
- * and reports rows and bytes, or why it failed.  Small tables come in batches:
- * their COPYs travel to the source in one message, and their staging heaps share
- * transaction 1.  Of a large table a loader gets one step at a time, as
- * others do (split.c).
+ * Then the loader reports rows and bytes, or the error.  Small tables arrive
+ * in batches: their COPY commands are sent to the source in one message, and
+ * their staging heaps are created in the same transaction 1.  A large table is
+ * split into steps for several loaders (table_parts.c).
  *
- * A failed table leaves its staging heap to the leader and costs the
- * connection to the source, whose transaction is of no use in the middle of a
- * COPY; the next table gets a new one with the same snapshot.
+ * If a table fails, its staging heap is left to the leader, and the loader
+ * closes its connection to the source, because the transaction there cannot
+ * continue in the middle of a COPY.  The next table gets a new connection with
+ * the same snapshot.
  *
- * The target is locked only while we look at it (target.c): nobody waits for
- * a loader.  If it was altered since it was planned, the table fails.
+ * The target is locked only while its definition is read (target.c), so nobody
+ * waits for a loader.  If it was altered since it was planned, the table
+ * fails.
  *
  *-------------------------------------------------------------------------
  */
@@ -63,12 +65,6 @@
 #include "base/worker.h"
 #include "base/wait_event.h"
 
-/*
- * What ANALYZE may take beyond OWNER_BASE_MS: it reads a sample, at most of 3,000,000
- * rows for the largest statistics target, and as a rule of 30,000.
- */
-#define ANALYZE_MS		(30000 * OWNER_MS_PER_ROW)
-
 /* This loader, for its lifetime. */
 typedef struct Loader
 {
@@ -80,15 +76,15 @@ typedef struct Loader
 	SourceParams params;
 	char	   *snapshot;
 	Source	   *source;
-	bool		begun;			/* the source's transaction, with that snapshot */
+	bool		in_transaction; /* the snapshot's transaction is open on the source */
 	bool		connecting;		/* source_connect() has not returned */
 
-	/* the batch in hand */
+	/* the current batch */
 	int			njobs;
 	LoadJob   **jobs;
-	Stage	   *stages;			/* not created yet: all zero */
-	Stage		spoilt;			/* of a failed attempt */
-	int			next;			/* the job at work */
+	StagingHeaps *heaps;		/* for each job; all zero: not created yet */
+	StagingHeaps unusable;		/* of a failed attempt, to be dropped */
+	int			next;			/* current job */
 } Loader;
 
 PGDLLEXPORT void pgtunsync_loader_main(Datum arg);
@@ -102,7 +98,7 @@ attach(Loader *loader, dsm_handle handle)
 	shm_mq	   *reports;
 
 	if (segment == NULL)
-		proc_exit(0);			/* the leader is gone already */
+		proc_exit(0);			/* the leader has exited */
 	dsm_pin_mapping(segment);
 	toc = shm_toc_attach(LOADER_MAGIC, dsm_segment_address(segment));
 	if (toc == NULL)
@@ -122,16 +118,19 @@ static void
 disconnect(Loader *loader)
 {
 	loader->source = NULL;
-	loader->begun = false;
+	loader->in_transaction = false;
 	loader->connecting = false;
 	MemoryContextReset(loader->source_context);
 }
 
-/* The source's transaction, the one snapshot of the run, opened in the first COPY's message. */
+/*
+ * Begins the transaction on the source with the snapshot of the run.  The
+ * first COPY is sent in the same message.
+ */
 static void
 append_begin(const Loader *loader, StringInfo sql)
 {
-	if (loader->begun)
+	if (loader->in_transaction)
 		return;
 	appendStringInfoString(sql, "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; ");
 	if (loader->snapshot != NULL)
@@ -153,72 +152,75 @@ connect_to_source(Loader *loader)
 /* ---- one table ---- */
 
 /*
- * Frozen rows are seen even when their transaction is not: a staging heap that
- * an attempt has begun to fill must not be filled again.
+ * Drops the heaps of a failed attempt.  Frozen rows stay visible after the
+ * transaction that wrote them was aborted, so the heaps must not be used
+ * again.
  */
 static void
-drop_spoilt(Loader *loader)
+drop_unusable_heaps(Loader *loader)
 {
-	Oid			heaps[] = {loader->spoilt.staging, loader->spoilt.copy, loader->spoilt.yielded};
+	const StagingHeaps *heaps = &loader->unusable;
+	Oid			oids[] = {heaps->staging, heaps->copy, heaps->yielded};
 
-	if (!OidIsValid(loader->spoilt.staging))
+	if (!OidIsValid(heaps->staging))
 		return;
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	for (int i = 0; i < lengthof(heaps); i++)
+	for (int i = 0; i < lengthof(oids); i++)
 	{
-		if (!OidIsValid(heaps[i]))
+		if (!OidIsValid(oids[i]))
 			continue;
-		LockRelationOid(heaps[i], AccessExclusiveLock);
-		staging_drop(heaps[i]);
+		LockRelationOid(oids[i], AccessExclusiveLock);
+		staging_drop(oids[i]);
 	}
 	PopActiveSnapshot();
 	CommitTransactionCommand();
-	memset(&loader->spoilt, 0, sizeof(Stage));
+	memset(&loader->unusable, 0, sizeof(StagingHeaps));
 }
 
-static Stage
-create_stage(const Loader *loader, const LoadJob *job)
+static StagingHeaps
+create_heaps(const Loader *loader, const LoadJob *job)
 {
 	Relation	target = target_open(job->relid, job->shape);
 	int64		run_id = loader->shared->run_id;
-	Stage		stage = {0};
+	StagingHeaps heaps = {0};
 
 	relay_set_subject(job->display);
-	stage.staging = staging_create(target, run_id, job->mode);
+	heaps.staging = staging_create(target, run_id, job->mode);
 	if (job->keep != NIL)
 	{
-		stage.copy = staging_create_beside(target, run_id, "kept", true);
-		stage.yielded = staging_create_beside(target, run_id, "yielded", false);
+		heaps.copy = staging_create_auxiliary(target, run_id, "kept", true);
+		heaps.yielded = staging_create_auxiliary(target, run_id, "yielded", false);
 	}
 	target_close(target);
-	return stage;
+	return heaps;
 }
 
-/* Transaction 1, for jobs up to "last". */
+/* Transaction 1, for the jobs before "last". */
 static void
-create_stages(Loader *loader, int last)
+create_all_heaps(Loader *loader, int last)
 {
-	Stage	   *stages = palloc(sizeof(Stage) * loader->njobs);
+	StagingHeaps *heaps = palloc(sizeof(StagingHeaps) * loader->njobs);
 
-	memcpy(stages, loader->stages, sizeof(Stage) * loader->njobs);
+	memcpy(heaps, loader->heaps, sizeof(StagingHeaps) * loader->njobs);
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	for (int i = loader->next; i < last; i++)
 	{
-		if (!OidIsValid(stages[i].staging))
-			stages[i] = create_stage(loader, loader->jobs[i]);
+		if (!OidIsValid(heaps[i].staging))
+			heaps[i] = create_heaps(loader, loader->jobs[i]);
 	}
 	PopActiveSnapshot();
 	CommitTransactionCommand();
-	/* not before they are there to stay */
-	memcpy(loader->stages, stages, sizeof(Stage) * loader->njobs);
-	pfree(stages);
+	/* only after the commit: after an error they do not exist */
+	memcpy(loader->heaps, heaps, sizeof(StagingHeaps) * loader->njobs);
+	pfree(heaps);
 }
 
 /*
- * ANALYZE switches to the table's owner by itself, and then evaluates index
- * expressions: it needs an entry, although made as ourselves.
+ * ANALYZE switches to the table's owner by itself and evaluates index
+ * expressions.  So the limits on owner code must be active, although we enter
+ * as the current user.
  */
 static void
 analyze_staging(Oid staging)
@@ -227,7 +229,7 @@ analyze_staging(Oid staging)
 	OwnerContext context;
 
 	owner_enter(&context, GetUserId());
-	owner_allow_ms(ANALYZE_MS);
+	owner_allow_ms(OWNER_ANALYZE_MS);
 	SPI_connect();
 	owner_pass_statement();
 	if (SPI_execute(sql, false, 0) != SPI_OK_UTILITY)
@@ -238,8 +240,8 @@ analyze_staging(Oid staging)
 }
 
 /*
- * A transaction whose commit need not wait for the disk: the leader's last
- * commit is written after it.
+ * Begins a transaction that fills a staging heap.  Its commit need not wait
+ * for the WAL flush: the leader's final commit flushes all earlier WAL.
  */
 static void
 begin_filling(void)
@@ -250,7 +252,6 @@ begin_filling(void)
 	PushActiveSnapshot(GetTransactionSnapshot());
 }
 
-/* Its end. */
 static void
 end_filling(void)
 {
@@ -258,21 +259,24 @@ end_filling(void)
 	CommitTransactionCommand();
 }
 
-/* The rows of a COPY that has been started. */
+/*
+ * Loads the rows of a COPY that has been started, and reads the result of
+ * verify_sql.
+ */
 static void
-copy_rows(Loader *loader, const LoadJob *job, const Stage *stage, LoadResult *result)
+copy_rows(Loader *loader, const LoadJob *job, const StagingHeaps *heaps, LoadResult *result)
 {
-	load_rows(job, stage, loader->source, result);
-	result->rewritten = job->verify_sql != NULL && source_copy_rows_behind(loader->source) > 0;
+	load_rows(job, heaps, loader->source, result);
+	result->rewritten = job->verify_sql != NULL && source_copy_rows_behind(loader->source);
 }
 
-/* Transaction 2; fills in the result. */
+/* Transaction 2.  Fills in the result. */
 static void
-fill_staging(Loader *loader, const LoadJob *job, const Stage *stage, LoadResult *result)
+fill_staging(Loader *loader, const LoadJob *job, const StagingHeaps *heaps, LoadResult *result)
 {
 	begin_filling();
 	progress_phase(job->index, PHASE_COPYING);
-	copy_rows(loader, job, stage, result);
+	copy_rows(loader, job, heaps, result);
 	progress_phase(job->index, PHASE_INDEXING);
 	staging_build_indexes(result->staging);
 	if (job->mode != LAND_APPEND)
@@ -282,7 +286,10 @@ fill_staging(Loader *loader, const LoadJob *job, const Stage *stage, LoadResult 
 	progress_phase(job->index, PHASE_LOADED);
 }
 
-/* Comes ahead of a job's end, after which the leader may stop reading. */
+/*
+ * Must precede the report that ends a job: the leader may stop reading after
+ * it.
+ */
 static void
 report_dropped(void)
 {
@@ -309,15 +316,15 @@ report_result(Loader *loader, const LoadResult *result)
 }
 
 static void
-load_table(Loader *loader, const LoadJob *job, const Stage *stage)
+load_table(Loader *loader, const LoadJob *job, const StagingHeaps *heaps)
 {
-	LoadResult	result = {.index = job->index, .staging = stage->staging};
+	LoadResult	result = {.index = job->index, .staging = heaps->staging};
 	instr_time	start;
 	instr_time	end;
 
 	relay_set_subject(job->display);
 	INSTR_TIME_SET_CURRENT(start);
-	fill_staging(loader, job, stage, &result);
+	fill_staging(loader, job, heaps, &result);
 	INSTR_TIME_SET_CURRENT(end);
 	INSTR_TIME_SUBTRACT(end, start);
 
@@ -325,9 +332,9 @@ load_table(Loader *loader, const LoadJob *job, const Stage *stage)
 	report_result(loader, &result);
 }
 
-/* ---- what the source is asked ---- */
+/* ---- COPY commands ---- */
 
-/* The COPYs of some jobs as one message. */
+/* Returns the COPY commands of the jobs before "last" as one message. */
 static char *
 joined_copies(const Loader *loader, int last)
 {
@@ -346,14 +353,14 @@ joined_copies(const Loader *loader, int last)
 	return sql.data;
 }
 
-/* Starts the COPYs of the jobs up to "last". */
+/* Starts the COPY commands of the jobs before "last". */
 static void
 start_copies(Loader *loader, int last)
 {
 	if (loader->source == NULL)
 		connect_to_source(loader);
 	source_copy_start(loader->source, joined_copies(loader, last));
-	loader->begun = true;
+	loader->in_transaction = true;
 }
 
 /* ---- a step of a large table ---- */
@@ -378,11 +385,11 @@ create_step(Loader *loader, const LoadJob *job, LoadResult *result)
 static void
 part_step(Loader *loader, const LoadJob *job, LoadResult *result)
 {
-	Stage		stage = {.staging = job->staging};
+	StagingHeaps heaps = {.staging = job->staging};
 
 	start_copies(loader, loader->next + 1);
 	begin_filling();
-	copy_rows(loader, job, &stage, result);
+	copy_rows(loader, job, &heaps, result);
 	end_filling();
 }
 
@@ -407,7 +414,7 @@ finish_step(const LoadJob *job)
 }
 
 static void
-take_step(Loader *loader, const LoadJob *job)
+execute_step(Loader *loader, const LoadJob *job)
 {
 	LoadResult	result = {.index = job->index, .staging = job->staging};
 
@@ -432,33 +439,33 @@ take_step(Loader *loader, const LoadJob *job)
 
 /* ---- a batch ---- */
 
-/* Loads up to "count" jobs from the next one on. */
+/* Loads up to "count" jobs, starting with the next one. */
 static void
 load_some(Loader *loader, int count)
 {
 	int			last = Min(loader->next + count, loader->njobs);
 	bool		several = last - loader->next > 1;
 
-	if (loader->jobs[loader->next]->step != LOAD_WHOLE)
+	if (loader->jobs[loader->next]->step != LOAD_TABLE)
 	{
 		Assert(loader->njobs == 1);
-		take_step(loader, loader->jobs[loader->next]);
+		execute_step(loader, loader->jobs[loader->next]);
 		loader->next++;
 		return;
 	}
-	drop_spoilt(loader);
+	drop_unusable_heaps(loader);
 	start_copies(loader, last);
-	create_stages(loader, last);
+	create_all_heaps(loader, last);
 	while (loader->next < last)
 	{
-		load_table(loader, loader->jobs[loader->next], &loader->stages[loader->next]);
+		load_table(loader, loader->jobs[loader->next], &loader->heaps[loader->next]);
 		loader->next++;
 		if (several)
 			(void) source_copy_next(loader->source);
 	}
 }
 
-/* Leaves the error behind: transaction and connection are of no use any more. */
+/* Recovers from an error: aborts the transaction and closes the connection. */
 static ErrorData *
 recover(Loader *loader, bool *source_gone)
 {
@@ -467,7 +474,7 @@ recover(Loader *loader, bool *source_gone)
 	MemoryContextSwitchTo(loader->job_context);
 	edata = CopyErrorData();
 	FlushErrorState();
-	/* the SQLSTATE says nothing: a table's owner can raise any */
+	/* do not rely on the SQLSTATE: code of a table's owner can raise any */
 	*source_gone = loader->connecting ||
 		(loader->source != NULL && source_is_lost(loader->source));
 	AbortOutOfAnyTransaction();
@@ -493,9 +500,10 @@ report_failure(Loader *loader, const ErrorData *edata, bool source_gone)
 }
 
 /*
- * Loads a batch.  A table that fails is reported, and the rest of the batch is
- * tried one by one from there: that also tells which table it was when their
- * common first steps failed.
+ * Loads a batch.  If an error occurs, the rest of the batch, starting with the
+ * current table, is loaded one table at a time.  A table that fails alone is
+ * reported.  This also finds the table whose error made a common first step
+ * fail.
  */
 static void
 load_batch(Loader *loader, List *jobs)
@@ -507,11 +515,11 @@ load_batch(Loader *loader, List *jobs)
 	loader->njobs = 0;
 	loader->next = 0;
 	loader->jobs = palloc(sizeof(LoadJob *) * list_length(jobs));
-	loader->stages = palloc0(sizeof(Stage) * list_length(jobs));
+	loader->heaps = palloc0(sizeof(StagingHeaps) * list_length(jobs));
 	foreach(lc, jobs)
 		loader->jobs[loader->njobs++] = lfirst(lc);
 
-	memset(&loader->spoilt, 0, sizeof(Stage));
+	memset(&loader->unusable, 0, sizeof(StagingHeaps));
 	while (loader->next < loader->njobs && !source_gone)
 	{
 		PG_TRY();
@@ -532,8 +540,8 @@ load_batch(Loader *loader, List *jobs)
 			}
 			else
 			{
-				loader->spoilt = loader->stages[loader->next];
-				memset(&loader->stages[loader->next], 0, sizeof(Stage));
+				loader->unusable = loader->heaps[loader->next];
+				memset(&loader->heaps[loader->next], 0, sizeof(StagingHeaps));
 			}
 			count = 1;
 			source_gone = gone;
@@ -546,7 +554,7 @@ load_batch(Loader *loader, List *jobs)
 /* ---- orders ---- */
 
 static void
-take_connect_order(Loader *loader, StringInfo body)
+execute_connect(Loader *loader, StringInfo body)
 {
 	MemoryContext oldcontext = MemoryContextSwitchTo(loader->context);
 	LoaderConnect *connect = loader_connect_unpack(body);
@@ -564,12 +572,12 @@ take_connect_order(Loader *loader, StringInfo body)
 		loader->params.gate_handle = connect->gate;
 	}
 	MemoryContextSwitchTo(oldcontext);
-	/* ahead of the first table: the round trips overlap with the planning */
+	/* connect before the first job, while the leader plans */
 	connect_to_source(loader);
 }
 
 static void
-take_snapshot_order(Loader *loader, StringInfo body)
+execute_snapshot(Loader *loader, StringInfo body)
 {
 	MemoryContext oldcontext = MemoryContextSwitchTo(loader->context);
 
@@ -578,27 +586,27 @@ take_snapshot_order(Loader *loader, StringInfo body)
 	MemoryContextSwitchTo(oldcontext);
 }
 
-/* Parallel workers cost more than they give where all cores have work. */
+/* Parallel workers do not help if all cores are busy. */
 static void
-take_spare_cores(Loader *loader, int spare)
+limit_parallel_workers(Loader *loader, int idle_cores)
 {
 	session_set_int("max_parallel_maintenance_workers",
-					Min(spare, loader->shared->parallel_maintenance_workers));
+					Min(idle_cores, loader->shared->parallel_maintenance_workers));
 }
 
 static void
-take_order(Loader *loader, char type, StringInfo body)
+execute_order(Loader *loader, char type, StringInfo body)
 {
 	switch (type)
 	{
 		case LOADER_ORDER_CONNECT:
-			take_connect_order(loader, body);
+			execute_connect(loader, body);
 			break;
 		case LOADER_ORDER_SNAPSHOT:
-			take_snapshot_order(loader, body);
+			execute_snapshot(loader, body);
 			break;
 		case LOADER_ORDER_LOAD:
-			take_spare_cores(loader, unpack_int(body));
+			limit_parallel_workers(loader, unpack_int(body));
 			load_batch(loader, load_jobs_unpack(body));
 			break;
 		default:
@@ -623,10 +631,10 @@ give_up_order(Loader *loader, char type)
 
 /*
  * Executes orders until the leader closes the queue.  An error while connecting
- * ends only that order: the next table connects again and reports it.
+ * ends only that order: the next job connects again and reports its error.
  */
 static void
-obey(Loader *loader)
+execute_orders(Loader *loader)
 {
 	StringInfoData body;
 	char		type;
@@ -652,7 +660,7 @@ obey(Loader *loader)
 		MemoryContextSwitchTo(loader->job_context);
 		PG_TRY();
 		{
-			take_order(loader, type, &body);
+			execute_order(loader, type, &body);
 		}
 		PG_CATCH();
 		{
@@ -688,7 +696,7 @@ pgtunsync_loader_main(Datum arg)
 	session_set_int("maintenance_work_mem", loader.shared->maintenance_work_mem);
 	pgstat_report_appname("pgtunsync loader");
 
-	obey(&loader);
+	execute_orders(&loader);
 	relay_flush_wait(1000);
 	proc_exit(0);
 }

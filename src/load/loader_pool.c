@@ -1,20 +1,21 @@
 /*-------------------------------------------------------------------------
  *
  * loader_pool.c
- *	  The run's loaders, as the leader sees them.
+ *	  The leader's pool of loaders.
  *
- * Each loader has a segment with two queues: orders go one way, reports and
- * errors come back the other.  The leader keeps the jobs, and a loader that is
- * free gets the largest that waits.  Small tables go out in batches: the
- * round trip to the source, which costs more than their rows, is then paid once
- * for all of them.  Large ones go out step by step (split.c), so that none of
- * them keeps the run waiting for one loader.
+ * Each loader has a shared memory segment with two queues.  One carries orders
+ * to the loader, the other carries reports and errors back.  The leader keeps
+ * the queue of jobs.  A free loader gets the first job; the leader submits the
+ * largest tables first.  Small tables are sent in batches, because the round
+ * trip to the source costs more than their rows.  Large tables are sent in
+ * steps (table_parts.c), so that the run does not wait for one loader at its
+ * end.
  *
- * Copying waits for the network and building indexes does not: while at least
- * half of the loaders copy, the others rather take an index.
+ * COPY waits for the network; an index build does not.  While at least half of
+ * the loaders copy, the others prefer to build indexes.
  *
- * A loader that ends while it has a job (somebody terminated it) is an error
- * of the run: what became of its table cannot be known.
+ * If a loader ends during a job, for example because an administrator
+ * terminated it, the run fails, since the state of the table is unknown.
  *
  *-------------------------------------------------------------------------
  */
@@ -44,13 +45,13 @@ typedef struct Member
 	LoaderShared *shared;
 	shm_mq_handle *orders;
 	shm_mq_handle *reports;
-	bool		served;			/* has had its first batch */
-	int			busy;			/* how many tables it has */
-	bool		copies;			/* it reads from the source */
-	Split	   *split;			/* what its job is a step of, or NULL */
-	bool		failing;		/* 'F' was read, the 'E' is to come */
+	bool		served;			/* has got its first batch */
+	int			busy;			/* number of tables in its batch */
+	bool		copies;			/* its job is a COPY */
+	Split	   *split;			/* the job is a step of this, or NULL */
+	bool		failing;		/* 'F' was read, 'E' follows */
 	LoadFailure failure;
-	List	   *unsent;			/* of StringInfo: orders that did not fit yet */
+	List	   *unsent;			/* of StringInfo: orders not in the queue yet */
 } Member;
 
 struct Pool
@@ -58,24 +59,24 @@ struct Pool
 	MemoryContext context;
 	int			size;
 	Member	   *members;
-	List	   *jobs;			/* of WaitingJob *, in order: those that copy */
-	List	   *others;			/* those that do not */
+	List	   *jobs;			/* of WaitingJob *: jobs that copy, in order */
+	List	   *others;			/* of WaitingJob *: jobs that do not copy */
 	StringInfoData body;
 	bool		stopped;
 };
 
-/* A packed job that waits. */
+/* A serialized job in the queue. */
 typedef struct WaitingJob
 {
 	double		bytes;			/* expected */
-	Split	   *split;			/* what it is a step of, or NULL */
+	Split	   *split;			/* the job is a step of this, or NULL */
 	StringInfoData packed;
 } WaitingJob;
 
-/* A batch has so many tables at most, of so many expected bytes together. */
+/* Limits of a batch: number of tables, and the sum of their expected bytes. */
 #define BATCH_TABLES	64
 #define BATCH_BYTES		(4.0 * 1024.0 * 1024.0)
-/* What a table costs beside its rows, as bytes. */
+/* The fixed cost of a table, in bytes of data that take as long. */
 #define TABLE_BYTES		(64.0 * 1024.0)
 
 static shm_mq *
@@ -119,7 +120,7 @@ create_member_segment(Member *member, const LoaderShared *facts)
 	member->reports = shm_mq_attach(reports, member->segment, NULL);
 }
 
-/* Starts one loader; false when there is no free slot. */
+/* Starts one loader.  Returns false if there is no free worker slot. */
 static bool
 start_member(Member *member, const LoaderShared *facts)
 {
@@ -139,15 +140,15 @@ Pool *
 pool_start(const LoaderShared *facts, int loaders, int max_workers)
 {
 	Pool	   *pool = palloc0(sizeof(Pool));
-	int			room;
+	int			slots;
 
 	pool->context = CurrentMemoryContext;
 	pool->members = palloc0(sizeof(Member) * loaders);
 	initStringInfo(&pool->body);
-	room = worker_begin_launch(max_workers);
-	if (room < 1)
-		worker_no_room(room, max_workers);
-	while (pool->size < Min(loaders, room) &&
+	slots = worker_begin_launch(max_workers);
+	if (slots < 1)
+		worker_no_room(slots, max_workers);
+	while (pool->size < Min(loaders, slots) &&
 		   start_member(&pool->members[pool->size], facts))
 		pool->size++;
 	if (pool->size == 0)
@@ -167,7 +168,7 @@ pool_size(const Pool *pool)
 	return pool->size;
 }
 
-/* Moves orders on that did not fit into the queue. */
+/* Sends the orders that did not fit into the queue before. */
 static void
 send_orders(Member *member)
 {
@@ -175,9 +176,10 @@ send_orders(Member *member)
 	{
 		StringInfo	order = linitial(member->unsent);
 
-		if (compat_shm_mq_send(member->orders, order->len, order->data, true, true) == SHM_MQ_WOULD_BLOCK)
+		if (compat_shm_mq_send(member->orders, order->len, order->data, true, true) ==
+			SHM_MQ_WOULD_BLOCK)
 			return;
-		/* secrets may be in it */
+		/* it may contain secrets */
 		explicit_bzero(order->data, order->len);
 		pfree(order->data);
 		pfree(order);
@@ -186,7 +188,7 @@ send_orders(Member *member)
 }
 
 static void
-order(Pool *pool, Member *member, char type, const char *data, int len)
+send_order(Pool *pool, Member *member, char type, const char *data, int len)
 {
 	MemoryContext oldcontext = MemoryContextSwitchTo(pool->context);
 	StringInfo	msg = makeStringInfo();
@@ -199,10 +201,10 @@ order(Pool *pool, Member *member, char type, const char *data, int len)
 }
 
 static void
-order_all(Pool *pool, char type, const StringInfo buf)
+send_order_to_all(Pool *pool, char type, const StringInfo buf)
 {
 	for (int i = 0; i < pool->size; i++)
-		order(pool, &pool->members[i], type, buf->data, buf->len);
+		send_order(pool, &pool->members[i], type, buf->data, buf->len);
 }
 
 void
@@ -212,7 +214,7 @@ pool_connect(Pool *pool, const LoaderConnect *connect)
 
 	initStringInfo(&buf);
 	loader_connect_pack(&buf, connect);
-	order_all(pool, LOADER_ORDER_CONNECT, &buf);
+	send_order_to_all(pool, LOADER_ORDER_CONNECT, &buf);
 	explicit_bzero(buf.data, buf.len);
 	pfree(buf.data);
 }
@@ -225,12 +227,12 @@ pool_snapshot(Pool *pool, const char *snapshot, dsm_handle progress)
 	initStringInfo(&buf);
 	pack_string(&buf, snapshot);
 	pack_int(&buf, progress);
-	order_all(pool, LOADER_ORDER_SNAPSHOT, &buf);
+	send_order_to_all(pool, LOADER_ORDER_SNAPSHOT, &buf);
 	pfree(buf.data);
 }
 
 static WaitingJob *
-make_waiting(const LoadJob *job, double bytes, Split *split)
+make_waiting_job(const LoadJob *job, double bytes, Split *split)
 {
 	WaitingJob *waiting = palloc(sizeof(WaitingJob));
 
@@ -242,7 +244,7 @@ make_waiting(const LoadJob *job, double bytes, Split *split)
 }
 
 static void
-free_waiting(WaitingJob *waiting)
+free_waiting_job(WaitingJob *waiting)
 {
 	pfree(waiting->packed.data);
 	pfree(waiting);
@@ -253,7 +255,7 @@ pool_submit(Pool *pool, const LoadJob *job, double bytes)
 {
 	MemoryContext oldcontext = MemoryContextSwitchTo(pool->context);
 
-	pool->jobs = lappend(pool->jobs, make_waiting(job, bytes, NULL));
+	pool->jobs = lappend(pool->jobs, make_waiting_job(job, bytes, NULL));
 	MemoryContextSwitchTo(oldcontext);
 }
 
@@ -263,11 +265,14 @@ pool_submit_parts(Pool *pool, const LoadJob *job, const List *parts)
 	MemoryContext oldcontext = MemoryContextSwitchTo(pool->context);
 	Split	   *split = split_begin(job, parts);
 
-	pool->jobs = lappend(pool->jobs, make_waiting(split_first_job(split), 0, split));
+	pool->jobs = lappend(pool->jobs, make_waiting_job(split_first_job(split), 0, split));
 	MemoryContextSwitchTo(oldcontext);
 }
 
-/* Steps that have become possible go in front: their table has been begun. */
+/*
+ * Adds new steps at the front of the queue, so that a started table is
+ * finished soon.
+ */
 static void
 queue_steps(Pool *pool, Split *split, const List *steps)
 {
@@ -278,7 +283,7 @@ queue_steps(Pool *pool, Split *split, const List *steps)
 	foreach(lc, steps)
 	{
 		LoadJob    *job = lfirst(lc);
-		WaitingJob *waiting = make_waiting(job, 0, split);
+		WaitingJob *waiting = make_waiting_job(job, 0, split);
 
 		if (job->step == LOAD_PART)
 			copies = lappend(copies, waiting);
@@ -290,7 +295,7 @@ queue_steps(Pool *pool, Split *split, const List *steps)
 }
 
 static List *
-without_steps(List *jobs, const Split *split)
+remove_steps(List *jobs, const Split *split)
 {
 	ListCell   *lc;
 
@@ -300,7 +305,7 @@ without_steps(List *jobs, const Split *split)
 
 		if (waiting->split != split)
 			continue;
-		free_waiting(waiting);
+		free_waiting_job(waiting);
 		jobs = foreach_delete_current(jobs, lc);
 	}
 	return jobs;
@@ -317,23 +322,27 @@ pool_busy(const Pool *pool)
 	return false;
 }
 
-/* Takes the first job of a queue. */
+/*
+ * Moves the first job of a queue to the loader's batch.  Returns the rest of
+ * the queue.
+ */
 static List *
-take_first(List *jobs, Member *member, StringInfo batch)
+dequeue_first(List *jobs, Member *member, StringInfo batch)
 {
 	WaitingJob *first = linitial(jobs);
 
 	member->split = first->split;
 	member->busy++;
 	appendBinaryStringInfo(batch, first->packed.data, first->packed.len);
-	free_waiting(first);
+	free_waiting_job(first);
 	return list_delete_first(jobs);
 }
 
 /*
- * A loader's share, in bytes, of the work that waits.  At first that is divided among
- * those that have not had any: where all tables are small, each gets all of its
- * tables at once.  Later on, shares get smaller, so that all end together.
+ * The loader's share of the waiting work, in bytes.  First batches divide the
+ * work among the loaders without one: if all tables are small, each loader
+ * gets all of its tables at once.  Later shares get smaller, so that all
+ * loaders end at about the same time.
  */
 static double
 share_of_work(const Pool *pool, const Member *member)
@@ -350,11 +359,12 @@ share_of_work(const Pool *pool, const Member *member)
 }
 
 /*
- * Takes the next job off the queue, and those after it that fit into one batch with it:
- * no more than this loader's share of what is left.
+ * Moves the next job, and those after it that fit into the same batch, from
+ * the queue to the loader.  The batch is limited to the loader's share of the
+ * waiting work.
  */
 static void
-take_batch(Pool *pool, Member *member, StringInfo batch)
+dequeue_batch(Pool *pool, Member *member, StringInfo batch)
 {
 	double		share = share_of_work(pool, member);
 	double		bytes = 0;
@@ -369,16 +379,16 @@ take_batch(Pool *pool, Member *member, StringInfo batch)
 		if (member->busy > 0 && (next->split != NULL || bytes > BATCH_BYTES ||
 								 work > share + TABLE_BYTES / 2))
 			break;
-		pool->jobs = take_first(pool->jobs, member, batch);
+		pool->jobs = dequeue_first(pool->jobs, member, batch);
 		if (member->split != NULL)
 			break;
 	}
 	member->served = true;
 }
 
-/* Do as many loaders copy as should? */
+/* True if at least half of the loaders copy. */
 static bool
-enough_copy(const Pool *pool)
+enough_loaders_copy(const Pool *pool)
 {
 	int			copying = 0;
 
@@ -389,18 +399,18 @@ enough_copy(const Pool *pool)
 }
 
 static void
-take_work(Pool *pool, Member *member, StringInfo batch)
+dequeue_work(Pool *pool, Member *member, StringInfo batch)
 {
-	member->copies = pool->others == NIL || (pool->jobs != NIL && !enough_copy(pool));
+	member->copies = pool->others == NIL || (pool->jobs != NIL && !enough_loaders_copy(pool));
 	if (member->copies)
-		take_batch(pool, member, batch);
+		dequeue_batch(pool, member, batch);
 	else
-		pool->others = take_first(pool->others, member, batch);
+		pool->others = dequeue_first(pool->others, member, batch);
 }
 
-/* The cores that have nothing to do once the jobs that wait have loaders. */
+/* The number of cores left idle when the waiting jobs have loaders. */
 static int
-spare_cores(const Pool *pool)
+idle_cores(const Pool *pool)
 {
 	int			working = list_length(pool->jobs) + list_length(pool->others);
 
@@ -409,7 +419,7 @@ spare_cores(const Pool *pool)
 	return Max(0, worker_cores() - Min(working, pool->size));
 }
 
-/* Gives each loader that has nothing to do its next jobs. */
+/* Sends new jobs to each free loader. */
 static void
 dispatch(Pool *pool)
 {
@@ -422,14 +432,17 @@ dispatch(Pool *pool)
 		if (member->busy > 0 || (pool->jobs == NIL && pool->others == NIL))
 			continue;
 		initStringInfo(&batch);
-		pack_int(&batch, spare_cores(pool));
-		take_work(pool, member, &batch);
-		order(pool, member, LOADER_ORDER_LOAD, batch.data, batch.len);
+		pack_int(&batch, idle_cores(pool));
+		dequeue_work(pool, member, &batch);
+		send_order(pool, member, LOADER_ORDER_LOAD, batch.data, batch.len);
 		pfree(batch.data);
 	}
 }
 
-/* A step of a table is done; is it the last one, and so an event? */
+/*
+ * Handles the end of a step.  Returns true, with an event, if the table is
+ * complete.
+ */
 static bool
 handle_step(Pool *pool, Split *split, PoolEvent *event)
 {
@@ -442,16 +455,19 @@ handle_step(Pool *pool, Split *split, PoolEvent *event)
 	return complete;
 }
 
-/* A table failed in one of its steps: an event the first time, and no more steps of it. */
+/*
+ * Removes the other steps of a failed table.  Returns true if this failure is
+ * its first.
+ */
 static bool
 handle_failed_step(Pool *pool, Split *split)
 {
-	pool->jobs = without_steps(pool->jobs, split);
-	pool->others = without_steps(pool->others, split);
+	pool->jobs = remove_steps(pool->jobs, split);
+	pool->others = remove_steps(pool->others, split);
 	return split_fail(split);
 }
 
-/* Turns a message of a loader into an event; false if it was none. */
+/* Handles a message from a loader.  Returns true if it completes an event. */
 static bool
 handle_report(Pool *pool, Member *member, char type, PoolEvent *event)
 {
@@ -474,7 +490,7 @@ handle_report(Pool *pool, Member *member, char type, PoolEvent *event)
 			member->failure = load_failure_unpack(&pool->body);
 			return false;
 		case 'E':
-			/* an error outside a job: the loader ends by it */
+			/* an error outside a job ends the loader */
 			if (!member->failing)
 				relay_throw_report(&pool->body, DEBUG5);
 			event->type = POOL_FAILED;
@@ -492,7 +508,7 @@ handle_report(Pool *pool, Member *member, char type, PoolEvent *event)
 	return false;
 }
 
-/* Looks through the loaders' reports for an event. */
+/* Reads the reports of all loaders until one completes an event. */
 static bool
 poll_members(Pool *pool, PoolEvent *event)
 {
@@ -510,7 +526,7 @@ poll_members(Pool *pool, PoolEvent *event)
 			ereport(ERROR,
 					(errcode(ERRCODE_ADMIN_SHUTDOWN),
 					 errmsg("a loader ended unexpectedly"),
-					 errhint("See the server log; somebody may have terminated it.")));
+					 errhint("See the server log. An administrator may have terminated it.")));
 	}
 	return false;
 }
@@ -526,7 +542,7 @@ pool_next(Pool *pool, long timeout_ms)
 		dispatch(pool);
 		return event;
 	}
-	/* steps that are done may have made others possible */
+	/* finished steps may have queued new ones */
 	dispatch(pool);
 	event.type = POOL_IDLE;
 	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
@@ -537,8 +553,7 @@ pool_next(Pool *pool, long timeout_ms)
 }
 
 /*
- * Detaching the segment closes the queue of orders: a loader that is idle
- * ends by itself.
+ * Detaching the segment closes the queue of orders, which ends an idle loader.
  */
 void
 pool_stop(Pool *pool, bool now)

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * loader_pool.h
- *	  The run's loaders, as the leader sees them.
+ *	  The leader's pool of loaders.
  *
  *-------------------------------------------------------------------------
  */
@@ -14,9 +14,9 @@ typedef struct Pool Pool;
 
 typedef enum PoolEventType
 {
-	POOL_LOADED,				/* event.result */
-	POOL_FAILED,				/* event.index, event.error */
-	POOL_IDLE					/* nothing new: the caller may look around */
+	POOL_LOADED,				/* a table is loaded: event.result */
+	POOL_FAILED,				/* a table failed: event.index, event.error */
+	POOL_IDLE					/* no event before timeout or wakeup */
 } PoolEventType;
 
 typedef struct PoolEvent
@@ -25,45 +25,56 @@ typedef struct PoolEvent
 	int			index;			/* of the table in the plan */
 	LoadResult	result;
 	ErrorData  *error;
-	bool		source_gone;	/* the error ends the run, not just the table */
+	bool		source_gone;	/* the source is lost: the error ends the run */
 } PoolEvent;
 
 /*
- * Starts up to that many loaders with these facts: as many as there are free
- * worker slots and max_workers allows (worker_begin_launch()), with a NOTICE
- * if fewer.  Raises CONFIGURATION_LIMIT_EXCEEDED without a single one.  Lives in
- * the current memory context; pool_stop() must be called on every path.
+ * Starts up to "loaders" loaders.  Free worker slots and max_workers limit
+ * their number (see worker_begin_launch()); a NOTICE reports if there are
+ * fewer.  Raises CONFIGURATION_LIMIT_EXCEEDED if none can be started.  The
+ * pool is allocated in the current memory context.  The caller must call
+ * pool_stop() on every path.
  */
 extern Pool *pool_start(const LoaderShared *facts, int loaders, int max_workers);
 extern int	pool_size(const Pool *pool);
 
-/* To all loaders. */
+/* Send the connection parameters, and later the snapshot, to all loaders. */
 extern void pool_connect(Pool *pool, const LoaderConnect *connect);
 extern void pool_snapshot(Pool *pool, const char *snapshot, dsm_handle progress);
 
 /*
- * Puts a job into the queue; it goes to the first loader that is free.  Jobs
- * of few expected bytes travel together.
+ * Adds a job to the queue; the first free loader gets it.  "bytes" is the
+ * expected size of the data.  Small jobs are sent in batches.
  */
 extern void pool_submit(Pool *pool, const LoadJob *job, double bytes);
 
 /*
- * The same for a table that comes in parts, a COPY each (List of char *, which
- * must last as long as the pool, as must what the job points to).  Several
- * loaders work on it at the same time; there is one event for all of it.
+ * Adds a job for a large table to the queue.  "parts" is a List of char *, one
+ * COPY for each part.  The list, the job and all that they point to must last
+ * as long as the pool.  Several loaders work on the table at the same time.
+ * There is one event for the whole table.
  */
 extern void pool_submit_parts(Pool *pool, const LoadJob *job, const List *parts);
 
-/* Are there jobs that wait or run? */
+/* True if jobs are waiting or running. */
 extern bool pool_busy(const Pool *pool);
 
-/* Waits up to timeout_ms for the next event. */
+/*
+ * Returns the next event.  Waits up to timeout_ms for it, and returns
+ * POOL_IDLE after the wait.  Raises the error of a loader that failed outside
+ * a job, and ADMIN_SHUTDOWN if a loader ended during a job.
+ */
 extern PoolEvent pool_next(Pool *pool, long timeout_ms);
 
-/* Ends all loaders, at once or after what they have, and waits for their end.  Idempotent. */
+/*
+ * Ends all loaders and waits for their exit.  If "now", terminates them; else
+ * they finish their jobs first.  Does nothing when called again.
+ */
 extern void pool_stop(Pool *pool, bool now);
 
-/* From an exit callback: signals them and waits briefly. */
+/*
+ * For an exit callback: terminates all loaders and waits at most two seconds.
+ */
 extern void pool_kill(Pool *pool);
 
 #endif							/* PGTUNSYNC_LOADER_POOL_H */

@@ -1,14 +1,16 @@
 /*-------------------------------------------------------------------------
  *
  * progress.c
- *	  How far a run is, for anybody who may know.
+ *	  Progress of a run, in shared memory.
  *
- * Nothing of pgtunsync is loaded at server start, so there is no shared memory
- * with a name to look progress up in.  Instead the run's audit row, which is
- * committed before anything else happens and has row security, holds the handle of a small segment,
- * the door.  When the plan is made, the door gets the handle of the segment
- * with a row for each table.  Loaders count in it; any session that can read the audit
- * row can read along.  Both segments vanish with the leader.
+ * pgtunsync is not loaded at server start, so it has no named shared memory
+ * for the progress.  Instead the audit row of the run has the handle of a
+ * small dynamic segment, the handle segment.  The audit row is committed
+ * before the run does anything else, and has row security.  When the plan is
+ * made, the leader creates the progress segment, with an entry for each table,
+ * and stores its handle in the handle segment.  Loaders update the entries.
+ * Any session that can read the audit row can read them.  Both segments are
+ * removed when the leader exits.
  *
  *-------------------------------------------------------------------------
  */
@@ -24,17 +26,17 @@
 #include "base/text.h"
 #include "load/progress.h"
 
-#define DOOR_MAGIC		0x70675444
+#define HANDLE_MAGIC		0x70675444
 #define PROGRESS_MAGIC	0x70675450
-/* how long a table has to be at it to be told of, and how often then, in us */
-#define TELL_INTERVAL	(INT64CONST(10) * USECS_PER_SEC)
+/* interval of the NOTICE about a table that is still copying, in us */
+#define REPORT_INTERVAL	(INT64CONST(10) * USECS_PER_SEC)
 
-typedef struct Door
+typedef struct HandleSegment
 {
 	uint32		magic;
 	int64		run_id;
-	pg_atomic_uint32 handle;	/* of the RunProgress, or DSM_HANDLE_INVALID */
-} Door;
+	pg_atomic_uint32 handle;	/* of the progress segment, or DSM_HANDLE_INVALID */
+} HandleSegment;
 
 typedef struct ProgressTable
 {
@@ -43,9 +45,9 @@ typedef struct ProgressTable
 	pg_atomic_uint32 phase;
 	pg_atomic_uint64 rows;
 	pg_atomic_uint64 bytes;
-	pg_atomic_uint64 started;	/* TimestampTz, 0: not yet */
-	pg_atomic_uint64 ended;		/* of the copying */
-	TimestampTz told;			/* the leader's */
+	pg_atomic_uint64 started;	/* start of copying, a TimestampTz; 0: not yet */
+	pg_atomic_uint64 ended;		/* end of copying; 0: not yet */
+	TimestampTz reported;		/* last NOTICE; only the leader uses it */
 } ProgressTable;
 
 typedef struct RunProgress
@@ -56,21 +58,21 @@ typedef struct RunProgress
 	ProgressTable tables[FLEXIBLE_ARRAY_MEMBER];
 } RunProgress;
 
-static Door *door = NULL;
+static HandleSegment *handle_segment = NULL;
 static RunProgress *progress = NULL;
 
 static const char *const phase_names[] = {"waiting", "copying", "indexing", "loaded", "failed"};
 
 dsm_handle
-progress_open_door(int64 run_id)
+progress_create_handle(int64 run_id)
 {
-	dsm_segment *segment = dsm_create(sizeof(Door), 0);
+	dsm_segment *segment = dsm_create(sizeof(HandleSegment), 0);
 
 	dsm_pin_mapping(segment);
-	door = dsm_segment_address(segment);
-	door->run_id = run_id;
-	pg_atomic_init_u32(&door->handle, DSM_HANDLE_INVALID);
-	door->magic = DOOR_MAGIC;
+	handle_segment = dsm_segment_address(segment);
+	handle_segment->run_id = run_id;
+	pg_atomic_init_u32(&handle_segment->handle, DSM_HANDLE_INVALID);
+	handle_segment->magic = HANDLE_MAGIC;
 	return dsm_segment_handle(segment);
 }
 
@@ -84,7 +86,7 @@ init_table(ProgressTable *table, const TablePlan *plan)
 	pg_atomic_init_u64(&table->bytes, 0);
 	pg_atomic_init_u64(&table->started, 0);
 	pg_atomic_init_u64(&table->ended, 0);
-	table->told = 0;
+	table->reported = 0;
 }
 
 dsm_handle
@@ -97,13 +99,13 @@ progress_publish(const RunPlan *plan)
 
 	dsm_pin_mapping(segment);
 	progress = dsm_segment_address(segment);
-	progress->run_id = door->run_id;
+	progress->run_id = handle_segment->run_id;
 	progress->ntables = 0;
 	foreach(lc, plan->tables)
 		init_table(&progress->tables[progress->ntables++], lfirst(lc));
 	progress->magic = PROGRESS_MAGIC;
 	pg_memory_barrier();
-	pg_atomic_write_u32(&door->handle, dsm_segment_handle(segment));
+	pg_atomic_write_u32(&handle_segment->handle, dsm_segment_handle(segment));
 	return dsm_segment_handle(segment);
 }
 
@@ -127,7 +129,7 @@ progress_phase(int index, ProgressPhase phase)
 		return;
 	table = &progress->tables[index];
 	if (pg_atomic_read_u32(&table->phase) == PHASE_FAILED)
-		return;					/* other steps of it may still be under way */
+		return;					/* another step may still be running */
 	if (phase == PHASE_COPYING)
 	{
 		pg_atomic_write_u64(&table->rows, 0);
@@ -149,19 +151,19 @@ progress_add(int index, uint64 rows, uint64 bytes)
 }
 
 void
-progress_tell(void)
+progress_report(void)
 {
 	TimestampTz now = GetCurrentTimestamp();
 
 	for (int i = 0; progress != NULL && i < progress->ntables; i++)
 	{
 		ProgressTable *table = &progress->tables[i];
-		TimestampTz since = Max(table->told, (TimestampTz) pg_atomic_read_u64(&table->started));
+		TimestampTz since = Max(table->reported, (TimestampTz) pg_atomic_read_u64(&table->started));
 
 		if (pg_atomic_read_u32(&table->phase) != PHASE_COPYING ||
-			since == 0 || now - since < TELL_INTERVAL)
+			since == 0 || now - since < REPORT_INTERVAL)
 			continue;
-		table->told = now;
+		table->reported = now;
 		ereport(NOTICE,
 				(errmsg("%s: " UINT64_FORMAT " rows, %s so far", table->name,
 						pg_atomic_read_u64(&table->rows),
@@ -169,9 +171,9 @@ progress_tell(void)
 	}
 }
 
-/* ---- reading from outside ---- */
+/* ---- reading in any session ---- */
 
-/* Bytes a second while it copied, or copies. */
+/* The average rate of copying in bytes per second. */
 static double
 rate_of(ProgressTable *table)
 {
@@ -202,7 +204,7 @@ read_table(ProgressTable *table)
 	return row;
 }
 
-/* A handle may have been given to somebody else's segment by now. */
+/* The handle may belong to another segment by now, so check what it holds. */
 static List *
 read_progress(dsm_segment *segment, int64 run_id)
 {
@@ -218,19 +220,19 @@ read_progress(dsm_segment *segment, int64 run_id)
 }
 
 List *
-progress_read(dsm_handle door_handle, int64 run_id)
+progress_read(dsm_handle segment_handle, int64 run_id)
 {
-	dsm_segment *segment = dsm_attach(door_handle);
+	dsm_segment *segment = dsm_attach(segment_handle);
 	dsm_handle	handle = DSM_HANDLE_INVALID;
 	List	   *rows = NIL;
 
 	if (segment == NULL)
 		return NIL;
-	if (dsm_segment_map_length(segment) >= sizeof(Door))
+	if (dsm_segment_map_length(segment) >= sizeof(HandleSegment))
 	{
-		Door	   *found = dsm_segment_address(segment);
+		HandleSegment	   *found = dsm_segment_address(segment);
 
-		if (found->magic == DOOR_MAGIC && found->run_id == run_id)
+		if (found->magic == HANDLE_MAGIC && found->run_id == run_id)
 			handle = pg_atomic_read_u32(&found->handle);
 	}
 	dsm_detach(segment);

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * progress.h
- *	  How far a run is, for anybody who may know.
+ *	  Progress of a run, in shared memory.
  *
  *-------------------------------------------------------------------------
  */
@@ -21,43 +21,50 @@ typedef enum ProgressPhase
 	PHASE_FAILED
 } ProgressPhase;
 
-/* One table, as read; times in microseconds of the server's clock. */
+/* The progress of one table. */
 typedef struct ProgressRow
 {
 	char	   *table_name;
 	const char *phase;
 	int64		rows;
 	int64		bytes;
-	int64		bytes_total;	/* estimated, 0: unknown */
+	int64		bytes_total;	/* estimate; 0: unknown */
 	double		bytes_per_second;	/* 0: unknown */
 } ProgressRow;
 
 /* ---- the leader ---- */
 
 /*
- * Opens the door through which others find the run's progress, before there is
- * any; the handle goes into the audit row.  Lives as long as the process.
+ * Creates the handle segment, in which sessions find the progress of the run
+ * once it is published.  Returns its handle, which the caller stores in the
+ * audit row.  The segment lasts until the process exits.
  */
-extern dsm_handle progress_open_door(int64 run_id);
+extern dsm_handle progress_create_handle(int64 run_id);
 
-/* Puts the planned tables behind the door; the handle is for the loaders. */
+/*
+ * Publishes the progress of the planned tables.  Returns the handle for the
+ * loaders.
+ */
 extern dsm_handle progress_publish(const RunPlan *plan);
 
-/* A NOTICE for each table that has been copying for long, now and then. */
-extern void progress_tell(void);
+/* Emits a NOTICE about each table that is still copying, at intervals. */
+extern void progress_report(void);
 
 /* ---- leader and loaders ---- */
 
-/* Maps what progress_publish() made, until the process exits. */
+/* Maps the segment of progress_publish() until the process exits. */
 extern void progress_attach(dsm_handle handle);
 
-/* Without anything attached, these do nothing. */
+/* These do nothing if no progress segment is attached. */
 extern void progress_phase(int index, ProgressPhase phase);
 extern void progress_add(int index, uint64 rows, uint64 bytes);
 
 /* ---- any session ---- */
 
-/* A List of ProgressRow *; NIL when the run is over or has no plan yet. */
-extern List *progress_read(dsm_handle door, int64 run_id);
+/*
+ * Returns a List of ProgressRow *; NIL if the run has ended or has no plan
+ * yet.
+ */
+extern List *progress_read(dsm_handle segment_handle, int64 run_id);
 
 #endif							/* PGTUNSYNC_PROGRESS_H */

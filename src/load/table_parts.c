@@ -1,21 +1,21 @@
 /*-------------------------------------------------------------------------
  *
  * table_parts.c
- *	  A large table as steps that several loaders take.
+ *	  Splits the load of a large table into steps for several loaders.
  *
- *	  create	staging heap with its empty indexes
- *	  part		one of its COPYs: a range of the source's pages
- *	  index		one of its indexes, over the rows of all parts
- *	  finish	ANALYZE, and a last look at it
+ *	  create	create the staging heap and its empty indexes
+ *	  part		run one COPY, for a range of the source's pages
+ *	  index		build one index on the rows of all parts
+ *	  finish	ANALYZE, and check the files of the staging heap
  *
- * A stage begins when the one before is complete; its steps go to any loaders, in any
- * order, each in a transaction of its own.  What makes that safe is that rows are
- * written frozen: they are there for good as soon as they are written, so
- * nobody has to wait for anybody's commit to see them, and a staging heap in which a
- * step failed is never used again.  All parts are read in the run's one snapshot.
+ * A stage begins when the previous stage is complete.  Its steps can run in
+ * any loader and in any order, each in its own transaction.  This is safe
+ * because rows are written frozen: every transaction sees them as soon as they
+ * are written.  A staging heap in which a step failed is never used again.
+ * All parts are read in the one snapshot of the run.
  *
  * Between two transactions nobody holds a lock on the staging heap.  The last
- * step makes sure that its files are still those of the first.
+ * step verifies that it still has the files of the first step.
  *
  *-------------------------------------------------------------------------
  */
@@ -27,7 +27,7 @@
 
 struct Split
 {
-	LoadJob		job;			/* what all steps have in common */
+	LoadJob		job;			/* the common part of all steps */
 	const List *parts;			/* of char * */
 	LoadStep	stage;
 	int			pending;		/* steps of this stage that are not done */
@@ -107,7 +107,7 @@ finish_job(Split *split)
 	return list_make1(job);
 }
 
-/* The steps of the next stage that has any. */
+/* Returns the steps of the next stage that has steps. */
 static List *
 next_stage(Split *split)
 {
@@ -139,7 +139,7 @@ split_done(Split *split, const LoadResult *result, bool *complete, LoadResult *t
 	*complete = false;
 	if (split->stage == LOAD_CREATE)
 	{
-		/* it may have waited in the queue for long */
+		/* time the table from here, without its wait in the queue */
 		INSTR_TIME_SET_CURRENT(split->start);
 		split->nindexes = result->indexes;
 		split->total.staging = result->staging;

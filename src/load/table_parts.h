@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * table_parts.h
- *	  A large table as steps that several loaders take.
+ *	  Splits the load of a large table into steps for several loaders.
  *
  *-------------------------------------------------------------------------
  */
@@ -13,24 +13,26 @@
 typedef struct Split Split;
 
 /*
- * A table that comes in parts, a COPY each.  Lives in the current memory
- * context; so do the jobs that come out of it.
+ * Splits a job.  "parts" is a List of char *, one COPY for each part.  The
+ * Split and its jobs are allocated in the current memory context.
  */
 extern Split *split_begin(const LoadJob *job, const List *parts);
 
-/* The step that comes before all others. */
+/* Returns the first step, LOAD_CREATE. */
 extern LoadJob *split_first_job(Split *split);
 
 /*
- * Takes note of a step that is done.  Returns the steps that can be taken now
- * (List of LoadJob *), NIL while others of the same stage are under way and after the
- * last one, which sets *complete and fills in *total.
+ * Records that a step is done.  If it was the last step of its stage, returns
+ * the steps of the next stage, a List of LoadJob *; otherwise NIL.  The last
+ * step of all sets *complete and fills in *total.
  */
 extern List *split_done(Split *split, const LoadResult *result, bool *complete,
 						LoadResult *total);
 
-/* A step failed, and the table with it.  False if it had failed before. */
+/* Records that a step failed.  Returns false if one had failed before. */
 extern bool split_fail(Split *split);
+
+/* True if a step has failed. */
 extern bool split_failed(const Split *split);
 
 #endif							/* PGTUNSYNC_TABLE_PARTS_H */

@@ -21,7 +21,7 @@ typedef struct PlanRequest
 	bool		everything;		/* no table and no group was named */
 	char	   *group;			/* or NULL */
 	char	   *filter;			/* clause for every table that is named, or NULL */
-	Landing		mode;			/* for all tables; LAND_UNSAID: each has its default */
+	Landing		mode;			/* for all tables; LAND_DEFAULT: each has its default */
 	List	   *variables;		/* of char *: name, value, name, value, … */
 	List	   *schemas;		/* of char *: instead of the configuration's; "*": all */
 	List	   *exclude;		/* of char *: beside the configuration's */

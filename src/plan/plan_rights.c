@@ -22,11 +22,11 @@
 void
 plan_check_local_rights(TablePlan *table, const Choice *choice, Oid role)
 {
-	const char *lacking = landing_lacks(table->mode, table->relid, role);
+	const char *lacking = landing_missing_rights(table->mode, table->relid, role);
 
 	table->grants = table->relid;
 	if (lacking != NULL && choice->root != NULL &&
-		landing_lacks(table->mode, choice->root->oid, role) == NULL)
+		landing_missing_rights(table->mode, choice->root->oid, role) == NULL)
 	{
 		table->grants = choice->root->oid;
 		lacking = NULL;

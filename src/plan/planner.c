@@ -125,7 +125,7 @@ estimate(TablePlan *table, const CatalogRelation *source)
 static Landing
 table_mode(const PlanRequest *request, const Choice *choice)
 {
-	if (request->mode != LAND_UNSAID)
+	if (request->mode != LAND_DEFAULT)
 		return request->mode;
 	return choice->partly ? LAND_OVERWRITE : LAND_REPLACE;
 }
@@ -394,7 +394,6 @@ plan_run(const PlanRequest *request, const SyncConfig *config, Source *control)
 	RunPlan    *plan = palloc0(sizeof(RunPlan));
 	List	   *schemas = selection_schemas(request, config);
 	List	   *likely;
-	char	   *asked;
 	SourceFacts facts;
 
 	/* foreign keys lead anywhere */
@@ -403,10 +402,10 @@ plan_run(const PlanRequest *request, const SyncConfig *config, Source *control)
 
 	planner.local = local_catalog_read(schemas);
 	likely = selection_likely(request, config, planner.local);
-	asked = source_catalog_ask(control, schemas, likely);
+	source_catalog_ask(control, schemas, likely);
 	/* while the source looks */
 	local_catalog_details(likely);
-	planner.source = source_catalog_answer(control, asked, likely, &facts);
+	planner.source = source_catalog_answer(control, likely, &facts);
 	refuse_itself(&facts);
 	plan->snapshot = facts.snapshot;
 	plan->source_version = facts.version;

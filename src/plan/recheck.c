@@ -4,12 +4,13 @@
  *	  A planned table, looked at once more under a lock.
  *
  * The plan is made before the tables are known, so before they are locked: an
- * ALTER TABLE, a REVOKE, a policy may come in between.  What the plan relied on
- * is compared here.  The table's definition is noted as text (table_shape.h), and compared
- * with that whenever the table is locked later on, last of all for the swap.
+ * ALTER TABLE, a REVOKE, a policy may come in between.  What the plan relied
+ * on is compared here.  The table's definition is noted as text
+ * (table_shape.h), and compared with that whenever the table is locked later
+ * on, last of all for the swap.
  *
- * All of this is done in a subtransaction that is rolled back, whatever comes of it: no
- * lock is kept, neither ours nor one that code of an owner took.
+ * All of this is done in a subtransaction that is rolled back, whatever comes
+ * of it: no lock is kept, neither ours nor one that code of an owner took.
  *
  * The bounds of a partition are worked out here too, for the loaders, which
  * cannot look at its ancestors.  The keys of those may be expressions, which the
@@ -56,7 +57,7 @@ lacking_rights(const TablePlan *table, Oid role)
 	if (table->grants != table->relid &&
 		!list_member_oid(get_partition_ancestors(table->relid), table->grants))
 		return "the grants of its partitioned table";
-	return landing_lacks(table->mode, table->grants, role);
+	return landing_missing_rights(table->mode, table->grants, role);
 }
 
 const char *
@@ -212,7 +213,10 @@ look_at_table(TablePlan *table, Oid role, int *sqlerrcode)
 	return problem;
 }
 
-/* Its message, and where it was: the context of an expression says what it is. */
+/*
+ * Its message, and where it was: the context of an expression says what it
+ * is.
+ */
 static char *
 describe_error(const ErrorData *error)
 {

@@ -11,9 +11,10 @@
 #include "plan/plan.h"
 
 /*
- * Is the table still what the plan took it for, and may the role still replace
- * it?  Fills in table->shape and table->partition_check.  Returns NULL, or an explanation
- * with its SQLSTATE.  Waits for the lock up to lock_timeout, and keeps none.
+ * Is the table still what the plan took it for, and may the role still
+ * replace it? Fills in table->shape and table->partition_check.  Returns
+ * NULL, or an explanation with its SQLSTATE.  Waits for the lock up to
+ * lock_timeout, and keeps none.
  */
 extern const char *recheck_table(TablePlan *table, Oid role, int *sqlerrcode);
 

@@ -21,6 +21,7 @@
 
 #include "base/compat.h"
 #include "plan/root_sequences.h"
+#include "source/result_reader.h"
 
 /* A local sequence, its owning column, and the table it goes along with. */
 typedef struct RootSequence
@@ -109,24 +110,31 @@ states_query(const List *items)
 	return sql.data;
 }
 
+enum
+{
+	STATE_ITEM, STATE_START, STATE_READABLE, STATE_LAST_VALUE
+};
+
+/* How many sequences a column of the source may own at most. */
+#define SEQUENCES_PER_COLUMN	100
+
 /* One row of the answer. */
 static void
-take_state(const List *items, PGresult *result, int row)
+take_state(RootSequence *item, const ResultReader *reader)
 {
-	RootSequence *item = list_nth(items, atoi(PQgetvalue(result, row, 0)));
 	SequencePlan *plan = palloc0(sizeof(SequencePlan));
 
 	plan->relid = item->sequence;
 	plan->display = pstrdup(quote_identifier(get_rel_name(item->sequence)));
-	if (PQgetvalue(result, row, 2)[0] != 't')
+	if (!result_bool(reader, STATE_READABLE))
 	{
 		ereport(NOTICE,
 				(errmsg("sequence %s is left as it is", plan->display),
 				 errdetail("The source's role has no SELECT on it.")));
 		return;
 	}
-	plan->is_called = !PQgetisnull(result, row, 3);
-	plan->last_value = strtoll(PQgetvalue(result, row, plan->is_called ? 3 : 1), NULL, 10);
+	plan->is_called = !result_is_null(reader, STATE_LAST_VALUE);
+	plan->last_value = result_int(reader, plan->is_called ? STATE_LAST_VALUE : STATE_START);
 	item->table->sequences = lappend(item->table->sequences, plan);
 }
 
@@ -134,20 +142,22 @@ void
 plan_root_sequences(RunPlan *plan, Source *control)
 {
 	List	   *items = collect(plan);
-	PGresult   *result;
+	ResultReader *reader;
+	ResultColumn columns[] = {
+		[STATE_ITEM] = {"n", RESULT_INT, .min = 0, .max = list_length(items) - 1},
+		[STATE_START] = {"seqstart", RESULT_INT64},
+		[STATE_READABLE] = {"has_sequence_privilege", RESULT_BOOL, .nullable = true},
+		[STATE_LAST_VALUE] = {"pg_sequence_last_value", RESULT_INT64, .nullable = true}
+	};
+	ResultShape shape = {"sequences of partitioned tables", columns, lengthof(columns)};
 
 	if (items == NIL)
 		return;
 	source_show_texts(control);
-	result = source_query(control, states_query(items));
-	if (PQresultStatus(result) != PGRES_TUPLES_OK || PQnfields(result) != 4)
-		source_raise(control, result, "sequences of partitioned tables");
-	for (int row = 0; row < PQntuples(result); row++)
-	{
-		int			n = atoi(PQgetvalue(result, row, 0));
-
-		if (n >= 0 && n < list_length(items))
-			take_state(items, result, row);
-	}
-	source_clear(control, result);
+	source_send(control, states_query(items));
+	source_receive(control);
+	reader = result_begin(control, &shape, 0, (int64) list_length(items) * SEQUENCES_PER_COLUMN);
+	while (result_next(reader))
+		take_state(list_nth(items, result_int(reader, STATE_ITEM)), reader);
+	result_finish(control);
 }

@@ -78,10 +78,10 @@ try_select(Planner *planner, const Trial *trial)
 	if (has_rules(planner))
 	{
 		source_show_texts(planner->control);
-		error = source_catalog_try(planner->control, parse_sql(planner, trial), NULL);
+		error = source_catalog_try(planner->control, parse_sql(planner, trial));
 	}
 	if (error == NULL)
-		error = source_catalog_try(planner->control, trial_sql(planner, trial), NULL);
+		error = source_catalog_try(planner->control, trial_sql(planner, trial));
 	return error;
 }
 
@@ -192,7 +192,7 @@ trial_run_all(Planner *planner)
 	initStringInfo(&sql);
 	foreach(lc, planner->trials)
 		appendStringInfo(&sql, "%s%s", sql.len > 0 ? "; " : "", trial_sql(planner, lfirst(lc)));
-	if (source_catalog_try(planner->control, sql.data, NULL) == NULL)
+	if (source_catalog_try(planner->control, sql.data) == NULL)
 		return;
 	foreach(lc, planner->trials)
 		try_one(planner, lfirst(lc));

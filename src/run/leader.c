@@ -188,14 +188,15 @@ run_clean_up(Run *run, const ErrorData *edata)
 
 /*
  * A broken connection is often just what is seen of a broken tunnel: if that
- * has ended, or is about to, its own error says why.
+ * has ended, or is about to, its own error says why.  An answer that breaks the
+ * protocol has come through a tunnel that works.
  */
 static ErrorData *
 root_cause(Run *run, ErrorData *edata)
 {
 	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), TUNNEL_PATIENCE);
 
-	if (run->tunnel == NULL ||
+	if (run->tunnel == NULL || edata->sqlerrcode == ERRCODE_PROTOCOL_VIOLATION ||
 		ERRCODE_TO_CATEGORY(edata->sqlerrcode) != ERRCODE_CONNECTION_EXCEPTION)
 		return edata;
 	do
@@ -228,7 +229,7 @@ run_fail(Run *run)
 	if (!run->request->wait)
 		ereport(LOG,
 				(errmsg("pgtunsync run " INT64_FORMAT " failed: %s", run->id, edata->message)));
-	relay_tell_dropped();
+	relay_report_dropped();
 	relay_send_error(edata);
 	RESUME_INTERRUPTS();
 }
@@ -271,7 +272,7 @@ pgtunsync_leader_main(Datum arg)
 				run_preview(run);
 				break;
 		}
-		relay_tell_dropped();
+		relay_report_dropped();
 		relay_send(RUN_MSG_DONE, "", 0);
 	}
 	PG_CATCH();

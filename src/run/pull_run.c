@@ -56,7 +56,7 @@ run_begin(Run *run)
 	run->id = audit_begin(run->request);
 	run_lock_take(run->id);
 	trace_begin(run->request->log_level, run->id);
-	audit_progress(run->id, progress_open_door(run->id));
+	audit_progress(run->id, progress_create_handle(run->id));
 	run_commit_transaction(run);
 
 	initStringInfo(&buf);

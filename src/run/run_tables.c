@@ -160,7 +160,7 @@ run_await_loads(Run *run)
 		}
 		relay_flush();
 		run_check_caller(run);
-		progress_tell();
+		progress_report();
 		tunnel_check(run->tunnel);
 		source_check_idle(run->control);
 	}

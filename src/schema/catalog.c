@@ -1,12 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * catalog.c
- *	  What both databases have, in one shape.
+ *	  Relations, columns and owned sequences of a database.
  *
- * A run compares two catalogs, of which one is ours and one is a query's
- * result.  local_catalog.c and source_catalog.c fill the same structures, and
- * nothing behind them needs to know which is which.  Everything is found
- * through hash tables: thousands of tables cost no more than their number.
+ * A run compares the local catalog with the source's catalog.  local_catalog.c
+ * and source_catalog.c fill the same structures, so later steps need not know
+ * where a relation comes from.  Relations are found through hash tables, so
+ * that the cost stays linear in the number of tables.
  *
  *-------------------------------------------------------------------------
  */
@@ -53,7 +53,7 @@ catalog_create(void)
 	return catalog;
 }
 
-/* False when a name is longer than any of ours can be. */
+/* Returns false if a name is longer than this server allows. */
 static bool
 fill_key(NameKey *key, const char *schema, const char *name)
 {
@@ -99,24 +99,20 @@ catalog_find_oid(const Catalog *catalog, Oid oid)
 	return entry ? entry->relation : NULL;
 }
 
-void
+bool
 catalog_set_parent(Catalog *catalog, Oid child, Oid parent)
 {
 	CatalogRelation *relation = catalog_find_oid(catalog, child);
 	CatalogRelation *found = catalog_find_oid(catalog, parent);
 
-	if (relation == NULL || !relation->is_partition)
-		return;
-	/* a source may tell us anything, but not that a table is a part of itself */
-	for (const CatalogRelation *above = found; above != NULL; above = above->parent)
-	{
-		if (above == relation)
-			return;
-	}
+	if (relation == NULL || found == NULL || !relation->is_partition)
+		return true;
 	relation->parent = found;
+	return found->kind == RELKIND_PARTITIONED_TABLE;
 }
 
-void
+/* Also detects a circle of parents, which has too many levels. */
+bool
 catalog_find_leaves(Catalog *catalog)
 {
 	ListCell   *lc;
@@ -124,12 +120,17 @@ catalog_find_leaves(Catalog *catalog)
 	foreach(lc, catalog->relations)
 	{
 		CatalogRelation *relation = lfirst(lc);
+		int			levels = 0;
 
-		if (relation->kind == RELKIND_PARTITIONED_TABLE)
-			continue;
 		for (CatalogRelation *above = relation->parent; above; above = above->parent)
-			above->leaves = lappend(above->leaves, relation);
+		{
+			if (++levels > PARTITION_LEVELS_MAX)
+				return false;
+			if (relation->kind != RELKIND_PARTITIONED_TABLE)
+				above->leaves = lappend(above->leaves, relation);
+		}
 	}
+	return true;
 }
 
 CatalogColumn *

@@ -1,8 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * catalog.h
- *	  What both databases have: relations, columns, owned sequences, in one
- *	  shape, so that they can be compared.
+ *	  Relations, columns and owned sequences of a database.
+ *
+ * The local catalog and the source's catalog use the same structures, so that
+ * they can be compared.
  *
  *-------------------------------------------------------------------------
  */
@@ -17,25 +19,25 @@ typedef struct CatalogColumn
 {
 	char	   *name;
 	AttrNumber	attnum;
-	char	   *type;			/* format_type(); names outside pg_catalog qualified */
+	char	   *type;			/* format_type(); names outside pg_catalog are qualified */
 	Oid			typid;
-	Oid			base_typid;		/* of a domain: what is below it */
-	bool		generated;		/* computed: a COPY cannot name it */
+	Oid			base_typid;		/* for a domain, the type it is based on */
+	bool		generated;		/* a generated column; COPY cannot name it */
 	int32		typmod;			/* local */
 	bool		not_null;		/* local */
-	bool		unique;			/* local: by itself a key */
-	bool		needs_value;	/* local: NOT NULL, and nothing fills it in */
+	bool		unique;			/* local: the column alone is a unique key */
+	bool		needs_value;	/* local: NOT NULL without default or identity */
 	bool		readable;		/* source: SELECT is granted */
-	char	   *mask;			/* source: SQL whose value is sent instead, or NULL */
+	char	   *mask;			/* source: SQL expression sent instead of the value, or NULL */
 } CatalogColumn;
 
-/* A foreign key, by names. */
+/* A foreign key.  Names identify the tables and columns. */
 typedef struct CatalogForeignKey
 {
-	char	   *schema;			/* what it refers to */
+	char	   *schema;			/* the referenced table */
 	char	   *table;
-	List	   *columns;		/* of char *: those that refer */
-	List	   *referenced;		/* of char *: to these */
+	List	   *columns;		/* of char *: the referencing columns */
+	List	   *referenced;		/* of char *: the referenced columns */
 } CatalogForeignKey;
 
 typedef struct CatalogSequence
@@ -43,9 +45,9 @@ typedef struct CatalogSequence
 	Oid			oid;
 	char	   *schema;
 	char	   *name;
-	AttrNumber	attnum;			/* of the column that owns it */
+	AttrNumber	attnum;			/* number of the owning column */
 	bool		readable;		/* source: SELECT is granted */
-	int64		last_value;		/* source, if it is readable */
+	int64		last_value;		/* source; set only if readable */
 	bool		is_called;
 } CatalogSequence;
 
@@ -57,19 +59,19 @@ typedef struct CatalogRelation
 	char		kind;			/* pg_class.relkind */
 	char		persistence;	/* pg_class.relpersistence */
 	bool		is_partition;
-	char	   *bound;			/* of a partition: "FOR VALUES …", as pg_get_expr() gives it */
-	struct CatalogRelation *parent; /* of a partition, if it was read */
-	List	   *leaves;			/* of a partitioned table: its lowest partitions */
-	bool		extension_member;	/* local: an extension made it */
-	bool		readable;		/* source: SELECT is granted on all of it */
-	bool		reachable;		/* source: USAGE on its schema is granted */
-	bool		row_security;	/* source: policies apply to us */
-	double		bytes;			/* source: relpages with toast, in bytes */
-	double		rows;			/* reltuples, -1 unknown */
-	double		heap_pages;		/* source: relpages of a heap; 0: unknown, or none */
+	char	   *bound;			/* for a partition: "FOR VALUES …", from pg_get_expr() */
+	struct CatalogRelation *parent; /* for a partition, if its parent was read */
+	List	   *leaves;			/* for a partitioned table: its leaf partitions */
+	bool		extension_member;	/* local: the relation belongs to an extension */
+	bool		readable;		/* source: SELECT is granted on the whole table */
+	bool		reachable;		/* source: USAGE on the schema is granted */
+	bool		row_security;	/* source: row security applies to the connected role */
+	double		bytes;			/* source: size of heap and TOAST by relpages */
+	double		rows;			/* reltuples; -1 if unknown */
+	double		heap_pages;		/* source: relpages of a heap; 0 if unknown or not a heap */
 
-	/* read for chosen tables only */
-	bool		detailed;		/* it was read */
+	/* the following fields are read for chosen tables only */
+	bool		detailed;		/* the following fields are filled in */
 	List	   *columns;		/* of CatalogColumn * */
 	List	   *sequences;		/* of CatalogSequence * */
 	List	   *primary_key;	/* local: of char * */
@@ -83,32 +85,43 @@ typedef struct Catalog
 	HTAB	   *by_oid;
 } Catalog;
 
-/* An empty catalog in the current memory context. */
+#define PARTITION_LEVELS_MAX	100
+
+/* Creates an empty catalog in the current memory context. */
 extern Catalog *catalog_create(void);
 
 /*
- * Adds a relation, which must stay where it is; names too long for this server
- * are left out (they can have no counterpart), which gives false.
+ * Adds a relation to the catalog.  The catalog keeps the pointer, so the
+ * caller must not free the relation.  Returns false and adds nothing if a name
+ * is longer than this server allows: such a relation can have no local
+ * counterpart.
  */
 extern bool catalog_add(Catalog *catalog, CatalogRelation *relation);
 
-/* Says that child is a partition of parent; unknown ones are ignored. */
-extern void catalog_set_parent(Catalog *catalog, Oid child, Oid parent);
+/*
+ * Records that child is a partition of parent.  Unknown OIDs are ignored.
+ * Returns false if the parent is not a partitioned table.
+ */
+extern bool catalog_set_parent(Catalog *catalog, Oid child, Oid parent);
 
-/* Fills in CatalogRelation.leaves, once all partitions are known. */
-extern void catalog_find_leaves(Catalog *catalog);
+/*
+ * Fills in CatalogRelation.leaves.  Call it after all parents are set.
+ * Returns false if a partition is below more than PARTITION_LEVELS_MAX levels,
+ * or is a part of itself.
+ */
+extern bool catalog_find_leaves(Catalog *catalog);
 
-/* Both NULL when there is none. */
+/* Find a relation by name or by OID.  Both return NULL if there is none. */
 extern CatalogRelation *catalog_find(const Catalog *catalog, const char *schema,
 									 const char *name);
 extern CatalogRelation *catalog_find_oid(const Catalog *catalog, Oid oid);
 
-/* The column of that name, or NULL. */
+/* Returns the column of that name, or NULL if there is none. */
 extern CatalogColumn *catalog_find_column(const CatalogRelation *relation, const char *name);
 
 /*
- * Names for SQL that the source runs: always quoted, since its keywords need
- * not be ours.
+ * Quote names for SQL that the source runs.  They always quote, because the
+ * source's keywords may differ from this server's.
  */
 extern char *catalog_sql_name(const char *schema, const char *name);
 extern char *catalog_sql_identifier(const char *name);

@@ -3,9 +3,9 @@
  * local_catalog.c
  *	  The catalog of this database.
  *
- * Read by scans of the system catalogs, not by opening relations: planning
- * must not wait for anybody's lock (the caller's own, for a start), and only
- * what the leader locks later counts.  It checks again then.
+ * The catalog is read by scans of the system catalogs.  No relation is opened,
+ * because planning must not wait for a lock, least of all for one that the
+ * caller holds.  The leader locks the tables later and checks them again then.
  *
  *-------------------------------------------------------------------------
  */
@@ -77,7 +77,10 @@ schema_oids(List *schemas)
 	return oids;
 }
 
-/* Is it of a kind that has a name of its own to be asked for? */
+/*
+ * Returns whether a relation of this kind can be selected by name, and is a
+ * partition or in one of the schemas.
+ */
 static bool
 is_wanted(Form_pg_class form, List *namespaces)
 {
@@ -97,7 +100,9 @@ is_wanted(Form_pg_class form, List *namespaces)
 	}
 }
 
-/* "FOR VALUES …"; there are no columns in it, so no relation is opened for it. */
+/*
+ * Returns "FOR VALUES …".  It contains no columns, so no relation is opened.
+ */
 static char *
 partition_bound(HeapTuple tuple)
 {
@@ -154,14 +159,17 @@ read_partitions(Catalog *catalog)
 	{
 		Form_pg_inherits form = (Form_pg_inherits) GETSTRUCT(tuple);
 
-		catalog_set_parent(catalog, form->inhrelid, form->inhparent);
+		(void) catalog_set_parent(catalog, form->inhrelid, form->inhparent);
 	}
 	systable_endscan(scan);
 	table_close(pg_inherits, AccessShareLock);
-	catalog_find_leaves(catalog);
+	if (!catalog_find_leaves(catalog))
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("a local partition is nested more than %d levels deep", PARTITION_LEVELS_MAX)));
 }
 
-/* Marks what extensions have made. */
+/* Marks the relations that belong to an extension. */
 static void
 read_extension_members(Catalog *catalog)
 {
@@ -201,7 +209,7 @@ local_catalog_read(List *schemas)
 
 /* ---- columns and sequences ---- */
 
-/* As format_type() gives it with search_path = pg_catalog. */
+/* Returns the text of format_type() with search_path = pg_catalog. */
 char *
 local_type_text(Oid typid, int32 typmod)
 {
@@ -211,7 +219,7 @@ local_type_text(Oid typid, int32 typmod)
 	return strncmp(text, "pg_catalog.", 11) == 0 ? text + 11 : text;
 }
 
-/* Must a row bring a value for it? */
+/* Returns whether each inserted row must supply a value for the column. */
 static bool
 needs_value(Form_pg_attribute att)
 {
@@ -301,7 +309,7 @@ column_by_number(const CatalogRelation *relation, AttrNumber attnum)
 	return NULL;
 }
 
-/* The primary key, and columns that are unique by themselves. */
+/* Reads the primary key, and marks columns that are unique on their own. */
 static void
 read_keys(Relation pg_index, CatalogRelation *relation)
 {

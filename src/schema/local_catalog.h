@@ -10,19 +10,22 @@
 
 #include "schema/catalog.h"
 
-/* Reads the relations of these schemas, and all partitions. */
+/* Reads the relations of these schemas, and all partitions of any schema. */
 extern Catalog *local_catalog_read(List *schemas);
 
-/* The names of all schemas but the system's and our own. */
+/* Returns the names of all schemas except the system's and the extension's. */
 extern List *local_catalog_schemas(void);
 
-/* Reads columns, keys and owned sequences of these relations, unless it has been done. */
+/*
+ * Reads columns, keys and owned sequences of those relations that have not
+ * been read yet.
+ */
 extern void local_catalog_details(List *relations);
 
-/* All schemas of local_catalog_schemas(), with the details of all relations. */
+/* Reads all schemas of local_catalog_schemas(), with details. */
 extern Catalog *local_catalog_read_all(void);
 
-/* A type as CatalogColumn.type has it. */
+/* Returns the name of a type in the form of CatalogColumn.type. */
 extern char *local_type_text(Oid typid, int32 typmod);
 
 #endif							/* PGTUNSYNC_LOCAL_CATALOG_H */

@@ -1,22 +1,24 @@
 /*-------------------------------------------------------------------------
  *
  * partition_map.c
- *	  Which rows of the source belong into which local partition.
+ *	  Decides which rows of the source belong to which local partition.
  *
- * When both sides have the same partitions, each is copied from its namesake.
- * Otherwise (other bounds, other levels, a plain table on the source) the rows
- * of each local leaf are asked for by the leaf's own constraint:
+ * If both sides have the same partitions, each partition is copied from the
+ * source partition of the same name.  Otherwise (other bounds, other levels, a
+ * plain table on the source) the rows of each local leaf are selected by the
+ * leaf's own constraint:
  *
  *		COPY (SELECT … FROM root WHERE <constraint of the leaf>) TO STDOUT
  *
- * The constraint is deparsed from our catalog and must read the same on any
- * server: only objects that come with PostgreSQL may occur in it, and no hash
- * function of a partitioned table, which exists on one side only.
+ * The constraint is deparsed from the local catalog and must mean the same on
+ * any server.  So it may contain only objects that come with PostgreSQL.  It
+ * must not contain the hash function of a partitioned table, because that
+ * table exists on one side only.
  *
- * Nothing relies on the source evaluating it as we would (its collations may
- * differ): the loader checks each row against the leaf's constraint once more,
- * and rows that no leaf has asked for are counted.  So a row can neither come
- * twice nor stay away in silence.
+ * The source need not evaluate the constraint as this server would; its
+ * collations may differ.  The loader checks each row against the leaf's
+ * constraint again, and rows that no leaf selects are counted.  So no row is
+ * stored twice, and no row is lost without an error.
  *
  *-------------------------------------------------------------------------
  */
@@ -36,9 +38,9 @@
 
 #include "schema/partition_map.h"
 
-/* ---- the same partitions? ---- */
+/* ---- comparing partitions ---- */
 
-/* Are the bounds the same from the leaf up to the root? */
+/* Returns whether the bounds are the same from the leaf up to the root. */
 static bool
 same_bounds(const CatalogRelation *local, const CatalogRelation *local_root,
 			const CatalogRelation *source, const CatalogRelation *source_root)
@@ -106,7 +108,9 @@ uses_hash(Node *node, void *context)
 	return expression_tree_walker(node, uses_hash, context);
 }
 
-/* Is there anything in it that does not come with every PostgreSQL? */
+/*
+ * Returns whether the expression uses objects that PostgreSQL does not ship.
+ */
 static bool
 uses_foreign_objects(Node *node, void *context)
 {
@@ -138,20 +142,20 @@ column_names(Node *expr, Oid relid)
 	return names;
 }
 
-/* Why the source cannot evaluate it, or NULL. */
+/* Returns why the source cannot evaluate the condition, or NULL if it can. */
 static char *
-refusal(Node *expr, const CatalogRelation *leaf)
+unsupported_reason(Node *expr, const CatalogRelation *leaf)
 {
 	char	   *name = quote_qualified_identifier(leaf->schema, leaf->name);
 
 	if (uses_hash(expr, NULL))
-		return psprintf("Partition %s is chosen by a hash, which only the table's own server can compute.", name);
+		return psprintf("Partition %s is selected by a hash that only the table's own server can compute.", name);
 	if (uses_foreign_objects(expr, NULL))
 		return psprintf("The bounds of partition %s use types or functions that do not come with PostgreSQL.", name);
 	return NULL;
 }
 
-/* The condition of one leaf, or NULL with the reason. */
+/* Returns the condition of a leaf, or NULL and sets *reason. */
 static PartitionCondition *
 find_condition(CatalogRelation *leaf, char **reason)
 {
@@ -161,11 +165,11 @@ find_condition(CatalogRelation *leaf, char **reason)
 	condition->leaf = leaf;
 	if (expr == NULL)
 	{
-		/* a default partition that is the only one */
+		/* the leaf is a default partition without siblings */
 		condition->sql = "true";
 		return condition;
 	}
-	*reason = refusal(expr, leaf);
+	*reason = unsupported_reason(expr, leaf);
 	if (*reason != NULL)
 		return NULL;
 	condition->sql = deparse_expression(expr, deparse_context_for(leaf->name, leaf->oid),
@@ -180,9 +184,12 @@ is_default(const CatalogRelation *partition)
 	return partition->bound != NULL && strcmp(partition->bound, "DEFAULT") == 0;
 }
 
-/* With one level and a default partition, no row can be left over. */
+/*
+ * Returns whether every row fits a leaf: there is only one level of
+ * partitions, with a default partition.
+ */
 static bool
-takes_all(const CatalogRelation *root)
+accepts_every_row(const CatalogRelation *root)
 {
 	bool		has_default = false;
 	ListCell   *lc;
@@ -208,7 +215,7 @@ partition_map(CatalogRelation *local, CatalogRelation *source, char **reason)
 
 	map->local = local;
 	map->source = source;
-	map->complete = takes_all(local);
+	map->complete = accepts_every_row(local);
 	foreach(lc, local->leaves)
 	{
 		PartitionCondition *condition = find_condition(lfirst(lc), reason);

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * partition_map.h
- *	  Which rows of the source belong into which local partition.
+ *	  Decides which rows of the source belong to which local partition.
  *
  *-------------------------------------------------------------------------
  */
@@ -10,32 +10,34 @@
 
 #include "schema/catalog.h"
 
-/* A condition over one table's rows, as SQL that the source can run. */
+/* A condition on the rows of one table, as SQL that the source can run. */
 typedef struct PartitionCondition
 {
 	CatalogRelation *leaf;		/* local */
 	char	   *sql;
-	List	   *columns;		/* of char *: those that it reads */
+	List	   *columns;		/* of char *: the columns that the condition reads */
 } PartitionCondition;
 
-/* The local partitions of a table that the source keeps in another way. */
+/* The local partitions of a table that the source partitions differently. */
 typedef struct PartitionMap
 {
-	CatalogRelation *local;		/* partitioned */
-	CatalogRelation *source;	/* its rows there: partitioned or not */
+	CatalogRelation *local;		/* the partitioned table */
+	CatalogRelation *source;	/* the source's table, partitioned or not */
 	List	   *conditions;		/* of PartitionCondition *, one for each leaf */
-	bool		complete;		/* a default partition takes what is left */
+	bool		complete;		/* a default partition accepts all remaining rows */
 } PartitionMap;
 
 /*
- * Do both tables consist of the same partitions: by name, by bounds, at each
- * level?  Then each can be copied from its namesake.
+ * Returns whether both tables have the same partitions: the same names and the
+ * same bounds on each level.  If so, each partition can be copied from the
+ * source partition of the same name.
  */
 extern bool partitions_same(const CatalogRelation *local, const CatalogRelation *source);
 
 /*
- * Finds the condition of each leaf.  NULL with a reason when one of them is
- * nothing that the source can evaluate.  Takes AccessShareLock on the leaves.
+ * Finds the condition of each leaf partition.  Returns NULL and sets *reason
+ * if the source cannot evaluate one of the conditions.  Takes AccessShareLock
+ * on the leaves.
  */
 extern PartitionMap *partition_map(CatalogRelation *local, CatalogRelation *source,
 								   char **reason);
@@ -43,7 +45,10 @@ extern PartitionMap *partition_map(CatalogRelation *local, CatalogRelation *sour
 extern PartitionCondition *partition_map_find(const PartitionMap *map,
 											  const CatalogRelation *leaf);
 
-/* "…" true for rows that no leaf takes; NULL when there can be none. */
+/*
+ * Returns SQL that is true for rows that fit no leaf partition.  Returns NULL
+ * if there can be no such rows.
+ */
 extern char *partition_map_rest(const PartitionMap *map);
 
 #endif							/* PGTUNSYNC_PARTITION_MAP_H */

@@ -1,11 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * primary_key.c
- *	  A table's primary key, deferrable or not.
+ *	  Finds the primary key of a table, deferrable or not.
  *
- * RelationGetPrimaryKeyIndex() knows only keys that are checked at once, and in
- * some versions only those.  Here a deferrable one is as good: rows are looked
- * up by it, and whether they are unique is checked when all are in.
+ * RelationGetPrimaryKeyIndex() returns only keys that are checked immediately;
+ * some versions return no others.  Deferrable keys also serve here: the key is
+ * used to look up rows, and uniqueness is checked after all rows are in.
  *
  *-------------------------------------------------------------------------
  */

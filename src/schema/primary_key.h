@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * primary_key.h
- *	  A table's primary key, deferrable or not.
+ *	  Finds the primary key of a table, deferrable or not.
  *
  *-------------------------------------------------------------------------
  */
@@ -11,13 +11,14 @@
 #include "utils/relcache.h"
 
 /*
- * The index by whose equality rows of the two sides are the same; InvalidOid
- * without a primary key, or with one that is no plain equality (WITHOUT
- * OVERLAPS).  The table need not be locked by this process, but by the leader.
+ * Returns the index that identifies rows on both sides.  Returns InvalidOid if
+ * the table has no primary key, or one that does not compare by plain equality
+ * (WITHOUT OVERLAPS).  The leader must hold a lock on the table; the calling
+ * process need not.
  */
 extern Oid	primary_key_index(Relation rel);
 
-/* Does the table have a valid primary key of that kind?  No lock is needed. */
+/* Returns whether the table has such a primary key.  Needs no lock. */
 extern bool primary_key_exists(Oid relid);
 
 #endif							/* PGTUNSYNC_PRIMARY_KEY_H */

@@ -1,10 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * publication.c
- *	  Is anybody subscribed to a table?
+ *	  Finds out whether logical replication sends the changes of a table.
  *
- * A publication alone does no harm; it takes a logical slot in this database
- * for somebody to be waiting for the table's changes.
+ * A publication alone has no subscriber.  Changes are sent only if there is
+ * also a logical replication slot in this database.
  *
  *-------------------------------------------------------------------------
  */

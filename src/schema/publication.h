@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * publication.h
- *	  Is anybody subscribed to a table?
+ *	  Finds out whether logical replication sends the changes of a table.
  *
  *-------------------------------------------------------------------------
  */
@@ -10,13 +10,17 @@
 
 #include "utils/relcache.h"
 
-/* Is there a logical replication slot in this database? */
+/* Returns whether this database has a logical replication slot. */
 extern bool published_has_slots(void);
 
-/* Does a publication send any change of the table? */
+/* Returns whether a publication sends any changes of the table. */
 extern bool published_table(Relation rel);
 
-/* Does one send deletes, or updates, that a subscriber could not match to rows? */
+/*
+ * Returns whether a publication sends updates (or deletes, if updates is
+ * false) for which the table has no replica identity.  A subscriber could not
+ * match them to rows.
+ */
 extern bool published_lacks_identity(Relation rel, bool updates);
 
 #endif							/* PGTUNSYNC_PUBLICATION_H */

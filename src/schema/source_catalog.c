@@ -1,23 +1,26 @@
 /*-------------------------------------------------------------------------
  *
  * source_catalog.c
- *	  The source's catalog, in as few round trips as can be.
+ *	  Reads the source's catalog in as few round trips as possible.
  *
- * Two messages, each of several statements: (1) BEGIN, the facts about the
- * server with the exported snapshot, the relations; (2) columns, sequences with
- * their states, and foreign keys of the tables that were chosen.  Where few tables are
- * wanted, (1) asks for their details as well, by name, and there is no (2) unless
- * the choice turns out to be another.
+ * There are two messages, each of several statements.  The first sends BEGIN
+ * and reads the facts about the server, the exported snapshot and the
+ * relations.  The second reads columns, sequences with their states, and
+ * foreign keys of the chosen tables.  If few tables are wanted, the first
+ * message also asks for their details, by name.  The second is then sent only
+ * if other tables are chosen.
  *
- * All runs with search_path = pg_catalog, so names need no qualification.
- * Only OIDs (as numbers) and quoted literals are put into the texts.  Rights
- * are asked for here, so that a table that may not be read, or that row
- * security would filter in silence, fails by its name before anything starts.
+ * All queries run with search_path = pg_catalog, so names need no
+ * qualification.  Only OIDs (as numbers) and quoted literals are inserted into
+ * the queries.  Privileges are checked here: a table that the role may not
+ * read, or that row security would filter silently, fails with its name before
+ * anything starts.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "catalog/pg_am_d.h"
 #include "catalog/pg_class.h"
 #include "lib/stringinfo.h"
@@ -25,54 +28,26 @@
 
 #include "base/glob.h"
 #include "schema/source_catalog.h"
+#include "source/result_reader.h"
 
-#define OLDEST_SOURCE	100000	/* 10: partitions, identity columns */
+#define OLDEST_SOURCE	100000	/* 10 has declarative partitions and identity columns */
 
-/* ---- reading results ---- */
-
-static char *
-get_text(PGresult *result, int row, int column)
-{
-	return PQgetisnull(result, row, column) ? NULL : pstrdup(PQgetvalue(result, row, column));
-}
-
-static Oid
-get_oid(PGresult *result, int row, int column)
-{
-	return (Oid) strtoul(PQgetvalue(result, row, column), NULL, 10);
-}
-
-static bool
-get_bool(PGresult *result, int row, int column)
-{
-	return PQgetvalue(result, row, column)[0] == 't';
-}
-
-static int64
-get_int64(PGresult *result, int row, int column)
-{
-	return strtoll(PQgetvalue(result, row, column), NULL, 10);
-}
-
-/*
- * The nth result, which must have so many columns.  The source may be no server
- * of PostgreSQL's, and libpq has no answer for fields that are not there.
- */
-static PGresult *
-nth_result(Source *source, List *results, int n, int columns)
-{
-	PGresult   *result = n < list_length(results) ? list_nth(results, n) : NULL;
-
-	if (result == NULL || PQresultStatus(result) != PGRES_TUPLES_OK || PQnfields(result) != columns)
-		source_raise(source, NULL, "the catalog");
-	return result;
-}
+/* limits for values in the source's answers */
+#define SNAPSHOT_LENGTH_MAX 100
+#define VERSION_LENGTH_MAX	1000
+#define TYPE_LENGTH_MAX		2000	/* a qualified, quoted name with a modifier */
+#define START_TIME_MIN	0
+#define START_TIME_MAX	(INT64CONST(1) << 53)
+#define BYTES_MAX	(INT64CONST(1) << 53)
+#define ROWS_MAX	(INT64CONST(1) << 53)
 
 /* ---- the facts ---- */
 
 /*
- * pg_control_system() may be forbidden, which fails already when a query that
- * mentions it starts; query_to_xml() gets around to it only if we may.
+ * The role may lack EXECUTE on pg_control_system().  A query that names the
+ * function would then fail at its start, even if it never calls it.
+ * query_to_xml() names the function only in a text that is run after the
+ * privilege check.
  */
 static const char facts_query[] =
 "SELECT pg_export_snapshot(), current_setting('server_version'),"
@@ -83,22 +58,40 @@ static const char facts_query[] =
 " trunc(extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint,"
 " pg_is_in_recovery()";
 
-static void
-read_facts(Source *source, PGresult *result, SourceFacts *facts)
+enum
 {
-	if (PQntuples(result) != 1)
-		source_raise(source, NULL, "the server's facts");
-	facts->snapshot = get_text(result, 0, 0);
-	facts->version = source_text(PQgetvalue(result, 0, 1));
-	facts->system_identifier = (uint64) get_int64(result, 0, 2);
-	facts->database = get_oid(result, 0, 3);
-	facts->start_time = get_int64(result, 0, 4);
-	facts->in_recovery = get_bool(result, 0, 5);
+	FACT_SNAPSHOT, FACT_VERSION, FACT_SYSTEM_IDENTIFIER, FACT_DATABASE, FACT_START_TIME, FACT_IN_RECOVERY
+};
+
+static const ResultColumn facts_columns[] = {
+	[FACT_SNAPSHOT] = {"pg_export_snapshot", RESULT_TEXT, .max = SNAPSHOT_LENGTH_MAX},
+	[FACT_VERSION] = {"server_version", RESULT_TEXT, .max = VERSION_LENGTH_MAX},
+	[FACT_SYSTEM_IDENTIFIER] = {"system_identifier", RESULT_INT64, .nullable = true},
+	[FACT_DATABASE] = {"database", RESULT_OID},
+	[FACT_START_TIME] = {"start_time", RESULT_INT, .min = START_TIME_MIN, .max = START_TIME_MAX},
+	[FACT_IN_RECOVERY] = {"pg_is_in_recovery", RESULT_BOOL}
+};
+static const ResultShape facts_shape = {"facts about the server", facts_columns, lengthof(facts_columns)};
+
+static void
+read_facts(Source *source, SourceFacts *facts)
+{
+	ResultReader *reader = result_begin(source, &facts_shape, 1, 1);
+
+	while (result_next(reader))
+	{
+		facts->snapshot = result_text(reader, FACT_SNAPSHOT);
+		facts->version = source_text(result_text(reader, FACT_VERSION));
+		facts->system_identifier = (uint64) result_int(reader, FACT_SYSTEM_IDENTIFIER);
+		facts->database = result_oid(reader, FACT_DATABASE);
+		facts->start_time = result_int(reader, FACT_START_TIME);
+		facts->in_recovery = result_bool(reader, FACT_IN_RECOVERY);
+	}
 }
 
 /* ---- the relations ---- */
 
-/* 'a', 'b', … */
+/* Appends 'a', 'b', … */
 static void
 append_literals(StringInfo buf, List *strings)
 {
@@ -112,7 +105,10 @@ append_literals(StringInfo buf, List *strings)
 	}
 }
 
-/* Partitions may live in other schemas than their root. */
+/*
+ * Partitions are included from all schemas: they need not be in the schema of
+ * their root.
+ */
 static void
 append_relations_query(StringInfo buf, List *schemas)
 {
@@ -135,38 +131,107 @@ append_relations_query(StringInfo buf, List *schemas)
 	appendStringInfoString(buf, "))");
 }
 
-static void
-read_relations(PGresult *result, Catalog *catalog)
+enum
 {
-	int			rows = PQntuples(result);
+	RELATION_OID, RELATION_SCHEMA, RELATION_NAME, RELATION_KIND, RELATION_PERSISTENCE,
+	RELATION_IS_PARTITION, RELATION_PARENT, RELATION_READABLE, RELATION_REACHABLE,
+	RELATION_ROW_SECURITY, RELATION_BYTES, RELATION_ROWS, RELATION_BOUND, RELATION_HEAP_PAGES
+};
 
-	for (int row = 0; row < rows; row++)
+/* The privileges are null for a table that has just been dropped. */
+static const ResultColumn relation_columns[] = {
+	[RELATION_OID] = {"oid", RESULT_OID},
+	[RELATION_SCHEMA] = {"nspname", RESULT_NAME},
+	[RELATION_NAME] = {"relname", RESULT_NAME},
+	[RELATION_KIND] = {"relkind", RESULT_CHAR, .set = "rpvmfS"},
+	[RELATION_PERSISTENCE] = {"relpersistence", RESULT_CHAR, .set = "pu"},
+	[RELATION_IS_PARTITION] = {"relispartition", RESULT_BOOL},
+	[RELATION_PARENT] = {"inhparent", RESULT_OID, .nullable = true},
+	[RELATION_READABLE] = {"has_table_privilege", RESULT_BOOL, .nullable = true},
+	[RELATION_REACHABLE] = {"has_schema_privilege", RESULT_BOOL, .nullable = true},
+	[RELATION_ROW_SECURITY] = {"row_security_active", RESULT_BOOL},
+	[RELATION_BYTES] = {"bytes", RESULT_NUMBER, .min = -BYTES_MAX, .max = BYTES_MAX},
+	[RELATION_ROWS] = {"reltuples", RESULT_NUMBER, .min = -1, .max = ROWS_MAX},
+	[RELATION_BOUND] = {"relpartbound", RESULT_TEXT, .nullable = true},
+	[RELATION_HEAP_PAGES] = {"relpages", RESULT_NUMBER, .min = PG_INT32_MIN, .max = PG_UINT32_MAX}
+};
+static const ResultShape relation_shape = {"relations", relation_columns, lengthof(relation_columns)};
+
+/* A partition and its parent. */
+typedef struct Inheritance
+{
+	Oid			child;
+	Oid			parent;
+} Inheritance;
+
+static CatalogRelation *
+read_relation(const ResultReader *reader)
+{
+	CatalogRelation *relation = palloc0(sizeof(CatalogRelation));
+
+	relation->oid = result_oid(reader, RELATION_OID);
+	relation->schema = result_text(reader, RELATION_SCHEMA);
+	relation->name = result_text(reader, RELATION_NAME);
+	relation->kind = result_char(reader, RELATION_KIND);
+	relation->persistence = result_char(reader, RELATION_PERSISTENCE);
+	relation->is_partition = result_bool(reader, RELATION_IS_PARTITION);
+	relation->readable = result_bool(reader, RELATION_READABLE);
+	relation->reachable = result_bool(reader, RELATION_REACHABLE);
+	relation->row_security = result_bool(reader, RELATION_ROW_SECURITY);
+	relation->bytes = result_number(reader, RELATION_BYTES);
+	relation->rows = result_number(reader, RELATION_ROWS);
+	relation->bound = result_text(reader, RELATION_BOUND);
+	relation->heap_pages = result_number(reader, RELATION_HEAP_PAGES);
+	if (relation->rows == 0 && relation->bytes == 0)
+		relation->rows = -1;	/* before version 14: never analyzed */
+	return relation;
+}
+
+static void
+raise_duplicate(const ResultReader *reader, const char *what)
+{
+	result_refuse(reader, psprintf("%s appears twice.", what));
+}
+
+/*
+ * Reads the relations.  Parents are set at the end, because they may come
+ * after their partitions.
+ */
+static void
+read_relations(Source *source, Catalog *catalog)
+{
+	ResultReader *reader = result_begin(source, &relation_shape, 0, RESULT_ROWS_ANY);
+	List	   *inheritances = NIL;
+	ListCell   *lc;
+
+	while (result_next(reader))
 	{
-		CatalogRelation *relation = palloc0(sizeof(CatalogRelation));
+		CatalogRelation *relation = read_relation(reader);
 
-		relation->oid = get_oid(result, row, 0);
-		relation->schema = get_text(result, row, 1);
-		relation->name = get_text(result, row, 2);
-		relation->kind = PQgetvalue(result, row, 3)[0];
-		relation->persistence = PQgetvalue(result, row, 4)[0];
-		relation->is_partition = get_bool(result, row, 5);
-		relation->readable = get_bool(result, row, 7);
-		relation->reachable = get_bool(result, row, 8);
-		relation->row_security = get_bool(result, row, 9);
-		relation->bytes = strtod(PQgetvalue(result, row, 10), NULL);
-		relation->rows = strtod(PQgetvalue(result, row, 11), NULL);
-		relation->bound = get_text(result, row, 12);
-		relation->heap_pages = strtod(PQgetvalue(result, row, 13), NULL);
-		if (relation->rows == 0 && relation->bytes == 0)
-			relation->rows = -1;	/* before 14: never counted */
+		if (catalog_find_oid(catalog, relation->oid) != NULL ||
+			catalog_find(catalog, relation->schema, relation->name) != NULL)
+			raise_duplicate(reader, "A relation");
 		(void) catalog_add(catalog, relation);
+		if (relation->is_partition && !result_is_null(reader, RELATION_PARENT))
+		{
+			Inheritance *inheritance = palloc(sizeof(Inheritance));
+
+			inheritance->child = relation->oid;
+			inheritance->parent = result_oid(reader, RELATION_PARENT);
+			inheritances = lappend(inheritances, inheritance);
+		}
 	}
-	for (int row = 0; row < rows; row++)
+	foreach(lc, inheritances)
 	{
-		if (!PQgetisnull(result, row, 6))
-			catalog_set_parent(catalog, get_oid(result, row, 0), get_oid(result, row, 6));
+		Inheritance *inheritance = lfirst(lc);
+
+		if (!catalog_set_parent(catalog, inheritance->child, inheritance->parent))
+			result_refuse(reader, "A partition belongs to a relation that is not a partitioned table.");
 	}
-	catalog_find_leaves(catalog);
+	list_free_deep(inheritances);
+	if (!catalog_find_leaves(catalog))
+		result_refuse(reader, psprintf("A partition is a part of itself, or is nested more than %d levels deep.",
+									   PARTITION_LEVELS_MAX));
 }
 
 static void
@@ -182,7 +247,7 @@ check_version(Source *source)
 
 /* ---- columns and sequences ---- */
 
-/* '{1,2,…}'::oid[] */
+/* Returns '{1,2,…}'::oid[]. */
 static char *
 oids_of(List *relations)
 {
@@ -198,7 +263,7 @@ oids_of(List *relations)
 	return buf.data;
 }
 
-/* The same of tables that we know by name only. */
+/* Returns an expression of type oid[] for tables known only by name. */
 static char *
 oids_by_name(List *relations)
 {
@@ -220,7 +285,7 @@ oids_by_name(List *relations)
 	return buf.data;
 }
 
-/* Generated columns came with 12. */
+/* Version 12 introduced generated columns. */
 static void
 append_columns_query(StringInfo buf, int version, const char *oids)
 {
@@ -235,8 +300,9 @@ append_columns_query(StringInfo buf, int version, const char *oids)
 }
 
 /*
- * A sequence's state is in the sequence itself: query_to_xml() reads one that we
- * know only while the query runs.
+ * Reads the state of sequences.  The state is stored in the sequence relation.
+ * query_to_xml() reads it, because the names of the sequences are known only
+ * while the query runs.
  */
 static void
 append_sequences_query(StringInfo buf, const char *oids)
@@ -258,7 +324,7 @@ append_sequences_query(StringInfo buf, const char *oids)
 					 " ORDER BY q.refobjid, q.refobjsubid, q.oid", oids);
 }
 
-/* Both ends of foreign keys, a row for each column. */
+/* Both ends of the foreign keys, one row for each column. */
 static void
 append_keys_query(StringInfo buf, const char *oids)
 {
@@ -273,79 +339,181 @@ append_keys_query(StringInfo buf, const char *oids)
 					 " ORDER BY k.conrelid, k.oid, u.i", oids);
 }
 
-static void
-read_keys(PGresult *result, const Catalog *catalog)
+enum
 {
-	CatalogForeignKey *key = NULL;
-	Oid			current = InvalidOid;
+	KEY_RELATION, KEY_OID, KEY_SCHEMA, KEY_TABLE, KEY_COLUMN, KEY_REFERENCED
+};
 
-	for (int row = 0; row < PQntuples(result); row++)
-	{
-		CatalogRelation *relation = catalog_find_oid(catalog, get_oid(result, row, 0));
+static const ResultColumn key_columns[] = {
+	[KEY_RELATION] = {"conrelid", RESULT_OID},
+	[KEY_OID] = {"oid", RESULT_OID},
+	[KEY_SCHEMA] = {"nspname", RESULT_NAME},
+	[KEY_TABLE] = {"relname", RESULT_NAME},
+	[KEY_COLUMN] = {"attname", RESULT_NAME},
+	[KEY_REFERENCED] = {"referenced attname", RESULT_NAME}
+};
+static const ResultShape key_shape = {"foreign keys", key_columns, lengthof(key_columns)};
 
-		if (relation == NULL)
-			continue;
-		if (key == NULL || current != get_oid(result, row, 1))
-		{
-			key = palloc0(sizeof(CatalogForeignKey));
-			key->schema = get_text(result, row, 2);
-			key->table = get_text(result, row, 3);
-			relation->foreign_keys = lappend(relation->foreign_keys, key);
-			current = get_oid(result, row, 1);
-		}
-		key->columns = lappend(key->columns, get_text(result, row, 4));
-		key->referenced = lappend(key->referenced, get_text(result, row, 5));
-	}
+/* Adds a pair of columns to a foreign key. */
+static void
+extend_key(const ResultReader *reader, CatalogForeignKey *key)
+{
+	if (strcmp(key->schema, result_text(reader, KEY_SCHEMA)) != 0 ||
+		strcmp(key->table, result_text(reader, KEY_TABLE)) != 0)
+		result_refuse(reader, "A foreign key refers to two tables.");
+	if (list_length(key->columns) == MaxTupleAttributeNumber)
+		result_refuse(reader, "A foreign key has too many columns.");
+	key->columns = lappend(key->columns, result_text(reader, KEY_COLUMN));
+	key->referenced = lappend(key->referenced, result_text(reader, KEY_REFERENCED));
+}
+
+static CatalogForeignKey *
+begin_key(const ResultReader *reader, CatalogRelation *relation)
+{
+	CatalogForeignKey *key = palloc0(sizeof(CatalogForeignKey));
+
+	key->schema = result_text(reader, KEY_SCHEMA);
+	key->table = result_text(reader, KEY_TABLE);
+	relation->foreign_keys = lappend(relation->foreign_keys, key);
+	return key;
 }
 
 static void
-read_columns(PGresult *result, const Catalog *catalog)
+read_keys(Source *source, const Catalog *catalog)
 {
-	for (int row = 0; row < PQntuples(result); row++)
+	ResultReader *reader = result_begin(source, &key_shape, 0, RESULT_ROWS_ANY);
+	CatalogForeignKey *key = NULL;
+	Oid			current_relation = InvalidOid;
+	Oid			current_key = InvalidOid;
+
+	while (result_next(reader))
 	{
-		CatalogRelation *relation = catalog_find_oid(catalog, get_oid(result, row, 0));
+		CatalogRelation *relation = catalog_find_oid(catalog, result_oid(reader, KEY_RELATION));
+
+		if (relation == NULL)
+			continue;
+		if (relation->oid != current_relation || result_oid(reader, KEY_OID) != current_key)
+			key = begin_key(reader, relation);
+		current_relation = relation->oid;
+		current_key = result_oid(reader, KEY_OID);
+		extend_key(reader, key);
+	}
+}
+
+enum
+{
+	COLUMN_RELATION, COLUMN_NAME, COLUMN_NUMBER, COLUMN_TYPE_NAME, COLUMN_TYPE, COLUMN_BASE_TYPE,
+	COLUMN_GENERATED, COLUMN_READABLE
+};
+
+static const ResultColumn column_columns[] = {
+	[COLUMN_RELATION] = {"attrelid", RESULT_OID},
+	[COLUMN_NAME] = {"attname", RESULT_NAME},
+	[COLUMN_NUMBER] = {"attnum", RESULT_INT, .min = 1, .max = MaxTupleAttributeNumber},
+	[COLUMN_TYPE_NAME] = {"format_type", RESULT_TEXT, .max = TYPE_LENGTH_MAX},
+	[COLUMN_TYPE] = {"atttypid", RESULT_OID},
+	[COLUMN_BASE_TYPE] = {"typbasetype", RESULT_OID},
+	[COLUMN_GENERATED] = {"attgenerated", RESULT_BOOL},
+	[COLUMN_READABLE] = {"has_column_privilege", RESULT_BOOL, .nullable = true}
+};
+static const ResultShape column_shape = {"columns", column_columns, lengthof(column_columns)};
+
+static CatalogColumn *
+read_column(const ResultReader *reader)
+{
+	CatalogColumn *column = palloc0(sizeof(CatalogColumn));
+
+	column->name = result_text(reader, COLUMN_NAME);
+	column->attnum = result_int(reader, COLUMN_NUMBER);
+	column->type = result_text(reader, COLUMN_TYPE_NAME);
+	column->typid = result_oid(reader, COLUMN_TYPE);
+	column->base_typid = result_oid(reader, COLUMN_BASE_TYPE);
+	column->generated = result_bool(reader, COLUMN_GENERATED);
+	column->readable = result_bool(reader, COLUMN_READABLE);
+	return column;
+}
+
+/*
+ * Reads columns, which must come in the order of their numbers and only once.
+ */
+static void
+read_columns(Source *source, const Catalog *catalog)
+{
+	ResultReader *reader = result_begin(source, &column_shape, 0, RESULT_ROWS_ANY);
+
+	while (result_next(reader))
+	{
+		CatalogRelation *relation = catalog_find_oid(catalog, result_oid(reader, COLUMN_RELATION));
 		CatalogColumn *column;
 
 		if (relation == NULL)
 			continue;
-		column = palloc0(sizeof(CatalogColumn));
-		column->name = get_text(result, row, 1);
-		column->attnum = atoi(PQgetvalue(result, row, 2));
-		column->type = get_text(result, row, 3);
-		column->typid = get_oid(result, row, 4);
-		column->base_typid = get_oid(result, row, 5);
-		column->generated = get_bool(result, row, 6);
-		column->readable = get_bool(result, row, 7);
+		column = read_column(reader);
+		if (relation->columns != NIL &&
+			((CatalogColumn *) llast(relation->columns))->attnum >= column->attnum)
+			result_refuse(reader, "A column appears twice, or after a later one.");
+		if (catalog_find_column(relation, column->name) != NULL)
+			raise_duplicate(reader, "The name of a column");
 		relation->columns = lappend(relation->columns, column);
 	}
 }
 
-static void
-read_sequences(PGresult *result, const Catalog *catalog)
+enum
 {
-	for (int row = 0; row < PQntuples(result); row++)
-	{
-		CatalogRelation *relation = catalog_find_oid(catalog, get_oid(result, row, 0));
-		CatalogSequence *sequence;
+	SEQUENCE_RELATION, SEQUENCE_COLUMN, SEQUENCE_OID, SEQUENCE_SCHEMA, SEQUENCE_NAME,
+	SEQUENCE_READABLE, SEQUENCE_LAST_VALUE, SEQUENCE_IS_CALLED
+};
 
-		if (relation == NULL)
-			continue;
-		sequence = palloc0(sizeof(CatalogSequence));
-		sequence->attnum = atoi(PQgetvalue(result, row, 1));
-		sequence->oid = get_oid(result, row, 2);
-		sequence->schema = get_text(result, row, 3);
-		sequence->name = get_text(result, row, 4);
-		sequence->readable = get_bool(result, row, 5);
-		if (sequence->readable)
-		{
-			sequence->last_value = get_int64(result, row, 6);
-			sequence->is_called = get_bool(result, row, 7);
-		}
-		relation->sequences = lappend(relation->sequences, sequence);
+static const ResultColumn sequence_columns[] = {
+	[SEQUENCE_RELATION] = {"refobjid", RESULT_OID},
+	[SEQUENCE_COLUMN] = {"refobjsubid", RESULT_INT, .min = 1, .max = MaxTupleAttributeNumber},
+	[SEQUENCE_OID] = {"oid", RESULT_OID},
+	[SEQUENCE_SCHEMA] = {"nspname", RESULT_NAME},
+	[SEQUENCE_NAME] = {"relname", RESULT_NAME},
+	[SEQUENCE_READABLE] = {"readable", RESULT_BOOL, .nullable = true},
+	[SEQUENCE_LAST_VALUE] = {"last_value", RESULT_INT64, .nullable = true},
+	[SEQUENCE_IS_CALLED] = {"is_called", RESULT_BOOL, .nullable = true}
+};
+static const ResultShape sequence_shape = {"sequences", sequence_columns, lengthof(sequence_columns)};
+
+static CatalogSequence *
+read_sequence(const ResultReader *reader)
+{
+	CatalogSequence *sequence = palloc0(sizeof(CatalogSequence));
+
+	sequence->attnum = result_int(reader, SEQUENCE_COLUMN);
+	sequence->oid = result_oid(reader, SEQUENCE_OID);
+	sequence->schema = result_text(reader, SEQUENCE_SCHEMA);
+	sequence->name = result_text(reader, SEQUENCE_NAME);
+	sequence->readable = result_bool(reader, SEQUENCE_READABLE);
+	sequence->last_value = result_int(reader, SEQUENCE_LAST_VALUE);
+	sequence->is_called = result_bool(reader, SEQUENCE_IS_CALLED);
+	for (int i = SEQUENCE_LAST_VALUE; sequence->readable && i <= SEQUENCE_IS_CALLED; i++)
+	{
+		if (result_is_null(reader, i))
+			result_refuse_column(reader, i, "the state of a sequence that can be read");
+	}
+	return sequence;
+}
+
+static void
+read_sequences(Source *source, const Catalog *catalog)
+{
+	ResultReader *reader = result_begin(source, &sequence_shape, 0, RESULT_ROWS_ANY);
+
+	while (result_next(reader))
+	{
+		CatalogRelation *relation = catalog_find_oid(catalog, result_oid(reader, SEQUENCE_RELATION));
+
+		if (relation != NULL)
+			relation->sequences = lappend(relation->sequences, read_sequence(reader));
 	}
 }
 
-/* Three queries for these relations: an expression of type oid[]. */
+/*
+ * Appends three queries for these relations; oids is an expression of type
+ * oid[].
+ */
 static void
 append_details_queries(StringInfo buf, int version, const char *oids)
 {
@@ -356,23 +524,13 @@ append_details_queries(StringInfo buf, int version, const char *oids)
 	append_keys_query(buf, oids);
 }
 
-/* Their results, from the nth on. */
+/* Reads the results of these queries. */
 static void
-read_details(Source *source, List *results, int n, const Catalog *catalog)
+read_details(Source *source, const Catalog *catalog)
 {
-	read_columns(nth_result(source, results, n, 8), catalog);
-	read_sequences(nth_result(source, results, n + 1, 8), catalog);
-	read_keys(nth_result(source, results, n + 2, 6), catalog);
-}
-
-static void
-clear_all(Source *source, List *results)
-{
-	ListCell   *lc;
-
-	foreach(lc, results)
-		source_clear(source, lfirst(lc));
-	list_free(results);
+	read_columns(source, catalog);
+	read_sequences(source, catalog);
+	read_keys(source, catalog);
 }
 
 void
@@ -380,7 +538,6 @@ source_catalog_details(Source *source, const Catalog *catalog, List *wanted)
 {
 	List	   *relations = NIL;
 	StringInfoData buf;
-	List	   *results;
 	ListCell   *lc;
 
 	foreach(lc, wanted)
@@ -396,14 +553,18 @@ source_catalog_details(Source *source, const Catalog *catalog, List *wanted)
 	initStringInfo(&buf);
 	append_details_queries(&buf, source_version(source), oids_of(relations));
 	source_show_texts(source);
-	results = source_query_multi(source, buf.data);
-	read_details(source, results, 0, catalog);
-	clear_all(source, results);
+	source_send(source, buf.data);
+	source_receive(source);
+	read_details(source, catalog);
+	result_finish(source);
 }
 
 /* ---- the first message ---- */
 
-/* Details were asked for by the names of our tables; the source's may be of another kind, or not there. */
+/*
+ * Marks the tables whose details the first message asked for.  A local table
+ * may have no counterpart on the source, or one of another kind.
+ */
 static void
 mark_detailed(const Catalog *catalog, List *relations)
 {
@@ -420,7 +581,7 @@ mark_detailed(const Catalog *catalog, List *relations)
 	}
 }
 
-char *
+void
 source_catalog_ask(Source *source, List *schemas, List *wanted)
 {
 	StringInfoData buf;
@@ -436,37 +597,33 @@ source_catalog_ask(Source *source, List *schemas, List *wanted)
 	}
 	source_show_texts(source);
 	source_send(source, buf.data);
-	return buf.data;
 }
 
 Catalog *
-source_catalog_answer(Source *source, const char *asked, List *wanted, SourceFacts *facts)
+source_catalog_answer(Source *source, List *wanted, SourceFacts *facts)
 {
 	Catalog    *catalog = catalog_create();
-	List	   *results = source_receive(source, asked);
 
-	read_facts(source, nth_result(source, results, 1, 6), facts);
-	read_relations(nth_result(source, results, 2, 14), catalog);
+	source_receive(source);
+	result_skip(source);
+	read_facts(source, facts);
+	read_relations(source, catalog);
 	if (wanted != NIL)
-		read_details(source, results, 3, catalog);
+		read_details(source, catalog);
+	result_finish(source);
 	mark_detailed(catalog, wanted);
-	clear_all(source, results);
 	return catalog;
 }
 
 /* ---- patterns ---- */
 
-bool *
-source_catalog_match_columns(Source *source, List *patterns)
+static char *
+patterns_query(List *patterns)
 {
-	bool	   *found = palloc0(sizeof(bool) * (list_length(patterns) + 1));
 	StringInfoData buf;
-	PGresult   *result;
 	ListCell   *lc;
 	int			n = 0;
 
-	if (patterns == NIL)
-		return found;
 	initStringInfo(&buf);
 	appendStringInfoString(&buf,
 						   "SELECT EXISTS (SELECT FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid"
@@ -486,55 +643,63 @@ source_catalog_match_columns(Source *source, List *patterns)
 		n++;
 	}
 	appendStringInfoString(&buf, ") p (i, name, path) ORDER BY p.i");
+	return buf.data;
+}
+
+static const ResultColumn pattern_columns[] = {{"exists", RESULT_BOOL}};
+static const ResultShape pattern_shape = {"patterns of columns", pattern_columns, lengthof(pattern_columns)};
+
+bool *
+source_catalog_match_columns(Source *source, List *patterns)
+{
+	int			npatterns = list_length(patterns);
+	bool	   *found = palloc0(sizeof(bool) * (npatterns + 1));
+	ResultReader *reader;
+
+	if (patterns == NIL)
+		return found;
 	source_show_texts(source);
-	result = source_query(source, buf.data);
-	if (PQnfields(result) != 1 || PQntuples(result) != n)
-		source_raise(source, NULL, "patterns of columns");
-	while (n-- > 0)
-		found[n] = get_bool(result, n, 0);
-	source_clear(source, result);
+	source_send(source, patterns_query(patterns));
+	source_receive(source);
+	reader = result_begin(source, &pattern_shape, npatterns, npatterns);
+	for (int n = 0; result_next(reader); n++)
+		found[n] = result_bool(reader, 0);
+	result_finish(source);
 	return found;
 }
 
 char *
 source_encoding(Source *source)
 {
-	const char *encoding = PQparameterStatus(source_conn(source), "server_encoding");
+	const char *encoding = source_parameter(source, "server_encoding");
 
 	return encoding != NULL && strcmp(encoding, "SQL_ASCII") == 0 ? "SQL_ASCII" : "UTF8";
 }
 
-/* ---- what may fail ---- */
+/* ---- statements that may fail ---- */
 
-/* All statements in front of the two that undo them; returns the last one's result. */
-static PGresult *
-last_but_two(Source *source, List *results)
-{
-	PGresult   *result;
-	ListCell   *lc;
+/* Reads the results of the statements, but not that of the SAVEPOINT. */
+typedef void (*ReadTrial) (Source *source, void *arg);
 
-	if (list_length(results) < 3)
-		source_raise(source, NULL, "a trial");
-	result = list_nth(results, list_length(results) - 3);
-	foreach(lc, results)
-	{
-		if (lfirst(lc) != result)
-			source_clear(source, lfirst(lc));
-	}
-	return result;
-}
-
-ErrorData *
-source_catalog_try(Source *source, const char *sql, PGresult **result)
+/*
+ * Runs statements that may fail, inside a savepoint that is rolled back.
+ * Returns the source's error, or NULL.
+ */
+static ErrorData *
+try_statements(Source *source, const char *sql, ReadTrial read, void *arg)
 {
 	MemoryContext context = CurrentMemoryContext;
 	char	   *text = psprintf("SAVEPOINT pgtunsync; %s; ROLLBACK TO pgtunsync; RELEASE pgtunsync", sql);
-	PGresult   *volatile last = NULL;
 	ErrorData  *volatile error = NULL;
 
 	PG_TRY();
 	{
-		last = last_but_two(source, source_query_multi(source, text));
+		source_send(source, text);
+		source_receive(source);
+		result_skip(source);
+		if (read != NULL)
+			read(source, arg);
+		result_finish(source);
 	}
 	PG_CATCH();
 	{
@@ -547,12 +712,29 @@ source_catalog_try(Source *source, const char *sql, PGresult **result)
 	PG_END_TRY();
 
 	if (error != NULL)
-		source_clear(source, source_query(source, "ROLLBACK TO pgtunsync; RELEASE pgtunsync"));
-	else if (result == NULL)
-		source_clear(source, last);
-	else
-		*result = last;
+		result_run(source, "ROLLBACK TO pgtunsync; RELEASE pgtunsync");
 	return error;
+}
+
+ErrorData *
+source_catalog_try(Source *source, const char *sql)
+{
+	return try_statements(source, sql, NULL, NULL);
+}
+
+static const ResultColumn count_columns[] = {{"count", RESULT_INT, .min = 0, .max = PG_INT64_MAX}};
+static const ResultShape count_shape = {"a count", count_columns, lengthof(count_columns)};
+
+static void
+read_count(Source *source, void *arg)
+{
+	double	   *count = arg;
+	ResultReader *reader;
+
+	result_skip(source);
+	reader = result_begin(source, &count_shape, 1, 1);
+	while (result_next(reader))
+		*count = result_int(reader, 0);
 }
 
 ErrorData *
@@ -560,20 +742,13 @@ source_catalog_count(Source *source, const char *select, const char *search_path
 {
 	char	   *sql = psprintf("SET LOCAL search_path = %s; SELECT count(*) FROM (%s) AS rows",
 							   search_path, select);
-	PGresult   *result = NULL;
-	ErrorData  *error = source_catalog_try(source, sql, &result);
+	ErrorData  *error = try_statements(source, sql, read_count, count);
 
 	pfree(sql);
-	if (error != NULL)
-		return error;
-	if (PQnfields(result) != 1 || PQntuples(result) != 1)
-		source_raise(source, NULL, "a count");
-	*count = strtod(PQgetvalue(result, 0, 0), NULL);
-	source_clear(source, result);
-	return NULL;
+	return error;
 }
 
-/* ---- what happened since ---- */
+/* ---- rewritten tables ---- */
 
 char *
 source_catalog_rewritten_query(List *oids)

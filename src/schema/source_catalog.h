@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * source_catalog.h
- *	  The source's catalog, in as few round trips as can be.
+ *	  Reads the source's catalog in as few round trips as possible.
  *
  *-------------------------------------------------------------------------
  */
@@ -11,61 +11,67 @@
 #include "schema/catalog.h"
 #include "source/source.h"
 
-/* What the source says about itself. */
+/* Facts about the source server. */
 typedef struct SourceFacts
 {
-	char	   *snapshot;		/* pg_export_snapshot() */
+	char	   *snapshot;		/* from pg_export_snapshot() */
 	char	   *version;		/* server_version */
-	uint64		system_identifier;	/* 0: we may not ask */
+	uint64		system_identifier;	/* 0 if the role may not read it */
 	Oid			database;
-	int64		start_time;		/* of the postmaster, microseconds since 1970 */
+	int64		start_time;		/* start of the postmaster, microseconds since 1970 */
 	bool		in_recovery;
 } SourceFacts;
 
 /*
- * Begins the run's transaction on the source, and reads its facts and the
- * relations of these schemas (and all partitions): one round trip, in two steps.
- * wanted: CatalogRelation *s of ours whose namesakes there will probably be asked
- * for, so that their details come along; the same for both.  The first returns
- * the text of what was asked, for errors.  Raises FEATURE_NOT_SUPPORTED for a
- * source older than 10.
+ * Begin the run's transaction on the source, and read the facts about the
+ * server, the relations of these schemas and all partitions.  The two calls
+ * take one round trip.
+ *
+ * wanted lists the local CatalogRelation *s whose counterparts will probably
+ * be needed; their details are read in the same round trip.  Pass the same
+ * list to both functions.  Raises FEATURE_NOT_SUPPORTED if the source is older
+ * than 10.  Like all functions of this file, raises PROTOCOL_VIOLATION if an
+ * answer contradicts the query or another answer.
  */
-extern char *source_catalog_ask(Source *source, List *schemas, List *wanted);
-extern Catalog *source_catalog_answer(Source *source, const char *asked, List *wanted,
-									  SourceFacts *facts);
+extern void source_catalog_ask(Source *source, List *schemas, List *wanted);
+extern Catalog *source_catalog_answer(Source *source, List *wanted, SourceFacts *facts);
 
 /*
- * Reads columns, foreign keys and owned sequences (with their states) of these
- * relations, unless it has been done: one round trip.
+ * Reads columns, foreign keys and owned sequences (with their states) of those
+ * relations that have not been read yet.  Takes one round trip.
  */
 extern void source_catalog_details(Source *source, const Catalog *catalog, List *relations);
 
 /*
- * Which of these patterns (char *, of data rules) match any column of the
- * source: an array in their order.  One round trip, none without patterns.
+ * Finds out which of these patterns (char *, from data rules) match a column
+ * of the source.  Returns an array in the order of the patterns.  Takes one
+ * round trip, or none without patterns.
  */
 extern bool *source_catalog_match_columns(Source *source, List *patterns);
 
-/* The encoding in which text is hashed there: "UTF8", unless it has no encoding. */
+/*
+ * Returns the encoding in which the source hashes text: "UTF8", or "SQL_ASCII"
+ * if the source has no encoding.
+ */
 extern char *source_encoding(Source *source);
 
 /*
- * Runs statements that may fail, in a savepoint that is rolled back; returns
- * the source's error, or NULL.  result: the last statement's, to be cleared, or
- * NULL if it is of no interest.  One round trip, two after an error.  Raises
- * only what ends the connection, or a cancel.
+ * Runs statements that may fail, inside a savepoint that is rolled back.
+ * Returns the source's error, or NULL.  Takes one round trip, two after an
+ * error.  Raises an error only if the connection ends or the query is
+ * canceled.
  */
-extern ErrorData *source_catalog_try(Source *source, const char *sql, PGresult **result);
+extern ErrorData *source_catalog_try(Source *source, const char *sql);
 
-/* How many rows a SELECT gives; returns the error if the source cannot tell. */
+/* Counts the rows of a SELECT.  Returns the source's error if it fails. */
 extern ErrorData *source_catalog_count(Source *source, const char *select,
 									   const char *search_path, double *count);
 
 /*
- * A query that returns a row for each of these relations (a list of OIDs) that got
- * another file since the run's snapshot was taken, by TRUNCATE or a rewrite: a
- * COPY that came later has not read what the snapshot shows.  Names in it are
- * qualified.
+ * Returns a query that finds the relations of a list of OIDs whose file was
+ * replaced after the run's snapshot was taken, by TRUNCATE or a rewrite.  A
+ * COPY that started later has not read the rows of the snapshot.  The query
+ * returns one row for each such relation.  It uses qualified names only.
  */
 extern char *source_catalog_rewritten_query(List *oids);
 

@@ -1,27 +1,29 @@
 /*-------------------------------------------------------------------------
  *
  * table_shape.c
- *	  The definition of a table as text, to find out whether it was changed.
+ *	  Describes the definition of a table as text, to detect changes.
  *
- * A pull holds no lock on its tables while rows are loaded, so anybody may alter
- * them meanwhile.  The leader writes the definition down before the load, and
- * compares it again before it swaps the storage: rows and indexes that were
- * formed for another definition must never be put under this one.  A wrong
- * column type would let the table's owner read memory that is not his.
+ * A pull holds no lock on its tables while rows are loaded, so anybody may
+ * alter them meanwhile.  The leader records the definition before the load and
+ * compares it again before it swaps the storage.  Rows and indexes that were
+ * formed for another definition must never be swapped in: a wrong column type
+ * would let the table's owner read arbitrary memory.
  *
- * The text has a line for each fact.  A line has four fields: the kind of the
- * object, its OID or number, its name (for messages only), and the facts.
+ * The text has one line for each fact.  A line has four fields: the kind of
+ * the object, its OID or number, its name (for messages only), and the facts.
  * For columns, constraints, indexes and types the facts are the whole catalog
- * row without the columns that do not matter (grants, statistics targets): what
- * a new version of PostgreSQL adds counts until it is known to be harmless.
+ * row, except columns that do not matter (grants, statistics targets).
+ * Columns that a new version of PostgreSQL adds are compared until they are
+ * listed as harmless.
  *
- * Expressions are taken as the catalogs store them.  The relation cache and
- * pg_get_expr() are not asked: the former evaluates constant parts of index
- * expressions and partition keys, which are the owner's code.  All output
- * functions called here are those of built-in types of catalog columns.
+ * Expressions are compared in the form in which the catalogs store them.  The
+ * relation cache and pg_get_expr() are not used.  The relation cache evaluates
+ * constant parts of index expressions and partition keys, which is the owner's
+ * code.  All output functions called here belong to built-in types of catalog
+ * columns.
  *
- * Foreign keys and triggers are left out, because no row's form depends on them;
- * foreign_keys.c looks for the former itself.
+ * Foreign keys and triggers are left out, because the form of rows does not
+ * depend on them.  foreign_keys.c checks foreign keys itself.
  *
  *-------------------------------------------------------------------------
  */
@@ -55,7 +57,7 @@
 
 #include "schema/table_shape.h"
 
-/* between the fields of a line, and between the values of a row */
+/* separators between the fields of a line and between the values of a row */
 #define FIELD_END	'\t'
 #define VALUE_END	'\037'
 #define FIELDS		4
@@ -63,7 +65,7 @@
 typedef struct Shape
 {
 	StringInfoData text;
-	List	   *types;			/* OIDs of the types that have been described */
+	List	   *types;			/* OIDs of the types already described */
 } Shape;
 
 /* One line of the text; the fields are not terminated. */
@@ -73,7 +75,7 @@ typedef struct ShapeLine
 	int			lengths[FIELDS];
 } ShapeLine;
 
-/* What counts of pg_class. */
+/* A column of pg_class that is compared. */
 typedef struct ClassFact
 {
 	AttrNumber	attnum;
@@ -93,41 +95,41 @@ static const ClassFact class_facts[] = {
 	{Anum_pg_class_relispartition, "place among partitions"},
 };
 
-/* Columns of the other catalogs that do not count; 0 ends each list. */
-static const AttrNumber attribute_free[] = {
-	Anum_pg_attribute_attrelid, Anum_pg_attribute_attstattarget, Anum_pg_attribute_attcacheoff,
-	Anum_pg_attribute_atthasdef, Anum_pg_attribute_attislocal, Anum_pg_attribute_attinhcount,
+/* Columns of the other catalogs that are not compared; 0 ends each list. */
+static const AttrNumber attribute_ignored[] = {
+	Anum_pg_attribute_attrelid, Anum_pg_attribute_attstattarget, Anum_pg_attribute_atthasdef,
+	Anum_pg_attribute_attislocal, Anum_pg_attribute_attinhcount,
 	Anum_pg_attribute_attacl, Anum_pg_attribute_attoptions, Anum_pg_attribute_attfdwoptions,
 	Anum_pg_attribute_attmissingval, 0
 };
-static const AttrNumber attrdef_free[] = {
+static const AttrNumber attrdef_ignored[] = {
 	Anum_pg_attrdef_adrelid, 0
 };
-static const AttrNumber constraint_free[] = {
+static const AttrNumber constraint_ignored[] = {
 	Anum_pg_constraint_conname, Anum_pg_constraint_connamespace,
 	Anum_pg_constraint_conislocal, Anum_pg_constraint_coninhcount, 0
 };
-static const AttrNumber index_free[] = {
+static const AttrNumber index_ignored[] = {
 	Anum_pg_index_indrelid, Anum_pg_index_indisclustered, Anum_pg_index_indcheckxmin, 0
 };
-static const AttrNumber inherits_free[] = {
+static const AttrNumber inherits_ignored[] = {
 	Anum_pg_inherits_inhseqno, 0
 };
-static const AttrNumber partitioned_free[] = {
+static const AttrNumber partitioned_ignored[] = {
 	Anum_pg_partitioned_table_partdefid, 0
 };
-static const AttrNumber type_free[] = {
+static const AttrNumber type_ignored[] = {
 	Anum_pg_type_typname, Anum_pg_type_typnamespace, Anum_pg_type_typowner,
 	Anum_pg_type_typarray, Anum_pg_type_typdefaultbin, Anum_pg_type_typdefault,
 	Anum_pg_type_typacl, 0
 };
-static const AttrNumber range_free[] = {
+static const AttrNumber range_ignored[] = {
 	0
 };
 
 /* ---- writing lines ---- */
 
-/* Appends a text so that it ends neither a value nor a line. */
+/* Appends a text, with separators and control characters escaped. */
 static void
 append_text(StringInfo text, const char *value)
 {
@@ -140,7 +142,9 @@ append_text(StringInfo text, const char *value)
 	}
 }
 
-/* Appends one column of a catalog row by its type's output function. */
+/*
+ * Appends one column of a catalog row, using the output function of its type.
+ */
 static void
 append_value(StringInfo text, Relation catalog, HeapTuple tuple, AttrNumber attnum)
 {
@@ -161,19 +165,19 @@ append_value(StringInfo text, Relation catalog, HeapTuple tuple, AttrNumber attn
 }
 
 static bool
-is_free(const AttrNumber *free_columns, AttrNumber attnum)
+is_ignored(const AttrNumber *ignored_columns, AttrNumber attnum)
 {
-	for (; *free_columns != 0; free_columns++)
-		if (*free_columns == attnum)
+	for (; *ignored_columns != 0; ignored_columns++)
+		if (*ignored_columns == attnum)
 			return true;
 	return false;
 }
 
 static void
-append_row(StringInfo text, Relation catalog, HeapTuple tuple, const AttrNumber *free_columns)
+append_row(StringInfo text, Relation catalog, HeapTuple tuple, const AttrNumber *ignored_columns)
 {
 	for (int i = 1; i <= RelationGetNumberOfAttributes(catalog); i++)
-		if (!is_free(free_columns, i))
+		if (!is_ignored(ignored_columns, i))
 			append_value(text, catalog, tuple, i);
 }
 
@@ -191,13 +195,13 @@ end_line(Shape *shape)
 	appendStringInfoChar(&shape->text, '\n');
 }
 
-/* A line whose facts are one catalog row. */
+/* Adds a line whose facts are one catalog row. */
 static void
 add_row(Shape *shape, const char *kind, uint32 number, const char *name,
-		Relation catalog, HeapTuple tuple, const AttrNumber *free_columns)
+		Relation catalog, HeapTuple tuple, const AttrNumber *ignored_columns)
 {
 	begin_line(shape, kind, number, name);
-	append_row(&shape->text, catalog, tuple, free_columns);
+	append_row(&shape->text, catalog, tuple, ignored_columns);
 	end_line(shape);
 }
 
@@ -220,10 +224,10 @@ visit_rows(Shape *shape, Oid catalog_oid, Oid index, AttrNumber column, Oid valu
 	table_close(catalog, AccessShareLock);
 }
 
-/* A line whose facts are the catalog row of an object, found by a cache. */
+/* Adds a line whose facts are the catalog row of an object in a syscache. */
 static void
 add_cached(Shape *shape, const char *kind, int cache, Oid catalog_oid, Oid oid, const char *name,
-		   const AttrNumber *free_columns)
+		   const AttrNumber *ignored_columns)
 {
 	HeapTuple	tuple = SearchSysCache1(cache, ObjectIdGetDatum(oid));
 	Relation	catalog;
@@ -231,7 +235,7 @@ add_cached(Shape *shape, const char *kind, int cache, Oid catalog_oid, Oid oid, 
 	if (!HeapTupleIsValid(tuple))
 		elog(ERROR, "cache lookup failed for object %u of catalog %u", oid, catalog_oid);
 	catalog = table_open(catalog_oid, AccessShareLock);
-	add_row(shape, kind, oid, name, catalog, tuple, free_columns);
+	add_row(shape, kind, oid, name, catalog, tuple, ignored_columns);
 	table_close(catalog, AccessShareLock);
 	ReleaseSysCache(tuple);
 }
@@ -246,7 +250,7 @@ visit_domain_constraint(Shape *shape, Relation catalog, HeapTuple tuple)
 	Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
 
 	add_row(shape, "domain constraint", form->oid, NameStr(form->conname), catalog, tuple,
-			constraint_free);
+			constraint_ignored);
 }
 
 static void
@@ -258,7 +262,7 @@ visit_type_attribute(Shape *shape, Relation catalog, HeapTuple tuple)
 		return;
 	begin_line(shape, psprintf("attribute of type %u,", form->attrelid), form->attnum,
 			   NameStr(form->attname));
-	append_row(&shape->text, catalog, tuple, attribute_free);
+	append_row(&shape->text, catalog, tuple, attribute_ignored);
 	end_line(shape);
 	add_type(shape, form->atttypid);
 }
@@ -273,11 +277,11 @@ add_range(Shape *shape, Oid typid)
 		elog(ERROR, "cache lookup failed for range type %u", typid);
 	subtype = ((Form_pg_range) GETSTRUCT(tuple))->rngsubtype;
 	ReleaseSysCache(tuple);
-	add_cached(shape, "range type", RANGETYPE, RangeRelationId, typid, NULL, range_free);
+	add_cached(shape, "range type", RANGETYPE, RangeRelationId, typid, NULL, range_ignored);
 	add_type(shape, subtype);
 }
 
-/* What a type consists of. */
+/* Adds the objects that make up a type. */
 static void
 add_type_parts(Shape *shape, Oid typid, const FormData_pg_type *form)
 {
@@ -304,7 +308,7 @@ add_type_parts(Shape *shape, Oid typid, const FormData_pg_type *form)
 	}
 }
 
-/* Types of users, with all that they are made of; each is described once. */
+/* Adds a user-defined type and the types it is made of, each one once. */
 static void
 add_type(Shape *shape, Oid typid)
 {
@@ -320,15 +324,16 @@ add_type(Shape *shape, Oid typid)
 		elog(ERROR, "cache lookup failed for type %u", typid);
 	form = *(Form_pg_type) GETSTRUCT(tuple);
 	ReleaseSysCache(tuple);
-	add_cached(shape, "type", TYPEOID, TypeRelationId, typid, NameStr(form.typname), type_free);
+	add_cached(shape, "type", TYPEOID, TypeRelationId, typid, NameStr(form.typname), type_ignored);
 	add_type_parts(shape, typid, &form);
 }
 
 /* ---- columns ---- */
 
 /*
- * The value that rows from before an ADD COLUMN have is taken as bytes: its
- * type's output function is none of ours.
+ * Appends a hash of the value that ADD COLUMN stored for existing rows.  The
+ * value is hashed as bytes, because the output function of its type may be
+ * user code.
  */
 static void
 append_missing_value(StringInfo text, Relation catalog, HeapTuple tuple)
@@ -354,13 +359,16 @@ visit_column(Shape *shape, Relation catalog, HeapTuple tuple)
 	if (form->attnum <= 0)
 		return;
 	begin_line(shape, "column", form->attnum, NameStr(form->attname));
-	append_row(&shape->text, catalog, tuple, attribute_free);
+	append_row(&shape->text, catalog, tuple, attribute_ignored);
 	append_missing_value(&shape->text, catalog, tuple);
 	end_line(shape);
 	add_type(shape, form->atttypid);
 }
 
-/* Expressions of generated columns; other defaults do not concern rows that are there. */
+/*
+ * Adds expressions of generated columns.  Other defaults do not affect
+ * existing rows.
+ */
 static void
 visit_default(Shape *shape, Relation catalog, HeapTuple tuple)
 {
@@ -368,7 +376,7 @@ visit_default(Shape *shape, Relation catalog, HeapTuple tuple)
 	char	   *column = get_attname(form->adrelid, form->adnum, false);
 
 	if (get_attgenerated(form->adrelid, form->adnum) != '\0')
-		add_row(shape, "expression of column", form->adnum, column, catalog, tuple, attrdef_free);
+		add_row(shape, "expression of column", form->adnum, column, catalog, tuple, attrdef_ignored);
 }
 
 /* ---- constraints and indexes ---- */
@@ -380,10 +388,10 @@ visit_constraint(Shape *shape, Relation catalog, HeapTuple tuple)
 
 	if (form->contype != CONSTRAINT_FOREIGN && form->contype != CONSTRAINT_TRIGGER)
 		add_row(shape, "constraint", form->oid, NameStr(form->conname), catalog, tuple,
-				constraint_free);
+				constraint_ignored);
 }
 
-/* The options of one column's operator class. */
+/* Appends the type and the operator class options of one index column. */
 static void
 visit_index_column(Shape *shape, Relation catalog, HeapTuple tuple)
 {
@@ -402,7 +410,7 @@ visit_index(Shape *shape, Relation catalog, HeapTuple tuple)
 		elog(ERROR, "cache lookup failed for index %u", index);
 	form = (Form_pg_class) GETSTRUCT(class_tuple);
 	begin_line(shape, "index", index, NameStr(form->relname));
-	append_row(&shape->text, catalog, tuple, index_free);
+	append_row(&shape->text, catalog, tuple, index_ignored);
 	appendStringInfo(&shape->text, "%u %u%c", form->relam, form->reltablespace, VALUE_END);
 	visit_rows(shape, AttributeRelationId, AttributeRelidNumIndexId,
 			   Anum_pg_attribute_attrelid, index, visit_index_column);
@@ -417,7 +425,7 @@ visit_parent(Shape *shape, Relation catalog, HeapTuple tuple)
 {
 	Oid			parent = ((Form_pg_inherits) GETSTRUCT(tuple))->inhparent;
 
-	add_row(shape, "inheritance from", parent, get_rel_name(parent), catalog, tuple, inherits_free);
+	add_row(shape, "inheritance from", parent, get_rel_name(parent), catalog, tuple, inherits_ignored);
 }
 
 static void
@@ -443,8 +451,8 @@ visit_sibling(Shape *shape, Relation catalog, HeapTuple tuple)
 }
 
 /*
- * The bounds of a partition, and those of the partitioned tables above it.  A
- * default partition takes what its siblings leave.
+ * Adds the bounds of a partition and of the partitioned tables above it.  A
+ * default partition depends on the bounds of its siblings.
  */
 static void
 add_bounds(Shape *shape, Oid relid)
@@ -462,7 +470,7 @@ add_bounds(Shape *shape, Oid relid)
 		else
 			add_bound(shape, partition);
 		add_cached(shape, "key of partitioned table", PARTRELID, PartitionedRelationId, parent,
-				   get_rel_name(parent), partitioned_free);
+				   get_rel_name(parent), partitioned_ignored);
 		partition = parent;
 	}
 }
@@ -521,7 +529,9 @@ table_shape(Relation rel)
 
 /* ---- comparing ---- */
 
-/* Reads the line at *text and moves *text behind it; false at the end. */
+/*
+ * Reads the line at *text and moves *text past it.  Returns false at the end.
+ */
 static bool
 next_line(const char **text, ShapeLine *line)
 {
@@ -550,7 +560,7 @@ same_field(const ShapeLine *a, const ShapeLine *b, int i)
 	return a->lengths[i] == b->lengths[i] && memcmp(a->fields[i], b->fields[i], a->lengths[i]) == 0;
 }
 
-/* Finds the line of the same object; false if there is none. */
+/* Finds the line of the same object.  Returns false if there is none. */
 static bool
 find_line(const char *text, const ShapeLine *wanted, ShapeLine *found)
 {
@@ -569,7 +579,10 @@ describe_line(const ShapeLine *line, const char *what)
 					line->lengths[2], line->fields[2], what);
 }
 
-/* The first line of one text that the other has not, or has with other facts. */
+/*
+ * Describes the first line of a text that the other text lacks, or has with
+ * other facts.  Returns NULL if there is none.
+ */
 static char *
 first_difference(const char *text, const char *other, const char *absent)
 {

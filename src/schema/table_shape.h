@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * table_shape.h
- *	  The definition of a table as text, to find out whether it was changed.
+ *	  Describes the definition of a table as text, to detect changes.
  *
  *-------------------------------------------------------------------------
  */
@@ -11,18 +11,20 @@
 #include "utils/relcache.h"
 
 /*
- * Describes all of a table's definition that stored rows and indexes depend on.
- * The text is palloc'd; it may be kept in any memory and sent to other processes.
- * Reads the catalogs only and runs no code of any role.  The caller holds a lock
- * on the table if the answer is to stay true.
+ * Describes everything in a table's definition on which stored rows and
+ * indexes depend.  The text is palloc'd.  It contains no pointers, so it can
+ * be sent to other processes.  The function reads catalogs only and runs no
+ * user code.  The result stays true only while the caller holds a lock on the
+ * table.
  */
 extern char *table_shape(Relation rel);
 
 /*
- * Compares two texts of table_shape() for the same table.  Returns NULL if the
- * definition is the same, else a palloc'd phrase such as
+ * Compares two texts that table_shape() returned for the same table.  Returns
+ * NULL if the definition is the same.  Otherwise returns a palloc'd phrase for
+ * a DETAIL, such as
  *		column "price" was changed
- * for a DETAIL.  Renamed constraints and indexes count as the same.
+ * Renamed constraints and indexes count as the same.
  */
 extern char *table_shape_difference(const char *before, const char *now);
 

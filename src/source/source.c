@@ -26,9 +26,19 @@
  * complete row: at hundreds of MB/s there is no system call per row, and the
  * set of events to wait for is made once.
  *
- * What the source says is untrusted text: it may be in no valid encoding (a
- * refused login comes before any conversion), hold terminal escapes, or be
- * endless.  source_text() makes it presentable.
+ * The source is not trusted with our memory either.  Results arrive row by row
+ * (libpq's single-row mode), and result_reader.c limits their number and size.
+ * Two things stay in libpq's hands: a message that is not complete, and what
+ * libpq keeps beside results (parameters, notifications).  While we wait for
+ * either, we compare what malloc() has handed out with what the memory contexts
+ * hold; the difference is libpq's, and its growth is limited:
+ *
+ *		while connecting, for a query's row	64 MB
+ *		for a row of a COPY					a little more than 1 GB
+ *
+ * The longest value of a catalog has 1 MB, and no server sends a row of more
+ * than 1 GB.  libpq reserves a message's whole length as soon as it knows it, so
+ * a message that claims to be larger is refused before it arrives.
  *
  * Data rules mask values on the source, but an error or a NOTICE there can
  * show them: 'invalid input syntax for type integer: "jane@example.com"'.  The
@@ -58,12 +68,12 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include "access/htup_details.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "storage/fd.h"
 #include "storage/latch.h"
-#include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
@@ -73,9 +83,14 @@
 #include "source/source.h"
 #include "base/wait_event.h"
 
-#define SOURCE_TEXT_MAX		2000	/* bytes of a message that are shown */
 #define SOURCE_SQL_MAX		400 /* bytes of a query in an error's context */
 #define ROWS_PER_INTERRUPT_CHECK 1024
+
+/* by how much libpq's memory may grow; see above */
+#define QUERY_MEMORY_MAX	((int64) 64 * 1024 * 1024)
+#define COPY_MEMORY_MAX		((int64) MaxAllocSize + QUERY_MEMORY_MAX)
+#define WAITS_PER_MEMORY_CHECK	64
+#define RESULTS_DRAINED_MAX 1000000
 
 struct Source
 {
@@ -99,53 +114,22 @@ struct Source
 	bool		show;			/* it was for the message under way */
 	WaitEventSet *events;		/* latch, postmaster, socket */
 	int			socket_event;
-	List	   *results;		/* of PGresult *, not cleared yet */
+	PGresult   *result;			/* the last one, not cleared yet */
+	char	   *sql;			/* the message that is being answered */
+	int64		memory;			/* not in memory contexts, when the wait began */
+	int64		idle_memory;	/* by how much it has grown between queries */
+	Size		malloc_bytes;	/* in use when it was looked at last */
+	uint32		waits;
 
 	/* the COPY that runs */
-	char	   *copy_sql;
 	char	   *row;			/* libpq's buffer of the last row */
 	bool		in_copy;		/* rows are to be read */
 	bool		copy_pending;	/* the next COPY has begun already */
-	int			rows_behind;	/* see source_copy_rows_behind() */
+	bool		rows_behind;	/* see source_copy_rows_behind() */
 	uint32		rows;
 };
 
-/* ---- text ---- */
-
-char *
-source_text(const char *text)
-{
-	StringInfoData buf;
-	int			len;
-	bool		valid;
-	bool		cut;
-
-	if (text == NULL)
-		return NULL;
-	len = strlen(text);
-	cut = len > SOURCE_TEXT_MAX;
-	valid = pg_verify_mbstr(GetDatabaseEncoding(), text, len, true);
-	if (cut)
-		len = valid ? pg_mbcliplen(text, len, SOURCE_TEXT_MAX) : SOURCE_TEXT_MAX;
-	while (len > 0 && isspace((unsigned char) text[len - 1]))
-		len--;
-
-	initStringInfo(&buf);
-	for (int i = 0; i < len; i++)
-	{
-		unsigned char c = text[i];
-
-		if (c == '\n' || c == '\t')
-			appendStringInfoChar(&buf, c);
-		else if (c < ' ' || c == 0x7f || (c > 0x7f && !valid))
-			appendStringInfo(&buf, "\\x%02x", c);
-		else
-			appendStringInfoChar(&buf, c);
-	}
-	if (cut)
-		appendStringInfoString(&buf, "...");
-	return buf.data;
-}
+/* ---- errors ---- */
 
 /* The query for an error's context. */
 static char *
@@ -157,8 +141,6 @@ shown_query(const char *sql)
 		return pstrdup(sql);
 	return psprintf("%s...", pnstrdup(sql, pg_mbcliplen(sql, len, SOURCE_SQL_MAX)));
 }
-
-/* ---- errors ---- */
 
 /* Is it a SQLSTATE of an error? */
 static bool
@@ -248,19 +230,88 @@ source_raise(Source *source, PGresult *result, const char *sql)
 	bool		sent = state || detail || hint || context ||
 		error_field(result, PG_DIAG_MESSAGE_PRIMARY);
 
-	source->lost |= severity != NULL && strcmp(severity, "ERROR") != 0;
+	source->lost |= !is_error_state(state) || (severity != NULL && strcmp(severity, "ERROR") != 0);
 	if (sent && !may_show(source, result))
 		raise_hidden(is_error_state(state) ? state : "XX000");
 	if (!sent && PQstatus(source->conn) == CONNECTION_BAD)
 		raise_lost(source, sql);
 
 	ereport(ERROR,
-			(errcode(is_error_state(state) ? pack_state(state) : ERRCODE_CONNECTION_FAILURE),
+			(errcode(is_error_state(state) ? pack_state(state) : ERRCODE_PROTOCOL_VIOLATION),
 			 errmsg("error on the source: %s", primary_message(source, result)),
 			 detail ? errdetail("Source's detail: %s", detail) : 0,
 			 hint ? errhint("Source's hint: %s", hint) : 0,
 			 context ? errcontext("on the source: %s", context) : 0,
 			 sql ? errcontext("source query: %s", shown_query(sql)) : 0));
+}
+
+bool
+source_shows_texts(Source *source)
+{
+	return !source->hide_texts || source->show;
+}
+
+void
+source_distrust(Source *source)
+{
+	source->lost = true;
+}
+
+/* ---- memory ---- */
+
+/* What this process has from malloc() beside its memory contexts. */
+static int64
+foreign_memory(void)
+{
+	return (int64) compat_malloc_bytes() - (int64) MemoryContextMemAllocated(TopMemoryContext, true);
+}
+
+/* A wait begins, in which nobody but libpq takes memory from malloc() directly. */
+static void
+begin_wait(Source *source)
+{
+	source->malloc_bytes = compat_malloc_bytes();
+	source->memory = foreign_memory();
+	source->waits = 0;
+}
+
+static void pg_attribute_noreturn()
+raise_too_much(Source *source, int64 limit)
+{
+	source_distrust(source);
+	ereport(ERROR,
+			(errcode(ERRCODE_PROTOCOL_VIOLATION),
+			 errmsg("the source %s sent too much at once", source->display),
+			 errdetail("More than " INT64_FORMAT " MB would have to be kept until a message is complete.",
+					   limit / (1024 * 1024)),
+			 errhint(SOURCE_PROTOCOL_HINT)));
+}
+
+/*
+ * Raises an error if libpq's memory has grown by more than the limit.  Adding up
+ * the memory contexts takes time where they are many, so it is done only
+ * after malloc() has handed out that much.
+ */
+static void
+check_memory(Source *source, int64 limit)
+{
+	Size		bytes = compat_malloc_bytes();
+
+	if (bytes < source->malloc_bytes + limit)
+		return;
+	source->malloc_bytes = bytes;
+	if (foreign_memory() - source->memory > limit)
+		raise_too_much(source, limit);
+}
+
+/* Frees the notifications that libpq keeps for us.  Not while libpq connects or is idle. */
+static void
+drop_notifications(Source *source)
+{
+	PGnotify   *notification;
+
+	while ((notification = PQnotifies(source->conn)) != NULL)
+		PQfreemem(notification);
 }
 
 /* Notices of the source do not go to our standard error. */
@@ -293,7 +344,6 @@ static void
 close_connection(void *arg)
 {
 	Source	   *source = arg;
-	ListCell   *lc;
 
 	if (source->events != NULL)
 		FreeWaitEventSet(source->events);
@@ -301,9 +351,8 @@ close_connection(void *arg)
 	if (source->row != NULL)
 		PQfreemem(source->row);
 	source->row = NULL;
-	foreach(lc, source->results)
-		PQclear(lfirst(lc));
-	source->results = NIL;
+	PQclear(source->result);
+	source->result = NULL;
 	withdraw_socket(source);
 	end_guard(source);
 	if (source->conn != NULL)
@@ -543,6 +592,7 @@ finish_connecting(Source *source, const SourceParams *params)
 	PostgresPollingStatusType status = PGRES_POLLING_WRITING;
 	TimestampTz start = GetCurrentTimestamp();
 
+	begin_wait(source);
 	while (status != PGRES_POLLING_OK)
 	{
 		long		left = time_left(start, params->connect_timeout);
@@ -555,8 +605,10 @@ finish_connecting(Source *source, const SourceParams *params)
 		status = PQconnectPoll(source->conn);
 		if (status == PGRES_POLLING_FAILED)
 			raise_not_connected(source);
+		check_memory(source, QUERY_MEMORY_MAX);
 		follow_step(source, params);
 	}
+	end_guard(source);			/* whatever it has seen, libpq works on the network */
 	withdraw_socket(source);
 }
 
@@ -688,33 +740,22 @@ flush_output(Source *source, const char *sql)
 	}
 }
 
-/* The next result of the message, NULL at its end; kept by the source. */
-static PGresult *
-next_result(Source *source, const char *sql)
+PGresult *
+source_next_result(Source *source)
 {
-	MemoryContext oldcontext;
-	PGresult   *result;
-
+	PQclear(source->result);
+	source->result = NULL;
 	while (PQisBusy(source->conn))
 	{
 		wait_socket(source, WL_SOCKET_READABLE);
 		if (!PQconsumeInput(source->conn))
-			raise_lost(source, sql);
+			raise_lost(source, source->sql);
+		drop_notifications(source);
+		if (PQisBusy(source->conn))
+			check_memory(source, QUERY_MEMORY_MAX);
 	}
-	result = PQgetResult(source->conn);
-	if (result == NULL)
-		return NULL;
-	oldcontext = MemoryContextSwitchTo(source->context);
-	source->results = lappend(source->results, result);
-	MemoryContextSwitchTo(oldcontext);
-	return result;
-}
-
-void
-source_clear(Source *source, PGresult *result)
-{
-	source->results = list_delete_ptr(source->results, result);
-	PQclear(result);
+	source->result = PQgetResult(source->conn);
+	return source->result;
 }
 
 /* ---- queries ---- */
@@ -773,16 +814,44 @@ append_setup(Source *source, StringInfo buf)
 bool
 source_usable(Source *source)
 {
-	if (source->in_copy || PQstatus(source->conn) != CONNECTION_OK)
+	if (source->in_copy || source_is_lost(source))
 		return false;
-	if (PQtransactionStatus(source->conn) == PQTRANS_ACTIVE)
+	for (int i = 0; i < RESULTS_DRAINED_MAX; i++)
 	{
-		PGresult   *result;
-
-		while ((result = next_result(source, NULL)) != NULL)
-			source_clear(source, result);
+		if (source_next_result(source) == NULL)
+			return PQstatus(source->conn) == CONNECTION_OK;
 	}
-	return PQstatus(source->conn) == CONNECTION_OK;
+	return false;
+}
+
+/*
+ * Drops the set-up's results, which come before those of the first message.  A
+ * result with rows ends with one that has none.
+ */
+static void
+finish_setup(Source *source)
+{
+	while (source->setup_results > 0)
+	{
+		ExecStatusType status = PQresultStatus(source_next_result(source));
+
+		if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK && status != PGRES_SINGLE_TUPLE)
+		{
+			source->show = true;	/* it reads no table */
+			source_raise(source, source->result, "session set-up");
+		}
+		if (status != PGRES_SINGLE_TUPLE)
+			source->setup_results--;
+	}
+}
+
+/* Remembers the text, for errors. */
+static void
+set_sql(Source *source, const char *sql)
+{
+	if (source->sql != NULL)
+		pfree(source->sql);
+	source->sql = MemoryContextStrdup(source->context, sql);
 }
 
 void
@@ -795,74 +864,28 @@ source_send(Source *source, const char *sql)
 		append_setup(source, &buf);
 	source->prepared = true;
 	appendStringInfoString(&buf, sql);
+	set_sql(source, sql);
 	source->show = source->show_next;
 	source->show_next = false;
 
-	if (!PQsendQuery(source->conn, buf.data))
+	if (!PQsendQuery(source->conn, buf.data) || !PQsetSingleRowMode(source->conn))
 		raise_lost(source, sql);
 	flush_output(source, sql);
 	pfree(buf.data);
 }
 
-/* Drops the set-up's results, which come before those of the first message. */
-static void
-finish_setup(Source *source)
+void
+source_receive(Source *source)
 {
-	for (; source->setup_results > 0; source->setup_results--)
-	{
-		PGresult   *result = next_result(source, "session set-up");
-
-		if (PQresultStatus(result) != PGRES_COMMAND_OK &&
-			PQresultStatus(result) != PGRES_TUPLES_OK)
-		{
-			source->show = true;	/* it reads no table */
-			source_raise(source, result, "session set-up");
-		}
-		source_clear(source, result);
-	}
-}
-
-List *
-source_receive(Source *source, const char *sql)
-{
-	List	   *results = NIL;
-	PGresult   *result;
-
+	begin_wait(source);
+	source->idle_memory = 0;
 	finish_setup(source);
-	while ((result = next_result(source, sql)) != NULL)
-	{
-		ExecStatusType status = PQresultStatus(result);
-
-		if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK)
-			source_raise(source, result, sql);
-		results = lappend(results, result);
-	}
-	if (results == NIL)
-		source_raise(source, NULL, sql);
-	return results;
 }
 
-List *
-source_query_multi(Source *source, const char *sql)
+const char *
+source_sql(Source *source)
 {
-	source_send(source, sql);
-	return source_receive(source, sql);
-}
-
-PGresult *
-source_query(Source *source, const char *sql)
-{
-	List	   *results = source_query_multi(source, sql);
-	PGresult   *last = llast(results);
-	ListCell   *lc;
-
-	foreach(lc, results)
-	{
-		if (lfirst(lc) != last)
-			source_clear(source, lfirst(lc));
-	}
-	list_free(results);
-	return last;
+	return source->sql;
 }
 
 bool
@@ -876,19 +899,37 @@ source_check_idle(Source *source)
 {
 	struct pollfd fd = {.fd = PQsocket(source->conn), .events = POLLIN};
 
-	if (poll(&fd, 1, 0) > 0 && !PQconsumeInput(source->conn))
+	if (poll(&fd, 1, 0) <= 0)
+		return;
+	/* what comes stays in libpq's buffer, unread, until the next query */
+	begin_wait(source);
+	if (!PQconsumeInput(source->conn))
 		raise_lost(source, NULL);
+	source->idle_memory += foreign_memory() - source->memory;
+	if (source->idle_memory > QUERY_MEMORY_MAX)
+		raise_too_much(source, QUERY_MEMORY_MAX);
 }
 
-PGconn *
-source_conn(Source *source)
+const char *
+source_parameter(Source *source, const char *name)
 {
-	if (!source->prepared)
-		source_clear(source, source_query(source, "SELECT"));
-	return source->conn;
+	return PQparameterStatus(source->conn, name);
 }
 
 /* ---- COPY ---- */
+
+/* A COPY of more columns than a table can have is none of ours. */
+static void
+begin_copy(Source *source)
+{
+	if (PQnfields(source->result) > MaxTupleAttributeNumber)
+	{
+		source_distrust(source);
+		source_raise(source, NULL, source->sql);
+	}
+	source->in_copy = true;
+	begin_wait(source);
+}
 
 /* Steps to the next COPY of the message; false at the message's end. */
 static bool
@@ -896,18 +937,19 @@ advance_to_copy(Source *source)
 {
 	PGresult   *result;
 
-	while ((result = next_result(source, source->copy_sql)) != NULL)
+	while ((result = source_next_result(source)) != NULL)
 	{
 		ExecStatusType status = PQresultStatus(result);
 
-		if (status != PGRES_COPY_OUT && status != PGRES_COMMAND_OK &&
-			status != PGRES_TUPLES_OK)
-			source_raise(source, result, source->copy_sql);
-		if (status == PGRES_TUPLES_OK)
-			source->rows_behind += PQntuples(result);
-		source_clear(source, result);
 		if (status == PGRES_COPY_OUT)
-			return source->in_copy = true;
+		{
+			begin_copy(source);
+			return true;
+		}
+		if (status == PGRES_SINGLE_TUPLE)
+			source->rows_behind = true;
+		else if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK)
+			source_raise(source, result, source->sql);
 	}
 	return false;
 }
@@ -915,12 +957,9 @@ advance_to_copy(Source *source)
 void
 source_copy_start(Source *source, const char *sql)
 {
-	if (source->copy_sql != NULL)
-		pfree(source->copy_sql);
-	source->copy_sql = MemoryContextStrdup(source->context, sql);
 	source->copy_pending = false;
 	source_send(source, sql);
-	finish_setup(source);
+	source_receive(source);
 	if (!advance_to_copy(source))
 		source_raise(source, NULL, sql);
 }
@@ -929,13 +968,34 @@ source_copy_start(Source *source, const char *sql)
 static void
 finish_copy(Source *source)
 {
-	PGresult   *result = next_result(source, source->copy_sql);
+	PGresult   *result;
 
+	/* libpq keeps the buffer of the longest row */
+	begin_wait(source);
+	result = source_next_result(source);
 	if (PQresultStatus(result) != PGRES_COMMAND_OK)
-		source_raise(source, result, source->copy_sql);
-	source_clear(source, result);
-	source->rows_behind = 0;
+		source_raise(source, result, source->sql);
+	source->rows_behind = false;
 	source->copy_pending = advance_to_copy(source);
+}
+
+/* Waits for more of a row. */
+static void
+wait_for_row(Source *source)
+{
+	drop_notifications(source);
+	if (source->waits++ % WAITS_PER_MEMORY_CHECK == 0)
+		check_memory(source, COPY_MEMORY_MAX);
+	wait_socket(source, WL_SOCKET_READABLE);
+}
+
+/* Rows larger than any value of ours come from no server. */
+static int
+check_row_length(Source *source, int len)
+{
+	if (!AllocSizeIsValid(len))
+		raise_too_much(source, MaxAllocSize);
+	return len;
 }
 
 int
@@ -953,18 +1013,18 @@ source_copy_data(Source *source, char **data)
 	{
 		/* often there is more in the socket already; an epoll would be waste */
 		if (!PQconsumeInput(source->conn))
-			raise_lost(source, source->copy_sql);
+			raise_lost(source, source->sql);
 		if ((len = PQgetCopyData(source->conn, &source->row, 1)) != 0)
 			break;
-		wait_socket(source, WL_SOCKET_READABLE);
+		wait_for_row(source);
 	}
 	if (len > 0)
 	{
 		*data = source->row;
-		return len;
+		return check_row_length(source, len);
 	}
 	if (len == -2)
-		raise_lost(source, source->copy_sql);
+		raise_lost(source, source->sql);
 	source->in_copy = false;
 	finish_copy(source);
 	return -1;
@@ -986,7 +1046,7 @@ source_copy_next(Source *source)
 	return pending;
 }
 
-int
+bool
 source_copy_rows_behind(Source *source)
 {
 	return source->rows_behind;

@@ -14,6 +14,7 @@
 #include "config/env_file.h"
 #include "nodes/pg_list.h"
 #include "source/auth_guard.h"
+#include "source/source_text.h"
 
 /* How to reach the source; plain strings, so that it can be handed to a loader. */
 typedef struct SourceParams
@@ -30,6 +31,10 @@ typedef struct SourceParams
 } SourceParams;
 
 typedef struct Source Source;
+
+/* The hint of errors about a source that breaks the protocol. */
+#define SOURCE_PROTOCOL_HINT \
+	"Check that PGSYNC_REMOTE_HOST and PGSYNC_REMOTE_PORT lead to a PostgreSQL server."
 
 /* ---- the URL (source_url.c) ---- */
 
@@ -101,8 +106,9 @@ extern void source_add_options(SourceParams *params, const char *options);
  */
 extern void source_show_texts(Source *source);
 
-/* The connection itself, with its session prepared. */
-extern PGconn *source_conn(Source *source);
+/* May a value of the answer under way be shown? */
+extern bool source_shows_texts(Source *source);
+
 extern int	source_version(Source *source); /* as PQserverVersion() */
 
 /*
@@ -112,20 +118,35 @@ extern int	source_version(Source *source); /* as PQserverVersion() */
 extern const char *source_auth_method(Source *source);
 
 /*
- * Runs one simple-query message and returns the result of its last statement
- * (source_query) or of all of them (source_query_multi: a List of
- * PGresult *).  Results belong to the source and are cleared with it, or by
- * PQclear() through source_clear().  Waits interruptibly.  An error of the
- * source is raised here with its SQLSTATE, its texts marked as the source's or
- * replaced by ours (source_show_texts()).
+ * A parameter that the source has reported (server_encoding, …), or NULL.  It is
+ * the source's text: compare it, and do not show it.
  */
-extern PGresult *source_query(Source *source, const char *sql);
-extern List *source_query_multi(Source *source, const char *sql);
+extern const char *source_parameter(Source *source, const char *name);
 
-/* source_query_multi() in two steps, with time for other things while the source works. */
+/*
+ * source_send() sends one simple-query message, without waiting for an answer.
+ * source_receive() begins to receive the answer; result_reader.h reads it, and
+ * drops what is not to be read.
+ */
 extern void source_send(Source *source, const char *sql);
-extern List *source_receive(Source *source, const char *sql);
-extern void source_clear(Source *source, PGresult *result);
+extern void source_receive(Source *source);
+
+/* The text that was sent last, for errors. */
+extern const char *source_sql(Source *source);
+
+/*
+ * For result_reader.c: the next result of the answer, row by row as libpq's
+ * single-row mode returns them; NULL at the answer's end.  It belongs to the
+ * source until the next call.  Waits interruptibly.  Raises PROTOCOL_VIOLATION
+ * if a message is too large to be any of ours.
+ */
+extern PGresult *source_next_result(Source *source);
+
+/*
+ * What the source has sent breaks the protocol: from now on the connection
+ * counts as lost, and source_usable() is false.
+ */
+extern void source_distrust(Source *source);
 
 /* Is the connection broken, or has the source said that it is about to be? */
 extern bool source_is_lost(Source *source);
@@ -154,7 +175,8 @@ extern void source_copy_start(Source *source, const char *sql);
 /*
  * The next CopyData message: *data points at it (owned by the source, good
  * until the next call), returns its length, or -1 at the end of the COPY,
- * after the source reported success.  Waits interruptibly.
+ * after the source reported success.  Waits interruptibly.  Raises
+ * PROTOCOL_VIOLATION for a message of 1 GB and more, which no server sends.
  */
 extern int	source_copy_data(Source *source, char **data);
 
@@ -169,19 +191,12 @@ extern void source_copy_consumed(Source *source);
 extern bool source_copy_next(Source *source);
 
 /*
- * After source_copy_data() returned -1: how many rows the statements have
- * returned that stood behind this COPY and before the next one.
+ * After source_copy_data() returned -1: have the statements returned any row that
+ * stood behind this COPY and before the next one?
  */
-extern int	source_copy_rows_behind(Source *source);
+extern bool source_copy_rows_behind(Source *source);
 
 /* Raises the source's error of this result, or "unexpected" if it has none. */
 extern void source_raise(Source *source, PGresult *result, const char *sql) pg_attribute_noreturn();
-
-/*
- * Text from the source or from libpq, made safe to show: valid in the local
- * encoding, without control characters, of limited length.  palloc'd; NULL
- * gives NULL.
- */
-extern char *source_text(const char *text);
 
 #endif							/* PGTUNSYNC_SOURCE_H */

@@ -1,10 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * bit_fields.h
- *	  Numbers of any width, side by side in an array of words.
+ *	  Bit fields of any width up to 64 bits, packed into an array of words.
  *
- * The first bit is the highest of the first word, so that arrays compare as the
- * numbers in them do.
+ * Bit 0 is the highest bit of the first word.  Two arrays therefore compare in
+ * the order of the numbers in them.
  *
  *-------------------------------------------------------------------------
  */
@@ -15,21 +15,21 @@
 
 #define WORD_BITS		64
 
-/* A number of that many ones. */
+/* A mask of the given number of low bits. */
 static inline uint64
 low_bits(int bits)
 {
 	return bits < WORD_BITS ? (UINT64CONST(1) << bits) - 1 : ~UINT64CONST(0);
 }
 
-/* How many are needed for numbers up to this one. */
+/* The number of bits that hold every number up to "highest". */
 static inline int
 bits_for(uint64 highest)
 {
 	return highest == 0 ? 1 : pg_leftmost_one_pos64(highest) + 1;
 }
 
-/* The number in "bits" bits from "at" on, 64 at most. */
+/* Reads the field of "bits" bits, 64 at most, that starts at bit "at". */
 static inline uint64
 get_bits(const uint64 *entry, int at, int bits)
 {
@@ -43,8 +43,8 @@ get_bits(const uint64 *entry, int at, int bits)
 }
 
 /*
- * Its bits are zero before, and the number has no more of them.  To put the same number twice makes
- * them zero again.
+ * Writes a field whose bits are all zero.  The value must fit into "bits"
+ * bits.  Writing the same value a second time sets the field to zero again.
  */
 static inline void
 put_bits(uint64 *entry, int at, int bits, uint64 value)
@@ -62,7 +62,7 @@ put_bits(uint64 *entry, int at, int bits, uint64 value)
 	}
 }
 
-/* The bits from "from" on and before "to". */
+/* Compares the bits from "from" up to, but not including, "to". */
 static inline int
 compare_bits(const uint64 *a, const uint64 *b, int from, int to)
 {

@@ -3,8 +3,9 @@
  * column_max.c
  *	  The highest value of a column.
  *
- * As max() finds it: the last entry of a btree index, however large the table has
- * become.  A batch that was only just staged need not have the index, and is read.
+ * Like max(), this reads the last entry of a btree index, so the size of the
+ * table does not matter.  The staging heap of a batch may have no such index,
+ * and is scanned.
  *
  *-------------------------------------------------------------------------
  */
@@ -116,10 +117,11 @@ value_text(TupleTableSlot *slot, AttrNumber attnum)
 char *
 highest_value(Oid relid, AttrNumber attnum)
 {
+	/* without this lock the index could be dropped while it is read */
+	Relation	rel = table_open(relid, AccessShareLock);
 	bool		unique;
 	Oid			indexoid = highest_index(relid, attnum, &unique);
 	char	   *value = NULL;
-	Relation	rel;
 	Relation	index;
 	IndexScanDesc scan;
 	TupleTableSlot *slot;
@@ -128,9 +130,8 @@ highest_value(Oid relid, AttrNumber attnum)
 	if (!OidIsValid(indexoid))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_IN_USE),
-				 errmsg("the index of column \"%s\" of table \"%s\" is gone",
+				 errmsg("the index on column \"%s\" of table \"%s\" no longer exists",
 						get_attname(relid, attnum, false), get_rel_name(relid))));
-	rel = table_open(relid, NoLock);
 	index = index_open(indexoid, AccessShareLock);
 	descends = index->rd_indoption[0] & INDOPTION_DESC;
 	slot = table_slot_create(rel, NULL);
@@ -140,8 +141,8 @@ highest_value(Oid relid, AttrNumber attnum)
 		value = value_text(slot, attnum);
 	index_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
-	index_close(index, NoLock);
-	table_close(rel, NoLock);
+	index_close(index, AccessShareLock);
+	table_close(rel, AccessShareLock);
 	return value;
 }
 
@@ -164,7 +165,8 @@ highest_of_batch(Oid relid, AttrNumber attnum)
 
 		Assert(!isnull);
 		CHECK_FOR_INTERRUPTS();
-		if (found && DatumGetInt32(FunctionCall2Coll(&type->cmp_proc_finfo, InvalidOid, next, highest)) <= 0)
+		if (found && DatumGetInt32(FunctionCall2Coll(&type->cmp_proc_finfo, InvalidOid,
+													 next, highest)) <= 0)
 			continue;
 		if (found && !attr->attbyval)
 			pfree(DatumGetPointer(highest));

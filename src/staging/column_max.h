@@ -11,19 +11,21 @@
 #include "access/attnum.h"
 
 /*
- * An index that is ordered by the column as its type is, and has all rows;
- * InvalidOid if there is none.  *unique: no value is there twice.
+ * Returns a valid btree index on all rows whose first column is this one, in
+ * the default order of its type; InvalidOid if there is none.  Sets *unique if
+ * the index makes the column unique.
  */
 extern Oid	highest_index(Oid relid, AttrNumber attnum, bool *unique);
 
 /*
- * The highest value of a NOT NULL column as text, by such an index; NULL if there are
- * no rows.  The caller's transaction holds a lock on the table.  Uses the active
- * snapshot.  Raises OBJECT_IN_USE if the index is gone.
+ * Returns the highest value of a NOT NULL column as text, from such an index;
+ * NULL if the table is empty.  The caller's transaction holds a lock on the
+ * table.  Uses the active snapshot.  Raises OBJECT_IN_USE if there is no such
+ * index any more.
  */
 extern char *highest_value(Oid relid, AttrNumber attnum);
 
-/* The same of a staging heap, by reading it. */
+/* The same for a staging heap, by a scan of all rows. */
 extern char *highest_of_batch(Oid relid, AttrNumber attnum);
 
 #endif							/* PGTUNSYNC_COLUMN_MAX_H */

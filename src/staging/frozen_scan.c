@@ -1,13 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * frozen_scan.c
- *	  The rows of a heap that nobody writes to any more, page by page.
+ *	  Scans a heap without writers, page by page.
  *
- * A staging heap is read several times before it is of use: once for each
- * index, once for each foreign key.  Its rows are all frozen, so none of the questions
- * that a heap scan asks of every row has to be asked: whom is it visible to,
- * where does its HOT chain begin.  A page of which that is not true is left to
- * the caller.
+ * A staging heap is read once for each index and once for each foreign key.
+ * All of its rows are frozen, so this scan skips the visibility checks and the
+ * search for HOT chains that a heap scan makes for each row.  A page with
+ * other rows is left to the caller.
  *
  *-------------------------------------------------------------------------
  */
@@ -26,7 +25,10 @@ frozen_scan_possible(Relation rel)
 	return rel->rd_rel->relkind == RELKIND_RELATION && rel->rd_rel->relam == HEAP_TABLE_AM_OID;
 }
 
-/* As initscan() in heapam.c: a large heap must not empty the shared buffers. */
+/*
+ * Like initscan() in heapam.c: a large heap must not displace the shared
+ * buffers.
+ */
 void
 frozen_scan_begin(FrozenScan *scan, Relation rel)
 {
@@ -53,9 +55,12 @@ is_plain_row(HeapTupleHeader row)
 		!HeapTupleHeaderIsHeapOnly(row) && !HeapTupleHeaderIsHotUpdated(row);
 }
 
-/* False if the line pointer leads to something else than a frozen row. */
+/*
+ * Adds the row of a line pointer.  Returns false if it is not a plain frozen
+ * row.
+ */
 static bool
-collect(FrozenScan *scan, Page page, OffsetNumber offset)
+collect_row(FrozenScan *scan, Page page, OffsetNumber offset)
 {
 	ItemId		item = PageGetItemId(page, offset);
 	HeapTuple	tuple;
@@ -63,7 +68,7 @@ collect(FrozenScan *scan, Page page, OffsetNumber offset)
 	if (!ItemIdIsNormal(item))
 		return !ItemIdIsRedirected(item);
 	if (scan->ntuples == MaxHeapTuplesPerPage)
-		return false;			/* a page so full is broken */
+		return false;			/* corrupt page */
 	tuple = &scan->tuples[scan->ntuples];
 	tuple->t_data = (HeapTupleHeader) PageGetItem(page, item);
 	tuple->t_len = ItemIdGetLength(item);
@@ -83,11 +88,11 @@ collect_page(FrozenScan *scan)
 
 	scan->frozen = true;
 	scan->ntuples = 0;
-	/* the pin keeps the rows where they are; the lock is for the line pointers */
+	/* the pin keeps the rows in place; the lock protects the line pointers */
 	LockBuffer(scan->buffer, BUFFER_LOCK_SHARE);
 	last = PageGetMaxOffsetNumber(page);
 	for (OffsetNumber offset = FirstOffsetNumber; offset <= last && scan->frozen; offset++)
-		scan->frozen = collect(scan, page, offset);
+		scan->frozen = collect_row(scan, page, offset);
 	LockBuffer(scan->buffer, BUFFER_LOCK_UNLOCK);
 	if (!scan->frozen)
 		scan->ntuples = 0;
@@ -98,7 +103,7 @@ frozen_scan_page(FrozenScan *scan)
 {
 	CHECK_FOR_INTERRUPTS();
 	release_page(scan);
-	/* InvalidBlockNumber is one before the first */
+	/* InvalidBlockNumber + 1 is the first block */
 	if (++scan->block >= scan->nblocks)
 		return false;
 	scan->buffer = ReadBufferExtended(scan->rel, MAIN_FORKNUM, scan->block, RBM_NORMAL,
@@ -110,7 +115,7 @@ frozen_scan_page(FrozenScan *scan)
 void
 frozen_scan_go_to(FrozenScan *scan, BlockNumber block)
 {
-	/* InvalidBlockNumber is one before the first, as above */
+	/* block 0 makes this InvalidBlockNumber, as at the start */
 	scan->block = block - 1;
 }
 

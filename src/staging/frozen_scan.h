@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * frozen_scan.h
- *	  The rows of a heap that nobody writes to any more, page by page.
+ *	  Scans a heap without writers, page by page.
  *
  *-------------------------------------------------------------------------
  */
@@ -17,30 +17,32 @@ typedef struct FrozenScan
 	Relation	rel;
 	BufferAccessStrategy strategy;
 	BlockNumber nblocks;
-	BlockNumber block;			/* the page that is looked at */
+	BlockNumber block;			/* current page */
 	Buffer		buffer;			/* pinned while its tuples are in use */
-	bool		frozen;			/* are all of its rows frozen? */
-	int			ntuples;		/* 0 unless they are */
+	bool		frozen;			/* all rows of the page are frozen */
+	int			ntuples;		/* 0 if not frozen */
 	HeapTupleData tuples[MaxHeapTuplesPerPage];
 } FrozenScan;
 
-/* Can the relation be read so at all: does it use the heap access method? */
+/* True if the relation is a table with the heap access method. */
 extern bool frozen_scan_possible(Relation rel);
 
 /*
- * Begins a scan.  The caller holds a lock that keeps writers away until the end.
- * After an error there is nothing to do: the transaction's end releases the pin.
+ * Begins a scan.  The caller holds a lock that keeps writers away until the
+ * end of the scan.  After an error, the end of the transaction releases the
+ * pin.
  */
 extern void frozen_scan_begin(FrozenScan *scan, Relation rel);
 
 /*
- * Goes on to the next page; false at the end.  Its rows are in "tuples", if
- * all of them are frozen and none was ever updated or deleted; else "frozen" is
- * false, and what is visible there has to be found out in another way.
+ * Moves to the next page; returns false at the end.  If all rows of the page
+ * are frozen and none was ever updated or deleted, "tuples" has them.
+ * Otherwise "frozen" is false, and the caller must check the visibility of the
+ * rows by itself.
  */
 extern bool frozen_scan_page(FrozenScan *scan);
 
-/* frozen_scan_page() goes on to that one. */
+/* Makes the next frozen_scan_page() move to the given block. */
 extern void frozen_scan_go_to(FrozenScan *scan, BlockNumber block);
 
 extern void frozen_scan_end(FrozenScan *scan);

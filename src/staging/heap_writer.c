@@ -1,27 +1,31 @@
 /*-------------------------------------------------------------------------
  *
  * heap_writer.c
- *	  Rows into a staging heap, as finished pages.
+ *	  Writes rows to a staging heap as complete pages.
  *
- * Nobody reads a staging heap before it is full, so its pages need not be
- * shared while they fill.  As a rewrite of a table does (rewriteheap.c), they
- * are made in memory of our own, a row is formed where it will lie, and the
- * finished page goes to the end of the file: one write, where an insert extends the file by
- * an empty page first and finds, pins and locks a buffer for each.
+ * Nobody reads a staging heap while it is loaded, so its pages need not be in
+ * shared buffers.  Like a table rewrite (rewriteheap.c), we fill pages in
+ * private memory, form each row in its place on the page, and append the
+ * complete page to the file.  This is one write for each page.  An insert
+ * would extend the file by an empty page first, and find, pin and lock a
+ * buffer for it.
  *
- * Pages are written in batches, under the relation's extension lock, since
- * several loaders may write to the same heap.  Only then are they logged, as
- * full images.  The order matters: a checkpoint that begins between the two finds the
- * write in its list of files to sync, and one that begins before
- * them replays the log.  A rewrite logs first and must sync the file at its end.
- * The LSN of the pages on disk is the end of the WAL that was flushed when they
- * were written.  A base backup does not verify the checksum of a page whose LSN
- * is not older than the backup, because it may have read half of a write; with
- * an LSN of zero it would report such a page as corrupt.  A greater LSN than
- * the flushed one would be wrong after a crash that loses the rest of the WAL.
+ * Pages are written in batches, under the extension lock of the relation,
+ * since several loaders may write to the same heap.  They are logged after
+ * that, as full images.  This order matters.  A checkpoint that begins after
+ * the write syncs the file.  After a crash, recovery from a checkpoint that
+ * began before the write replays the images.  A table rewrite logs first and
+ * must sync the file at its end.
  *
- * All rows are frozen and all pages all-visible, which the visibility map has to say
- * as well.  Its bits are collected and set once for each of its pages.
+ * The LSN of a page on disk is the end of the WAL that was flushed when the
+ * page was written.  A base backup does not verify the checksum of a page
+ * whose LSN is not older than the backup, because it may have read a page that
+ * was half written.  If the LSN were zero, it would report such a page as
+ * corrupt.  An LSN beyond the flushed WAL would be wrong after a crash that
+ * loses the rest of the WAL.
+ *
+ * All rows are frozen and all pages are all-visible.  The visibility map must
+ * match.  Its bits are collected and set once for each page of the map.
  *
  *-------------------------------------------------------------------------
  */
@@ -46,13 +50,13 @@
 #include "staging/heap_writer.h"
 #include "staging/toast_row.h"
 
-/* of a batch: as many as one WAL record may hold */
+/* in a batch: the most that one WAL record may hold */
 #define BATCH_PAGES		32
 
-/* what direct I/O asks for, where the server is set to it */
+/* required by direct I/O, if the server is configured for it */
 #define PAGE_ALIGNMENT	4096
 
-/* of the visibility map, two bits for each page of the heap (visibilitymap.c) */
+/* the visibility map has two bits for each heap page (visibilitymap.c) */
 #define MAP_BYTES		(BLCKSZ - MAXALIGN(SizeOfPageHeaderData))
 #define BLOCKS_PER_BYTE (BITS_PER_BYTE / BITS_PER_HEAPBLOCK)
 #define BLOCKS_PER_MAP	(MAP_BYTES * BLOCKS_PER_BYTE)
@@ -62,15 +66,15 @@ struct HeapWriter
 	Relation	heap;
 	TransactionId xid;
 	CommandId	cid;
-	Size		reserved;		/* of a page, by the heap's fillfactor */
-	char	   *memory;			/* holds the pages */
-	char	   *pages;
+	Size		reserved;		/* free space that fillfactor leaves on a page */
+	char	   *memory;			/* allocation that contains "pages" */
+	char	   *pages;			/* aligned for direct I/O */
 	int			npages;			/* the last one is being filled */
-	int64		rows;			/* of this batch */
+	int64		rows;			/* in this batch */
 
-	BlockNumber map_start;		/* first block that "map" speaks of */
+	BlockNumber map_start;		/* first heap block of the current map page */
 	bool		map_used;
-	uint8	   *map;			/* what to set in that page of the map */
+	uint8	   *map;			/* bits to set on the current map page */
 };
 
 static Page
@@ -84,7 +88,7 @@ heap_writer_begin(Relation heap)
 {
 	HeapWriter *writer = palloc0(sizeof(HeapWriter));
 
-	/* other access methods have pages of their own */
+	/* other access methods have other page formats */
 	if (heap->rd_rel->relam != HEAP_TABLE_AM_OID)
 		elog(ERROR, "\"%s\" is not a heap", RelationGetRelationName(heap));
 	writer->heap = heap;
@@ -137,9 +141,11 @@ mark_visible(HeapWriter *writer, BlockNumber block)
 
 /* ---- a batch of pages ---- */
 
-/* What a page can only know when its place is known. */
+/*
+ * Sets what depends on the block number and the WAL: addresses, LSN, checksum.
+ */
 static void
-place_page(Page page, BlockNumber block, XLogRecPtr lsn)
+finish_page(Page page, BlockNumber block, XLogRecPtr lsn)
 {
 	OffsetNumber last = PageGetMaxOffsetNumber(page);
 
@@ -153,7 +159,7 @@ place_page(Page page, BlockNumber block, XLogRecPtr lsn)
 	PageSetChecksumInplace(page, block);
 }
 
-/* Appends the pages to the file and returns where they begin. */
+/* Appends the pages to the file and returns the first block number. */
 static BlockNumber
 extend_heap(HeapWriter *writer)
 {
@@ -165,10 +171,10 @@ extend_heap(HeapWriter *writer)
 	for (int i = 0; i < writer->npages; i++)
 	{
 		BlockNumber block = first + i;
-		/* the checkpointer is asked once for each file, behind the last write to it */
+		/* request one sync for each file, with the last write to it */
 		bool		last = i == writer->npages - 1 || (block + 1) % RELSEG_SIZE == 0;
 
-		place_page(batch_page(writer, i), block, lsn);
+		finish_page(batch_page(writer, i), block, lsn);
 		smgrextend(compat_smgr(writer->heap), MAIN_FORKNUM, block,
 				   (char *) batch_page(writer, i), !last);
 	}
@@ -206,7 +212,7 @@ write_batch(HeapWriter *writer)
 
 /* ---- a row ---- */
 
-/* A page with room for a row of that length. */
+/* Returns a page with room for a row of the given length. */
 static Page
 find_page(HeapWriter *writer, Size len)
 {
@@ -226,19 +232,22 @@ find_page(HeapWriter *writer, Size len)
 	return page;
 }
 
-/* Where on the page the row will lie: all zeros, as PageInit() has left it. */
+/*
+ * The position of the next row on the page.  Its bytes are zero since
+ * PageInit().
+ */
 static HeapTupleHeader
-next_place(Page page, Size len)
+next_row_position(Page page, Size len)
 {
 	return (HeapTupleHeader) ((char *) page + ((PageHeader) page)->pd_upper - MAXALIGN(len));
 }
 
-/* The row at the next place belongs to the page from now on; see PageAddItem(). */
+/* Adds the row that was formed at the next position; see PageAddItem(). */
 static void
-take_in(HeapWriter *writer, Page page, Size len)
+add_to_page(HeapWriter *writer, Page page, Size len)
 {
 	PageHeader	header = (PageHeader) page;
-	HeapTupleHeader row = next_place(page, len);
+	HeapTupleHeader row = next_row_position(page, len);
 
 	row->t_infomask &= ~HEAP_XACT_MASK;
 	row->t_infomask |= HEAP_XMAX_INVALID | HEAP_XMIN_FROZEN;
@@ -266,12 +275,15 @@ header_size(const HeapWriter *writer, const bool *isnull)
 	return MAXALIGN(SizeofHeapTupleHeader + (has_nulls(writer, isnull) ? bitmap : 0));
 }
 
-/* As heap_form_tuple(), but in its place: header and values take hoff and data_len bytes. */
+/*
+ * Like heap_form_tuple(), but forms the row on the page.  The header takes
+ * hoff bytes, the values take data_len bytes.
+ */
 static HeapTupleHeader
 form_row(HeapWriter *writer, Page page, Size hoff, Size data_len, Datum *values, bool *isnull)
 {
 	TupleDesc	desc = RelationGetDescr(writer->heap);
-	HeapTupleHeader row = next_place(page, hoff + data_len);
+	HeapTupleHeader row = next_row_position(page, hoff + data_len);
 
 	row->t_hoff = hoff;
 	HeapTupleHeaderSetNatts(row, desc->natts);
@@ -280,7 +292,10 @@ form_row(HeapWriter *writer, Page page, Size hoff, Size data_len, Datum *values,
 	return row;
 }
 
-/* False if the row must be toasted first: it is large, or has values from elsewhere. */
+/*
+ * Returns false if the row must be toasted first: large, or with external
+ * values.
+ */
 static bool
 add_plain(HeapWriter *writer, Datum *values, bool *isnull)
 {
@@ -298,7 +313,7 @@ add_plain(HeapWriter *writer, Datum *values, bool *isnull)
 		memset(row, 0, hoff + data_len);
 		return false;
 	}
-	take_in(writer, page, hoff + data_len);
+	add_to_page(writer, page, hoff + data_len);
 	return true;
 }
 
@@ -318,7 +333,7 @@ add_toasted(HeapWriter *writer, Datum *values, bool *isnull)
 						MAXALIGN(hoff + data_len), MaxHeapTupleSize)));
 	page = find_page(writer, hoff + data_len);
 	(void) form_row(writer, page, hoff, data_len, values, isnull);
-	take_in(writer, page, hoff + data_len);
+	add_to_page(writer, page, hoff + data_len);
 }
 
 void

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * heap_writer.h
- *	  Rows into a staging heap, as finished pages.
+ *	  Writes rows to a staging heap as complete pages.
  *
  *-------------------------------------------------------------------------
  */
@@ -14,20 +14,21 @@
 typedef struct HeapWriter HeapWriter;
 
 /*
- * Begins to write to the end of a heap, in the present transaction and memory
- * context.  Several processes may do so at the same time, and each
- * writes pages of its own; the caller holds RowExclusiveLock.  What was added is there
- * after heap_writer_end(), and after an error nobody knows how much of it.
+ * Begins to append rows to a heap.  Uses the current transaction and memory
+ * context.  The caller holds RowExclusiveLock.  Several processes may append
+ * to the same heap; each writes its own pages.  All added rows are in the heap
+ * after heap_writer_end().  After an error, any part of them may be.
  */
 extern HeapWriter *heap_writer_begin(Relation heap);
 
 /*
- * Adds a row, frozen; large values go to the toast table.  Allocates in the
- * current memory context, and needs none of it later.  Raises
- * PROGRAM_LIMIT_EXCEEDED for a row that fits on no page.
+ * Adds a frozen row.  Large values go to the toast table.  What it allocates
+ * in the current memory context may be freed on return.  Raises
+ * PROGRAM_LIMIT_EXCEEDED if the row does not fit on a page.
  */
 extern void heap_writer_add(HeapWriter *writer, Datum *values, bool *isnull);
 
+/* Writes the remaining rows and the visibility map, and frees the writer. */
 extern void heap_writer_end(HeapWriter *writer);
 
 #endif							/* PGTUNSYNC_HEAP_WRITER_H */

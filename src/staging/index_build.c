@@ -1,17 +1,18 @@
 /*-------------------------------------------------------------------------
  *
  * index_build.c
- *	  Where an index of a staging heap gets its rows from.
+ *	  Builds an index on a staging heap from its frozen rows.
  *
- * An index access method does not read the heap itself: it asks the table
- * access method for the rows.  For the time of a build, the staging heap's
- * answers with a scan that knows that the rows are frozen (frozen_scan.c), where the
- * index is over plain columns.  Everything else, the participants of a
- * parallel build too, gets the heap's own answer; and so do access methods of
- * extensions, which may read the heap in ways that ask for its own method.
+ * An index access method gets its rows from the table access method of the
+ * heap.  During a build we replace the table access method of the staging heap
+ * by one whose build scan relies on frozen rows (frozen_scan.c).  The
+ * replacement scan serves indexes on plain columns.  Expression indexes,
+ * partial indexes and parallel builds use the scan of the heap's own method.
+ * Index access methods of extensions never see the replacement, because they
+ * may read the heap in ways that require its own method.
  *
- * A b-tree gets them in the order of its keys where that can be had cheaply
- * (key_order.c), since it is about to sort them.
+ * A btree build sorts its rows.  If the rows can be sorted by key cheaply, the
+ * scan passes them to the build in that order (key_order.c).
  *
  *-------------------------------------------------------------------------
  */
@@ -29,7 +30,7 @@
 #include "staging/index_build.h"
 #include "staging/key_order.h"
 
-/* As much as rows that are put in order may take, whatever maintenance_work_mem is. */
+/* Limit on the memory for ordered rows, regardless of maintenance_work_mem. */
 #define ORDER_BYTES		(32 * 1024 * 1024)
 
 static bool
@@ -43,7 +44,7 @@ has_plain_columns(const IndexInfo *info)
 	return true;
 }
 
-/* Does it read the heap in no other way? */
+/* The server's own methods read the heap only through the build scan. */
 static bool
 is_built_in_method(Oid method)
 {
@@ -62,13 +63,13 @@ is_built_in_method(Oid method)
 }
 
 static void
-report(bool progress, int param, BlockNumber value)
+report_progress(bool progress, int param, BlockNumber value)
 {
 	if (progress)
 		pgstat_progress_update_param(param, value);
 }
 
-/* The index, and how many rows it has been given. */
+/* Passes rows to the index build and counts them. */
 typedef struct Receiver
 {
 	IndexBuildCallback callback;
@@ -77,7 +78,7 @@ typedef struct Receiver
 } Receiver;
 
 static void
-receive(Relation index, ItemPointer tid, Datum *values, bool *isnull, bool alive, void *state)
+pass_row(Relation index, ItemPointer tid, Datum *values, bool *isnull, bool alive, void *state)
 {
 	Receiver   *receiver = state;
 
@@ -85,9 +86,9 @@ receive(Relation index, ItemPointer tid, Datum *values, bool *isnull, bool alive
 	receiver->rows++;
 }
 
-/* The rows of the page under the scan, to the index. */
+/* Passes the rows of the current page to the index build. */
 static void
-hand_over(FrozenScan *page, Relation index, const IndexInfo *info, Receiver *receiver)
+pass_page(FrozenScan *page, Relation index, const IndexInfo *info, Receiver *receiver)
 {
 	TupleDesc	desc = RelationGetDescr(page->rel);
 	Datum		values[INDEX_MAX_KEYS];
@@ -100,13 +101,13 @@ hand_over(FrozenScan *page, Relation index, const IndexInfo *info, Receiver *rec
 		CHECK_FOR_INTERRUPTS();
 		for (int i = 0; i < info->ii_NumIndexAttrs; i++)
 			values[i] = heap_getattr(tuple, info->ii_IndexAttrNumbers[i], desc, &isnull[i]);
-		receive(index, &tuple->t_self, values, isnull, true, receiver);
+		pass_row(index, &tuple->t_self, values, isnull, true, receiver);
 	}
 }
 
 /*
- * Memory for rows that are put in order.  The build's own sort takes maintenance_work_mem
- * besides.
+ * The memory limit for ordered rows.  It comes on top of maintenance_work_mem,
+ * which the sort of the index build uses.
  */
 static Size
 order_bytes(void)
@@ -114,9 +115,13 @@ order_bytes(void)
 	return Min(maintenance_work_mem * (Size) 1024 / 2, ORDER_BYTES);
 }
 
-/* A page's rows to what puts them in order; NULL if that can no longer be. */
+/*
+ * Adds the rows of the current page to the ordered rows.  Returns NULL if they
+ * can no longer be ordered; then the scan goes back to the first page not yet
+ * passed on.
+ */
 static KeyOrder *
-put_in_order(KeyOrder *order, FrozenScan *page)
+add_to_order(KeyOrder *order, FrozenScan *page)
 {
 	BlockNumber block;
 	bool		again;
@@ -131,7 +136,7 @@ put_in_order(KeyOrder *order, FrozenScan *page)
 	return NULL;
 }
 
-/* Gives the heap its own access method back: heap_getnext() insists on it. */
+/* Restores the heap's own access method, which heap_getnext() requires. */
 static const TableAmRoutine *
 own_method(Relation heap)
 {
@@ -139,22 +144,22 @@ own_method(Relation heap)
 	return heap->rd_tableam;
 }
 
-/* The rows of the heap's frozen pages; the scan ends at the first that is not. */
+/* Passes on the rows of all pages up to the first page that is not frozen. */
 static void
-hand_over_all(FrozenScan *page, Relation index, const IndexInfo *info, bool progress,
+pass_frozen_pages(FrozenScan *page, Relation index, const IndexInfo *info, bool progress,
 			  Receiver *receiver)
 {
 	KeyOrder   *order = key_order_begin(page->rel, index, info, page->nblocks, order_bytes(),
-										receive, receiver);
+										pass_row, receiver);
 
-	report(progress, PROGRESS_SCAN_BLOCKS_TOTAL, page->nblocks);
+	report_progress(progress, PROGRESS_SCAN_BLOCKS_TOTAL, page->nblocks);
 	while (frozen_scan_page(page) && page->frozen)
 	{
 		if (order != NULL)
-			order = put_in_order(order, page);
+			order = add_to_order(order, page);
 		else
-			hand_over(page, index, info, receiver);
-		report(progress, PROGRESS_SCAN_BLOCKS_DONE, page->block + 1);
+			pass_page(page, index, info, receiver);
+		report_progress(progress, PROGRESS_SCAN_BLOCKS_DONE, page->block + 1);
 	}
 	if (order != NULL)
 	{
@@ -163,7 +168,10 @@ hand_over_all(FrozenScan *page, Relation index, const IndexInfo *info, bool prog
 	}
 }
 
-/* The index_build_range_scan() of a staging heap: returns how many rows there were. */
+/*
+ * Replaces index_build_range_scan() of a staging heap.  Returns the number of
+ * rows.
+ */
 static double
 scan_frozen(Relation heap, Relation index, IndexInfo *info, bool allow_sync, bool anyvisible,
 			bool progress, BlockNumber start, BlockNumber count,
@@ -178,9 +186,9 @@ scan_frozen(Relation heap, Relation index, IndexInfo *info, bool allow_sync, boo
 														progress, start, count, callback,
 														state, parallel_scan);
 	frozen_scan_begin(&page, heap);
-	hand_over_all(&page, index, info, progress, &receiver);
+	pass_frozen_pages(&page, index, info, progress, &receiver);
 	frozen_scan_end(&page);
-	/* from the first page on that is not frozen */
+	/* the heap's own scan reads on from the first page that is not frozen */
 	if (page.block < page.nblocks)
 		receiver.rows += own_method(heap)->index_build_range_scan(heap, index, info, false, false,
 																  false, page.block,
@@ -189,7 +197,10 @@ scan_frozen(Relation heap, Relation index, IndexInfo *info, bool allow_sync, boo
 	return receiver.rows;
 }
 
-/* The heap's access method with that scan; it stays valid for as long as the process. */
+/*
+ * Returns the heap access method with that scan, valid until the process
+ * exits.
+ */
 static const TableAmRoutine *
 frozen_heap(void)
 {
@@ -201,11 +212,11 @@ frozen_heap(void)
 }
 
 /*
- * Should the relcache build the heap's entry anew meanwhile, it gets its own access
- * method back a little earlier.
+ * If the relcache rebuilds the entry of the heap during the build, the heap
+ * gets its own access method back early.  This is safe.
  */
 void
-index_source_build(Relation heap, Relation index, IndexInfo *info, bool parallel)
+index_build_frozen(Relation heap, Relation index, IndexInfo *info, bool parallel)
 {
 	const TableAmRoutine *own = heap->rd_tableam;
 

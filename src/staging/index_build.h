@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * index_build.h
- *	  Where an index of a staging heap gets its rows from.
+ *	  Builds an index on a staging heap from its frozen rows.
  *
  *-------------------------------------------------------------------------
  */
@@ -12,9 +12,10 @@
 #include "utils/rel.h"
 
 /*
- * index_build() of an index over a heap whose rows are frozen.  The caller holds
- * ShareLock on the heap, so that nobody writes to it.
+ * Calls index_build() for an index on a heap whose rows are frozen.  The
+ * caller holds ShareLock on the heap, which keeps writers away.  Raises what
+ * index_build() raises.
  */
-extern void index_source_build(Relation heap, Relation index, IndexInfo *info, bool parallel);
+extern void index_build_frozen(Relation heap, Relation index, IndexInfo *info, bool parallel);
 
 #endif							/* PGTUNSYNC_INDEX_BUILD_H */

@@ -1,32 +1,35 @@
 /*-------------------------------------------------------------------------
  *
  * kept_rows.c
- *	  Local rows that stay when their table is replaced.
+ *	  Kept rows: local rows that stay when their table is replaced.
  *
- * The rows must be those that are there at the moment of the swap, and
- * every reader must find them, also one with an older snapshot; such readers see
- * all of a staging heap that is frozen, and nothing that was deleted from it or
- * added since.  So the work is done twice:
+ * The swap must keep the rows that exist at that moment, and every reader must
+ * see them.  A reader with an older snapshot sees all frozen rows of a staging
+ * heap.  It also sees frozen rows that were deleted later, and no rows that
+ * were inserted later as ordinary rows.  So the work is done twice:
  *
- *	- The loader copies the kept rows into the empty staging heap, frozen like the
- *	  pulled ones, and into a heap of their own, with indexes.  Each pulled
- *	  row is looked up in those indexes.  One whose key a kept row has, by any unique index
- *	  or exclusion constraint, yields: it goes aside, into a third heap.
+ *	- The loader copies the kept rows into the empty staging heap, frozen like
+ *	  the pulled rows, and into a second heap with indexes.  It looks up each
+ *	  pulled row in those indexes.  If a pulled row conflicts with a kept row
+ *	  on a unique or exclusion constraint, the pulled row is dropped: it goes
+ *	  into a third heap instead of the staging heap.
  *
- *	- The leader, when the writers are locked out, looks at the local rows
- *	  again.  As a rule they are the same versions of the same rows, and nothing is
- *	  to be done.  Else it takes the old kept rows (the first ones of the staging
- *	  heap) out, puts the new ones in, and tries the yielded ones again,
- *	  all by ordinary deletes and inserts that an attempt can undo.
+ *	- The leader scans the local rows again when writers are locked out.
+ *	  Usually it finds the same row versions, and nothing changes.  Otherwise
+ *	  it deletes the old kept rows (the first rows of the staging heap),
+ *	  inserts the new ones, and retries the dropped rows.  These are ordinary
+ *	  deletes and inserts, so that a failed attempt can be rolled back.
  *
- * A row version is known by its place and its transaction.  VACUUM and rewrites
- * may come in between.  They make no new version of a transaction that is over, and
- * freezing leaves the number of the transaction (raw xmin) where it was.  So as
- * many versions with the same places and numbers are the same versions.
+ * A row version is identified by its TID and its raw xmin.  VACUUM or a
+ * rewrite may run between the two scans.  Neither creates a new version with
+ * the xmin of a finished transaction, and freezing does not change the raw
+ * xmin.  So if both scans find the same number of versions with the same TIDs
+ * and xmins, they are the same versions.
  *
- * Rows are copied as they are, generated and extra columns included; values
- * out of line are fetched by the insert.  They satisfy the table's
- * constraints already.  Conditions and index expressions run as the table's owner.
+ * Rows are copied with all columns, including generated ones and those that
+ * the source does not have.  The insert fetches values that are out of line.
+ * The rows already satisfy the table's constraints.  Conditions and index
+ * expressions run as the table's owner.
  *
  *-------------------------------------------------------------------------
  */
@@ -53,14 +56,14 @@
 #include "staging/target.h"
 
 static int64
-place_number(ItemPointer tid)
+tid_number(ItemPointer tid)
 {
 	return ((int64) ItemPointerGetBlockNumber(tid) << 16) | ItemPointerGetOffsetNumber(tid);
 }
 
-/* ---- finding them ---- */
+/* ---- the scan for kept rows ---- */
 
-/* A scan of the target that gives the rows to keep, one by one. */
+/* A scan of the target that returns the rows to keep. */
 typedef struct KeptScan
 {
 	TableScanDesc scan;
@@ -68,7 +71,7 @@ typedef struct KeptScan
 	RowQuery   *query;
 	int			nconditions;
 	int64		rows;
-	uint64		print;
+	uint64		fingerprint;
 } KeptScan;
 
 static void
@@ -94,19 +97,20 @@ is_kept(KeptScan *scan)
 	return false;
 }
 
-/* Sums up which versions of which rows were found, in any order. */
+/* Adds the version of the row to the fingerprint, which ignores the order. */
 static void
-add_to_print(KeptScan *scan)
+add_to_fingerprint(KeptScan *scan)
 {
 	bool		isnull;
-	TransactionId xmin = DatumGetTransactionId(slot_getsysattr(scan->slot, MinTransactionIdAttributeNumber, &isnull));
-	int64		version[] = {place_number(&scan->slot->tts_tid), xmin};
+	Datum		xmin = slot_getsysattr(scan->slot, MinTransactionIdAttributeNumber, &isnull);
+	int64		version[] = {tid_number(&scan->slot->tts_tid), DatumGetTransactionId(xmin)};
 
-	scan->print += DatumGetUInt64(hash_any_extended((unsigned char *) version, sizeof(version), 0));
+	scan->fingerprint += DatumGetUInt64(hash_any_extended((unsigned char *) version,
+														  sizeof(version), 0));
 	scan->rows++;
 }
 
-/* The next row in scan->slot; false at the end. */
+/* Fetches the next row to keep into scan->slot.  Returns false at the end. */
 static bool
 next_kept(KeptScan *scan)
 {
@@ -114,10 +118,9 @@ next_kept(KeptScan *scan)
 	{
 		owner_allow_ms(OWNER_MS_PER_LOCKED_ROW);
 		CHECK_FOR_INTERRUPTS();
-		owner_allow_ms(OWNER_MS_PER_ROW);
 		if (!is_kept(scan))
 			continue;
-		add_to_print(scan);
+		add_to_fingerprint(scan);
 		return true;
 	}
 	return false;
@@ -132,8 +135,8 @@ end_scan(KeptScan *scan)
 }
 
 /*
- * All columns of the row, as a tuple of the present definition: one from before
- * an ADD COLUMN has fewer.  What stood in a dropped column is gone.
+ * Copies a row with all columns of the current definition.  A tuple that is
+ * older than an ADD COLUMN has fewer.  Dropped columns become null.
  */
 static void
 complete_copy(TupleTableSlot *to, TupleTableSlot *from)
@@ -158,7 +161,7 @@ struct KeptLoad
 	Kept		kept;
 	Relation	copy;
 	Relation	yielded;
-	ResultRelInfo *indexes;		/* of the copy */
+	ResultRelInfo *indexes;		/* on the copy */
 };
 
 static void
@@ -176,17 +179,20 @@ copy_rows(KeptLoad *load, Relation target, Relation staging, const char *row_nam
 		complete_copy(slot, scan.slot);
 		table_tuple_insert(load->copy, slot, cid, TABLE_INSERT_SKIP_FSM, NULL);
 		table_tuple_insert(staging, slot, cid, TABLE_INSERT_SKIP_FSM | TABLE_INSERT_FROZEN, bulk);
-		load->kept.last = place_number(&slot->tts_tid);
+		load->kept.last = tid_number(&slot->tts_tid);
 	}
 	load->kept.rows = scan.rows;
-	load->kept.print = (int64) scan.print;
+	load->kept.fingerprint = (int64) scan.fingerprint;
 	end_scan(&scan);
 	FreeBulkInsertState(bulk);
 	ExecDropSingleTupleTableSlot(slot);
 	CommandCounterIncrement();
 }
 
-/* Opens the indexes of a heap for lookups as INSERT … ON CONFLICT makes them. */
+/*
+ * Opens the indexes of a heap to find conflicts as INSERT ... ON CONFLICT
+ * does.
+ */
 static ResultRelInfo *
 open_indexes(Relation heap)
 {
@@ -197,12 +203,15 @@ open_indexes(Relation heap)
 	return result_rel;
 }
 
-/* The row, if any, that has the key of the one in the slot. */
+/*
+ * Returns whether a row conflicts with the one in the slot; *conflict is its
+ * TID.
+ */
 static bool
-find_clash(ResultRelInfo *indexes, EState *estate, TupleTableSlot *slot, ItemPointer clash)
+find_conflict(ResultRelInfo *indexes, EState *estate, TupleTableSlot *slot, ItemPointer conflict)
 {
 	return indexes->ri_NumIndices > 0 &&
-		!compat_check_index_constraints(indexes, slot, estate, clash);
+		!compat_check_index_constraints(indexes, slot, estate, conflict);
 }
 
 KeptLoad *
@@ -229,11 +238,11 @@ kept_load_begin(Oid relid, const char *shape, Relation staging, Oid copy, Oid yi
 }
 
 bool
-kept_load_yields(KeptLoad *load, EState *estate, TupleTableSlot *slot)
+kept_load_conflicts(KeptLoad *load, EState *estate, TupleTableSlot *slot)
 {
-	ItemPointerData clash;
+	ItemPointerData conflict;
 
-	if (load->kept.rows == 0 || !find_clash(load->indexes, estate, slot, &clash))
+	if (load->kept.rows == 0 || !find_conflict(load->indexes, estate, slot, &conflict))
 		return false;
 	table_tuple_insert(load->yielded, slot, GetCurrentCommandId(true), TABLE_INSERT_SKIP_FSM, NULL);
 	load->kept.yielded++;
@@ -260,7 +269,7 @@ kept_load_end(KeptLoad *load)
 
 /* ---- in the leader ---- */
 
-/* The staging heap while it is brought up to date. */
+/* The staging heap during kept_refresh(). */
 typedef struct Refresh
 {
 	Relation	staging;
@@ -270,9 +279,9 @@ typedef struct Refresh
 	Kept		kept;
 } Refresh;
 
-/* What the loader put in: the first rows of the heap. */
+/* Deletes the kept rows that the loader copied: the first rows of the heap. */
 static void
-take_out_old(Refresh *refresh, int64 last)
+delete_old(Refresh *refresh, int64 last)
 {
 	Snapshot	snapshot = GetActiveSnapshot();
 	TableScanDesc scan;
@@ -302,15 +311,15 @@ insert_row(Refresh *refresh)
 		(void) compat_insert_index_tuples(refresh->indexes, refresh->slot, refresh->estate);
 }
 
-/* Puts one row in, before which pulled ones yield. */
+/* Inserts a kept row and deletes the pulled rows that conflict with it. */
 static void
-put_in_row(Refresh *refresh)
+insert_kept_row(Refresh *refresh)
 {
-	ItemPointerData clash;
+	ItemPointerData conflict;
 
-	while (find_clash(refresh->indexes, refresh->estate, refresh->slot, &clash))
+	while (find_conflict(refresh->indexes, refresh->estate, refresh->slot, &conflict))
 	{
-		simple_table_tuple_delete(refresh->staging, &clash, GetActiveSnapshot());
+		simple_table_tuple_delete(refresh->staging, &conflict, GetActiveSnapshot());
 		refresh->kept.yielded++;
 		owner_allow_ms(OWNER_MS_PER_LOCKED_ROW);
 		CHECK_FOR_INTERRUPTS();
@@ -319,13 +328,13 @@ put_in_row(Refresh *refresh)
 	refresh->kept.rows++;
 }
 
-/* Puts one row in unless it yields. */
+/* Inserts a dropped row unless it conflicts with a row of the heap. */
 static void
-try_row(Refresh *refresh)
+retry_dropped_row(Refresh *refresh)
 {
-	ItemPointerData clash;
+	ItemPointerData conflict;
 
-	if (find_clash(refresh->indexes, refresh->estate, refresh->slot, &clash))
+	if (find_conflict(refresh->indexes, refresh->estate, refresh->slot, &conflict))
 		refresh->kept.yielded++;
 	else
 		insert_row(refresh);
@@ -333,9 +342,11 @@ try_row(Refresh *refresh)
 	CHECK_FOR_INTERRUPTS();
 }
 
-/* Takes a row in hand, with memory that goes with it. */
+/*
+ * Calls the action for a row, in a memory context that is reset for each row.
+ */
 static void
-with_row(Refresh *refresh, TupleTableSlot *row, void (*action) (Refresh *refresh))
+process_row(Refresh *refresh, TupleTableSlot *row, void (*action) (Refresh *refresh))
 {
 	MemoryContext oldcontext;
 
@@ -346,34 +357,31 @@ with_row(Refresh *refresh, TupleTableSlot *row, void (*action) (Refresh *refresh
 	MemoryContextSwitchTo(oldcontext);
 }
 
-/* The rows in the store. */
+/* Inserts the kept rows from the tuplestore. */
 static void
-put_in_new(Refresh *refresh, Relation target, Tuplestorestate *store)
+insert_kept_rows(Refresh *refresh, Relation target, Tuplestorestate *store)
 {
 	TupleTableSlot *stored = MakeSingleTupleTableSlot(RelationGetDescr(target),
 													  &TTSOpsMinimalTuple);
 
 	while (tuplestore_gettupleslot(store, true, false, stored))
-	{
-		owner_allow_ms(OWNER_MS_PER_ROW);
-		with_row(refresh, stored, put_in_row);
-	}
+		process_row(refresh, stored, insert_kept_row);
 	ExecDropSingleTupleTableSlot(stored);
 	CommandCounterIncrement();
 }
 
-/* What has yielded in the loader may have its key now. */
+/*
+ * Retries the rows that the loader dropped: the conflicting row may be gone
+ * now.
+ */
 static void
-try_yielded(Refresh *refresh, Relation yielded)
+retry_dropped_rows(Refresh *refresh, Relation yielded)
 {
 	TableScanDesc scan = table_beginscan(yielded, GetActiveSnapshot(), 0, NULL);
 	TupleTableSlot *slot = table_slot_create(yielded, NULL);
 
 	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
-	{
-		owner_allow_ms(OWNER_MS_PER_ROW);
-		with_row(refresh, slot, try_row);
-	}
+		process_row(refresh, slot, retry_dropped_row);
 	ExecDropSingleTupleTableSlot(slot);
 	table_endscan(scan);
 	CommandCounterIncrement();
@@ -390,14 +398,14 @@ refresh_staging(Relation target, Relation staging, Tuplestorestate *store, Kept 
 		.slot = table_slot_create(staging, NULL)
 	};
 
-	take_out_old(&refresh, kept->last);
-	put_in_new(&refresh, target, store);
+	delete_old(&refresh, kept->last);
+	insert_kept_rows(&refresh, target, store);
 	if (OidIsValid(kept->yielded_heap))
 	{
 		Relation	yielded = table_open(kept->yielded_heap, NoLock);
 
 		staging_check_columns(target, yielded);
-		try_yielded(&refresh, yielded);
+		retry_dropped_rows(&refresh, yielded);
 		table_close(yielded, NoLock);
 	}
 	ExecDropSingleTupleTableSlot(refresh.slot);
@@ -423,7 +431,7 @@ kept_refresh(Oid target_oid, Oid staging_oid, const char *row_name, List *condit
 	while (next_kept(&scan))
 		tuplestore_puttupleslot(store, scan.slot);
 	end_scan(&scan);
-	changed = scan.rows != kept->rows || (int64) scan.print != kept->print;
+	changed = scan.rows != kept->rows || (int64) scan.fingerprint != kept->fingerprint;
 	if (changed)
 		refresh_staging(target, staging, store, kept);
 	owner_leave(&owner);

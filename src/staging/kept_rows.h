@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * kept_rows.h
- *	  Local rows that stay when their table is replaced.
+ *	  Kept rows: local rows that stay when their table is replaced.
  *
  *-------------------------------------------------------------------------
  */
@@ -13,14 +13,18 @@
 #include "nodes/pg_list.h"
 #include "utils/relcache.h"
 
-/* What a loader kept of a table. */
+/*
+ * The kept rows of a table.  A pulled row that conflicts with a kept row on a
+ * unique or exclusion constraint is dropped; it has yielded
+ * (run_tables.rows_yielded).
+ */
 typedef struct Kept
 {
-	int64		rows;			/* local rows that were copied */
-	int64		yielded;		/* pulled rows that yielded to them */
-	int64		print;			/* which versions of which rows they were */
-	int64		last;			/* place of the last one in the staging heap, 0: none */
-	Oid			yielded_heap;	/* the pulled rows that yielded; InvalidOid: there are none */
+	int64		rows;			/* kept rows */
+	int64		yielded;		/* dropped pulled rows */
+	int64		fingerprint;	/* of the versions of the kept rows */
+	int64		last;			/* last kept row in the staging heap, 0: none */
+	Oid			yielded_heap;	/* holds the dropped rows; InvalidOid: none */
 } Kept;
 
 /* ---- in a loader ---- */
@@ -28,28 +32,30 @@ typedef struct Kept
 typedef struct KeptLoad KeptLoad;
 
 /*
- * Copies the rows that are to be kept into staging, which is empty, and into the
- * heap "copy", to compare with.  conditions: a List of RowExpression *.  Raises what
- * target_open() raises; the lock on the target lasts no longer than the scan.
+ * Copies the rows to keep into the empty heap "staging" and into the heap
+ * "copy", whose indexes then find conflicts.  "conditions" is a List of
+ * RowExpression *.  Locks the target during the scan only.  Raises what
+ * target_open() raises.
  */
 extern KeptLoad *kept_load_begin(Oid target, const char *shape, Relation staging, Oid copy,
 								 Oid yielded_heap, const char *row_name, List *conditions);
 
 /*
- * Does a kept row have the key of this pulled row?  Then it must not be loaded.  The
+ * Returns whether the pulled row conflicts with a kept row.  If so, the row is
+ * saved in the heap of dropped rows, and the caller must not load it.  The
  * caller has entered the context of the owner.
  */
-extern bool kept_load_yields(KeptLoad *load, EState *estate, TupleTableSlot *slot);
+extern bool kept_load_conflicts(KeptLoad *load, EState *estate, TupleTableSlot *slot);
 
-/* Drops "copy", and the other heap if there is nothing in it. */
+/* Drops "copy", and the heap of dropped rows if it is empty. */
 extern Kept kept_load_end(KeptLoad *load);
 
 /* ---- in the leader ---- */
 
 /*
- * Brings staging up to date with the rows that are to be kept now, while
- * nobody writes to target.  Returns true if it had to be changed; *kept then has
- * the new counts.
+ * Updates the staging heap to the rows that the conditions select now.  The
+ * caller keeps writers away from the target.  Returns true if the staging heap
+ * was changed; *kept then has the new counts.
  */
 extern bool kept_refresh(Oid target, Oid staging, const char *row_name, List *conditions,
 						 Kept *kept);

@@ -1,10 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * key_kind.c
- *	  What the order of a b-tree's column is in terms of unsigned numbers.
+ *	  Maps the order of a btree column to the order of unsigned numbers.
  *
- * Told by the comparison function of the column's operator class.  Whoever made
- * the class can call any function with any type, so the type's length counts as well.
+ * The comparison function of the column's operator class determines the
+ * mapping.  An operator class can pair any function with any type, so the
+ * length of the type is checked as well.
  *
  *-------------------------------------------------------------------------
  */
@@ -19,10 +20,10 @@
 
 #include "staging/key_kind.h"
 
-#define SIGN(length)	(UINT64CONST(1) << ((length) * 8 - 1))
+#define SIGN_BIT(length)	(UINT64CONST(1) << ((length) * 8 - 1))
 
-/* Any length, but by reference. */
-#define ANY				0
+/* The type may have any length, but must be passed by reference. */
+#define ANY_LENGTH		0
 
 static const struct
 {
@@ -45,20 +46,20 @@ static const struct
 	{F_BTFLOAT8CMP, KEY_FLOAT, sizeof(float8)},
 	{F_UUID_CMP, KEY_UUID, UUID_LEN},
 	{F_ENUM_CMP, KEY_NUMBERED, sizeof(Oid)},
-	{F_BTTEXTCMP, KEY_NUMBERED, ANY},
-	{F_BPCHARCMP, KEY_NUMBERED, ANY},
-	{F_BYTEACMP, KEY_NUMBERED, ANY},
-	{F_BTTEXT_PATTERN_CMP, KEY_NUMBERED, ANY},
-	{F_BTBPCHAR_PATTERN_CMP, KEY_NUMBERED, ANY},
-	{F_BTNAMECMP, KEY_NUMBERED, ANY},
-	{F_NUMERIC_CMP, KEY_NUMBERED, ANY},
-	{F_NETWORK_CMP, KEY_NUMBERED, ANY},
+	{F_BTTEXTCMP, KEY_NUMBERED, ANY_LENGTH},
+	{F_BPCHARCMP, KEY_NUMBERED, ANY_LENGTH},
+	{F_BYTEACMP, KEY_NUMBERED, ANY_LENGTH},
+	{F_BTTEXT_PATTERN_CMP, KEY_NUMBERED, ANY_LENGTH},
+	{F_BTBPCHAR_PATTERN_CMP, KEY_NUMBERED, ANY_LENGTH},
+	{F_BTNAMECMP, KEY_NUMBERED, ANY_LENGTH},
+	{F_NUMERIC_CMP, KEY_NUMBERED, ANY_LENGTH},
+	{F_NETWORK_CMP, KEY_NUMBERED, ANY_LENGTH},
 };
 
 static bool
 has_length(Form_pg_attribute att, KeyKind kind, int length)
 {
-	if (length == ANY)
+	if (length == ANY_LENGTH)
 		return !att->attbyval && att->attlen >= -1;
 	return att->attlen == length && att->attbyval == (kind != KEY_UUID);
 }
@@ -74,9 +75,13 @@ key_kind(Relation index, int column, Form_pg_attribute att)
 	return KEY_NONE;
 }
 
-/* A language's order has small letters before large ones or looks away from dashes at first. */
+/*
+ * Guesses whether a collation orders text by its bytes.  A linguistic
+ * collation sorts lower-case letters before upper-case ones, or ignores
+ * punctuation at first.
+ */
 static bool
-collates_by_bytes(Oid collation)
+sorts_by_bytes(Oid collation)
 {
 	return varstr_cmp("Z", 1, "a", 1, collation) < 0 &&
 		varstr_cmp("-b", 2, "a", 1, collation) < 0;
@@ -95,23 +100,23 @@ key_kind_of_many(Relation index, int column, KeyKind kind)
 			return KEY_BYTES;
 		case F_BTTEXTCMP:
 		case F_BPCHARCMP:
-			return collates_by_bytes(index->rd_indcollation[column]) ? KEY_BYTES : KEY_NONE;
+			return sorts_by_bytes(index->rd_indcollation[column]) ? KEY_BYTES : KEY_NONE;
 		default:
 			return KEY_NONE;
 	}
 }
 
-/* IEEE 754: the larger the bits, the farther from zero. */
+/* In IEEE 754, the bits without the sign grow with the distance from zero. */
 static uint64
 encode_float(int length, uint64 bits)
 {
-	return (bits & SIGN(length)) != 0 ? ~bits : bits | SIGN(length);
+	return (bits & SIGN_BIT(length)) != 0 ? ~bits : bits | SIGN_BIT(length);
 }
 
 static uint64
 decode_float(int length, uint64 key)
 {
-	return (key & SIGN(length)) != 0 ? key ^ SIGN(length) : ~key;
+	return (key & SIGN_BIT(length)) != 0 ? key ^ SIGN_BIT(length) : ~key;
 }
 
 uint64
@@ -120,18 +125,18 @@ key_encode(KeyKind kind, int length, Datum value)
 	uint64		bits = (uint64) value;
 
 	if (kind == KEY_SIGNED)
-		bits ^= SIGN(length);
+		bits ^= SIGN_BIT(length);
 	else if (kind == KEY_FLOAT)
 		bits = encode_float(length, bits);
 	return length < (int) sizeof(uint64) ? bits & ((UINT64CONST(1) << length * 8) - 1) : bits;
 }
 
-/* The Datum is what fetch_att() makes of the type. */
+/* Returns the same Datum as fetch_att(). */
 Datum
 key_decode(KeyKind kind, int length, uint64 key)
 {
 	if (kind == KEY_SIGNED)
-		key ^= SIGN(length);
+		key ^= SIGN_BIT(length);
 	else if (kind == KEY_FLOAT)
 		key = decode_float(length, key);
 	switch (length)

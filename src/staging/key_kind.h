@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * key_kind.h
- *	  What the order of a b-tree's column is in terms of unsigned numbers.
+ *	  Maps the order of a btree column to the order of unsigned numbers.
  *
  *-------------------------------------------------------------------------
  */
@@ -13,8 +13,8 @@
 
 typedef enum KeyKind
 {
-	KEY_NONE,					/* none that we know of */
-	KEY_UNSIGNED,				/* its bits are the number */
+	KEY_NONE,					/* no mapping is known */
+	KEY_UNSIGNED,				/* the bits of the value are the number */
 	KEY_SIGNED,
 	KEY_FLOAT,
 	KEY_UUID,
@@ -22,7 +22,10 @@ typedef enum KeyKind
 	KEY_BYTES,					/* see key_prefix() */
 } KeyKind;
 
-/* Bytes in the order of memcmp(), the shorter first. */
+/*
+ * Bytes that sort as memcmp() does; of two with a common prefix, shorter
+ * first.
+ */
 typedef struct KeyBytes
 {
 	const char *start;
@@ -30,29 +33,35 @@ typedef struct KeyBytes
 } KeyBytes;
 
 /*
- * The kind of the index's column, from 0 on, whose values come from a heap's column.
- * Only functions of the server take part in it.
+ * Returns the kind of an index column (counted from 0) that indexes the heap
+ * column att.  Only comparison functions of the server itself have a kind.
  */
 extern KeyKind key_kind(Relation index, int column, Form_pg_attribute att);
 
-/* The kind if there are too many values for that one. */
+/*
+ * Returns the kind to use instead if the column has too many distinct values
+ * for "kind"; KEY_NONE if there is none.
+ */
 extern KeyKind key_kind_of_many(Relation index, int column, KeyKind kind);
 
 /*
- * The number that stands for a value passed by value, and the other way round;
- * "length" is that of the type in bytes, "kind" one of the first four.
+ * Convert a value that is passed by value to its number and back.  "length" is
+ * the length of the type in bytes.  "kind" is one of the first four.
  */
 extern uint64 key_encode(KeyKind kind, int length, Datum value);
 extern Datum key_decode(KeyKind kind, int length, uint64 key);
 
-/* Of KEY_BYTES: false if the value is not there as such, but compressed or stored elsewhere. */
+/*
+ * Gets the bytes of a KEY_BYTES value.  Returns false if the value is
+ * compressed or stored out of line.
+ */
 extern bool key_bytes(Datum value, bool blank_padded, KeyBytes *bytes);
 extern int	key_compare_bytes(KeyBytes a, KeyBytes b);
 
-/* How many bytes both begin with. */
+/* The length of the common prefix. */
 extern int	key_common_bytes(KeyBytes a, KeyBytes b);
 
-/* The eight bytes from "skip" on as a number. */
+/* The eight bytes after the first "skip" bytes, as a number. */
 extern uint64 key_prefix(KeyBytes bytes, int skip);
 
 #endif							/* PGTUNSYNC_KEY_KIND_H */

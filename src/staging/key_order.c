@@ -1,34 +1,36 @@
 /*-------------------------------------------------------------------------
  *
  * key_order.c
- *	  The rows of a heap in the order of a b-tree's keys.
+ *	  Sorts the rows of a heap by the keys of a btree index.
  *
- * Half of what a b-tree's build costs is the sort, and most of that are calls of
- * comparison functions.  A sort begins with a look at whether its input
- * is sorted already, which is one call for each row instead of twenty.  So we put the rows in
- * order before it gets them, by cheaper means.
+ * Sorting is about half the cost of a btree build, most of it in comparison
+ * calls.  PostgreSQL's sort first checks whether its input is already sorted.
+ * For sorted input it makes one comparison call for each row instead of about
+ * twenty.  So we sort the rows before the build gets them, by a cheaper
+ * method.
  *
- * Nothing depends on that order.  The build sorts, compares and finds duplicates
- * by itself, whatever it is given; where we are wrong, as with minus zero, a
- * build is slower, and that is all.  What has to be right is that each row arrives once and with
+ * Correctness does not depend on this order.  The build sorts, compares and
+ * detects duplicates by itself.  If our order is wrong, as with minus zero,
+ * the build is slower.  But each row must reach the build exactly once, with
  * its values.
  *
- * A row is an entry of a few words, sorted as one long unsigned number (word_sort.c): for
- * each column of the key a bit for NULL and as many as its kind takes
- * (key_kind.c), then the row's address, then what only travels along.  Values that
- * cannot be made again from those bits lie at the other end of the same memory, one
- * record for each row:
+ * Each row has an entry of a few words, sorted as one long unsigned number
+ * (word_sort.c).  For each key column, the entry has one bit for NULL and the
+ * bits of the value's number (key_kind.c).  Then come the address of the row,
+ * the position of its record, and the INCLUDE columns.  Values that cannot be
+ * decoded from these bits are stored in one record for each row, at the other
+ * end of the same memory:
  *
  *		| entry | entry | entry | ...            | record | record | record |
  *
- * When both ends meet, the rows so far are sorted and handed over: a chunk.  The
- * numbers of few distinct values and the prefixes of texts are known only then, since they depend
- * on all of the chunk.  Texts that are equal in their prefixes are
- * sorted once more, by all of their bytes.
+ * When entries and records meet, the rows so far, a chunk, are sorted and
+ * passed to the build.  The ranks of distinct values and the prefixes of texts
+ * depend on all rows of the chunk, so they are set only then.  Texts with
+ * equal prefixes are sorted again by all of their bytes.
  *
- * Every column of text begins as one of few distinct values.  When there are
- * too many, the chunk is begun again with prefixes, if bytes are the order of
- * its collation, or not at all.
+ * A text column first uses ranks of distinct values.  If it has too many
+ * values, the chunk starts again with prefixes, provided that the collation
+ * orders by bytes.  Otherwise the rest of the rows is not sorted.
  *
  *-------------------------------------------------------------------------
  */
@@ -52,29 +54,29 @@
 #include "staging/value_numbers.h"
 #include "staging/word_sort.h"
 
-#define NUMBER_BITS		14		/* of one of few distinct values */
+#define NUMBER_BITS		14		/* for the number of a distinct value */
 
 typedef struct Column
 {
 	Form_pg_attribute att;		/* the heap's */
 	KeyKind		kind;
-	bool		is_key;			/* else it only travels along */
+	bool		is_key;			/* false for an INCLUDE column */
 	bool		descending;
 	bool		nulls_first;
 	bool		blank_padded;
-	bool		recorded;		/* is its value in the record? */
-	int			at;				/* its first bit in the entry */
-	int			bits;			/* without the one for NULL, which comes first */
+	bool		recorded;		/* the value is in the record */
+	int			at;				/* first bit in the entry: 1 bit for NULL, then "bits" */
+	int			bits;
 	ValueNumbers *numbers;
-	KeyBytes	sample;			/* the chunk's first text */
-	int			common;			/* how many bytes all texts of the chunk begin with */
-	pg_uuid_t	uuid;			/* the one that is handed over */
+	KeyBytes	sample;			/* first text of the chunk */
+	int			common;			/* length of the common prefix of the chunk's texts */
+	pg_uuid_t	uuid;			/* decoded value for the callback */
 } Column;
 
 struct KeyOrder
 {
 	MemoryContext context;
-	MemoryContext layout_context;	/* what a layout needs: memory, distinct values */
+	MemoryContext layout_context;	/* holds "memory" and distinct values */
 	Relation	heap;
 	Relation	index;
 	IndexBuildCallback callback;
@@ -84,21 +86,21 @@ struct KeyOrder
 
 	int			ncolumns;
 	int			nrecorded;
-	int			words;			/* of an entry */
-	int			block_at;		/* the row's address */
+	int			words;			/* in an entry */
+	int			block_at;		/* address of the row */
 	int			block_bits;
 	int			offset_at;
 	int			offset_bits;
-	int			record_at;		/* where its record begins */
+	int			record_at;		/* offset of its record in "memory" */
 	int			record_bits;
 
 	char	   *memory;
 	Size		size;
-	Size		page_bytes;		/* that a page's rows can take */
-	Size		count;			/* of entries */
-	Size		records;		/* where they begin */
-	BlockNumber first;			/* page of the chunk */
-	Column	   *misfit;			/* whose value did not fit */
+	Size		page_bytes;		/* the most that the rows of one page need */
+	Size		count;			/* number of entries */
+	Size		records;		/* offset of the first record */
+	BlockNumber first;			/* first page of the chunk */
+	Column	   *misfit;			/* column whose value did not fit */
 	Column		columns[FLEXIBLE_ARRAY_MEMBER];
 };
 
@@ -122,7 +124,7 @@ put_null(const Column *column, uint64 *entry, bool isnull)
 	put_bits(entry, column->at, 1, isnull != column->nulls_first);
 }
 
-/* Part of a column's value, from the "skip"-th bit on. */
+/* Reads "bits" bits of a column's value after the first "skip" bits. */
 static inline uint64
 get_part(const Column *column, const uint64 *entry, int skip, int bits)
 {
@@ -140,7 +142,10 @@ put_part(const Column *column, uint64 *entry, int skip, int bits, uint64 part)
 
 /* ---- records ---- */
 
-/* Where the value of the column is in its row's record, which has one. */
+/*
+ * Finds the value of a recorded column that is not NULL in the record of its
+ * row.
+ */
 static Datum
 recorded_value(KeyOrder *order, const uint64 *entry, const Column *wanted)
 {
@@ -159,7 +164,11 @@ recorded_value(KeyOrder *order, const uint64 *entry, const Column *wanted)
 	}
 }
 
-/* Lays the values out from an address on, which may be NULL: returns where they end. */
+/*
+ * Computes the layout of a record at offset "at" and returns its end.  Writes
+ * the values if "memory" is not NULL; else sets *aligned if a value needs
+ * alignment.
+ */
 static Size
 lay_out(KeyOrder *order, Size at, char *memory, const Datum *values, const bool *isnull,
 		bool *aligned)
@@ -176,7 +185,7 @@ lay_out(KeyOrder *order, Size at, char *memory, const Datum *values, const bool 
 		length = datumGetSize(values[i], false, att->attlen);
 		if (memory != NULL)
 		{
-			/* att_align_pointer() looks for zeros */
+			/* att_align_pointer() requires zeros as padding */
 			memset(memory + at, 0, start - at);
 			memcpy(memory + start, DatumGetPointer(values[i]), length);
 		}
@@ -218,7 +227,7 @@ value_bits(const Column *column)
 	}
 }
 
-/* Gives each column of the key, or each other one, its place; returns the end. */
+/* Places all key columns, or all others, from bit "at".  Returns the end. */
 static int
 place_columns(KeyOrder *order, bool is_key, int at)
 {
@@ -236,13 +245,13 @@ place_columns(KeyOrder *order, bool is_key, int at)
 }
 
 static int
-place(int *at, int end, int bits)
+place_field(int *at, int end, int bits)
 {
 	*at = end;
 	return end + bits;
 }
 
-/* False if an entry would be too wide. */
+/* Places all fields of an entry.  Returns false if the entry is too wide. */
 static bool
 place_bits(KeyOrder *order)
 {
@@ -251,15 +260,17 @@ place_bits(KeyOrder *order)
 	order->block_bits = bits_for(order->nblocks);
 	order->offset_bits = bits_for(MaxHeapTuplesPerPage);
 	order->record_bits = order->nrecorded > 0 ? bits_for(order->bytes) : 0;
-	end = place(&order->block_at, end, order->block_bits);
-	end = place(&order->offset_at, end, order->offset_bits);
-	end = place(&order->record_at, end, order->record_bits);
+	end = place_field(&order->block_at, end, order->block_bits);
+	end = place_field(&order->offset_at, end, order->offset_bits);
+	end = place_field(&order->record_at, end, order->record_bits);
 	end = place_columns(order, false, end);
 	order->words = (end + WORD_BITS - 1) / WORD_BITS;
 	return order->words <= WORD_SORT_MAX_WORDS;
 }
 
-/* Distinct values get a quarter of the memory.  Returns what is left. */
+/*
+ * Allots up to a quarter of the memory to distinct values.  Returns the rest.
+ */
 static Size
 make_numbers(KeyOrder *order)
 {
@@ -290,7 +301,10 @@ begin_chunk(KeyOrder *order)
 		order->columns[i].sample.start = NULL;
 }
 
-/* Memory that is not needed is not touched either, so there is no need to be exact. */
+/*
+ * Allocates memory for entries and records.  The estimate may be generous,
+ * because the operating system provides only memory that is used.
+ */
 static bool
 make_memory(KeyOrder *order, Size bytes)
 {
@@ -326,7 +340,10 @@ make_layout(KeyOrder *order)
 	return fits;
 }
 
-/* False if it can neither be sorted by nor travel along. */
+/*
+ * Returns false if the order of a key column is not known, or if the type is
+ * cstring.
+ */
 static bool
 describe_column(KeyOrder *order, const IndexInfo *info, int i)
 {
@@ -388,7 +405,7 @@ key_order_end(KeyOrder *order)
 	MemoryContextDelete(order->context);
 }
 
-/* ---- taking rows ---- */
+/* ---- adding rows ---- */
 
 static void
 put_uuid(const Column *column, uint64 *entry, Datum value)
@@ -400,7 +417,10 @@ put_uuid(const Column *column, uint64 *entry, Datum value)
 	put_part(column, entry, WORD_BITS, WORD_BITS, pg_ntoh64(halves[1]));
 }
 
-/* Its place in the order is known later: the bits are the number itself until then. */
+/*
+ * Writes the number of the value.  place_numbers() replaces it by the rank
+ * later.
+ */
 static bool
 put_number(const Column *column, uint64 *entry, Datum value)
 {
@@ -443,7 +463,7 @@ put_value(KeyOrder *order, Column *column, uint64 *entry, Datum value)
 	}
 }
 
-/* What the chunk's texts have in common, after this row. */
+/* Shortens the common prefix of the chunk's texts to that of this row. */
 static void
 narrow_prefixes(KeyOrder *order, const uint64 *entry)
 {
@@ -524,7 +544,7 @@ key_order_revise(KeyOrder *order, BlockNumber *block)
 
 /* ---- the order of a chunk ---- */
 
-/* The place of each value for its number. */
+/* Replaces the number of each value by its rank. */
 static void
 place_numbers(KeyOrder *order, Column *column)
 {
@@ -538,10 +558,11 @@ place_numbers(KeyOrder *order, Column *column)
 			continue;
 		number = get_bits(entry, column->at + 1, column->bits);
 		put_bits(entry, column->at + 1, column->bits, number);
-		put_part(column, entry, 0, column->bits, value_numbers_place(column->numbers, number));
+		put_part(column, entry, 0, column->bits, value_numbers_get_rank(column->numbers, number));
 	}
 }
 
+/* Writes the prefix of each text, after the common prefix of the chunk. */
 static void
 place_prefixes(KeyOrder *order, Column *column)
 {
@@ -575,7 +596,7 @@ compare_texts(KeyOrder *order, const Column *column, const uint64 *a, const uint
 	return result;
 }
 
-/* Texts by all of their bytes, all else by the bits. */
+/* Compares texts by all of their bytes, other columns by their bits. */
 static int
 compare_entries(const void *a, const void *b, void *arg)
 {
@@ -599,7 +620,9 @@ compare_entries(const void *a, const void *b, void *arg)
 	return result != 0 ? result : compare_bits(a, b, from, order->record_at);
 }
 
-/* Rows that are equal up to the first text's prefix, of which there may be more. */
+/*
+ * Sorts rows again that are equal up to the prefix of the first text column.
+ */
 static void
 sort_ties(KeyOrder *order, const Column *text)
 {
@@ -640,7 +663,7 @@ sort_chunk(KeyOrder *order)
 		sort_ties(order, text);
 }
 
-/* ---- handing over ---- */
+/* ---- passing rows to the build ---- */
 
 static Datum
 get_uuid(Column *column, const uint64 *entry)
@@ -661,13 +684,13 @@ get_value(KeyOrder *order, Column *column, const uint64 *entry)
 	if (column->kind == KEY_UUID)
 		return get_uuid(column, entry);
 	if (column->kind == KEY_NUMBERED)
-		return value_numbers_value(column->numbers, get_part(column, entry, 0, column->bits));
+		return value_numbers_get_value(column->numbers, get_part(column, entry, 0, column->bits));
 	return key_decode(column->kind, column->att->attlen,
 					  get_part(column, entry, 0, column->bits));
 }
 
 static void
-hand_over(KeyOrder *order, const uint64 *entry)
+pass_row(KeyOrder *order, const uint64 *entry)
 {
 	Datum		values[INDEX_MAX_KEYS];
 	bool		isnull[INDEX_MAX_KEYS];
@@ -690,7 +713,7 @@ key_order_flush(KeyOrder *order)
 	for (Size row = 0; row < order->count; row++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		hand_over(order, entry_at(order, row));
+		pass_row(order, entry_at(order, row));
 	}
 	begin_chunk(order);
 }

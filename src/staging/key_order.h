@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * key_order.h
- *	  The rows of a heap in the order of a b-tree's keys.
+ *	  Sorts the rows of a heap by the keys of a btree index.
  *
  *-------------------------------------------------------------------------
  */
@@ -17,31 +17,34 @@
 typedef struct KeyOrder KeyOrder;
 
 /*
- * Makes room for the rows of "nblocks" pages of the heap, in "bytes" of memory at
- * most; NULL if the index is not a b-tree, or has columns whose order we do not know.
- * The columns are plain ones.  callback and state are index_build_range_scan()'s.
+ * Allocates at most "bytes" bytes for the rows of "nblocks" pages of the
+ * heap.  The index has plain columns only.  "callback" and "state" are those
+ * of index_build_range_scan().  Returns NULL if the index is not a btree, if
+ * the order of a column is not known, or if the rows of one page do not fit.
  */
 extern KeyOrder *key_order_begin(Relation heap, Relation index, const IndexInfo *info,
 								 BlockNumber nblocks, Size bytes,
 								 IndexBuildCallback callback, void *state);
 
 /*
- * Takes the rows of a page of frozen rows; hands those before to the callback, when
- * there is no room left.  False if they do not fit the order that was thought of: then all
- * that have not been handed over are forgotten, and key_order_revise() says how to go on.
+ * Adds the rows of a page.  If memory is full, first passes the sorted earlier
+ * rows to the callback.  Returns false if a value does not fit the layout of
+ * the entries.  Then the caller must call key_order_revise(), and the rows
+ * that were not passed to the callback must be added again.
  */
 extern bool key_order_add(KeyOrder *order, FrozenScan *page);
 
 /*
- * The scan goes back to the block that is put into *block; false if there is no
- * other order to be tried: then this one is to be ended.
+ * Changes the layout after key_order_add() returned false.  Sets *block to the
+ * first block to add again.  Returns false if there is no other layout; then
+ * the caller must end the order, and pass on the rows from *block by itself.
  */
 extern bool key_order_revise(KeyOrder *order, BlockNumber *block);
 
-/* Hands over what there is. */
+/* Sorts the rows that were added and passes them to the callback. */
 extern void key_order_flush(KeyOrder *order);
 
-/* Frees it.  After an error its memory goes with the context it was made in. */
+/* Frees the order.  After an error, its parent memory context frees it. */
 extern void key_order_end(KeyOrder *order);
 
 #endif							/* PGTUNSYNC_KEY_ORDER_H */

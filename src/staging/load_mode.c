@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * load_mode.c
- *	  How pulled rows land in a table that has rows already.
+ *	  Load modes: what a pull does with the rows that a table already has.
  *
  *-------------------------------------------------------------------------
  */
@@ -18,7 +18,7 @@ static const char *const names[] = {
 	[LAND_APPEND] = "append"
 };
 
-/* INSERT, and this one beside it. */
+/* The privilege that each mode requires besides INSERT. */
 static const struct
 {
 	AclMode		right;
@@ -34,7 +34,7 @@ Landing
 landing_parse(const char *name)
 {
 	if (name == NULL)
-		return LAND_UNSAID;
+		return LAND_DEFAULT;
 	for (int i = LAND_REPLACE; i < lengthof(names); i++)
 		if (strcmp(names[i], name) == 0)
 			return i;
@@ -47,11 +47,11 @@ landing_parse(const char *name)
 const char *
 landing_name(Landing landing)
 {
-	return landing == LAND_UNSAID ? NULL : names[landing];
+	return landing == LAND_DEFAULT ? NULL : names[landing];
 }
 
 const char *
-landing_lacks(Landing landing, Oid relid, Oid role)
+landing_missing_rights(Landing landing, Oid relid, Oid role)
 {
 	if (pg_class_aclcheck(relid, role, ACL_INSERT) == ACLCHECK_OK &&
 		pg_class_aclcheck(relid, role, rights[landing].right) == ACLCHECK_OK)

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * load_mode.h
- *	  How pulled rows land in a table that has rows already.
+ *	  Load modes: what a pull does with the rows that a table already has.
  *
  *-------------------------------------------------------------------------
  */
@@ -12,25 +12,26 @@
 
 typedef enum Landing
 {
-	LAND_UNSAID,				/* of a call: each table has its default */
-	LAND_REPLACE,				/* the table's rows become those that were pulled */
-	LAND_OVERWRITE,				/* rows are inserted or updated by primary key */
-	LAND_PRESERVE,				/* only rows whose key is not there yet */
-	LAND_APPEND					/* only rows beyond the highest, batch by batch */
+	LAND_DEFAULT,				/* in a request: each table's default */
+	LAND_REPLACE,				/* pulled rows replace all local rows */
+	LAND_OVERWRITE,				/* insert or update by primary key */
+	LAND_PRESERVE,				/* insert only rows whose primary key is new */
+	LAND_APPEND					/* insert rows beyond the highest key */
 } Landing;
 
 /*
- * The mode of that name.  Raises INVALID_PARAMETER_VALUE; NULL is LAND_UNSAID.
+ * Returns the mode with the given name, or LAND_DEFAULT if name is NULL.
+ * Raises INVALID_PARAMETER_VALUE if there is no such mode.
  */
 extern Landing landing_parse(const char *name);
 
-/* Its name as in mode => '…'; NULL for LAND_UNSAID. */
+/* Returns the name as in mode => '…'; NULL for LAND_DEFAULT. */
 extern const char *landing_name(Landing landing);
 
 /*
- * Does the role have what it takes to let rows land so in the table?  Returns NULL, or
- * what is needed, as text ("TRUNCATE and INSERT").
+ * Returns NULL if the role has the privileges on the table that the mode
+ * requires, else the names of those privileges ("TRUNCATE and INSERT").
  */
-extern const char *landing_lacks(Landing landing, Oid relid, Oid role);
+extern const char *landing_missing_rights(Landing landing, Oid relid, Oid role);
 
 #endif							/* PGTUNSYNC_LOAD_MODE_H */

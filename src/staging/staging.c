@@ -1,32 +1,35 @@
 /*-------------------------------------------------------------------------
  *
  * staging.c
- *	  Staging heaps: where the new rows of a table gather before the swap.
+ *	  Staging heaps hold the new rows of a table until the swap.
  *
- * A staging heap has the target's physical form, so that the two can later
- * exchange their storage: the same columns (dropped ones too), access method, persistence,
- * tablespace and storage options, a toast table, and for each index of
- * the target one of the same definition.  It has none of the target's logic: no
- * defaults, no constraints, no triggers.  make_new_heap() in PostgreSQL's
- * cluster.c and index_concurrently_create_copy() in index.c are the models.
+ * A staging heap has the target's physical form, so that the two can exchange
+ * their storage: the same columns (also dropped ones), access method,
+ * persistence, tablespace and storage options, a toast table, and an index of
+ * the same definition for each index of the target.  It has no defaults,
+ * constraints or triggers.  It is created like make_new_heap() in PostgreSQL's
+ * cluster.c and index_concurrently_create_copy() in index.c create their
+ * relations.
  *
- * It lives in a schema of the extension's and
- *	- is owned by the target's owner, as whom index_build() and ANALYZE run index
- *	  expressions; but that schema grants USAGE to nobody, so no name leads
- *	  the owner to it, and it cannot be altered while the run relies on it;
- *	- has pg_class.relrewrite = target: logical decoding leaves it alone;
- *	- is a member of the extension: pg_dump leaves it out, and DROP EXTENSION
- *	  takes leftovers along.
+ * It lives in a schema of the extension and
+ *	- belongs to the target's owner, because index_build() and ANALYZE run
+ *	  index expressions as the owner of the table.  The schema grants USAGE to
+ *	  nobody, so the owner cannot name the staging heap and alter it;
+ *	- has pg_class.relrewrite = target, so that logical decoding ignores it;
+ *	- is a member of the extension, so that pg_dump omits it and DROP EXTENSION
+ *	  drops leftovers.
  *
- * A leftover is a table of that schema which is a member of the extension and
- * whose name holds the id of a run that nobody leads (see run_lock.c).
- * pg_upgrade keeps all three marks; it does not keep relrewrite.  Nobody can
- * forge them: only superusers can create, rename or move a table in that
- * schema, and one that a superuser puts there is not a member.
+ * A leftover is a table in that schema that is a member of the extension and
+ * has the id of a run without a leader in its name (see run_lock.c).
+ * pg_upgrade preserves these three marks; it does not preserve relrewrite.
+ * Nobody but a superuser can forge them: only superusers can create, rename or
+ * move a table in that schema, and a table that a superuser puts there is not
+ * a member.
  *
- * Heap and empty indexes are committed before the first row is loaded.  Files
- * of relations that were created in a transaction which a crash cut off are
- * never removed by anybody; those of a committed relation go with it.
+ * The heap and its empty indexes are committed before the first row is
+ * loaded.  If the server crashes while a transaction creates a relation,
+ * nothing ever removes the files of that relation.  Files of a committed
+ * relation are removed when it is dropped.
  *
  *-------------------------------------------------------------------------
  */
@@ -60,6 +63,7 @@
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -73,7 +77,7 @@
 #include "schema/primary_key.h"
 #include "staging/staging.h"
 
-/* the run's number, then the target's OID */
+/* the id of the run, followed by the target's OID */
 #define STAGING_PREFIX	"staging_" INT64_FORMAT "_"
 
 static Oid
@@ -82,7 +86,7 @@ staging_namespace(void)
 	return get_namespace_oid(PGTUNSYNC_STAGING, false);
 }
 
-/* pg_class.reloptions of a relation, 0 if none. */
+/* pg_class.reloptions of a relation; 0 if there are none. */
 static Datum
 relation_options(HeapTuple class_tuple)
 {
@@ -94,8 +98,9 @@ relation_options(HeapTuple class_tuple)
 }
 
 /*
- * The heap's options while it loads: the target's (fillfactor and
- * toast_tuple_target shape the pages), without autovacuum.
+ * The storage options of the heap while it is loaded: those of the target,
+ * since fillfactor and toast_tuple_target affect the pages, with autovacuum
+ * disabled.
  */
 static Datum
 loading_options(HeapTuple class_tuple)
@@ -119,9 +124,9 @@ record_membership(Oid staging)
 	recordDependencyOn(&heap, &extension, DEPENDENCY_EXTENSION);
 }
 
-/* The copy of the descriptor is one without generated columns, identity and constraints. */
+/* CreateTupleDescCopy() omits generated columns, identity and constraints. */
 static Oid
-create_heap(Relation target, int64 run_id, const char *what)
+create_heap(Relation target, int64 run_id, const char *suffix)
 {
 	Form_pg_class form = target->rd_rel;
 	TupleDesc	columns = CreateTupleDescCopy(RelationGetDescr(target));
@@ -129,7 +134,7 @@ create_heap(Relation target, int64 run_id, const char *what)
 	HeapTuple	tuple;
 	Oid			staging;
 
-	snprintf(name, sizeof(name), STAGING_PREFIX "%u%s", run_id, RelationGetRelid(target), what);
+	snprintf(name, sizeof(name), STAGING_PREFIX "%u%s", run_id, RelationGetRelid(target), suffix);
 	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(RelationGetRelid(target)));
 	if (!HeapTupleIsValid(tuple))
 		elog(ERROR, "cache lookup failed for relation %u", RelationGetRelid(target));
@@ -185,7 +190,10 @@ staging_name(Oid staging)
 	return quote_qualified_identifier(PGTUNSYNC_STAGING, get_rel_name(staging));
 }
 
-/* A column of an index's pg_index row that holds a stored expression; NULL if none. */
+/*
+ * The expression that is stored in a column of pg_index; NULL if there is
+ * none.
+ */
 static Node *
 stored_tree(HeapTuple index_tuple, AttrNumber column)
 {
@@ -196,10 +204,11 @@ stored_tree(HeapTuple index_tuple, AttrNumber column)
 }
 
 /*
- * The definition to create by, as the catalog has it: BuildIndexInfo() would evaluate
- * the constants in expressions, as index_concurrently_create_copy() knows.  An
- * invalid index (of a CREATE INDEX CONCURRENTLY that failed) may be so because its
- * rows are not unique, so uniqueness is not asked of its copy.
+ * The definition with which an index is created.  It has the expressions as
+ * they are stored in the catalog: BuildIndexInfo() would evaluate their
+ * constants (see index_concurrently_create_copy()).  An invalid index, left by
+ * a CREATE INDEX CONCURRENTLY that failed, may be invalid because its rows are
+ * not unique.  So its copy is not unique.
  */
 static IndexInfo *
 stored_index_info(Relation target_index, HeapTuple index_tuple)
@@ -209,6 +218,7 @@ stored_index_info(Relation target_index, HeapTuple index_tuple)
 
 	info->ii_Expressions = (List *) stored_tree(index_tuple, Anum_pg_index_indexprs);
 	info->ii_Predicate = make_ands_implicit((Expr *) predicate);
+	compat_take_opclass_options(info, target_index);
 	if (target_index->rd_index->indisexclusion)
 		RelationGetExclusionInfo(target_index, &info->ii_ExclusionOps, &info->ii_ExclusionProcs,
 								 &info->ii_ExclusionStrats);
@@ -217,7 +227,7 @@ stored_index_info(Relation target_index, HeapTuple index_tuple)
 	return info;
 }
 
-/* The definition to build by: that of the staging heap's own index, which is not ready yet. */
+/* The definition with which an index of the staging heap is built. */
 static IndexInfo *
 build_info(Relation index)
 {
@@ -240,9 +250,9 @@ index_column_names(Relation index)
 }
 
 /*
- * An index that is not built yet has not even a first page.  Until it has, and it may
- * stay so if the server crashes, nobody must try to read it: neither the planner
- * nor a VACUUM of the whole database.
+ * An index that is not built yet has no pages.  Neither the planner nor a
+ * VACUUM of the whole database may read it.  It can stay in this state if the
+ * server crashes.
  */
 static void
 set_index_usable(Oid indexoid, bool usable)
@@ -285,7 +295,7 @@ create_index(Relation target_index, Relation staging)
 	options = (int2vector *) DatumGetPointer(SysCacheGetAttr(INDEXRELID, index_tuple,
 															 Anum_pg_index_indoption, &isnull));
 
-	/* ANALYZE looks the operators up in pg_constraint */
+	/* ANALYZE looks up the exclusion operators in pg_constraint */
 	if (info->ii_ExclusionOps != NULL)
 		flags |= INDEX_CREATE_ADD_CONSTRAINT;
 	staging_index_name(name, RelationGetRelid(staging), indexoid);
@@ -298,7 +308,7 @@ create_index(Relation target_index, Relation staging)
 	ReleaseSysCache(class_tuple);
 }
 
-/* The indexes of the target that its staging heap has, too. */
+/* The indexes of the target that need a counterpart on the staging heap. */
 static List *
 staged_indexes(Relation target, Landing mode)
 {
@@ -341,9 +351,9 @@ staging_create(Relation target, int64 run_id, Landing mode)
 }
 
 Oid
-staging_create_beside(Relation target, int64 run_id, const char *what, bool indexes)
+staging_create_auxiliary(Relation target, int64 run_id, const char *suffix, bool indexes)
 {
-	Oid			heap = create_heap(target, run_id, psprintf("_%s", what));
+	Oid			heap = create_heap(target, run_id, psprintf("_%s", suffix));
 
 	create_toast(target, heap);
 	if (indexes)
@@ -352,7 +362,7 @@ staging_create_beside(Relation target, int64 run_id, const char *what, bool inde
 }
 
 static void
-raise_tampered(void)
+raise_altered(void)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_IN_USE),
@@ -360,7 +370,7 @@ raise_tampered(void)
 			 errhint("Pull again.")));
 }
 
-/* Do two columns have the same values, as the storage has them? */
+/* True if the values of two columns are stored in the same way. */
 static bool
 same_column(Form_pg_attribute a, Form_pg_attribute b)
 {
@@ -384,10 +394,13 @@ void
 staging_check_columns(Relation target, Relation staging)
 {
 	if (!same_columns(RelationGetDescr(target), RelationGetDescr(staging)))
-		raise_tampered();
+		raise_altered();
 }
 
-/* Do two indexes have the same expressions and predicate?  Evaluates none of them. */
+/*
+ * True if two indexes have the same expressions and predicate.  Evaluates
+ * none.
+ */
 static bool
 same_trees(Relation a, Relation b)
 {
@@ -401,7 +414,26 @@ same_trees(Relation a, Relation b)
 		equal(make_ands_implicit((Expr *) predicate_a), make_ands_implicit((Expr *) predicate_b));
 }
 
-/* Would the one index do in the place of the other? */
+/*
+ * True if two indexes have the same operator class options, such as siglen of
+ * GiST.
+ */
+static bool
+same_options(Relation a, Relation b)
+{
+	for (int i = 1; i <= IndexRelationGetNumberOfKeyAttributes(a); i++)
+	{
+		Datum		options_a = get_attoptions(RelationGetRelid(a), i);
+		Datum		options_b = get_attoptions(RelationGetRelid(b), i);
+
+		if ((options_a == (Datum) 0) != (options_b == (Datum) 0) ||
+			(options_a != (Datum) 0 && !datumIsEqual(options_a, options_b, false, -1)))
+			return false;
+	}
+	return true;
+}
+
+/* True if one index can replace the other. */
 static bool
 same_index_form(Relation a, Relation b)
 {
@@ -414,10 +446,10 @@ same_index_form(Relation a, Relation b)
 		memcmp(a->rd_opcintype, b->rd_opcintype, sizeof(Oid) * nkeys) == 0 &&
 		memcmp(a->rd_indcollation, b->rd_indcollation, sizeof(Oid) * nkeys) == 0 &&
 		memcmp(a->rd_indoption, b->rd_indoption, sizeof(int16) * nkeys) == 0 &&
-		same_trees(a, b);
+		same_options(a, b) && same_trees(a, b);
 }
 
-/* The file of a relation, as the catalog has it now. */
+/* The current relfilenode of a relation in the catalog. */
 static uint64
 file_number(Oid relid)
 {
@@ -445,9 +477,9 @@ staging_fingerprint(Oid staging)
 	return (int64) print;
 }
 
-/* Every occurrence of one name in an error's text by another. */
+/* Replaces every occurrence of a name in an error's text. */
 static char *
-rename_in(char *text, const char *from, const char *to)
+replace_name(char *text, const char *from, const char *to)
 {
 	StringInfoData result;
 	char	   *found;
@@ -465,7 +497,7 @@ rename_in(char *text, const char *from, const char *to)
 	return result.data;
 }
 
-/* The index of the target that an index of the staging heap stands for, by its name. */
+/* The index of the target whose counterpart this is, from its name. */
 static Oid
 target_of_index(Relation index)
 {
@@ -478,16 +510,19 @@ target_of_index(Relation index)
 	return target_index;
 }
 
-/* Words an error in terms of the target: nobody knows the staging index by its name. */
+/*
+ * Replaces the name of a staging index in an error by that of the target's
+ * index.
+ */
 static void
-name_target_in(ErrorData *edata, Relation index, Oid target)
+name_target_index(ErrorData *edata, Relation index, Oid target)
 {
 	const char *known = get_rel_name(target_of_index(index));
 
 	if (known == NULL)
 		return;
-	edata->message = rename_in(edata->message, RelationGetRelationName(index), known);
-	edata->detail = rename_in(edata->detail, RelationGetRelationName(index), known);
+	edata->message = replace_name(edata->message, RelationGetRelationName(index), known);
+	edata->detail = replace_name(edata->detail, RelationGetRelationName(index), known);
 	if (edata->constraint_name != NULL)
 	{
 		edata->constraint_name = pstrdup(known);
@@ -503,7 +538,7 @@ build_index(Relation staging, Relation index, IndexInfo *info)
 
 	PG_TRY();
 	{
-		index_source_build(staging, index, info, true);
+		index_build_frozen(staging, index, info, true);
 	}
 	PG_CATCH();
 	{
@@ -512,7 +547,7 @@ build_index(Relation staging, Relation index, IndexInfo *info)
 		MemoryContextSwitchTo(oldcontext);
 		edata = CopyErrorData();
 		FlushErrorState();
-		name_target_in(edata, index, staging->rd_rel->relrewrite);
+		name_target_index(edata, index, staging->rd_rel->relrewrite);
 		ReThrowError(edata);
 	}
 	PG_END_TRY();
@@ -538,7 +573,10 @@ toast_pages(Relation heap)
 	return pages;
 }
 
-/* As long as it takes where no code of the owner runs, else by the size of the heap. */
+/*
+ * Limits the time of code of the owner by the size of the heap.  A build that
+ * runs no such code has no limit.
+ */
 static void
 allow_time(Relation staging, const IndexInfo *info)
 {
@@ -548,7 +586,7 @@ allow_time(Relation staging, const IndexInfo *info)
 		owner_allow_ms((heap_pages(staging) + toast_pages(staging)) * OWNER_MS_PER_PAGE);
 }
 
-/* The indexes of a staging heap, in an order that stays. */
+/* The indexes of a staging heap, in a stable order. */
 static List *
 indexes_to_build(Oid staging_oid)
 {
@@ -591,7 +629,7 @@ staging_build_index(Oid staging, int number)
 	List	   *indexes = indexes_to_build(staging);
 
 	if (number >= list_length(indexes))
-		raise_tampered();
+		raise_altered();
 	build_by_oid(staging, list_nth_oid(indexes, number));
 }
 
@@ -611,10 +649,10 @@ void
 staging_check_files(Oid staging, int64 fingerprint)
 {
 	if (staging_fingerprint(staging) != fingerprint)
-		raise_tampered();
+		raise_altered();
 }
 
-/* Does the staging heap have an index that can take the place of the target's? */
+/* True if the staging heap has an index that can replace the target's. */
 static bool
 has_counterpart(Relation staging, Oid target_indexoid)
 {
@@ -656,8 +694,8 @@ staging_drop(Oid staging)
 
 	ObjectAddressSet(heap, RelationRelationId, staging);
 	/*
-	 * It is a member of the extension, which must not be dropped with it; what a
-	 * superuser may have hung on it goes.
+	 * The heap is a member of the extension, which must stay.  Objects that a
+	 * superuser made dependent on the heap are dropped with it.
 	 */
 	performDeletion(&heap, DROP_CASCADE,
 					PERFORM_DELETION_INTERNAL | PERFORM_DELETION_SKIP_EXTENSIONS);
@@ -671,7 +709,10 @@ typedef struct StagingHeap
 	int64		run_id;
 } StagingHeap;
 
-/* Is this one of our staging heaps?  Then *run_id is the run that made it. */
+/*
+ * True if the relation is a staging heap; *run_id is then the run that created
+ * it.
+ */
 static bool
 is_staging_heap(Oid relid, Oid extension, int64 *run_id)
 {
@@ -684,8 +725,8 @@ is_staging_heap(Oid relid, Oid extension, int64 *run_id)
 }
 
 /*
- * All staging heaps.  Tables depend on their schema, so that an index of
- * pg_depend leads to them: nothing is read where there is none.
+ * Returns a List of StagingHeap *.  Tables depend on their schema, so we find
+ * them with an index of pg_depend.  An empty schema costs one index probe.
  */
 static List *
 find_staging_heaps(void)
@@ -725,7 +766,10 @@ find_staging_heaps(void)
 	return found;
 }
 
-/* The staging heaps of runs that nobody leads any more: a List of StagingHeap *. */
+/*
+ * The staging heaps of runs that have no leader any more: a List of
+ * StagingHeap *.
+ */
 static List *
 find_leftovers(void)
 {
@@ -753,7 +797,7 @@ staging_has_leftovers(void)
 	return find_leftovers() != NIL;
 }
 
-/* Drops it unless someone else did meanwhile; the lock is held. */
+/* Drops the heap unless another session has dropped it; the lock is held. */
 static bool
 drop_locked(Oid staging)
 {
@@ -764,7 +808,8 @@ drop_locked(Oid staging)
 }
 
 /*
- * Drops it unless somebody looks into it now.  A later clean-up finds it again.
+ * Drops the heap unless a session uses it now.  A later clean-up finds it
+ * again.
  */
 static bool
 drop_unless_in_use(Oid staging)

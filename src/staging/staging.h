@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * staging.h
- *	  Staging heaps: where the new rows of a table gather before the swap.
+ *	  Staging heaps hold the new rows of a table until the swap.
  *
  *-------------------------------------------------------------------------
  */
@@ -14,74 +14,84 @@
 
 /*
  * Creates an empty copy of the target's storage in the extension's schema:
- * heap, toast table, and indexes, empty and unbuilt: all of them for a swap, the
- * primary key's to look rows up by it, none for an append.  Commit before
- * loading, so that a crash leaves something that can be found and dropped.
- * The caller has opened the target with a lock, for no longer than this takes; no
- * code of its owner runs.
+ * heap, toast table and empty indexes.  A swap needs all indexes.  Overwrite
+ * and preserve need that of the primary key.  Append needs none.  The caller
+ * must commit before it loads rows: after a crash, a committed heap can be
+ * found and dropped.  The caller holds a lock on the target during the call.
+ * No code of the target's owner runs.
  */
 extern Oid	staging_create(Relation target, int64 run_id, Landing mode);
 
 /*
- * The same for a heap that serves while the staging heap is made, and is never
- * swapped; with indexes or without.  what: a word for its name.
+ * Creates an auxiliary heap of the same form, with or without indexes.  It is
+ * needed only while the staging heap is filled, and is never swapped.
+ * "suffix" becomes the end of its name.
  */
-extern Oid	staging_create_beside(Relation target, int64 run_id, const char *what, bool indexes);
+extern Oid	staging_create_auxiliary(Relation target, int64 run_id, const char *suffix,
+									 bool indexes);
 
 /*
- * Builds the indexes over what the staging heap holds now, by their own definitions: the
- * target need not be locked.  Index expressions run as its owner.
+ * Builds all indexes on the rows of the staging heap.  Their definitions are
+ * those of the staging heap's indexes, so the target need not be locked.
+ * Index expressions run as the owner.
  */
 extern void staging_build_indexes(Oid staging);
 
-/* How many those are, and one of them (counted from 0) alone. */
+/* Return the number of indexes; build only one of them (counted from 0). */
 extern int	staging_count_indexes(Oid staging);
 extern void staging_build_index(Oid staging, int number);
 
-/* The index of the staging heap that stands for the target's; InvalidOid if none. */
+/*
+ * The staging heap's counterpart of an index of the target; InvalidOid if
+ * none.
+ */
 extern Oid	staging_index(Oid staging, Oid target_index);
 
 /*
- * Has somebody changed the columns of a staging heap?  Its owner, who is the
- * target's, finds a way to it if granted USAGE on every schema.  Raises
- * OBJECT_IN_USE; the caller holds a lock on it.
+ * Raises OBJECT_IN_USE if the columns of the staging heap differ from the
+ * target's.  The target's owner also owns the staging heap, and can alter it
+ * if somebody granted USAGE on the schema.  The caller holds a lock on the
+ * staging heap.
  */
 extern void staging_check_columns(Relation target, Relation staging);
 
 /*
- * A number that changes when any of the staging heap's files is replaced
- * by another: heap, toast table, indexes.
+ * Returns a number that changes if any file of the staging heap (heap, toast
+ * table, indexes) is replaced.
  */
 extern int64 staging_fingerprint(Oid staging);
 
-/* Raises OBJECT_IN_USE if it is not that number. */
+/* Raises OBJECT_IN_USE if the staging heap no longer has this fingerprint. */
 extern void staging_check_files(Oid staging, int64 fingerprint);
 
 /*
- * Can the staging heap's storage take the place of the target's?  It must have
- * this fingerprint, the same columns, and a counterpart of the same form for
- * each index.  The caller has locked both.  Evaluates no index expression.
+ * Returns whether the staging heap's storage can replace the target's.  The
+ * staging heap must have this fingerprint, the same columns, and an index of
+ * the same form for each index of the target.  The caller has locked both.
+ * Evaluates no index expression.
  */
 extern bool staging_fits(Relation target, Relation staging, int64 fingerprint);
 
-/* "schema"."name" of a staging heap, quoted. */
+/* The qualified and quoted name of a staging heap. */
 extern char *staging_name(Oid staging);
 
-/* Drops one staging heap with its storage; the caller holds AccessExclusiveLock. */
+/* Drops one staging heap; the caller holds AccessExclusiveLock on it. */
 extern void staging_drop(Oid staging);
 
 /*
- * Drops the staging heaps of runs that nobody leads any more, but for those
- * that another session uses.  Returns how many were dropped.
+ * Drops leftovers: staging heaps of runs that have no leader any more.  Skips
+ * those that another session uses.  Returns the number of dropped heaps.
  */
 extern int	staging_drop_leftovers(void);
 
-/* Are there such heaps?  Costs an index probe if there are no staging heaps. */
+/*
+ * True if there are leftovers.  If there are none, this costs one index probe.
+ */
 extern bool staging_has_leftovers(void);
 
 /*
- * Drops all that one run has staged, but for the heaps in "keep": its own
- * clean-up, after its loaders have ended.
+ * Drops all staging heaps of one run except those in "keep".  The run calls
+ * this to clean up after its loaders have ended.
  */
 extern void staging_drop_of_run(int64 run_id, const List *keep);
 

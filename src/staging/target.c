@@ -1,19 +1,19 @@
 /*-------------------------------------------------------------------------
  *
  * target.c
- *	  The table that a run pulls, opened for a moment.
+ *	  Opens the target, the table that a run pulls, for a moment.
  *
- * A loader works for as long as rows arrive, and must not keep anybody from the
- * table meanwhile: behind its AccessShareLock an ALTER TABLE would queue, and
- * behind that every reader.  So it locks the table only to look at it, and
- * takes a copy of what it needs.  While it holds the lock it runs no code
- * of the owner.
+ * A loader works as long as rows arrive.  It must not hold a lock on the
+ * target for that time: an ALTER TABLE would wait for its AccessShareLock, and
+ * every reader would wait for the ALTER TABLE.  So a loader locks the target
+ * only while it copies the definition.  It runs no code of the owner while it
+ * holds the lock.
  *
- * Without a lock the table may be altered at any time.  Each time a loader opens it,
- * the definition is compared with the one in the plan; the last comparison is
- * made under the lock of the swap (final_check.c).  What is altered in between
- * costs the table, never its integrity: a loader converts and checks rows by its copy, and the
- * staging heap was made by the same definition.
+ * Without a lock, the target may be altered at any time.  Whenever a loader
+ * opens it, the definition is compared with the one in the plan.  The last
+ * comparison is made under the lock of the swap (final_check.c).  If the
+ * target was altered, the table fails and stays as it was.  A loader converts
+ * and checks rows by its copy, and the staging heap has the same definition.
  *
  *-------------------------------------------------------------------------
  */
@@ -45,7 +45,7 @@ target_lock(Oid relid)
 		ereport(ERROR,
 				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 				 errmsg("it could not be locked within %d ms", LockTimeout),
-				 errdetail("Another session alters the table."),
+				 errdetail("Another session is altering the table."),
 				 errhint("Try again later, or raise \"pgtunsync.lock_timeout\".")));
 	}
 	PG_END_TRY();

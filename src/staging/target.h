@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * target.h
- *	  The table that a run pulls, opened for a moment.
+ *	  Opens the target, the table that a run pulls, for a moment.
  *
  *-------------------------------------------------------------------------
  */
@@ -11,15 +11,16 @@
 #include "utils/relcache.h"
 
 /*
- * Takes AccessShareLock.  Raises LOCK_NOT_AVAILABLE if it is not granted within
- * lock_timeout.
+ * Takes AccessShareLock.  Raises LOCK_NOT_AVAILABLE if it is not granted
+ * within lock_timeout.
  */
 extern void target_lock(Oid relid);
 
 /*
- * Opens a table with AccessShareLock and compares its definition with shape, the text of
- * table_shape() in the plan.  Raises OBJECT_IN_USE if it was altered or dropped, and
- * what target_lock() raises.
+ * Opens a table with AccessShareLock and compares its definition with "shape",
+ * the text that table_shape() returned when the table was planned.  Raises
+ * OBJECT_IN_USE if the table was altered or dropped, and what target_lock()
+ * raises.
  */
 extern Relation target_open(Oid relid, const char *shape);
 
@@ -27,10 +28,12 @@ extern Relation target_open(Oid relid, const char *shape);
 extern void target_close(Relation target);
 
 /*
- * The same check, then a private copy of the table's relcache entry, palloc'd, without
- * any lock: descriptor with defaults and constraints, pg_class row, access
- * method.  It has no triggers, rules, policies or indexes.  It is good for all that looks at a
- * row in hand; it cannot be scanned, and relation_close() must not see it.
+ * Makes the same check as target_open().  Returns a palloc'd copy of the
+ * table's relcache entry and releases the lock.  The copy has the tuple
+ * descriptor with defaults and constraints, the pg_class row and the access
+ * method.  It has no triggers, rules, policies or indexes.  The caller can
+ * form and check rows with it, but must not scan it or pass it to
+ * relation_close().
  */
 extern Relation target_copy(Oid relid, const char *shape);
 

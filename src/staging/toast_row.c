@@ -1,11 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * toast_row.c
- *	  The large values of a row, compressed or out of line.
+ *	  Compresses the large values of a row or moves them out of line.
  *
- * What heap_toast_insert_or_update() does, in the same four rounds, but for values that
- * are not in a tuple yet: a value of many megabytes would stand in memory
- * once more for that.
+ * This follows the four rounds of heap_toast_insert_or_update() in
+ * heaptoast.c.  That function needs a tuple.  This one takes an array of
+ * values, so that a value of many megabytes is not copied into a tuple first.
  *
  *-------------------------------------------------------------------------
  */
@@ -26,7 +26,10 @@ typedef struct Toaster
 	ToastAttrInfo columns[MaxHeapAttributeNumber];
 } Toaster;
 
-/* The largest value that can still be made smaller; -1: none, or no need to. */
+/*
+ * Returns the largest value that can still shrink; -1 if none can, or the row
+ * fits.
+ */
 static int
 next_column(Toaster *toaster, bool compression, bool main)
 {
@@ -38,7 +41,10 @@ next_column(Toaster *toaster, bool compression, bool main)
 	return toast_tuple_find_biggest_attribute(context, compression, main);
 }
 
-/* Compresses, or puts out of line at once what would fill the row by itself. */
+/*
+ * Compresses values.  A value that exceeds the limit by itself goes out of
+ * line.
+ */
 static void
 shrink_largest(Toaster *toaster)
 {
@@ -51,7 +57,8 @@ shrink_largest(Toaster *toaster)
 			toast_tuple_try_compression(&toaster->context, i);
 		else
 			toaster->columns[i].tai_colflags |= TOASTCOL_INCOMPRESSIBLE;
-		if (toaster->columns[i].tai_size > toaster->limit && OidIsValid(heap->rd_rel->reltoastrelid))
+		if (toaster->columns[i].tai_size > toaster->limit &&
+			OidIsValid(heap->rd_rel->reltoastrelid))
 			toast_tuple_externalize(&toaster->context, i, toaster->options);
 	}
 }

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * toast_row.h
- *	  The large values of a row, compressed or out of line.
+ *	  Compresses the large values of a row or moves them out of line.
  *
  *-------------------------------------------------------------------------
  */
@@ -11,10 +11,10 @@
 #include "utils/relcache.h"
 
 /*
- * Makes the values of a new row small enough for a page of the heap, as far as
- * the columns' storage allows, and replaces them in the array by what is left
- * in the row.  options: as for heap_insert() of the toast table's rows.  Allocates in the current memory
- * context.
+ * Shrinks the values of a new row until it fits on a page of the heap, as far
+ * as the storage settings of the columns allow.  Replaces values in the array
+ * by compressed values or toast pointers, allocated in the current memory
+ * context.  "options" are those of heap_insert() for rows of the toast table.
  */
 extern void toast_row(Relation heap, Datum *values, bool *isnull, int options);
 

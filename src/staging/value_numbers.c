@@ -1,12 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * value_numbers.c
- *	  The few distinct values of a column, numbered in their order.
+ *	  Numbers the distinct values of a column and ranks them.
  *
- * A state, a kind, a currency: a million of rows has a handful of them.  Which
- * value a row has is found by hashing its bytes; what the order of the values
- * is, by calling the type's comparison function for those few.  Values that differ
- * in their bytes alone count as different.
+ * Many columns, such as a state or a currency, have few distinct values in
+ * millions of rows.  A hash table of the value's bytes gives the number of
+ * each value.  The comparison function of the type is called only to sort the
+ * distinct values.  Equal values with different bytes count as distinct.
  *
  *-------------------------------------------------------------------------
  */
@@ -34,7 +34,7 @@ typedef struct Entry
 	char		status;			/* simplehash's */
 } Entry;
 
-/* With a seed that the source, whose values they are, cannot know. */
+/* The source chooses the values, so it must not know the seed. */
 static inline uint32
 hash_value(Bytes bytes, uint64 seed)
 {
@@ -69,17 +69,20 @@ struct ValueNumbers
 	FmgrInfo   *order;
 	Oid			collation;
 	int			limit;
-	Size		bytes;			/* that are left for values */
+	Size		bytes;			/* left for values */
 	uint64		seed;
 	numbers_hash *table;
 	int			count;
 	Datum	   *values;			/* by number */
-	int			ranked;			/* how many there were at the last ranking */
-	int		   *by_place;		/* numbers */
-	int		   *places;			/* by number */
+	int			ranked;			/* "count" at the last ranking */
+	int		   *by_rank;		/* numbers, by rank */
+	int		   *ranks;			/* ranks, by number */
 };
 
-/* What each value takes besides its own bytes; a table that grows is there twice. */
+/*
+ * Memory for each value besides its bytes.  A hash table that grows exists
+ * twice.
+ */
 #define OVERHEAD	(4 * sizeof(Entry) + 2 * sizeof(Size) + sizeof(Datum) + 2 * sizeof(int))
 
 ValueNumbers *
@@ -99,8 +102,8 @@ value_numbers_create(int16 typlen, bool byval, FmgrInfo *order, Oid collation,
 		set->limit = 0;
 	set->table = numbers_create(set->context, 64, &set->seed);
 	set->values = palloc(sizeof(Datum) * Max(set->limit, 1));
-	set->by_place = palloc(sizeof(int) * Max(set->limit, 1));
-	set->places = palloc(sizeof(int) * Max(set->limit, 1));
+	set->by_rank = palloc(sizeof(int) * Max(set->limit, 1));
+	set->ranks = palloc(sizeof(int) * Max(set->limit, 1));
 	return set;
 }
 
@@ -156,21 +159,21 @@ value_numbers_rank(ValueNumbers *set)
 	if (set->ranked == set->count)
 		return;
 	for (int i = 0; i < set->count; i++)
-		set->by_place[i] = i;
-	qsort_arg(set->by_place, set->count, sizeof(int), compare_values, set);
+		set->by_rank[i] = i;
+	qsort_arg(set->by_rank, set->count, sizeof(int), compare_values, set);
 	for (int i = 0; i < set->count; i++)
-		set->places[set->by_place[i]] = i;
+		set->ranks[set->by_rank[i]] = i;
 	set->ranked = set->count;
 }
 
 int
-value_numbers_place(const ValueNumbers *set, int number)
+value_numbers_get_rank(const ValueNumbers *set, int number)
 {
-	return set->places[number];
+	return set->ranks[number];
 }
 
 Datum
-value_numbers_value(const ValueNumbers *set, int place)
+value_numbers_get_value(const ValueNumbers *set, int rank)
 {
-	return set->values[set->by_place[place]];
+	return set->values[set->by_rank[rank]];
 }

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * value_numbers.h
- *	  The few distinct values of a column, numbered in their order.
+ *	  Numbers the distinct values of a column and ranks them.
  *
  *-------------------------------------------------------------------------
  */
@@ -13,26 +13,32 @@
 typedef struct ValueNumbers ValueNumbers;
 
 /*
- * Makes an empty set in the current memory context that holds values of the given length
- * (pg_attribute.attlen) and passing, "limit" of them at most, in about "bytes" of
- * memory.  "order" is a comparison function of a btree, "collation" what it is called with.
+ * Creates an empty set in the current memory context.  "typlen" and "byval"
+ * describe the type (pg_attribute).  The set holds at most "limit" values in
+ * about "bytes" bytes of memory.  "order" is a btree comparison function,
+ * called with "collation".
  */
 extern ValueNumbers *value_numbers_create(int16 typlen, bool byval, FmgrInfo *order,
 										  Oid collation, int limit, Size bytes);
 
-/* The number of a value, of which a copy is taken; -1 if it is one too many. */
+/*
+ * Returns the number of a value, adding a copy if it is new; -1 if the set is
+ * full.
+ */
 extern int	value_numbers_add(ValueNumbers *set, Datum value);
 
 /*
- * Finds out which place each value has in the order of all; calls the comparison
- * function if there are new values.
+ * Sorts the values.  Calls the comparison function only if there are new
+ * values.
  */
 extern void value_numbers_rank(ValueNumbers *set);
 
-/* The place of the value with that number, from 0 on; as of value_numbers_rank(). */
-extern int	value_numbers_place(const ValueNumbers *set, int number);
+/*
+ * The rank of the value with that number, counted from 0, at the last ranking.
+ */
+extern int	value_numbers_get_rank(const ValueNumbers *set, int number);
 
-/* The value in that place; it stays the set's. */
-extern Datum value_numbers_value(const ValueNumbers *set, int place);
+/* The value with that rank; it belongs to the set. */
+extern Datum value_numbers_get_value(const ValueNumbers *set, int rank);
 
 #endif							/* PGTUNSYNC_VALUE_NUMBERS_H */

@@ -3,11 +3,12 @@
  * word_sort.c
  *	  Sorts entries of a few 64-bit words each, in place.
  *
- * A radix sort that begins with the most significant digit ("American flag sort",
- * McIlroy, Bostic and McIlroy 1993): count the entries with each value of the digit,
- * swap each into its bucket, then sort the buckets.  A digit is the eight bits from the highest
- * one on in which the entries differ at all, so that long common prefixes
- * and narrow ranges cost nothing.  What is in order already is only read.
+ * This is a radix sort that begins with the most significant digit ("American
+ * flag sort", McIlroy, Bostic and McIlroy 1993).  It counts the entries for
+ * each value of the digit, swaps each entry into its bucket, then sorts the
+ * buckets.  A digit is eight bits, starting at the highest bit in which the
+ * entries differ.  Thus long common prefixes and narrow ranges cost nothing.
+ * Entries that are already sorted are read once and not moved.
  *
  *-------------------------------------------------------------------------
  */
@@ -20,7 +21,7 @@
 
 #define DIGIT_BITS		8
 #define BUCKETS			(1 << DIGIT_BITS)
-#define FEW				32		/* that many are cheaper to insert one by one */
+#define FEW				32		/* below this, insertion sort is faster */
 
 typedef void (*Sorter) (uint64 *entries, size_t n, int word);
 
@@ -92,7 +93,10 @@ swap(uint64 *a, uint64 *b, int words)
 	move(b, held, words);
 }
 
-/* Each entry into the bucket of its digit; sets where the buckets end. */
+/*
+ * Moves each entry into the bucket of its digit.  Sets the ends of the
+ * buckets.
+ */
 static pg_attribute_always_inline void
 distribute(uint64 *entries, size_t n, int word, int words, int shift, size_t *ends)
 {
@@ -123,8 +127,9 @@ distribute(uint64 *entries, size_t n, int word, int words, int shift, size_t *en
 }
 
 /*
- * The entries are equal in all words before this one.  "sorter" is this function for
- * their width; each call takes away a digit at least, which bounds the depth.
+ * Sorts entries that are equal in all words before "word".  "sorter" is this
+ * function for the same number of words.  Each level of recursion consumes at
+ * least one digit, which limits the depth.
  */
 static pg_attribute_always_inline void
 sort_from(uint64 *entries, size_t n, int word, int words, Sorter sorter)
@@ -141,7 +146,7 @@ sort_from(uint64 *entries, size_t n, int word, int words, Sorter sorter)
 	}
 	if (is_sorted(entries, n, words))
 		return;
-	/* not sorted, so there is a difference */
+	/* the entries are not sorted, so a word differs */
 	while ((bits = differences(entries, n, word, words)) == 0)
 		word++;
 	distribute(entries, n, word, words,

@@ -11,9 +11,9 @@
 #define WORD_SORT_MAX_WORDS 4
 
 /*
- * Sorts "n" entries of "words" unsigned numbers each, the first number counting most.
- * No two entries are equal, or it does not matter which of them comes first.
- * Takes no memory but the stack; can be interrupted (57014).
+ * Sorts "n" entries of "words" unsigned numbers each.  The first number of an
+ * entry is the most significant.  The sort is not stable.  It allocates no
+ * memory.  It can be interrupted (QUERY_CANCELED).
  */
 extern void word_sort(uint64 *entries, size_t n, int words);
 

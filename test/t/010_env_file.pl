@@ -171,7 +171,7 @@ my @refused = (
 	['readonly A=1; A=hush', 'read-only'], ['readonly A=1; unset A', 'read-only'], ['RANDOM=1', 'belongs to the shell'], ['UID=1', 'belongs'], ['BASH_ENV=hush', 'belongs'], ['A=$RANDOM', 'sets by itself'], ['A=$PWD', 'sets by itself'],
 	['set -e', '"set" with'], ['set -a b', '"set" with'], ['set', '"set" with'], ['A=x export B=hush', 'unquoted space'], [':hush', 'a command'], ['unset -f A', 'argument of "unset"'], ['exit 0', '"exit"'],
 	['A=' . ('x' x 70000), 'too long'], ['A' x 200 . '=hush', 'too long'], ['A=' . ('${A:-' x 40) . ('}' x 40), 'nested'], [join("\n", 'A=' . 'x' x 40000, ('A=$A$A') x 3), 'line 2: value too long'],
-	[join("\n", map { "A$_=x" } 1 .. 2000), 'too many variables'], [join("\n", 'A=' . 'x' x 60000, ('B=$A') x 200), 'taken together'], [join("\n", 'A=' . 'x' x 60000, (': $A') x 200), 'taken together'],
+	[join("\n", map { "A$_=x" } 1 .. 2000), 'too many variables'], [join("\n", 'A=' . 'x' x 60000, ('B=$A') x 200), 'too long in total'], [join("\n", 'A=' . 'x' x 60000, (': $A') x 200), 'too long in total'],
 );
 
 foreach my $case (@refused)

@@ -350,7 +350,7 @@ unlike((run("groups:\n  g: {a: \"where 'x' <% y\"}\n"))[1], qr/ERB/, "pg_trgm's 
 refused('glob without quotes', "exclude:\n  - *_logs\n", 2, 'not defined');
 refused('glob as a key', "data_rules:\n  *_token: null\n", 2, 'alias');
 like((run("exclude:\n  - *_logs\n"))[1], qr/HINT: Quote a name or pattern/, 'globs want quotes');
-refused('recursion', "groups: &g\n  a: *g\n", 2, 'within what it stands for');
+refused('recursion', "groups: &g\n  a: *g\n", 2, 'inside its own anchor');
 refused('tag', "exclude: !ruby/object:Object {}\n", 1, 'tag');
 refused('symbol', ":exclude: [a]\n", 1, 'colon');
 refused('list as a key', "? [a]\n: b\n", 1, 'not a string');

@@ -90,7 +90,8 @@ $w->write_env;
 
 # ---- hostile code ----
 
-# A table owner who is nobody puts one and the same function wherever code can be put.
+# A table owner who is nobody puts one and the same function wherever code can be put.  It tells
+# the server's log what it does, since it cannot write.
 my $env = $w->env_file;
 $w->local_sql(qq{
 	CREATE ROLE mallory LOGIN; GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA pgtunsync TO mallory; GRANT CREATE ON DATABASE dev TO mallory; GRANT CREATE ON SCHEMA public TO mallory;
@@ -100,7 +101,7 @@ $w->local_sql(qq{
 	CREATE TABLE evil.log (place text, who text, session text, super text, path text, done text);
 	CREATE TABLE evil.trap (v text);
 	CREATE FUNCTION evil.spring() RETURNS trigger LANGUAGE plpgsql AS \$\$ BEGIN
-		INSERT INTO evil.log VALUES ('deferred trigger', current_user, session_user, current_setting('is_superuser'), current_setting('search_path'), 'fired');
+		RAISE LOG 'evil|deferred trigger|%|%|fired|', current_user, current_setting('search_path');
 		EXECUTE 'ALTER ROLE mallory SUPERUSER'; RETURN NULL; EXCEPTION WHEN OTHERS THEN RETURN NULL; END \$\$;
 	CREATE CONSTRAINT TRIGGER spring AFTER INSERT ON evil.trap DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION evil.spring();
 	CREATE FUNCTION evil.attack(place text) RETURNS int VOLATILE LANGUAGE plpgsql SET lock_timeout = '20ms' AS \$\$
@@ -110,16 +111,13 @@ $w->local_sql(qq{
 			'CREATE TEMP TABLE hijack (v int)', 'CREATE FUNCTION pg_temp.hijack() RETURNS int LANGUAGE sql AS \$f\$SELECT 1\$f\$', 'INSERT INTO evil.trap VALUES (\$f\$x\$f\$); SET CONSTRAINTS ALL IMMEDIATE', 'INSERT INTO evil.trap VALUES (\$f\$x\$f\$)',
 			'DECLARE c CURSOR WITH HOLD FOR SELECT 1', 'LISTEN hijack', 'UPDATE pgtunsync.runs SET role = \$f\$x\$f\$', 'SET pgtunsync.env_file = \$f\$/tmp/x\$f\$', 'SET row_security = off', 'SELECT dblink_connect(\$f\$x\$f\$)'];
 		deed text;
-		outcome text;
 	BEGIN
 		IF current_setting('application_name') NOT LIKE '%pgtunsync%' AND (SELECT backend_type FROM pg_catalog.pg_stat_activity WHERE pid = pg_catalog.pg_backend_pid()) = 'client backend' THEN RETURN 1; END IF;
-		IF EXISTS (SELECT FROM evil.log l WHERE l.place = attack.place AND done = 'began' ) THEN RETURN 1; END IF;
-		INSERT INTO evil.log VALUES (place, current_user, session_user, current_setting('is_superuser'), current_setting('search_path'), 'began');
+		RAISE LOG 'evil|%|%|%|began|', place, current_user, current_setting('search_path');
 		FOREACH deed IN ARRAY deeds LOOP
 			BEGIN
 				EXECUTE deed;
-				outcome := deed;
-				INSERT INTO evil.log VALUES (place, current_user, session_user, current_setting('is_superuser'), current_setting('search_path'), 'did: ' || deed);
+				RAISE LOG 'evil|%|%|%|did: %|', place, current_user, current_setting('search_path'), deed;
 			EXCEPTION WHEN OTHERS THEN NULL;
 			END;
 		END LOOP;
@@ -130,7 +128,7 @@ $w->call(q{
 	CREATE FUNCTION evil.calm(place text, v anyelement) RETURNS anyelement IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN PERFORM evil.attack(place); RETURN v; END $$;
 	CREATE FUNCTION evil.true(place text) RETURNS bool IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN PERFORM evil.attack(place); RETURN true; END $$;
 	-- an error caught within a support function of GiST would end any build of it (the page lock goes with the subtransaction)
-	CREATE FUNCTION evil.note(place text) RETURNS void LANGUAGE plpgsql AS $$ BEGIN IF NOT EXISTS (SELECT FROM evil.log l WHERE l.place = note.place) THEN INSERT INTO evil.log VALUES (place, current_user, session_user, '', current_setting('search_path'), 'began'); END IF; END $$;
+	CREATE FUNCTION evil.note(place text) RETURNS void LANGUAGE plpgsql AS $$ BEGIN RAISE LOG 'evil|%|%|%|began|', place, current_user, current_setting('search_path'); END $$;
 	CREATE FUNCTION evil.diff(float8, float8) RETURNS float8 IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN PERFORM evil.note('subtype_diff'); RETURN $1 - $2; END $$;
 	CREATE TYPE evil.float_range AS RANGE (subtype = float8, subtype_diff = evil.diff);
 	CREATE DOMAIN evil.checked AS int CHECK (evil.true('domain'));
@@ -153,30 +151,41 @@ $w->source_sql(q{
 	CREATE SCHEMA evil; CREATE TYPE evil.float_range AS RANGE (subtype = float8); CREATE TYPE evil.wrapped AS ENUM ('1', '2', '3');
 	CREATE TABLE evil.t (id int PRIMARY KEY, d int, r evil.float_range, v text); CREATE TABLE evil.parted (id int, v text) PARTITION BY RANGE (id); CREATE TABLE evil.parted_1 PARTITION OF evil.parted FOR VALUES FROM (0) TO (100000);
 	CREATE TABLE evil.parents (id int PRIMARY KEY); CREATE TABLE evil.refs (w evil.wrapped);
-	INSERT INTO evil.t SELECT i, i, evil.float_range(i, i + 5), 'v' || i FROM generate_series(1, 2000) i; INSERT INTO evil.parted SELECT i, 'v' FROM generate_series(1, 100) i; INSERT INTO evil.parents SELECT i FROM generate_series(1, 3) i; INSERT INTO evil.refs VALUES ('1'), ('2')});
+	INSERT INTO evil.t SELECT i, i, evil.float_range(i, i + 5), 'v' || i FROM generate_series(1, 200) i; INSERT INTO evil.parted SELECT i, 'v' FROM generate_series(1, 100) i; INSERT INTO evil.parents SELECT i FROM generate_series(1, 3) i; INSERT INTO evil.refs VALUES ('1'), ('2')});
+
+# What the code has told since the last call: a list of [ place, who, search_path, what ].
+my $log_read = 0;
+sub told
+{
+	my $log = $w->local_node->logfile;
+	my $text = PostgreSQL::Test::Utils::slurp_file($log, $log_read);
+	$log_read = -s $log;
+	my %lines = map { $_ => 1 } $text =~ /LOG:  evil\|(.*)\|$/mg;
+	return map { [ split /\|/, $_ ] } sort keys %lines;
+}
 
 # Tests: whatever ran, ran as mallory, and got nowhere.
 sub harmless
 {
 	my ($title, @places) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	my @told = told();
 	subtest $title => sub {
-		my %ran = map { $_ => 1 } split /\n/, $w->local_sql("SELECT DISTINCT place FROM evil.log WHERE done = 'began'");
+		my %ran = map { $_->[0] => 1 } grep { $_->[3] eq 'began' } @told;
 		ok($ran{$_}, "code has run: $_") foreach @places;
-		is($w->local_sql("SELECT string_agg(DISTINCT format('%s as %s: %s', place, who, done), E'\\n') FROM evil.log WHERE who <> 'mallory'"), '', 'only as the owner');
-		is($w->local_sql(q{SELECT string_agg(DISTINCT format('%s %s', place, done), E'\n') FROM evil.log WHERE (done LIKE 'did: %' AND done !~ '(row_security|pg_temp.hijack|SET ROLE NONE|RESET ROLE|SET SESSION AUTHORIZATION DEFAULT)') OR place = 'deferred trigger'}), '', 'no deed was done');
-		is($w->local_sql(q{SELECT string_agg(DISTINCT format('%s %s', place, done), E'\n') FROM evil.log WHERE done ~ 'did: (SET|RESET) .*(ROLE|AUTHORIZATION)'}), '', 'no role was changed');
-		is($w->local_sql("SELECT string_agg(DISTINCT path, ' ; ') FROM evil.log WHERE done = 'began' AND path ~ 'public|evil|user'"), '', 'the search_path is pinned');
+		is(join("\n", map { "$_->[0] as $_->[1]" } grep { $_->[1] ne 'mallory' } @told), '', 'only as the owner');
+		is(join("\n", map { "$_->[0] $_->[3]" } grep { $_->[3] ne 'began' } @told), '', 'no deed was done');
+		is(join("\n", map { $_->[2] } grep { $_->[2] =~ /public|evil|user/ } @told), '', 'the search_path is pinned');
 		is($w->local_sql("SELECT rolsuper FROM pg_roles WHERE rolname = 'mallory'"), 'f', 'mallory is no superuser');
 		is($w->local_sql('SELECT string_agg(v, $$,$$) FROM treasure'), 'gold', 'the treasure is untouched');
-		is($w->local_sql("SELECT count(*) FROM evil.log WHERE done LIKE '%PGSYNC%'"), 0, 'the environment file was not read');
+		is($w->local_sql('SELECT (SELECT count(*) FROM evil.log), (SELECT count(*) FROM evil.trap)'), '0|0', 'nothing was written');
 		ok(!-e "$env.hacked", 'no program was run');
 		$w->nothing_left;
 	};
-	$w->local_sql('TRUNCATE evil.log, evil.trap');
 	return;
 }
 my @everywhere = ('generated', 'default', 'check', 'domain', 'index', 'predicate', 'subtype_diff', 'statistics', 'partition key', 'cast');
+told();
 my $all = "'evil.t,evil.parted,evil.parents,evil.refs'";
 my @all = map { "evil.$_" } 't', 'parted', 'parents', 'refs';
 foreach my $user ('postgres', 'mallory')
@@ -204,6 +213,6 @@ $w->local_sql("SELECT pg_drop_replication_slot('slot'); DROP PUBLICATION everyth
 # the tables belong to another role than their functions do: as the owner again
 $w->local_sql('CREATE ROLE victim; GRANT USAGE ON SCHEMA evil TO victim; GRANT USAGE ON SCHEMA public TO victim; ALTER TABLE evil.refs OWNER TO victim; ALTER TABLE evil.parents OWNER TO victim');
 $run = $w->pull("'evil.parents,evil.refs'");
-is($w->local_sql("SELECT count(*) FROM evil.log WHERE who NOT IN ('mallory', 'victim')"), 0, "functions of others run as the table's owner");
+is(join("\n", map { "$_->[0] as $_->[1]" } grep { $_->[1] !~ /^(mallory|victim)$/ } told()), '', "functions of others run as the table's owner");
 
 done_testing();

@@ -38,8 +38,10 @@ my @cases = (
 	[ 'validated', 'ALTER TABLE T VALIDATE CONSTRAINT T_later', 'Constraint "T_later" was changed' ],
 	[ 'generated', 'ALTER TABLE T DROP COLUMN g; ALTER TABLE T ADD COLUMN g int GENERATED ALWAYS AS (id * 3) STORED',
 		'Column "g" was changed' ],
-	[ 'domain', 'ALTER DOMAIN T_domain ADD CONSTRAINT small CHECK (VALUE < 2000000)', 'Domain constraint "small" was added' ],
-	[ 'inherit', 'CREATE TABLE T_parent (id int); ALTER TABLE T INHERIT T_parent', 'Inheritance from "T_parent" was added' ],
+	[ 'domain', 'ALTER DOMAIN T_domain ADD CONSTRAINT small CHECK (VALUE < 2000000)',
+		'Domain constraint "small" was added' ],
+	[ 'inherit', 'CREATE TABLE T_parent (id int); ALTER TABLE T INHERIT T_parent',
+		'Inheritance from "T_parent" was added' ],
 	[ 'attach', 'ALTER TABLE T_root ATTACH PARTITION T FOR VALUES FROM (0) TO (1000000)',
 		'Its place among partitions was changed' ],
 	[ 'tablespace', 'ALTER TABLE T SET TABLESPACE elsewhere', 'Its tablespace was changed' ],
@@ -123,7 +125,8 @@ my $run = $w->last_run('id');
 foreach my $case (@cases)
 {
 	my ($table, $sql, $detail) = @$case;
-	my $result = $w->local_sql("SELECT status, sqlstate FROM pgtunsync.run_tables WHERE run_id = $run AND table_name = '$table'");
+	my $result = $w->local_sql(
+		"SELECT status, sqlstate FROM pgtunsync.run_tables WHERE run_id = $run AND table_name = '$table'");
 
 	if (defined $detail && $detail eq '')
 	{
@@ -135,7 +138,8 @@ foreach my $case (@cases)
 	$detail = of($table, $detail) if defined $detail;
 	like($call->{err},
 		defined $detail ?
-		  qr/table "$table" could not be pulled: it was altered meanwhile\n.*?DETAIL:\s+\Q$detail\E while its rows were loaded\.\n.*?HINT:\s+Pull again/ :
+		  qr/table\ "$table"\ could\ not\ be\ pulled:\ it\ was\ altered\ meanwhile\n
+			.*?DETAIL:\s+\Q$detail\E\ while\ its\ rows\ were\ loaded\.\n.*?HINT:\s+Pull\ again/x :
 		  qr/table "$table" could not be pulled: it was dropped meanwhile/,
 		"$table: and says what was altered");
 	next if !defined $detail;
@@ -145,7 +149,8 @@ foreach my $case (@cases)
 $w->both_equal('big');
 is($w->local_sql("SELECT reltablespace <> 0 FROM pg_class WHERE relname = 't_index_tablespace_s_idx'"), 't',
 	'ALTER INDEX … SET TABLESPACE is not undone');
-is($w->local_sql("SELECT convalidated FROM pg_constraint WHERE conrelid = 't_ok_foreign_key'::regclass AND contype = 'f'"),
+is($w->local_sql(
+		"SELECT convalidated FROM pg_constraint WHERE conrelid = 't_ok_foreign_key'::regclass AND contype = 'f'"),
 	't', 'a foreign key that was added meanwhile holds');
 $w->healthy;
 $w->nothing_left;
@@ -159,7 +164,8 @@ $w->local_node->poll_query_until('dev',
 	"SELECT count(*) > 0 FROM pg_stat_activity WHERE backend_type = 'pgtunsync leader' AND query LIKE '%swapping%'")
   or die 'no swap';
 sleep 0.5;
-my $ddl = $w->call("SET lock_timeout = '20s'; ALTER DOMAIN t_domain_domain ADD CONSTRAINT odd CHECK (VALUE > -5);")->finish;
+my $ddl = $w->call("SET lock_timeout = '20s';
+	ALTER DOMAIN t_domain_domain ADD CONSTRAINT odd CHECK (VALUE > -5);")->finish;
 is($ddl->{rc}, 0, 'a domain gets a constraint between two attempts') or diag($ddl->{err});
 $holder->say('COMMIT;');
 $holder->finish;
@@ -183,6 +189,25 @@ $call->finish;
 is($call->{sqlstate}, '42501', 'a right that was revoked meanwhile counts') or diag($call->{err});
 like($call->{err}, qr/table "t_domain" could not be pulled: TRUNCATE and INSERT on it is needed/, 'by name');
 is(table_rows('local', 't_domain'), '21|1|21', 'the rows stay');
+$w->nothing_left;
+
+# ---- REASSIGN OWNED, which changes the owner of the staging heap, too ----
+
+$w->local_sql('CREATE ROLE leaving; GRANT CREATE ON SCHEMA public TO leaving; ALTER TABLE t_domain OWNER TO leaving');
+$relay->set(stall_after => $half);
+$call = $w->start_pull("'{t_domain,big}', jobs => 2");
+$w->local_node->poll_query_until('dev',
+	"SELECT count(*) = 1 FROM pg_class WHERE relname ~ '^staging_' AND relkind = 'r' AND reltuples > 0")
+  or die 'not loaded';
+$relay->wait_stalled;
+$ddl = $w->call("SET lock_timeout = '5s'; REASSIGN OWNED BY leaving TO somebody;")->finish;
+is($ddl->{rc}, 0, 'REASSIGN OWNED works') or diag($ddl->{err});
+$relay->set;
+$call->finish;
+is($call->{sqlstate}, '55006', 'the run tells of it') or diag($call->{err});
+like($call->{err}, qr/table "t_domain" could not be pulled: it was altered meanwhile\n.*?DETAIL:\s+Its owner was changed/,
+	'by the name of the table');
+$w->both_equal('big');
 $w->nothing_left;
 
 done_testing();

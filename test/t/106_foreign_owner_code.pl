@@ -96,7 +96,8 @@ foreach my $where (qw(expression predicate statistics))
 			unlike(slurp_file_from($w->local_node->logfile, $offset), qr/planted code runs/, 'the code does not run');
 			$w->both_equal('victim', 'c');
 			$w->catalog_unchanged($before);
-			is($w->local_sql("SELECT format_type(atttypid, NULL) FROM pg_attribute WHERE attrelid = 'victim'::regclass AND attname = 'v'"),
+			is($w->local_sql("SELECT format_type(atttypid, NULL) FROM pg_attribute
+				WHERE attrelid = 'victim'::regclass AND attname = 'v'"),
 				'integer', 'the type is what it was');
 			$w->local_sql('UPDATE victim SET v = 1; UPDATE c SET code = NULL');
 		};
@@ -118,16 +119,20 @@ plant('expression', 'PERFORM pg_sleep(20)');
 $w->local_sql("DELETE FROM c; DELETE FROM p WHERE code IN ('code 3', 'code 7')");
 my $run = $w->pull("'c'");
 is($run->{sqlstate}, '23503', 'rows without a match') or diag($run->{err});
-like($run->{err}, qr/40 rows of "c" without a match in "p", such as \(code\)=\((code 3\), \(code 7|code 7\), \(code 3)\)/,
+like($run->{err},
+	qr/40 rows of "c" without a match in "p", such as \(code\)=\((code 3\), \(code 7|code 7\), \(code 3)\)/,
 	'counted, with samples');
 
 # ---- as a table of the run, too ----
 
-$w->local_sql("INSERT INTO p SELECT 'code ' || i FROM generate_series(0, 9) i ON CONFLICT DO NOTHING; DELETE FROM victim");
-$w->source_sql("CREATE TABLE p (code text PRIMARY KEY); INSERT INTO p SELECT 'code ' || i FROM generate_series(0, 9) i");
+$w->local_sql("INSERT INTO p SELECT 'code ' || i FROM generate_series(0, 9) i ON CONFLICT DO NOTHING;
+	DELETE FROM victim");
+$w->source_sql("CREATE TABLE p (code text PRIMARY KEY);
+	INSERT INTO p SELECT 'code ' || i FROM generate_series(0, 9) i");
 $run = $w->pull("'{p,c,victim}'");
 isnt($run->{rc}, 0, 'an index of a pulled table that does not get ready in time fails the run');
-like($run->{err}, qr/table "p" could not be pulled: code of the table's owner did not end in time/, 'by name') or diag($run->{err});
+like($run->{err}, qr/table "p" could not be pulled: code of the table's owner did not end in time/, 'by name')
+  or diag($run->{err});
 $w->nothing_left;
 
 done_testing();

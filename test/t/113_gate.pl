@@ -10,8 +10,8 @@ use IO::Select;
 use IO::Socket::INET;
 use IO::Socket::UNIX;
 use PgTunsync;
+use PgTunsync::AskingSource;
 use PgTunsync::Process;
-use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(sleep time);
@@ -25,8 +25,8 @@ my $dir = $w->dir . '/hooks';
 my $node = $w->local_node;
 
 mkdir $dir;
-is(system('cc', '-shared', '-fPIC', '-w', '-o', "$dir/hooks.so", dirname($INC{'PgTunsync.pm'}) . '/PgTunsync/entrance_hooks.c', '-ldl'),
-	0, 'the hooks are built');
+my $hooks = dirname($INC{'PgTunsync.pm'}) . '/PgTunsync/entrance_hooks.c';
+is(system('cc', '-shared', '-fPIC', '-w', '-o', "$dir/hooks.so", $hooks, '-ldl'), 0, 'the hooks are built');
 {
 	local $ENV{LD_PRELOAD} = "$dir/hooks.so";
 	local $ENV{HOOKS_DIR} = $dir;
@@ -35,9 +35,19 @@ is(system('cc', '-shared', '-fPIC', '-w', '-o', "$dir/hooks.so", dirname($INC{'P
 }
 $w->pulls("'users'", 'with the hooks idle', ['users']);
 
-sub switch_on { append_to_file("$dir/$_", $_[1] // '') foreach $_[0]; return; }
+# Makes one of the files that switch the hooks, or removes them.
+sub switch_on
+{
+	my ($name, $text) = @_;
+	append_to_file("$dir/$name", defined $text ? $text : '');
+	return;
+}
 
-sub switch_off { unlink map { "$dir/$_" } @_; return; }
+sub switch_off
+{
+	unlink map { "$dir/$_" } @_;
+	return;
+}
 
 sub wait_file
 {
@@ -61,7 +71,8 @@ sub held_pull
 sub client
 {
 	my ($address) = @_;
-	return IO::Socket::INET->new(LocalAddr => $address, PeerAddr => '127.0.0.1', PeerPort => $port) || die "port $port: $!";
+	return IO::Socket::INET->new(LocalAddr => $address, PeerAddr => '127.0.0.1', PeerPort => $port)
+	  || die "port $port: $!";
 }
 
 # What a stranger gets: any server answers SSLRequest by one byte.
@@ -74,6 +85,14 @@ sub answer
 	IO::Select->new($socket)->can_read(10) or return 'nothing, for 10 s';
 	sysread($socket, $got, 100);
 	return $got eq '' ? 'dropped' : "an answer: $got";
+}
+
+# How many connections to the entrance there are.
+sub connections
+{
+	my $entrance = sprintf('0100007F:%04X', $port);
+	my $count = () = `cat /proc/net/tcp` =~ /^\s*\d+: 0100007F:\w{4} $entrance 01/mg;
+	return $count;
 }
 
 # Ends a pull whose connection was not the announced one.
@@ -115,9 +134,10 @@ SKIP:
 {
 	skip 'only the superuser can be another user', 3 if system('sudo -n -u nobody true >/dev/null 2>&1') != 0;
 	$call = held_pull();
-	my $code = 'use IO::Socket::INET; $s = IO::Socket::INET->new(PeerAddr => "127.0.0.1", PeerPort => shift) or die; print $s->sockport, "\n"; '
-	  . '$| = 1; print ""; syswrite $s, pack("NN", 8, 80877103); sysread($s, $got, 10); print "got <$got>\n"';
-	open(my $out, '-|', 'sudo', '-n', '-u', 'nobody', $^X, '-e', "\$| = 1; $code", $port) or die;
+	my $code = '$| = 1; use IO::Socket::INET; '
+	  . '$s = IO::Socket::INET->new(PeerAddr => "127.0.0.1", PeerPort => shift) or die; '
+	  . 'print $s->sockport, "\n"; syswrite $s, pack("NN", 8, 80877103); sysread($s, $got, 10); print "got <$got>\n"';
+	open(my $out, '-|', 'sudo', '-n', '-u', 'nobody', $^X, '-e', $code, $port) or die;
 	chomp($its_port = <$out>);
 	switch_on('port', $its_port);
 	switch_off('hold');
@@ -179,16 +199,15 @@ $call = held_pull();
 kill 'STOP', $tunnel;
 switch_off('hold');
 # the leader's connection is announced; it waits for an answer
-PgTunsync::Process::wait_until('the connection', sub { `cat /proc/net/tcp` =~ /^\s*\d+: 0100007F:(\w{4}) 0100007F:${\sprintf('%04X', $port)} 01/m });
 my @loaders = $w->worker_pids('loader');
-PgTunsync::Process::wait_until('all connections', sub { my $n = () = `cat /proc/net/tcp` =~ /^\s*\d+: 0100007F:\w{4} 0100007F:${\sprintf('%04X', $port)} 01/mg; $n > @loaders });
+PgTunsync::Process::wait_until('all connections', sub { connections() > @loaders });
 sleep 0.5;
 kill 'STOP', $leader;
 kill 'TERM', @loaders;
 PgTunsync::Process::wait_until('the end of the loaders', sub { !$w->worker_pids('loader') });
 kill 'CONT', $tunnel;
 sleep 3;
-my $seen = () = PostgreSQL::Test::Utils::slurp_file($w->source->logfile, $log) =~ /connection received: host=127\.0\.0\.1/g;
+my $seen = () = slurp_file($w->source->logfile, $log) =~ /connection received: host=127\.0\.0\.1/g;
 is($seen, 1, 'of all announced connections only the living one is let in');
 kill 'CONT', $leader;
 $call->finish;
@@ -197,23 +216,20 @@ $w->nothing_left;
 # ---- the other side ----
 
 # Somebody else answers where the run connects, as if the port had been taken over.
-my $log_file = $w->dir . '/received';
-my $other_port = PostgreSQL::Test::Cluster::get_free_port();
-my $ok = unpack('H*', 'R' . pack('NN', 8, 0) . 'Z' . pack('N', 5) . 'I');
-my $impostor = PgTunsync::Process->start($w->dir . '/impostor.log', $^X, dirname($INC{'PgTunsync.pm'}) . '/PgTunsync/asking_source.pl',
-	$other_port, $log_file, '-', $ok);
-PgTunsync::Process::wait_until('the impostor', sub { PgTunsync::listening($other_port) });
-switch_on('redirect', $other_port);
+my $impostor = PgTunsync::AskingSource->new($w->dir);
+$impostor->start($PgTunsync::AskingSource::ok . unpack('H*', 'Z' . pack('N', 5) . 'I'));
+switch_on('redirect', $impostor->port);
 foreach my $mode ('prefer', 'disable')
 {
 	foreach my $secret (":$PgTunsync::password", '')
 	{
 		$w->write_env(PGSYNC_FROM_URL => "postgresql://reader$secret\@127.0.0.1:$port/production?sslmode=$mode");
-		$w->refused("'users'", "another process answers, sslmode=$mode, " . ($secret ? 'password' : 'none'), sqlstate => '28000',
-			message => [ qr/another process answers at the tunnel's entrance/, qr/PGSYNC_LOCAL_PORT to 0/ ]);
+		$w->refused("'users'", "another process answers, sslmode=$mode, " . ($secret ? 'password' : 'none'),
+			sqlstate => '28000',
+			message  => [ qr/another process answers at the tunnel's entrance/, qr/PGSYNC_LOCAL_PORT to 0/ ]);
 	}
 }
-unlike(slurp_file($log_file), qr/\Q$PgTunsync::password\E/, 'it gets no password');
+unlike($impostor->received, qr/\Q$PgTunsync::password\E/, 'it gets no password');
 $impostor->stop;
 switch_off('redirect');
 $w->write_env;

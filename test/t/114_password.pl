@@ -4,40 +4,20 @@
 
 use strict;
 use warnings;
-use File::Basename;
 use PgTunsync;
-use PgTunsync::Process;
+use PgTunsync::AskingSource;
 use PgTunsync::Steps;
-use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $w = PgTunsync->new(users => 100);
 my $source = $w->source;
-my $log = $w->dir . '/received';
-my $fake_port = PostgreSQL::Test::Cluster::get_free_port();
+my $asking = PgTunsync::AskingSource->new($w->dir);
 my $password = $PgTunsync::password;
-my $fake;
 
-# Authentication requests, in hexadecimal.
-my $cleartext = unpack('H*', 'R' . pack('NN', 8, 3));
-my $md5 = unpack('H*', 'R' . pack('NN', 12, 5) . 'salt');
-my $sasl = unpack('H*', 'R' . pack('NN', 23, 10) . "SCRAM-SHA-256\0\0");
-my $ok = unpack('H*', 'R' . pack('NN', 8, 0));
+my ($cleartext, $md5, $sasl) =
+  ($PgTunsync::AskingSource::cleartext, $PgTunsync::AskingSource::md5, $PgTunsync::AskingSource::sasl);
 my $bye = unpack('H*', 'E' . pack('N', 44) . "SFATAL\0VFATAL\0C28P01\0Mno such password\0\0");
-
-sub start_fake
-{
-	my (@steps) = @_;
-	$fake->stop if $fake;
-	unlink $log;
-	$fake = PgTunsync::Process->start($w->dir . '/fake.log', $^X, dirname($INC{'PgTunsync.pm'}) . '/PgTunsync/asking_source.pl',
-		$fake_port, $log, '-', @steps);
-	PgTunsync::Process::wait_until('the server that asks', sub { PgTunsync::listening($fake_port) });
-	return;
-}
-
-sub received { return -e $log ? slurp_file($log) : ''; }
 
 # Rewrites pg_hba.conf of the source: the method for the reader.
 sub source_asks
@@ -53,7 +33,8 @@ sub source_asks
 sub set_password
 {
 	my ($encryption) = @_;
-	$source->safe_psql('postgres', "SET log_statement = none; SET password_encryption = '$encryption'; ALTER ROLE reader PASSWORD '$password'");
+	$source->safe_psql('postgres',
+		"SET log_statement = none; SET password_encryption = '$encryption'; ALTER ROLE reader PASSWORD '$password'");
 	return;
 }
 
@@ -73,42 +54,47 @@ foreach my $entrance ($w->port, 0)
 {
 	foreach my $how (grep { $entrance || /SCRAM|both at once$/ } sort keys %asks)
 	{
-		start_fake(@{ $asks{$how} });
-		$w->write_env(PGSYNC_REMOTE_PORT => $fake_port, PGSYNC_LOCAL_PORT => $entrance);
+		$asking->start(@{ $asks{$how} });
+		$w->write_env(PGSYNC_REMOTE_PORT => $asking->port, PGSYNC_LOCAL_PORT => $entrance);
 		$w->refused("'users'", "a server that asks $how" . ($entrance ? '' : ', through the private socket'),
 			sqlstate => '28000',
-			message  => [ qr/the source reader\@\S+ asks for the password in clear text/, qr/The password was not sent/,
-				qr/password_encryption = 'scram-sha-256'/, qr/PGSYNC_ALLOW_CLEARTEXT=yes/ ]);
-		like(received(), qr/reader\0/, 'it was asked for a connection');
-		unlike(received(), qr/\Q$password\E/, 'and did not get the password');
+			message  => [
+				qr/the source reader\@\S+ asks for the password in clear text/, qr/The password was not sent/,
+				qr/password_encryption = 'scram-sha-256'/, qr/PGSYNC_ALLOW_CLEARTEXT=yes/
+			]);
+		like($asking->received, qr/reader\0/, 'it was asked for a connection');
+		unlike($asking->received, qr/\Q$password\E/, 'and did not get the password');
 	}
 }
 
 # the same server gets it where the file says so: the test above sees what is sent
-start_fake($cleartext, 'r', $bye);
-$w->write_env(PGSYNC_REMOTE_PORT => $fake_port, PGSYNC_ALLOW_CLEARTEXT => 'yes');
-$w->refused("'users'", 'a server that is allowed to ask, and refuses the login', sqlstate => '28P01', message => [qr/no such password/]);
-like(received(), qr/p\0\0\0.\Q$password\E\0/, 'got the password');
+$asking->start($cleartext, 'r', $bye);
+$w->write_env(PGSYNC_REMOTE_PORT => $asking->port, PGSYNC_ALLOW_CLEARTEXT => 'yes');
+$w->refused("'users'", 'a server that is allowed to ask, and refuses the login',
+	sqlstate => '28P01', message => [qr/no such password/]);
+like($asking->received, qr/p\0\0\0.\Q$password\E\0/, 'got the password');
 
 # the check says it, too
-start_fake($cleartext);
-$w->write_env(PGSYNC_REMOTE_PORT => $fake_port);
+$asking->start($cleartext);
+$w->write_env(PGSYNC_REMOTE_PORT => $asking->port);
 my $steps = PgTunsync::Steps->of($w);
 is($steps->failed, 'source', 'check() stops there');
 like($steps->detail('source'), qr/asks for the password in clear text/, 'and says why');
 
 # what is no message of the protocol
-foreach my $garbage ([ 'a long request' => unpack('H*', 'R' . pack('NN', 5000, 3)) ], [ 'a short request' => unpack('H*', 'R' . pack('NN', 4, 3)) ],
+foreach my $garbage ([ 'a long request' => unpack('H*', 'R' . pack('NN', 5000, 3)) ],
+	[ 'a short request' => unpack('H*', 'R' . pack('NN', 4, 3)) ],
 	[ 'an endless message' => unpack('H*', 'S' . pack('N', 0x7fffffff)) ])
 {
 	my ($what, $bytes) = @$garbage;
-	start_fake($bytes, 'r');
-	$w->refused("'users'", "a server that sends $what", sqlstate => '08P01', message => [qr/invalid message during authentication/]);
-	unlike(received(), qr/\Q$password\E/, 'does not get the password');
+	$asking->start($bytes, 'r');
+	$w->refused("'users'", "a server that sends $what",
+		sqlstate => '08P01', message => [qr/invalid message during authentication/]);
+	unlike($asking->received, qr/\Q$password\E/, 'does not get the password');
 }
-start_fake($bye);
+$asking->start($bye);
 $w->refused("'users'", 'a server that refuses at once', sqlstate => '28P01', message => [qr/no such password/]);
-$fake->stop;
+$asking->stop;
 
 # ---- a real source ----
 
@@ -124,14 +110,18 @@ is(warnings($run), 1, 'is told of once') or diag($run->{err});
 is(PgTunsync::Steps->of($w)->detail('source') =~ /password by (.*)/ && $1, 'MD5', 'check() names it');
 
 source_asks('password');
-$w->refused("'users'", 'a source that asks for clear text', sqlstate => '28000', message => [qr/asks for the password in clear text/]);
+$w->refused("'users'", 'a source that asks for clear text',
+	sqlstate => '28000', message => [qr/asks for the password in clear text/]);
 $w->write_env(PGSYNC_ALLOW_CLEARTEXT => 'Yes');
 $run = $w->pulls('', 'the same, allowed', \@PgTunsync::shop);
 is(PgTunsync::Steps->of($w)->detail('source') =~ /password by (.*)/ && $1, 'clear text', 'check() names it');
 $w->write_env(PGSYNC_ALLOW_CLEARTEXT => 'no');
-$w->refused("'users'", 'the same, forbidden', sqlstate => '28000', message => [qr/asks for the password in clear text/]);
+$w->refused("'users'", 'the same, forbidden',
+	sqlstate => '28000', message => [qr/asks for the password in clear text/]);
 $w->write_env(PGSYNC_ALLOW_CLEARTEXT => 'perhaps');
-$w->refused("'users'", 'neither yes nor no', sqlstate => 'F0000', message => [qr/PGSYNC_ALLOW_CLEARTEXT must be yes or no/], unlike => [qr/perhaps/], before_tunnel => 1);
+$w->refused("'users'", 'neither yes nor no',
+	sqlstate => 'F0000', message => [qr/PGSYNC_ALLOW_CLEARTEXT must be yes or no/], unlike => [qr/perhaps/],
+	before_tunnel => 1);
 
 # the server's environment cannot allow it
 {
@@ -139,7 +129,8 @@ $w->refused("'users'", 'neither yes nor no', sqlstate => 'F0000', message => [qr
 	$w->local_node->restart;
 }
 $w->write_env;
-$w->refused("'users'", 'the variable in the server\'s environment', sqlstate => '28000', message => [qr/asks for the password in clear text/]);
+$w->refused("'users'", 'the variable in the server\'s environment',
+	sqlstate => '28000', message => [qr/asks for the password in clear text/]);
 
 # without a password there is nothing to guard
 source_asks('trust');
@@ -148,6 +139,7 @@ my $bare = $w->source_url =~ s/:\Q$password\E//r;
 $w->write_env(PGSYNC_FROM_URL => $bare);
 $w->pulls("'users'", 'trust, without one', ['users']);
 source_asks('password');
-$w->refused("'users'", 'no password where one is asked for', sqlstate => '\w{5}', message => [qr/Put the password into PGSYNC_FROM_URL/]);
+$w->refused("'users'", 'no password where one is asked for',
+	sqlstate => '\w{5}', message => [qr/Put the password into PGSYNC_FROM_URL/]);
 
 done_testing();

@@ -3,25 +3,21 @@
 
 use strict;
 use warnings;
-use File::Basename;
 use File::Copy qw(copy);
 use PgTunsync;
-use PgTunsync::Process;
+use PgTunsync::AskingSource;
 use PgTunsync::Steps;
-use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
 plan skip_all => 'no openssl program' if system('openssl version >/dev/null 2>&1') != 0;
-plan skip_all => 'a server without TLS' if slurp_file(`pg_config --includedir-server` =~ s/\n//r . '/pg_config.h') !~ /define USE_OPENSSL 1/;
+my ($headers) = `pg_config --includedir-server` =~ /(.*)/;
+plan skip_all => 'a server without TLS' if slurp_file("$headers/pg_config.h") !~ /define USE_OPENSSL 1/;
 
 my $w = PgTunsync->new(users => 100);
 my $source = $w->source;
 my $dir = $w->dir;
-my $log = "$dir/received";
-my $fake_port = PostgreSQL::Test::Cluster::get_free_port();
 my $password = $PgTunsync::password;
-my $fake;
 
 sub openssl { system_or_bail('openssl', @_); return; }
 
@@ -30,10 +26,11 @@ sub make_certificates
 {
 	my ($name) = @_;
 	my @quiet = ('-batch', '-nodes', '-newkey', 'rsa:2048', '-out');
-	openssl('req', '-x509', '-days', 10, '-subj', "/CN=authority $name", '-keyout', "$dir/$name.ca.key", @quiet, "$dir/$name.ca.crt");
+	openssl('req', '-x509', '-days', 10, '-subj', "/CN=authority $name", '-keyout', "$dir/$name.ca.key",
+		@quiet, "$dir/$name.ca.crt");
 	openssl('req', '-subj', '/CN=localhost', '-keyout', "$dir/$name.key", @quiet, "$dir/$name.csr");
-	openssl('x509', '-req', '-days', 10, '-in', "$dir/$name.csr", '-CA', "$dir/$name.ca.crt", '-CAkey', "$dir/$name.ca.key", '-CAcreateserial',
-		'-out', "$dir/$name.crt");
+	openssl('x509', '-req', '-days', 10, '-in', "$dir/$name.csr",
+		'-CA', "$dir/$name.ca.crt", '-CAkey', "$dir/$name.ca.key", '-CAcreateserial', '-out', "$dir/$name.crt");
 	append_to_file("$dir/$name.pem", slurp_file("$dir/$name.key") . slurp_file("$dir/$name.crt"));
 	chmod 0600, "$dir/$name.pem";
 	return;
@@ -68,7 +65,11 @@ sub use_url
 }
 
 # How often has the source got a password in clear text?
-sub passwords_seen { return scalar(() = slurp_file($source->logfile) =~ /identity="reader" method=password|password authentication failed/g); }
+sub passwords_seen
+{
+	my $pattern = qr/identity="reader" method=password|password authentication failed/;
+	return scalar(() = slurp_file($source->logfile) =~ /$pattern/g);
+}
 
 sub method { return PgTunsync::Steps->of($w)->detail('source') =~ /password by (.*)/ ? $1 : 'unknown'; }
 
@@ -99,7 +100,8 @@ foreach my $version ('TLSv1.3', 'TLSv1.2')
 	is(passwords_seen(), 0, 'the source has seen no password') if $version eq 'TLSv1.3';
 	my $before = passwords_seen();
 	use_url("sslmode=verify-full&sslrootcert=$dir/other.ca.crt");
-	$w->refused("'users'", "$version: clear text to a server that is not the one", sqlstate => '08\w{3}', message => [qr/certificate verify failed/]);
+	$w->refused("'users'", "$version: clear text to a server that is not the one",
+		sqlstate => '08\w{3}', message => [qr/certificate verify failed/]);
 	is(passwords_seen(), $before, 'the source has seen no password');
 	use_url($verified);
 	my $run = $w->pulls('', "$version: clear text, verified", \@PgTunsync::shop);
@@ -110,7 +112,8 @@ foreach my $version ('TLSv1.3', 'TLSv1.2')
 use_url('sslmode=require', PGSYNC_ALLOW_CLEARTEXT => 'yes');
 $w->pulls("'users'", 'clear text, not verified, allowed', ['users']);
 
-$source->safe_psql('postgres', "SET log_statement = none; SET password_encryption = 'md5'; ALTER ROLE reader PASSWORD '$password'");
+$source->safe_psql('postgres',
+	"SET log_statement = none; SET password_encryption = 'md5'; ALTER ROLE reader PASSWORD '$password'");
 source_asks('md5');
 use_url('sslmode=require');
 my $run = $w->pulls("'users'", 'MD5, not verified', ['users']);
@@ -121,8 +124,8 @@ unlike($run->{err}, qr/WARNING/, 'needs no warning');
 
 # ---- a server that asks ----
 
-my $cleartext = unpack('H*', 'R' . pack('NN', 8, 3));
-my $sasl = unpack('H*', 'R' . pack('NN', 23, 10) . "SCRAM-SHA-256\0\0");
+my ($cleartext, $sasl) = ($PgTunsync::AskingSource::cleartext, $PgTunsync::AskingSource::sasl);
+my $asking = PgTunsync::AskingSource->new($dir, "$dir/other.pem");
 my %asks = (
 	'at once'                        => [$cleartext],
 	'in a record for each byte'      => [ join('.', $cleartext =~ /../g) ],
@@ -130,35 +133,23 @@ my %asks = (
 	'with SCRAM, in one record'      => ["$sasl$cleartext"],
 	'with SCRAM, cut in the request' => [ substr("$sasl$cleartext", 0, 62) . '.' . substr("$sasl$cleartext", 62) ]);
 
-sub received { return -e $log ? slurp_file($log) : ''; }
-
-sub start_fake
-{
-	my (@steps) = @_;
-	$fake->stop if $fake;
-	unlink $log;
-	$fake = PgTunsync::Process->start("$dir/fake.log", $^X, dirname($INC{'PgTunsync.pm'}) . '/PgTunsync/asking_source.pl',
-		$fake_port, $log, "$dir/other.pem", @steps);
-	PgTunsync::Process::wait_until('the server that asks', sub { PgTunsync::listening($fake_port) });
-	return;
-}
-
 foreach my $how (sort keys %asks)
 {
-	start_fake(@{ $asks{$how} });
-	use_url('sslmode=require', PGSYNC_REMOTE_PORT => $fake_port);
+	$asking->start(@{ $asks{$how} });
+	use_url('sslmode=require', PGSYNC_REMOTE_PORT => $asking->port);
 	$w->refused("'users'", "a server that asks $how", @refused);
-	like(received(), qr/reader\0/, 'it was asked for a connection');
-	unlike(received(), qr/\Q$password\E/, 'and did not get the password');
+	like($asking->received, qr/reader\0/, 'it was asked for a connection');
+	unlike($asking->received, qr/\Q$password\E/, 'and did not get the password');
 }
-start_fake($cleartext, 'r');
-use_url('sslmode=require', PGSYNC_REMOTE_PORT => $fake_port, PGSYNC_ALLOW_CLEARTEXT => 'yes');
+$asking->start($cleartext, 'r');
+use_url('sslmode=require', PGSYNC_REMOTE_PORT => $asking->port, PGSYNC_ALLOW_CLEARTEXT => 'yes');
 $w->setting(connect_timeout => '2s');
 isnt($w->pull("'users'")->{rc}, 0, 'a server that is allowed to ask');
-like(received(), qr/p\0\0\0.\Q$password\E\0/, 'gets the password');
-start_fake($cleartext);
-use_url($verified, PGSYNC_REMOTE_PORT => $fake_port);
-$w->refused("'users'", 'a server with another authority\'s certificate', sqlstate => '08\w{3}', message => [qr/certificate verify failed/]);
-unlike(received(), qr/reader|\Q$password\E/, 'gets nothing');
+like($asking->received, qr/p\0\0\0.\Q$password\E\0/, 'gets the password');
+$asking->start($cleartext);
+use_url($verified, PGSYNC_REMOTE_PORT => $asking->port);
+$w->refused("'users'", 'a server with another authority\'s certificate',
+	sqlstate => '08\w{3}', message => [qr/certificate verify failed/]);
+unlike($asking->received, qr/reader|\Q$password\E/, 'gets nothing');
 
 done_testing();

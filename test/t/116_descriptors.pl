@@ -19,7 +19,8 @@ plan skip_all => 'too low a limit of open files' if !defined $limit || $limit <=
 # an "ssh" that writes down what it has open, and then does what it is asked
 mkdir "$dir/bin";
 my ($ssh) = grep { -x } map { "$_/ssh" } split(/:/, $ENV{PATH});
-append_to_file("$dir/bin/ssh", "#!/bin/bash\nfor fd in /proc/self/fd/*; do readlink \$fd; done >> $dir/open\nexec $ssh \"\$@\"\n");
+append_to_file("$dir/bin/ssh",
+	"#!/bin/bash\nfor fd in /proc/self/fd/*; do readlink \$fd; done >> $dir/open\nexec $ssh \"\$@\"\n");
 chmod 0700, "$dir/bin/ssh";
 append_to_file($secret, "a file of the server's\n");
 
@@ -29,7 +30,9 @@ open(my $file, '<', $secret) or die;
 	local $ENV{PATH} = "$dir/bin:$ENV{PATH}";
 	my $numbers = join(' ', @numbers);
 	$w->local_node->stop;
-	my $start = "ulimit -n $limit; for n in $numbers; do eval \"exec \$n< '$secret'\"; done; exec pg_ctl -D '${\$w->local_node->data_dir}' -l '${\$w->local_node->logfile}' -w start";
+	my ($data, $log) = ($w->local_node->data_dir, $w->local_node->logfile);
+	my $start = "ulimit -n $limit; for n in $numbers; do eval \"exec \$n< '$secret'\"; done; "
+	  . "exec pg_ctl -D '$data' -l '$log' -w start";
 	is(system('bash', '-c', $start), 0, 'the server starts');
 	$w->local_node->_update_pid(1);
 }
