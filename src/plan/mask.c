@@ -590,7 +590,7 @@ make_mask(Work *work, const char *relation)
 		return;
 	if (work->relation != relation)
 		sql = in_referenced_row(work, relation, sql);
-	mask->by_chance = makers[maker].base == BY_CHANCE;
+	mask->nondeterministic = makers[maker].base == BY_CHANCE;
 	mask->type = wire_type(work, makers[maker].exact);
 	mask->sql = psprintf("(%s)::%s", sql, mask->type ? mask->type :
 						 catalog_find_column(work->own.source, work->own.column->name)->type);

@@ -29,7 +29,7 @@ typedef struct Mask
 	char	   *sql;			/* SQL for the source, of the type below; NULL: untouched */
 	char	   *type;			/* NULL: the source's own */
 	bool		user_sql;		/* people's SQL is in it */
-	bool		by_chance;		/* another value each time */
+	bool		nondeterministic;		/* another value each time */
 	char	   *problem;		/* why it cannot work; NULL: fine */
 } Mask;
 

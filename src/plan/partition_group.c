@@ -4,7 +4,7 @@
  *	  Partitions of one table that are pulled together.
  *
  * A partitioned table is planned as one table for each local partition.  All of
- * them are pulled or none is (TablePlan.whole), so that a query of the
+ * them are pulled or none is (TablePlan.partition_root), so that a query of the
  * partitioned table never sees old rows beside new ones.
  *
  *-------------------------------------------------------------------------
@@ -15,12 +15,12 @@
 
 /* The table in the list that belongs to the same partitioned table, or NULL. */
 static const TablePlan *
-find_part(const List *tables, Oid whole)
+find_part(const List *tables, Oid partition_root)
 {
 	ListCell   *lc;
 
 	foreach(lc, tables)
-		if (((TablePlan *) lfirst(lc))->whole == whole)
+		if (((TablePlan *) lfirst(lc))->partition_root == partition_root)
 			return lfirst(lc);
 	return NULL;
 }
@@ -36,8 +36,8 @@ failed_parts(const List *tables, PartFailed has_failed, void *arg)
 	{
 		TablePlan  *table = lfirst(lc);
 
-		if (OidIsValid(table->whole) && has_failed(table, arg) &&
-			find_part(failed, table->whole) == NULL)
+		if (OidIsValid(table->partition_root) && has_failed(table, arg) &&
+			find_part(failed, table->partition_root) == NULL)
 			failed = lappend(failed, table);
 	}
 	return failed;
@@ -52,7 +52,7 @@ partitions_fail_together(const List *tables, PartFailed has_failed, FailPart fai
 	foreach(lc, tables)
 	{
 		TablePlan  *table = lfirst(lc);
-		const TablePlan *culprit = find_part(failed, table->whole);
+		const TablePlan *culprit = find_part(failed, table->partition_root);
 
 		if (culprit == NULL || has_failed(table, arg))
 			continue;

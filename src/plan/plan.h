@@ -52,7 +52,7 @@ typedef struct TablePlan
 	int			index;			/* position in the plan */
 	Oid			relid;			/* local; InvalidOid when only the source has it */
 	Oid			grants;			/* whose grants allow it: relid, or its partitioned table */
-	Oid			whole;			/* its partitioned table, if its parts stand or fall together */
+	Oid			partition_root; /* its partitioned table, if they are pulled together */
 	char	   *schema;
 	char	   *name;
 	char	   *display;		/* quoted as needed, for messages */

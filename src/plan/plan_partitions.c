@@ -67,7 +67,7 @@ check_rest(Planner *planner, const Choice *choice, List *tables)
 	{
 		TablePlan  *table = lfirst(lc);
 
-		if (table->whole != map->local->oid || table->message != NULL)
+		if (table->partition_root != map->local->oid || table->message != NULL)
 			continue;
 		if (error != NULL)
 			table_fail(table, error->sqlerrcode,
@@ -125,5 +125,5 @@ plan_ungroup_partitions(List *tables)
 	ListCell   *lc;
 
 	foreach(lc, tables)
-		((TablePlan *) lfirst(lc))->whole = InvalidOid;
+		((TablePlan *) lfirst(lc))->partition_root = InvalidOid;
 }

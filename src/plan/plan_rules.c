@@ -100,7 +100,7 @@ apply_rule(Planner *planner, TablePlan *table, const Choice *choice, const char 
 				   psprintf("The column has type %s, and of rule \"%s\" (line %d of file \"%s\"): %s.",
 							local->type, mask->rule->pattern, mask->rule->line,
 							planner->config->path, mask->problem), NULL);
-	if (mask != NULL && mask->by_chance && table->message == NULL &&
+	if (mask != NULL && mask->nondeterministic && table->message == NULL &&
 		(table->mode == LAND_OVERWRITE || table->mode == LAND_PRESERVE) &&
 		is_key_column(choice->local, local))
 		table_fail(table, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,

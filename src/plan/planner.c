@@ -165,7 +165,7 @@ begin_table(const Planner *planner, const Choice *choice, int index)
 	}
 	/* a part that is left out lets the others be */
 	if (choice->root != NULL && choice->left_out == NULL)
-		table->whole = choice->root->oid;
+		table->partition_root = choice->root->oid;
 	if (choice->source != NULL)
 		estimate(table, choice->source);
 	if (choice->message != NULL)

@@ -3,9 +3,10 @@
  * outcome.c
  *	  What became of each table of a run.
  *
- * The leader collects here what loaders report.  At the end it is what the
- * audit holds, what the caller is told, and what decides between
- * "succeeded" and "partial".
+ * The leader collects the reports of the loaders here.  A table has failed if it
+ * has an error here, whether the plan refused it or something failed later.  At
+ * the end the outcomes are written to the audit and decide between "succeeded"
+ * and "partial".
  *
  *-------------------------------------------------------------------------
  */
@@ -70,7 +71,7 @@ outcomes_create(const RunPlan *plan)
 	return outcomes;
 }
 
-/* "; left out: a, b" for columns that did not travel. */
+/* "; left out: a, b" for columns that were not pulled. */
 static char *
 left_out_text(const TablePlan *plan)
 {
@@ -112,8 +113,8 @@ outcome_loaded(Outcomes *outcomes, const LoadResult *result)
 }
 
 /*
- * The message with the place that COPY gives ("COPY t, line 7, column c"), but
- * not the value that stands behind it: the audit is read by others.
+ * The message with the position that COPY gives ("COPY t, line 7, column c"), but
+ * without the value after it: other roles may read the audit.
  */
 static char *
 message_with_place(const ErrorData *error)
@@ -269,7 +270,7 @@ outcomes_staged(const Outcomes *outcomes)
 	return staged;
 }
 
-/* Has an append put rows in, or found that there are none? */
+/* True if an append has committed rows, or found that there are none. */
 static bool
 has_landed(const Outcome *outcome)
 {
@@ -315,7 +316,7 @@ outcomes_any_merged(const Outcomes *outcomes)
 }
 
 void
-outcomes_tell_merged(const Outcomes *outcomes)
+outcomes_report_merged(const Outcomes *outcomes)
 {
 	for (int i = 0; i < outcomes->n; i++)
 	{
@@ -439,7 +440,7 @@ table_status(const Outcome *outcome, bool swapped)
 	return swapped && outcome->loaded ? "succeeded" : "skipped";
 }
 
-/* An append's rows are those of the batches that are in, and of this one if it is going in. */
+/* An append's rows are those of committed batches, and of the one being committed. */
 static void
 fill_appended(AuditTable *row, const Outcome *outcome, bool swapped)
 {

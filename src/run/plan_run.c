@@ -1,16 +1,16 @@
 /*-------------------------------------------------------------------------
  *
  * plan_run.c
- *	  What would a pull do?  Its steps up to the plan, a report for each table.
+ *	  A plan: the steps of a pull up to the plan, a report for each table.
  *
- * pgtunsync.plan() takes the arguments of a pull and goes its way in the same
- * code: tunnel, both catalogs, EXPLAIN of clauses and masks on the source, the
- * last look at each local table.  There it turns back.  No row of a table is
- * sent, there are no loaders and no audit row, and the local tables are
- * locked as a SELECT locks them.
+ * pgtunsync.plan() takes the arguments of a pull and runs the same code: tunnel,
+ * both catalogs, EXPLAIN of clauses and masks on the source, the second check of
+ * each local table.  Then it stops.  No row of a table is sent, there are no
+ * loaders and no audit row, and the local tables are locked as a SELECT locks
+ * them.
  *
- * What a pull leaves out in silence or stops at is a row here: excluded tables
- * and unknown names (PlanRequest.survey).
+ * Excluded tables and unknown names, which a pull leaves out or raises, are rows
+ * of the result (PlanRequest.survey).
  *
  *-------------------------------------------------------------------------
  */
@@ -26,17 +26,6 @@
 #include "base/worker_message.h"
 #include "run/request.h"
 #include "plan/rewrite.h"
-
-static List *
-column_names(const TablePlan *table)
-{
-	List	   *names = NIL;
-	ListCell   *lc;
-
-	foreach(lc, table->columns)
-		names = lappend(names, ((ColumnPlan *) lfirst(lc))->name);
-	return names;
-}
 
 static const char *
 status_of(const Run *run, const TablePlan *table)
@@ -57,7 +46,7 @@ send_table(const Run *run, const TablePlan *table)
 		.status = unconstify(char *, status_of(run, table)),
 		.mode = pulled ? unconstify(char *, landing_name(table->mode)) : NULL,
 		.filter = table->empty && table->mode == LAND_REPLACE ? NULL : table->filter,
-		.columns = column_names(table),
+		.columns = run_column_names(table),
 		.masked = table->masked_columns,
 		.unmasked = table->unmasked_columns,
 		.rewritten = rewrite_texts(table->rewrites),
@@ -79,7 +68,7 @@ send_table(const Run *run, const TablePlan *table)
 	pfree(buf.data);
 }
 
-/* As a pull looks at them, under a lock that keeps only DDL out. */
+/* Checks the tables as a pull does, under a lock that keeps only DDL out. */
 static void
 look_at_tables(Run *run)
 {

@@ -79,7 +79,7 @@ run_audit_route(Run *run)
 
 /* ---- TUNNEL-OPEN ---- */
 
-/* The ssh command that would do what the tunnel does. */
+/* The ssh command that is equivalent to the tunnel. */
 static char *
 equivalent_command(const Run *run)
 {
@@ -182,7 +182,7 @@ run_load(Run *run)
 
 /* ---- TEARDOWN ---- */
 
-/* The source has said all it had to say: nothing of it is needed any more. */
+/* All rows are staged: the source is not needed any more. */
 static void
 run_close_source(Run *run)
 {
@@ -207,7 +207,7 @@ run_commit(Run *run)
 		return;					/* all failed: outcomes_raise() says so */
 	if (error != NULL)
 	{
-		/* what the failed tables have left */
+		/* drop what failed tables have left */
 		PushActiveSnapshot(GetTransactionSnapshot());
 		staging_drop_of_run(run->id, staged_heaps(staged));
 		PopActiveSnapshot();
@@ -231,7 +231,7 @@ run_commit(Run *run)
 	run_await_standbys(run);
 }
 
-/* "; 3 local rows kept, to which 1 pulled row yielded" */
+/* "; 3 local rows kept, to which 1 pulled row yielded", or "". */
 static char *
 kept_total_text(const AuditTotals *totals)
 {
@@ -250,7 +250,7 @@ report_totals(Run *run)
 
 	INSTR_TIME_SET_CURRENT(end);
 	INSTR_TIME_SUBTRACT(end, run->start);
-	outcomes_tell_merged(run->outcomes);
+	outcomes_report_merged(run->outcomes);
 	ereport(NOTICE,
 			(errmsg("run " INT64_FORMAT ": %d %s %s, " INT64_FORMAT " rows, %s in %.1f s%s",
 					run->id, totals->tables, totals->tables == 1 ? "table" : "tables",
@@ -260,10 +260,7 @@ report_totals(Run *run)
 	relay_flush();
 }
 
-/*
- * What comes after the commit: none of it can undo the run any more, so that an
- * error is only worth a WARNING.
- */
+/* Steps after the commit.  They cannot undo the run, so an error is a WARNING. */
 static void
 run_after_commit(Run *run)
 {

@@ -54,7 +54,6 @@ run_is_cancelled(void)
 	return cancel_requested;
 }
 
-/* A caller that gave up before we could be interrupted has left this sign. */
 void
 run_check_caller(Run *run)
 {
@@ -68,7 +67,6 @@ run_check_caller(Run *run)
 
 /* ---- transactions and what others see of the run ---- */
 
-/* Shown in pg_stat_activity. */
 void
 run_report_phase(Run *run, const char *phase)
 {
@@ -178,7 +176,7 @@ run_start_tunnel(Run *run, int sessions)
 	worker_end_launch();
 }
 
-/* One session is enough to look around. */
+/* Without loaders one session is enough. */
 void
 run_open_narrow_tunnel(Run *run)
 {
@@ -253,14 +251,14 @@ run_connect(Run *run)
 	connect.password_rule = run->params->password_rule;
 	connect.hide_texts = run->params->hide_texts;
 	connect.gate = tunnel_gate_handle(run->tunnel);
-	/* ahead of the loaders: for it the tunnel keeps the way that it has proven */
+	/* ahead of the loaders: the tunnel keeps its proven channel for this one */
 	run->control = source_connect_start(run->params);
 	if (run->pool != NULL)
 		pool_connect(run->pool, &connect);
 	source_connect_finish(run->control, run->params);
 }
 
-/* Does a column of the table hold OIDs that may be those of large objects? */
+/* True if a column of the table may hold OIDs of large objects. */
 static bool
 may_refer_to_large_objects(const TablePlan *table)
 {
@@ -277,7 +275,7 @@ may_refer_to_large_objects(const TablePlan *table)
 	return false;
 }
 
-/* COPY takes the numbers of large objects, not the objects: said once. */
+/* One NOTICE for the run: COPY reads the OIDs of large objects, not the objects. */
 static void
 report_large_objects(const Run *run)
 {
@@ -328,6 +326,17 @@ run_planned_oids(Run *run)
 	return oids;
 }
 
+List *
+run_column_names(const TablePlan *table)
+{
+	List	   *names = NIL;
+	ListCell   *lc;
+
+	foreach(lc, table->columns)
+		names = lappend(names, ((ColumnPlan *) lfirst(lc))->name);
+	return names;
+}
+
 /* The caller's transaction, if it waits for us; one that does not may hold what it likes. */
 const VirtualTransactionId *
 run_awaiting_caller(const Run *run)
@@ -340,7 +349,7 @@ run_recheck(Run *run, const List *tables)
 {
 	ListCell   *lc;
 
-	/* subqueries of the configuration may meet other people's locks */
+	/* subqueries of the configuration may wait for locks of others */
 	session_set_int("lock_timeout", run->request->lock_timeout);
 	foreach(lc, tables)
 	{

@@ -73,6 +73,9 @@ extern void run_make_plan(Run *run);
 /* The OIDs of the tables that have not failed so far. */
 extern List *run_planned_oids(Run *run);
 
+/* The names of the columns that are pulled, in the order of the COPY. */
+extern List *run_column_names(const TablePlan *table);
+
 /* The waiting caller's transaction, or NULL. */
 extern const VirtualTransactionId *run_awaiting_caller(const Run *run);
 

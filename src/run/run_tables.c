@@ -28,23 +28,12 @@
 #include "run/run_steps.h"
 #include "run/run_tables.h"
 
-/* how often the leader looks around while it waits for loaders, in ms */
+/* how often the leader checks caller, tunnel and source while it waits, in ms */
 #define TICK	200
 /* how long writing the audit may wait while targets are locked, in ms */
 #define AUDIT_PATIENCE	1000
 
 /* ---- load ---- */
-
-static List *
-column_names(const TablePlan *table)
-{
-	List	   *names = NIL;
-	ListCell   *lc;
-
-	foreach(lc, table->columns)
-		names = lappend(names, ((ColumnPlan *) lfirst(lc))->name);
-	return names;
-}
 
 void
 run_submit(Run *run, const TablePlan *table, const char *copy_sql)
@@ -57,7 +46,7 @@ run_submit(Run *run, const TablePlan *table, const char *copy_sql)
 		.copy_sql = unconstify(char *, copy_sql),
 		.verify_sql = table->verify_sql,
 		.binary = table->binary,
-		.columns = column_names(table),
+		.columns = run_column_names(table),
 		.partition_check = table->partition_check,
 		.rewrites = table->rewrites,
 		.keep = table->keep,
@@ -111,7 +100,10 @@ handle_failure(Run *run, PoolEvent *event)
 	report_table_error(abort ? ERROR : WARNING, table, event->error);
 }
 
-/* The table may have been read as empty: its rows moved to another file. */
+/*
+ * A table that was truncated or rewritten on the source after the snapshot may
+ * have been read as empty.
+ */
 static void
 fail_rewritten(Run *run, const TablePlan *table)
 {
