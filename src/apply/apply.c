@@ -1,45 +1,43 @@
 /*-------------------------------------------------------------------------
  *
  * apply.c
- *	  The moment that changes anything: checks, locks, merge, swap.
+ *	  Applies the staged rows: checks, locks, merge, swap.
  *
- *	  1. staging heaps are locked; foreign keys with both ends replaced are
- *		 checked.  No target is locked.
- *	  2. ExclusiveLock on the targets: writers wait, readers do not.  Each
- *		 table is compared with its plan; local rows that are kept are looked
- *		 at once more; rows go into tables that keep theirs, or that are
- *		 published; then the foreign keys that lead out of the run or to such
- *		 a table are checked.
- *	  3. AccessExclusiveLock on the others: everything is compared, storage is
- *		 swapped, sequences are set: milliseconds
+ * 1. Staging heaps are locked.  Foreign keys with both ends replaced are
+ *    checked.  No target is locked.
+ * 2. ExclusiveLock on the targets: writers wait, readers do not.  Each table
+ *    is compared with its plan, and kept local rows are read again.  Rows are
+ *    written to tables that keep their own rows, or that are published.
+ *    Then the foreign keys are checked that refer to such a table or to one
+ *    outside the run.
+ * 3. AccessExclusiveLock on the other targets: everything is compared,
+ *    storage is swapped and sequences are set, in milliseconds.
  *
- * The commit is the leader's and follows at once.
+ * The leader commits immediately afterwards.
  *
- * Code that owners wrote (index expressions, CHECK constraints, conditions of
- * kept rows) runs in step 2 only, as the owner (user_context.c).  From the
- * comparison in step 3 to the commit, no code of any role but ours runs, and
- * nothing that could evaluate an expression of a user is called: that
- * comparison is what makes it safe to read the new storage by the old
- * definition.  So nobody may add there:
+ * Owners' code (index expressions, CHECK constraints, conditions of kept rows)
+ * runs in step 2 only, as the owner (user_context.c).  Between the comparison
+ * in step 3 and the commit, no code of any role runs except the extension's
+ * own, and no function is called that could evaluate a user's expression.
+ * That comparison makes it safe to read the new storage by the old definition.
+ * So do not add there:
  *
- *	- a planned query over a table of a user, since the planner evaluates
- *	  constant parts of index expressions, predicates and statistics
- *	  expressions;
- *	- RelationGetIndexExpressions(), RelationGetIndexPredicate(),
- *	  BuildIndexInfo(), RelationGetPartitionKey(), RelationGetPartitionQual(),
- *	  which do the same;
- *	- anything that fires triggers, or calls a type's or an operator's
- *	  function.
+ * - A planned query over a user's table: the planner evaluates constant parts
+ *   of index expressions, predicates and statistics expressions.
+ * - RelationGetIndexExpressions(), RelationGetIndexPredicate(),
+ *   BuildIndexInfo(), RelationGetPartitionKey() or RelationGetPartitionQual(),
+ *   which do the same.
+ * - Anything that fires triggers, or calls a function of a type or an
+ *   operator.
  *
- * What is called there is final_check.c (catalog scans), integrity_find() (a
- * catalog scan), swap.c (updates of pg_class, pg_depend, pg_statistic),
+ * The code that runs there is final_check.c (catalog scans), integrity_find()
+ * (a catalog scan), swap.c (updates of pg_class, pg_depend, pg_statistic),
  * performDeletion() of staging heaps, sequences.c, and the audit's statements
- * on the extension's own tables.  owner_forbid() enforces the rule: an
- * owner_enter() behind it is an error.
+ * on the extension's own tables.  owner_forbid() enforces the rule: a later
+ * owner_enter() is an error.
  *
- * A table that was altered, or cannot be merged, is left out, with all parts
- * of the same partitioned table, and stays so if the attempt has to be made
- * again.
+ * A table that was altered, or cannot be merged, is left out, with all
+ * partitions of the same table.  It stays out if the attempt is repeated.
  *
  *-------------------------------------------------------------------------
  */
@@ -72,28 +70,28 @@
 #include "staging/staging.h"
 #include "apply/swap.h"
 
-/* how long checking foreign keys waits for the lock on another table, in ms */
-#define OUTSIDE_PATIENCE	100
+/* how long foreign key checks wait for a lock on another table, in ms */
+#define OUTSIDE_LOCK_TIMEOUT	100
 
 /* All that an attempt works on. */
-typedef struct Replacement
+struct Replacement
 {
 	List	   *staged;			/* of StagedTable * */
-	Oid			role;			/* of the caller */
-	int			lock_timeout;	/* in ms, for work on rows */
+	Oid			role;			/* the role that called pull() */
+	int			lock_timeout;	/* in ms, while rows are written */
 	ReplaceFailed on_failure;
 	void	   *on_failure_arg;
-	List	   *checked_before; /* foreign keys that were checked before any target was locked */
-	List	   *checked;		/* all that were checked in this attempt */
+	List	   *checked_before; /* foreign keys checked before any target was locked */
+	List	   *checked;		/* all foreign keys checked in this attempt */
 
-	/* found under AccessExclusiveLock, and reported when that is released */
+	/* found under AccessExclusiveLock, and reported after it is released */
 	StagedTable *altered;
 	ErrorData  *alteration;
 
 	MemoryContext context;		/* what outlives an attempt */
-} Replacement;
+};
 
-/* Those that have not failed. */
+/* Returns the tables that have not failed. */
 static List *
 remaining(const List *staged)
 {
@@ -106,9 +104,7 @@ remaining(const List *staged)
 	return tables;
 }
 
-/*
- * Leaves a table out of the run, with all parts of the same partitioned table.
- */
+/* Leaves a table out of the run, with all partitions of the same table. */
 static void
 fail_table(Replacement *all, StagedTable *table, const ErrorData *error)
 {
@@ -127,7 +123,7 @@ fail_table(Replacement *all, StagedTable *table, const ErrorData *error)
 
 /* ---- 1: staging heaps ---- */
 
-/* The heaps that the run has made for a table, with their toast tables. */
+/* Returns the heaps that the run created for a table, with TOAST tables. */
 static List *
 staging_relations(const StagedTable *table)
 {
@@ -146,9 +142,11 @@ staging_relations(const StagedTable *table)
 }
 
 /*
- * Our loaders are gone, and from here on nobody else writes to a staging heap.
- * The stronger lock that the swap needs is taken with those on the targets:
- * ALTER DOMAIN, for example, locks target and staging heap in one transaction.
+ * Locks the staging heaps of a table.  The loaders have ended, and from here
+ * on nobody else writes to the heaps.  The stronger lock that the swap needs
+ * is taken together with those on the targets, because other commands lock
+ * both: ALTER DOMAIN, for example, locks target and staging heap in one
+ * transaction.
  */
 static void
 lock_staging(const StagedTable *table)
@@ -159,7 +157,7 @@ lock_staging(const StagedTable *table)
 		LockRelationOid(lfirst_oid(lc), ShareLock);
 }
 
-/* What is locked must still be what the loader made. */
+/* Locks the staging heaps, and checks that they are what the loaders made. */
 static void
 lock_all_staging(Replacement *all)
 {
@@ -177,12 +175,12 @@ lock_all_staging(Replacement *all)
 	}
 }
 
-/* ---- 2: what takes time, while nobody writes ---- */
+/* ---- 2: work on rows, while writers wait ---- */
 
 /*
- * Would a swap be missed by a logical replication slot?  The table is locked,
- * so that it cannot be added to a publication; but a slot, or a publication of
- * all tables, may still come.
+ * Returns whether a swap would be lost on a logical replication slot.  The
+ * table is locked, so it cannot be added to a publication.  But a slot, or a
+ * publication of all tables, may still be created.
  */
 static bool
 has_subscriber(Oid relid)
@@ -198,7 +196,7 @@ has_subscriber(Oid relid)
 	return result;
 }
 
-/* This table and those after it that are parts of the same partitioned one. */
+/* Returns this table and the following partitions of the same table. */
 static List *
 next_group(const List *staged, int first)
 {
@@ -217,19 +215,19 @@ next_group(const List *staged, int first)
 }
 
 /*
- * Compares the tables of a group with their plans; returns what differs, or
- * NULL.
+ * Compares the tables of a group with their plans.  Returns an error that
+ * describes a difference, or NULL.
  */
 static ErrorData *
-compare_group(Replacement *all, const List *group, StagedTable **culprit)
+compare_group(Replacement *all, const List *group, StagedTable **failed_table)
 {
 	ErrorData  *error = NULL;
 	ListCell   *lc;
 
 	foreach(lc, group)
 	{
-		*culprit = lfirst(lc);
-		error = check_target(*culprit, all->role);
+		*failed_table = lfirst(lc);
+		error = check_target(*failed_table, all->role);
 		if (error != NULL)
 			break;
 	}
@@ -237,8 +235,8 @@ compare_group(Replacement *all, const List *group, StagedTable **culprit)
 }
 
 /*
- * Is there work on the rows of a table, beside the swap?  Sets what is done to
- * it.
+ * Returns whether rows of a table must be written or read before the swap.
+ * Sets how the table is processed.
  */
 static bool
 needs_work(StagedTable *table)
@@ -258,18 +256,18 @@ work_on_table(StagedTable *table)
 										table->plan->keep, &table->kept_now);
 	PushActiveSnapshot(GetTransactionSnapshot());
 	if (table->by_row)
-		plain_replace(table->target, table->staging);
+		replace_row_by_row(table->target, table->staging);
 	else if (staged_merges(table))
 		merge_table(table);
 	PopActiveSnapshot();
 }
 
 /*
- * Works on tables that stand or fall together, in a subtransaction.  Returns
- * the error, with the table that it is about, or NULL.
+ * Processes tables that succeed or fail together, in a subtransaction.
+ * Returns NULL, or an error and the table that it is about.
  */
 static ErrorData *
-work_on_group(const List *group, StagedTable **culprit)
+work_on_group(const List *group, StagedTable **failed_table)
 {
 	MemoryContext oldcontext = CurrentMemoryContext;
 	ResourceOwner oldowner = CurrentResourceOwner;
@@ -302,16 +300,18 @@ work_on_group(const List *group, StagedTable **culprit)
 	relay_set_subject(NULL);
 	if (error != NULL && lock_ends_attempt(error))
 		ReThrowError(error);
-	*culprit = table;
+	*failed_table = table;
 	return error;
 }
 
-/* Compares the tables of a group with their plans, and works on their rows. */
+/*
+ * Compares the tables of a group with their plans, and processes their rows.
+ */
 static void
 handle_group(Replacement *all, const List *group)
 {
-	StagedTable *culprit = linitial(group);
-	ErrorData  *error = compare_group(all, group, &culprit);
+	StagedTable *failed_table = linitial(group);
+	ErrorData  *error = compare_group(all, group, &failed_table);
 	bool		work = false;
 	ListCell   *lc;
 
@@ -320,16 +320,16 @@ handle_group(Replacement *all, const List *group)
 		foreach(lc, group)
 			work |= needs_work(lfirst(lc));
 		if (work)
-			error = work_on_group(group, &culprit);
+			error = work_on_group(group, &failed_table);
 	}
 	if (error != NULL)
-		fail_table(all, culprit, error);
+		fail_table(all, failed_table, error);
 }
 
 /*
- * All tables are locked before the work begins.  A transaction that has written to
- * one of them and goes on to another one, or has a foreign key checked there, would
- * be in the way of a lock that is taken later, every time.
+ * Processes all tables.  All are locked before the work begins.  Otherwise, a
+ * transaction that has written to one of them, and then writes to another or
+ * has a foreign key checked there, would block every later lock.
  */
 static void
 handle_all(Replacement *all)
@@ -363,9 +363,11 @@ check_keys(Replacement *all)
 
 	foreach(lc, staged)
 		changed |= ((StagedTable *) lfirst(lc))->refreshed;
-	session_set_int("lock_timeout", OUTSIDE_PATIENCE);
+	session_set_int("lock_timeout", OUTSIDE_LOCK_TIMEOUT);
 	PushActiveSnapshot(GetTransactionSnapshot());
-	/* found only now: DDL may have added one until we had the locks */
+	/*
+	 * Find them only now: until the locks were taken, DDL may have added one.
+	 */
 	integrity_find(staged, &inside, &across);
 	if (!changed)
 		inside = list_difference_oid(inside, all->checked_before);
@@ -378,7 +380,7 @@ check_keys(Replacement *all)
 	MemoryContextSwitchTo(oldcontext);
 }
 
-/* The targets that readers have to be kept from. */
+/* Returns the targets to lock against readers. */
 static List *
 swapped_targets(const List *staged)
 {
@@ -395,7 +397,7 @@ swapped_targets(const List *staged)
 	return oids;
 }
 
-/* While nobody writes; see locking.c. */
+/* Does the work that takes time, while writers wait; see locking.c. */
 static void
 prepare_all(void *arg, List **swapped, List **others)
 {
@@ -441,7 +443,7 @@ staged_heaps(const List *staged)
 	return oids;
 }
 
-/* The sequences that will change. */
+/* Returns the sequences that will change. */
 static List *
 sequence_oids(const List *staged)
 {
@@ -466,8 +468,8 @@ sequence_oids(const List *staged)
 }
 
 /*
- * A sequence of a table that keeps its rows must not come back to numbers that
- * these have.
+ * Sets the sequences of a table.  If the table keeps rows, a sequence must not
+ * return to numbers that these rows use.
  */
 static void
 restore_sequences(const StagedTable *table)
@@ -476,7 +478,7 @@ restore_sequences(const StagedTable *table)
 
 	foreach(lc, table->plan->sequences)
 	{
-		/* the keys of rows that stay may be ahead of the source's */
+		/* the keys of kept rows may be ahead of the source's */
 		if (staged_merges(table) || table->kept_now.rows > 0)
 			sequence_advance(lfirst(lc));
 		else
@@ -484,7 +486,7 @@ restore_sequences(const StagedTable *table)
 	}
 }
 
-/* An attempt's own memory does not last. */
+/* Copies the error into memory that outlives the attempt. */
 static void
 remember_alteration(Replacement *all, StagedTable *table, const ErrorData *error)
 {
@@ -499,7 +501,10 @@ remember_alteration(Replacement *all, StagedTable *table, const ErrorData *error
 	MemoryContextSwitchTo(oldcontext);
 }
 
-/* Compares one table under its last lock; false if it must be left out. */
+/*
+ * Compares one table under its last lock.  Returns false if it must be left
+ * out.
+ */
 static bool
 is_unchanged(Replacement *all, StagedTable *table)
 {
@@ -513,8 +518,8 @@ is_unchanged(Replacement *all, StagedTable *table)
 }
 
 /*
- * Is all that was prepared still true?  The last moment at which anything else
- * can run.
+ * Returns whether everything that was prepared is still true.  No other code
+ * can run after this check.
  */
 static bool
 all_unchanged(Replacement *all)
@@ -538,8 +543,8 @@ all_unchanged(Replacement *all)
 }
 
 /*
- * Drops what a table that failed has left, unless somebody is at it: the next
- * run finds it.
+ * Drops the heaps of a failed table, unless somebody else has locked them.
+ * The next run drops the rest.
  */
 static void
 drop_failed(const StagedTable *table)
@@ -570,7 +575,7 @@ swap_one(StagedTable *table)
 		staging_drop(table->kept.yielded_heap);
 }
 
-/* Everything is locked. */
+/* Swaps all tables.  The caller has locked everything. */
 static SwapResult
 swap_all(void *arg)
 {
@@ -591,7 +596,7 @@ swap_all(void *arg)
 }
 
 static void
-tell_by_row(const List *staged)
+report_by_row(const List *staged)
 {
 	ListCell   *lc;
 
@@ -602,38 +607,46 @@ tell_by_row(const List *staged)
 		if (table->by_row && !table->failed)
 			ereport(NOTICE,
 					(errmsg("table \"%s\" was replaced row by row", get_rel_name(table->target)),
-					 errdetail("It is published and this database has a logical replication slot, which a swap would not reach.")));
+					 errdetail("It is published and this database has a logical replication slot; a swap would not be replicated.")));
 	}
 }
 
-void
-replace_tables(List *staged, Oid role, int lock_timeout, const VirtualTransactionId *caller,
-			   ReplaceFailed on_failure, void *on_failure_arg)
+Replacement *
+replace_begin(List *staged, Oid role, int lock_timeout,
+			  ReplaceFailed on_failure, void *on_failure_arg)
 {
-	Replacement all = {
-		.staged = staged,
-		.role = role,
-		.lock_timeout = lock_timeout,
-		.on_failure = on_failure,
-		.on_failure_arg = on_failure_arg,
-		.context = CurrentMemoryContext
-	};
-	LockedWork	work = {
-		.targets = staged_targets(staged),
-		.prepare = prepare_all,
-		.swap = swap_all,
-		.arg = &all
-	};
+	Replacement *all = palloc0(sizeof(Replacement));
 	List	   *across;
 
-	session_set_int("lock_timeout", lock_timeout);
-	lock_all_staging(&all);
-	PushActiveSnapshot(GetTransactionSnapshot());
-	integrity_find(remaining(staged), &all.checked_before, &across);
-	integrity_check(remaining(staged), all.checked_before);
-	PopActiveSnapshot();
-	work.sequences = sequence_oids(staged);
+	all->staged = staged;
+	all->role = role;
+	all->lock_timeout = lock_timeout;
+	all->on_failure = on_failure;
+	all->on_failure_arg = on_failure_arg;
+	all->context = CurrentMemoryContext;
 
-	lock_and_swap(&work, lock_timeout, caller);
-	tell_by_row(staged);
+	session_set_int("lock_timeout", lock_timeout);
+	lock_all_staging(all);
+	PushActiveSnapshot(GetTransactionSnapshot());
+	integrity_find(remaining(staged), &all->checked_before, &across);
+	integrity_check(remaining(staged), all->checked_before);
+	PopActiveSnapshot();
+	return all;
+}
+
+void
+replace_tables(Replacement *all, const VirtualTransactionId *caller)
+{
+	LockedWork	work = {
+		.targets = staged_targets(all->staged),
+		.sequences = sequence_oids(all->staged),
+		.prepare = prepare_all,
+		.swap = swap_all,
+		.arg = all
+	};
+
+	session_set_int("lock_timeout", all->lock_timeout);
+	lock_all_staging(all);
+	lock_and_swap(&work, all->lock_timeout, caller);
+	report_by_row(all->staged);
 }

@@ -1,17 +1,17 @@
 /*-------------------------------------------------------------------------
  *
  * final_check.c
- *	  Whether a table is still what its rows were loaded for.
+ *	  Checks that a table is still the one its rows were loaded for.
  *
- * No lock is held on a target while its rows are loaded.  So whatever the plan
- * and the loader relied on is compared once more, as soon as writers are
- * locked out, and again under AccessExclusiveLock: the latter comparison is
- * what the swap's safety rests on.  Index and heap of a staging heap are used
- * under the target's definition from the commit on; if a type differed,
- * reading a row would read memory that is not part of it.
+ * No lock is held on a target while its rows are loaded.  So everything that
+ * the plan and the loader relied on is compared again when writers are locked
+ * out, and once more under AccessExclusiveLock.  The safety of the swap
+ * depends on this last comparison.  After the commit, the staging heap and its
+ * indexes are read by the target's definition.  If a type differed, reading a
+ * row would read memory outside the row.
  *
- * Everything here reads the catalogs, or fields of the relation cache that are
- * filled in without evaluating an expression.
+ * This file only reads catalogs, and fields of the relation cache that are
+ * filled in without evaluating expressions.
  *
  *-------------------------------------------------------------------------
  */
@@ -41,9 +41,11 @@ make_failure(int sqlerrcode, const char *message, const char *detail)
 	return error;
 }
 
-/* "column "a" was changed" as a sentence of a DETAIL. */
+/*
+ * Makes a sentence for a DETAIL of a phrase such as "column "a" was changed".
+ */
 static char *
-sentence(char *phrase)
+detail_sentence(char *phrase)
 {
 	phrase[0] = pg_toupper((unsigned char) phrase[0]);
 	return psprintf("%s while its rows were loaded.", phrase);
@@ -59,7 +61,7 @@ check_open_target(Relation target, const StagedTable *table, Oid role)
 
 	if (difference != NULL)
 		return make_failure(ERRCODE_OBJECT_IN_USE, "it was altered meanwhile",
-							sentence(difference));
+							detail_sentence(difference));
 	foreach(lc, table->plan->sequences)
 	{
 		SequencePlan *sequence = lfirst(lc);
@@ -87,7 +89,7 @@ check_target(const StagedTable *table, Oid role)
 }
 
 static ErrorData *
-tampered(void)
+staging_altered(void)
 {
 	return make_failure(ERRCODE_OBJECT_IN_USE, "its staging heap was altered by someone else",
 						NULL);
@@ -100,10 +102,10 @@ check_staging(const StagedTable *table)
 	bool		same;
 
 	if (staging == NULL)
-		return tampered();
+		return staging_altered();
 	same = staging_fingerprint(table->staging) == table->fingerprint;
 	relation_close(staging, NoLock);
-	return same ? NULL : tampered();
+	return same ? NULL : staging_altered();
 }
 
 ErrorData *
@@ -118,7 +120,7 @@ check_replacement(const StagedTable *table, Oid role)
 	target = relation_open(table->target, NoLock);
 	staging = try_relation_open(table->staging, NoLock);
 	if (staging == NULL || !staging_fits(target, staging, table->fingerprint))
-		error = tampered();
+		error = staging_altered();
 	if (staging != NULL)
 		relation_close(staging, NoLock);
 	relation_close(target, NoLock);

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * final_check.h
- *	  Whether a table is still what its rows were loaded for.
+ *	  Checks that a table is still the one its rows were loaded for.
  *
  *-------------------------------------------------------------------------
  */
@@ -11,21 +11,19 @@
 #include "apply/foreign_keys.h"
 
 /*
- * Compares a locked target with its plan: the definition, and the rights of
- * the role that called.  Returns NULL, or why the table cannot be changed,
- * palloc'd.  Reads the catalogs only.
+ * Compares the definition of a locked target with its plan, and checks the
+ * privileges of the calling role.  Returns NULL, or a palloc'd error that says
+ * why the table cannot be changed.  Reads only catalogs.
  */
 extern ErrorData *check_target(const StagedTable *table, Oid role);
 
 /*
- * The same, and whether the staging heap can take the target's place.  The
- * caller holds AccessExclusiveLock on both.
+ * Does the same, and also checks that the staging heap can replace the
+ * target's storage.  The caller holds AccessExclusiveLock on both.
  */
 extern ErrorData *check_replacement(const StagedTable *table, Oid role);
 
-/*
- * Compares the staging heap, which is locked, with what the loader reported.
- */
+/* Compares a locked staging heap with what the loader reported. */
 extern ErrorData *check_staging(const StagedTable *table);
 
 #endif							/* PGTUNSYNC_FINAL_CHECK_H */

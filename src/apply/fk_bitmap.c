@@ -1,13 +1,14 @@
 /*-------------------------------------------------------------------------
  *
  * fk_bitmap.c
- *	  References by one integer column, checked without a query.
+ *	  Checks references by one integer column without a query.
  *
- * That is what most foreign keys are, and the keys that they refer to are mostly
- * dense.  So the referenced ones are put down in a bitmap, cut into chunks of which
- * only those exist that have a bit set, and each reference is looked up
- * there: about ten times cheaper than a hash join, which has to copy every row.
- * Keys that are sparse make too many chunks and go the way of all others.
+ * Most foreign keys have one integer column, and the referenced keys are
+ * mostly dense.  So the referenced keys are stored in a bitmap, and each
+ * reference is looked up there.  The bitmap is divided into chunks, and only
+ * chunks with a bit set exist.  This is about ten times cheaper than a hash
+ * join, which has to copy every row.  Sparse keys need too many chunks; they
+ * are checked like all other keys.
  *
  *-------------------------------------------------------------------------
  */
@@ -21,18 +22,18 @@
 #include "apply/fk_bitmap.h"
 #include "schema/integer_type.h"
 
-#define CHUNK_BITS		12		/* of a key: which bit of the chunk */
+#define CHUNK_BITS		12		/* low bits of a key, which select a bit of the chunk */
 #define CHUNK_KEYS		(1 << CHUNK_BITS)
 #define CHUNK_WORDS		(CHUNK_KEYS / 64)
 
 typedef struct Chunk
 {
-	int64		number;			/* the key without its last CHUNK_BITS */
-	char		status;			/* simplehash's */
+	int64		number;			/* the key without its low CHUNK_BITS */
+	char		status;			/* used by simplehash */
 	uint64	   *bits;
 } Chunk;
 
-/* With a seed that the source, whose keys they are, cannot know. */
+/* Hashes with a seed.  The keys come from the source, which cannot know it. */
 static inline uint32
 hash_chunk_number(int64 number, uint64 seed)
 {
@@ -55,10 +56,10 @@ hash_chunk_number(int64 number, uint64 seed)
 typedef struct KeySet
 {
 	chunks_hash *chunks;
-	uint64		seed;			/* of its hash */
-	Size		bytes;			/* that it may take */
-	int64		number;			/* of the chunk that was used last; -1: none */
-	uint64	   *bits;			/* and its bits, NULL if there is none */
+	uint64		seed;			/* seed of the hash */
+	Size		bytes;			/* maximum memory */
+	int64		number;			/* the chunk used last; -1 if none */
+	uint64	   *bits;			/* bits of that chunk; NULL if it does not exist */
 } KeySet;
 
 /* One column of a scan. */
@@ -100,7 +101,7 @@ is_integer_column(Relation rel, AttrNumber attnum)
 	return !att->attisdropped && is_integer_type(att->atttypid);
 }
 
-/* ---- the keys of a column ---- */
+/* ---- reading the keys of a column ---- */
 
 static void
 begin_column(KeyColumn *column, Relation rel, AttrNumber attnum)
@@ -110,7 +111,7 @@ begin_column(KeyColumn *column, Relation rel, AttrNumber attnum)
 	column->width = TupleDescAttr(RelationGetDescr(rel), attnum - 1)->attlen;
 }
 
-/* The key of a row of the page; false if it is NULL. */
+/* Reads the key of a row of the page.  Returns false if it is NULL. */
 static inline bool
 read_key(KeyColumn *column, int row, int64 *key)
 {
@@ -127,9 +128,12 @@ read_key(KeyColumn *column, int row, int64 *key)
 	return !isnull;
 }
 
-/* ---- the set ---- */
+/* ---- the set of keys ---- */
 
-/* Shifting a negative number to the right is the compiler's choice; this is not. */
+/*
+ * Returns the chunk of a key.  A right shift of a negative number would be
+ * implementation-defined in C.
+ */
 static inline int64
 chunk_number(int64 key)
 {
@@ -148,15 +152,18 @@ key_word(int64 key)
 	return (int) ((uint64) key % CHUNK_KEYS / 64);
 }
 
-/* While the hash table grows, the smaller one is still there. */
+/*
+ * Returns the memory of the set.  The factor 2 covers growing the hash table,
+ * when the old and the new one exist.
+ */
 static Size
-bytes_taken(const KeySet *set)
+bytes_used(const KeySet *set)
 {
 	return set->chunks->members * (CHUNK_WORDS * sizeof(uint64) + 2 * sizeof(Size)) +
 		set->chunks->size * sizeof(Chunk) * 2;
 }
 
-/* False if it does not fit any more. */
+/* Returns false if the set has become too large. */
 static bool
 add_chunk(KeySet *set, int64 number)
 {
@@ -167,7 +174,7 @@ add_chunk(KeySet *set, int64 number)
 		chunk->bits = palloc0(CHUNK_WORDS * sizeof(uint64));
 	set->number = number;
 	set->bits = chunk->bits;
-	return found || bytes_taken(set) <= set->bytes;
+	return found || bytes_used(set) <= set->bytes;
 }
 
 static bool
@@ -196,7 +203,7 @@ find_key(KeySet *set, int64 key)
 	return set->bits != NULL && (set->bits[key_word(key)] & key_bit(key)) != 0;
 }
 
-/* Hands each key of the page to "visit" until that says no. */
+/* Calls visit for each key of the page until it returns false. */
 static pg_attribute_always_inline bool
 page_keys(KeySet *set, KeyColumn *column, bool (*visit) (KeySet *, int64))
 {
@@ -210,18 +217,21 @@ page_keys(KeySet *set, KeyColumn *column, bool (*visit) (KeySet *, int64))
 	return column->scan.frozen;
 }
 
-/* The same for the whole column; inlined, so that each use has a loop of its own. */
+/*
+ * Does the same for the whole column.  It is inlined, so that each caller has
+ * its own loop.
+ */
 static pg_attribute_always_inline bool
 all_keys(KeySet *set, Relation rel, AttrNumber attnum, bool (*visit) (KeySet *, int64))
 {
 	KeyColumn	column;
-	bool		go_on = true;
+	bool		continues = true;
 
 	begin_column(&column, rel, attnum);
-	while (go_on && frozen_scan_page(&column.scan))
-		go_on = page_keys(set, &column, visit);
+	while (continues && frozen_scan_page(&column.scan))
+		continues = page_keys(set, &column, visit);
 	frozen_scan_end(&column.scan);
-	return go_on;
+	return continues;
 }
 
 bool

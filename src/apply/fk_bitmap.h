@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * fk_bitmap.h
- *	  References by one integer column, checked without a query.
+ *	  Checks references by one integer column without a query.
  *
  *-------------------------------------------------------------------------
  */
@@ -10,15 +10,15 @@
 
 #include "utils/rel.h"
 
-/* Is this operator the equality of two integers, whatever their widths? */
+/* Returns whether the operator is equality of integers of any width. */
 extern bool integer_keys_equality(Oid operator);
 
 /*
- * Is there for each value of the referencing column, but NULL, the same one in the
- * referenced column?  Both are smallint, integer or bigint, of staging heaps
- * that nobody writes to; else, and where the keys take more memory than
- * "bytes", or if a value is missing, the answer is false.  So it proves that all is
- * well; what is wrong is for a query to find out.
+ * Returns whether each non-NULL value of the referencing column exists in the
+ * referenced column.  Both must be smallint, integer or bigint columns of
+ * staging heaps that nobody writes to.  Otherwise, and if the keys need more
+ * memory than bytes, the result is false.  So true proves that the key holds;
+ * false is inconclusive.
  */
 extern bool integer_keys_match(Relation referencing, AttrNumber fk,
 							   Relation referenced, AttrNumber pk, Size bytes);

@@ -1,11 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * fk_bitmap_parallel.c
- *	  References by one integer column, checked by several processes at a time.
+ *	  Checks references by one integer column in several processes.
  *
- * The check is all that is left to do between the last index and the swap, so one
- * process would let the other cores wait.  Each takes the largest reference that
- * nobody has taken; parallel workers share the leader's locks.
+ * Between the last index and the swap, this check is the only work left.  In a
+ * single process it would leave the other cores idle.  Each process takes the
+ * largest unprocessed reference.  Parallel workers share the leader's locks.
  *
  *-------------------------------------------------------------------------
  */
@@ -27,14 +27,14 @@
 
 #define REFERENCES_KEY	UINT64CONST(1)
 
-/* Starting a worker takes as long as reading so many pages. */
+/* Starting a worker takes as long as reading this many pages. */
 #define BLOCKS_OF_A_WORKER	8192
 
-/* What all processes see. */
+/* State in shared memory. */
 typedef struct SharedReferences
 {
-	Size		bytes;			/* that a process may take for keys */
-	pg_atomic_uint32 next;		/* to be taken */
+	Size		bytes;			/* memory for keys per process */
+	pg_atomic_uint32 next;		/* the next reference to check */
 	int			count;
 	IntegerReference references[FLEXIBLE_ARRAY_MEMBER];
 } SharedReferences;
@@ -62,7 +62,7 @@ check_references(SharedReferences *shared)
 		check_reference(&shared->references[number], shared->bytes);
 }
 
-/* A parallel worker. */
+/* The main function of a parallel worker. */
 void
 pgtunsync_references_main(dsm_segment *segment, shm_toc *toc)
 {
@@ -118,7 +118,7 @@ measure(IntegerReference *reference)
 	table_close(referencing, NoLock);
 }
 
-/* Largest first. */
+/* Sorts by descending size. */
 static int
 by_blocks(const void *a, const void *b)
 {
@@ -128,7 +128,7 @@ by_blocks(const void *a, const void *b)
 	return (x < y) - (x > y);
 }
 
-/* How many processes beside this one are of use? */
+/* Returns how many additional processes are useful. */
 static int
 useful_workers(const IntegerReference *references, int count)
 {

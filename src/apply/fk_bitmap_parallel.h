@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * fk_bitmap_parallel.h
- *	  References by one integer column, checked by several processes at a time.
+ *	  Checks references by one integer column in several processes.
  *
  *-------------------------------------------------------------------------
  */
@@ -11,22 +11,23 @@
 #include "access/attnum.h"
 #include "storage/block.h"
 
-/* Two columns of staging heaps, and what is found out about them. */
+/* Two columns of staging heaps, and the result of their check. */
 typedef struct IntegerReference
 {
-	Oid			constraint;		/* that it is for */
+	Oid			constraint;		/* OID of the foreign key */
 	Oid			referencing;
 	Oid			referenced;
 	AttrNumber	fk;
 	AttrNumber	pk;
-	uint64		blocks;			/* how much has to be read */
-	bool		match;			/* as integer_keys_match() says */
+	uint64		blocks;			/* number of pages to read */
+	bool		match;			/* result of integer_keys_match() */
 } IntegerReference;
 
 /*
- * Sets "match" of each of them; their order may change.  Together the processes
- * use maintenance_work_mem, and of max_parallel_maintenance_workers as many as the
- * size of the heaps is worth.  The caller has locked the heaps and has an active snapshot.
+ * Sets match of each reference; their order may change.  The processes
+ * together use maintenance_work_mem.  The number of processes depends on the
+ * size of the heaps; max_parallel_maintenance_workers limits it.  The caller
+ * has locked the heaps and has an active snapshot.
  */
 extern void integer_references_check(IntegerReference *references, int count);
 

@@ -1,27 +1,28 @@
 /*-------------------------------------------------------------------------
  *
  * fk_probe.c
- *	  A foreign key, checked by looking each reference up in the unique index.
+ *	  Checks a foreign key by looking up each reference in the unique index.
  *
- * A query that joins the two tables is faster, but the planner evaluates
+ * A query that joins the two tables is faster.  But the planner evaluates
  * constant parts of all index expressions, index predicates and statistics
- * expressions of both tables, and these are code of their owners.  While
- * targets are locked, everybody who writes to them would wait for that code.
- * So where a table has such expressions, the references are looked up here one
- * by one, as the server's own triggers would: a heap scan, and for each row a
- * scan of the unique index behind the key, which has neither expressions nor a
- * predicate.
+ * expressions of both tables, which are code of their owners.  While targets
+ * are locked, everybody who writes to them would wait for that code.  So if a
+ * table has such expressions, the references are looked up here one by one, as
+ * the server's own triggers would do.  There is one heap scan, and for each
+ * row a scan of the unique index of the key, which has neither expressions nor
+ * a predicate.
  *
- *	- The operators are those of the constraint (conpfeqop), which belong to
- *	  the index's operator family.  Where the operator takes another type than
- *	  the column has, the value is cast.
- *	- MATCH SIMPLE: a reference with a NULL is none.  MATCH FULL: only if all
- *	  of its columns are NULL; a mixed one leads nowhere.
- *	- A partitioned table is looked up in the index of each of its leaves.
+ * - The operators are those of the constraint (conpfeqop), which belong to the
+ *   index's operator family.  If the type of the operator differs from the
+ *   type of the column, the value is cast.
+ * - With MATCH SIMPLE, a row with any NULL in the key is not a reference.
+ *   With MATCH FULL, this needs all columns to be NULL; a mixed key never has
+ *   a match.
+ * - For a partitioned table, the index of each leaf is searched.
  *
- * An operator or a cast may itself be a function of a user.  Operator classes
- * can only be made by superusers, so this is rare; such functions run as the
- * referencing table's owner, read-only and for OWNER_BASE_MS at most.
+ * An operator or a cast may itself be a user's function.  This is rare,
+ * because only superusers can create operator classes.  Such functions run as
+ * the owner of the referencing table, read-only and for at most OWNER_BASE_MS.
  *
  *-------------------------------------------------------------------------
  */
@@ -49,13 +50,13 @@
 /* One column of the key. */
 typedef struct ProbeColumn
 {
-	AttrNumber	attnum;			/* of the referencing row */
-	int			position;		/* in the index, from 0 */
-	ExprState  *value;			/* of the referencing row, as the operator takes it */
-	Oid			output;			/* function for samples */
+	AttrNumber	attnum;			/* column of the referencing row */
+	int			position;		/* position in the index, from 0 */
+	ExprState  *value;			/* value of the referencing row, cast to the operator's type */
+	Oid			output;			/* output function, for samples */
 } ProbeColumn;
 
-/* A heap whose rows may be referred to. */
+/* A heap that may contain referenced rows. */
 typedef struct Referenced
 {
 	Relation	heap;
@@ -74,7 +75,7 @@ typedef struct Probe
 	Referenced *referenced;
 	ProbeColumn columns[INDEX_MAX_KEYS];
 	ScanKeyData keys[INDEX_MAX_KEYS];
-	bool		user_code;		/* an operator or a cast is a function of a user */
+	bool		user_code;		/* an operator or a cast is a user's function */
 
 	int64		orphans;
 	int			max_samples;
@@ -88,14 +89,14 @@ raise_unsupported(const ForeignKey *key, const char *detail)
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			 errmsg("foreign key \"%s\" of table \"%s\" cannot be checked without a query",
 					key->name, get_rel_name(key->fk_relid)),
-			 errdetail("%s A query would run code of a table's owner: an index or statistics on an expression of the two tables calls a function that is not built in.",
+			 errdetail("%s A query would run code of a table's owner, because an index or statistics object of the two tables calls a function that is not built in.",
 					   detail),
-			 errhint("Drop that index or those statistics for the time of the pull, or pull both tables together.")));
+			 errhint("Drop that index or statistics object during the pull, or pull both tables together.")));
 }
 
 /* ---- one column ---- */
 
-/* Where the column is in the index of the referenced table itself. */
+/* Returns the position of the column in the index of the referenced table. */
 static int
 index_position(const ForeignKey *key, int i)
 {
@@ -112,7 +113,7 @@ index_position(const ForeignKey *key, int i)
 	return position;
 }
 
-/* The referencing column, cast to what the operator takes where it differs. */
+/* Returns the referencing column, cast to the operator's type if necessary. */
 static Node *
 reference_value(const Probe *probe, AttrNumber attnum, Oid wanted)
 {
@@ -129,7 +130,7 @@ reference_value(const Probe *probe, AttrNumber attnum, Oid wanted)
 	return value;
 }
 
-/* Does comparing by this column call a function of a user? */
+/* Returns whether comparing this column calls a user's function. */
 static bool
 is_user_comparison(Node *value, Oid operator, Oid opfamily, Oid left, Oid right)
 {
@@ -145,8 +146,9 @@ is_user_comparison(Node *value, Oid operator, Oid opfamily, Oid left, Oid right)
 }
 
 /*
- * Equality by another collation than the column's is the same only if both are
- * bitwise.
+ * Raises an error if the index has another collation than its column, unless
+ * both are deterministic.  All deterministic collations have the same
+ * equality.
  */
 static void
 check_collation(const ForeignKey *key, int i, Oid index_collation)
@@ -179,7 +181,7 @@ init_column(Probe *probe, int i)
 	attr = TupleDescAttr(RelationGetDescr(probe->referencing), column->attnum - 1);
 	getTypeOutputInfo(attr->atttypid, &column->output, &varlena);
 	if (probe->nreferenced == 0)
-		return;					/* nothing is looked up */
+		return;					/* there is nothing to look up in */
 	column->position = index_position(key, i);
 	index = probe->referenced[0].index;
 	check_collation(key, i, index->rd_indcollation[column->position]);
@@ -296,7 +298,7 @@ add_sample(Probe *probe)
 
 /* ---- rows ---- */
 
-/* Fills in the scan keys with the reference in hand. */
+/* Fills in the scan keys from the current row. */
 static void
 set_keys(Probe *probe)
 {
@@ -323,7 +325,7 @@ find_referenced(Probe *probe)
 	if (probe->nreferenced == 0)
 		return false;
 	set_keys(probe);
-	/* what a scan remembers of dead rows outlives the row in hand */
+	/* the scan keeps information about dead rows across rows */
 	oldcontext = MemoryContextSwitchTo(probe->estate->es_query_cxt);
 	for (int i = 0; i < probe->nreferenced && !found; i++)
 	{
@@ -337,7 +339,7 @@ find_referenced(Probe *probe)
 	return found;
 }
 
-/* Does the row in hand refer to one that is not there? */
+/* Returns whether the current row refers to a row that does not exist. */
 static bool
 is_orphan(Probe *probe)
 {

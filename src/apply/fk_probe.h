@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * fk_probe.h
- *	  A foreign key, checked by looking each reference up in the unique index.
+ *	  Checks a foreign key by looking up each reference in the unique index.
  *
  *-------------------------------------------------------------------------
  */
@@ -12,42 +12,42 @@
 #include "eval/restricted_query.h"
 #include "nodes/pg_list.h"
 
-/* One foreign key, taken apart. */
+/* The definition of a foreign key. */
 typedef struct ForeignKey
 {
 	Oid			oid;
 	char	   *name;
 	Oid			fk_relid;		/* the referencing table */
-	Oid			pk_relid;		/* the referenced one */
-	Oid			index;			/* its unique index that the key goes by */
+	Oid			pk_relid;		/* the referenced table */
+	Oid			index;			/* the unique index of the referenced table */
 	bool		match_full;
-	bool		period;			/* the last column is a range (18) */
+	bool		period;			/* the last column is a range, with PERIOD (18) */
 	int			nkeys;
 	AttrNumber	fk_attnums[INDEX_MAX_KEYS];
 	AttrNumber	pk_attnums[INDEX_MAX_KEYS];
 	Oid			operators[INDEX_MAX_KEYS];	/* pk = fk */
 } ForeignKey;
 
-/* Which rows are looked up, and where. */
+/* The rows to look up, and the heaps to search. */
 typedef struct KeyProbe
 {
 	const ForeignKey *key;
-	Oid			referencing;	/* heap with the references */
-	TransactionId written;		/* look at rows of this transaction only, if valid */
-	List	   *referenced;		/* OIDs of the heaps whose rows may be referred to */
+	Oid			referencing;	/* the heap with the references */
+	TransactionId written;		/* if valid, check only rows of this transaction */
+	List	   *referenced;		/* OIDs of the heaps that may contain referenced rows */
 	List	   *indexes;		/* their unique indexes, in the same order */
-	Oid			owner;			/* as whom to call functions of users */
+	Oid			owner;			/* the role that calls users' functions */
 } KeyProbe;
 
 /*
- * Counts the references that lead nowhere, as the active snapshot sees the
- * rows.  *samples gets up to max_samples different ones, a column for each of
- * the key.
+ * Counts the references without a match, as seen by the active snapshot.
+ * *samples receives up to max_samples different ones, with one column for each
+ * column of the key.
  *
- * No query is planned.  Functions of users are called only if the key's own
- * operator or cast is one, as probe->owner, for a limited time.  Raises
+ * No query is planned.  Users' functions are called only if the key's own
+ * operator or cast is one: as probe->owner and for a limited time.  Raises
  * FEATURE_NOT_SUPPORTED for keys that cannot be looked up: those with PERIOD,
- * and those whose index has another collation that matters.
+ * and those whose index has a different, nondeterministic collation.
  */
 extern int64 fk_probe(const KeyProbe *probe, int max_samples, RestrictedRows **samples);
 

@@ -1,35 +1,34 @@
 /*-------------------------------------------------------------------------
  *
  * foreign_keys.c
- *	  Foreign keys, checked as sets.
+ *	  Checks foreign keys over all rows at once.
  *
- * The rows came in without any trigger, so each foreign key that touches a
- * pulled table is checked once, at the end, over all rows: an anti-join with the
- * constraint's own operators, of the kind that RI_Initial_Check() in
- * ri_triggers.c runs for ALTER TABLE … ADD FOREIGN KEY.  Where an end is
- * staged, its staging heap stands for it, unless it was merged into a table
- * that keeps its rows.
+ * The rows were loaded without triggers.  So each foreign key that involves a
+ * pulled table is checked once, at the end, over all rows.  The check is an
+ * anti-join with the constraint's own operators, like the query that
+ * RI_Initial_Check() in ri_triggers.c runs for ALTER TABLE … ADD FOREIGN KEY.
+ * For a staged table, the query reads the staging heap, unless it was merged
+ * into a table that keeps its rows.
  *
- * Keys with both ends replaced are checked before any target is locked; those
- * that lead to a table outside the run, or to a merged one, wait for the locks.
+ * Keys with both ends replaced are checked before any target is locked.  Keys
+ * that involve a merged table or a table outside the run are checked under the
+ * locks.  A merge deletes no row and changes no primary key.  So of a merged
+ * table's references only the written rows are checked, unless referenced rows
+ * may be gone.  Keys that refer to a merged table are checked only if it was
+ * overwritten and they use a unique key other than the primary key.
  *
- * A merge takes no row away, and changes no primary key: of a merged table
- * only the rows that were written are checked as references, unless what they refer to
- * may be gone, and keys that refer to it only if it was overwritten and they go
- * by another unique key.
+ * NOT VALID keys are not checked, as in a restore, and neither are NOT
+ * ENFORCED ones.  A key of a partitioned table has a pg_constraint row for
+ * each leaf, and is checked there.  A partitioned table that is referenced is
+ * read as all of its leaves.
  *
- * Left alone: NOT VALID keys (as a restore leaves them) and NOT ENFORCED ones.
- * A key of a partitioned table has a pg_constraint row for each leaf, which is
- * where it is checked; a partitioned table that is referenced is read as
- * all of its leaves.
+ * References by one integer column between staging heaps are first looked up
+ * in bitmaps (fk_bitmap.c).  The query runs only if the bitmap test is
+ * inconclusive.
  *
- * References by one integer column between staging heaps are looked up in bitmaps
- * first (integer_references.c); a query has to find out only where that does not say
- * that all is well.
- *
- * The queries run as superuser over tables of others; restricted_query.c sees to it
- * that nothing of theirs runs along.  Where planning one would evaluate code of a
- * table's owner, no query is planned: fk_probe.c looks the references up.
+ * The queries run as superuser over users' tables; restricted_query.c keeps
+ * them from running users' code.  If planning a query would evaluate code of a
+ * table's owner, no query is planned, and fk_probe.c looks up the references.
  *
  *-------------------------------------------------------------------------
  */
@@ -68,9 +67,9 @@
 #include "schema/primary_key.h"
 #include "staging/staging.h"
 
-/* how many keys an error shows */
+/* number of keys in an error */
 #define SAMPLE_KEYS		5
-/* how many violated constraints it names */
+/* number of violated constraints in an error */
 #define SHOWN_VIOLATIONS	10
 
 /* A foreign key that the new rows would violate. */
@@ -81,15 +80,15 @@ typedef struct Violation
 	char	   *samples;
 } Violation;
 
-/* Which references of a table have to be looked at? */
+/* The references of a table that must be checked. */
 typedef enum Scope
 {
 	NO_ROWS,
-	WRITTEN_ROWS,				/* those that a merge wrote */
+	WRITTEN_ROWS,				/* rows that a merge wrote */
 	ALL_ROWS
 } Scope;
 
-/* ---- which foreign keys ---- */
+/* ---- selecting foreign keys ---- */
 
 static HTAB *
 staged_table(const List *staged)
@@ -127,14 +126,17 @@ is_replaced(HTAB *staged, Oid relid)
 	return found != NULL && !staged_merges(found);
 }
 
-/* The relation whose rows will be the table's after the swap. */
+/* Returns the relation that contains the table's rows after the swap. */
 static Oid
 future_rows(HTAB *staged, Oid relid)
 {
 	return is_replaced(staged, relid) ? find_staged(staged, relid)->staging : relid;
 }
 
-/* The leaves of a referenced table: itself unless it is partitioned. */
+/*
+ * Returns the leaves of a referenced table, or the table itself if it is not
+ * partitioned.
+ */
 static List *
 leaves_of(Oid relid)
 {
@@ -150,8 +152,9 @@ leaves_of(Oid relid)
 }
 
 /*
- * A row that the server made for a partition of the *referenced* table
- * repeats its parent's referencing side; only the parent can be checked.
+ * Returns whether the constraint only exists for a partition of the
+ * *referenced* table.  It repeats the referencing side of its parent, and only
+ * the parent can be checked.
  */
 static bool
 is_action_only(Form_pg_constraint con)
@@ -191,7 +194,10 @@ is_primary(Oid indexoid)
 	return result;
 }
 
-/* May values of a unique key, by this index or its parent, be gone? */
+/*
+ * Returns whether values of a unique key may be gone.  The index is that of
+ * the key, or its parent.
+ */
 static bool
 may_lose_keys(HTAB *staged, Oid relid, Oid indexoid)
 {
@@ -251,14 +257,17 @@ integrity_find(const List *staged_list, List **inside, List **across)
 
 /* ---- the order of tables ---- */
 
-/* One table refers to another one. */
+/* A reference from one table to another. */
 typedef struct Reference
 {
 	Oid			from;
 	Oid			to;
 } Reference;
 
-/* The references between these tables, those of a table to itself left out. */
+/*
+ * Returns the references between these tables, except those of a table to
+ * itself.
+ */
 static List *
 find_references(const List *relids)
 {
@@ -291,7 +300,7 @@ find_references(const List *relids)
 	return references;
 }
 
-/* Does the table refer to one that still waits? */
+/* Returns whether the table refers to one of the waiting tables. */
 static bool
 refers_to(Oid relid, const List *references, const List *waiting)
 {
@@ -320,7 +329,7 @@ raise_circle(const List *relids)
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			 errmsg("cannot append to tables that refer to each other in a circle"),
 			 errdetail("Tables: %s.", names.data),
-			 errhint("Their rows can only land together: use another mode.")));
+			 errhint("Use another mode, which pulls their rows together.")));
 }
 
 List *
@@ -371,7 +380,7 @@ read_foreign_key(Oid oid)
 	return key;
 }
 
-/* ---- the query ---- */
+/* ---- building the query ---- */
 
 static char *
 qualified_name(Oid relid)
@@ -386,7 +395,7 @@ column_name(Oid relid, AttrNumber attnum)
 	return quote_identifier(get_attname(relid, attnum, false));
 }
 
-/* The referenced rows, as a FROM item named pk. */
+/* Appends the referenced rows, as a FROM item named pk. */
 static void
 append_referenced(StringInfo sql, HTAB *staged, const ForeignKey *key)
 {
@@ -401,7 +410,7 @@ append_referenced(StringInfo sql, HTAB *staged, const ForeignKey *key)
 	}
 	leaves = leaves_of(key->pk_relid);
 	if (leaves == NIL)
-		leaves = list_make1_oid(key->pk_relid); /* reads no row */
+		leaves = list_make1_oid(key->pk_relid); /* reads no rows */
 	appendStringInfoChar(sql, '(');
 	foreach(lc, leaves)
 	{
@@ -415,7 +424,7 @@ append_referenced(StringInfo sql, HTAB *staged, const ForeignKey *key)
 	appendStringInfoString(sql, ") pk");
 }
 
-/* A column as an operand: cast to what the operator takes where it differs. */
+/* Appends a column as an operand, cast to the operator's type if necessary. */
 static void
 append_operand(StringInfo sql, const char *alias, Oid relid, AttrNumber attnum, Oid type)
 {
@@ -435,7 +444,7 @@ column_collation(Oid relid, AttrNumber attnum)
 	return collation;
 }
 
-/* Where the two sides' collations differ, the referenced side's decides. */
+/* Appends the collation of the referenced column if the two sides differ. */
 static void
 append_collation(StringInfo sql, const ForeignKey *key, int i)
 {
@@ -456,7 +465,7 @@ append_collation(StringInfo sql, const ForeignKey *key, int i)
 	ReleaseSysCache(tuple);
 }
 
-/* A column of one item of the FROM. */
+/* A column of a FROM item. */
 typedef struct Operand
 {
 	const char *alias;
@@ -464,7 +473,7 @@ typedef struct Operand
 	AttrNumber	attnum;
 } Operand;
 
-/* left operator right */
+/* Appends: left operator right. */
 static void
 append_operator(StringInfo sql, Oid opno, Operand left, Operand right)
 {
@@ -482,7 +491,7 @@ append_operator(StringInfo sql, Oid opno, Operand left, Operand right)
 	ReleaseSysCache(tuple);
 }
 
-/* pk.column operator fk.column */
+/* Appends: pk.column operator fk.column. */
 static void
 append_comparison(StringInfo sql, const ForeignKey *key, int i)
 {
@@ -492,7 +501,10 @@ append_comparison(StringInfo sql, const ForeignKey *key, int i)
 	append_collation(sql, key, i);
 }
 
-/* The rows that a merge has written, as a FROM item named fk: found by their primary keys. */
+/*
+ * Appends the rows that a merge wrote, as a FROM item named fk.  They are
+ * found by their primary keys.
+ */
 static void
 append_written(StringInfo sql, const StagedTable *table)
 {
@@ -516,7 +528,7 @@ append_written(StringInfo sql, const StagedTable *table)
 	table_close(rel, NoLock);
 }
 
-/* The references to be looked at, as a FROM item named fk. */
+/* Appends the references to check, as a FROM item named fk. */
 static void
 append_referencing(StringInfo sql, HTAB *staged, const ForeignKey *key)
 {
@@ -531,8 +543,9 @@ append_referencing(StringInfo sql, HTAB *staged, const ForeignKey *key)
 }
 
 /*
- * MATCH SIMPLE: all columns set; MATCH FULL: any (a mixed key is never found).
- * Not IS NOT NULL, which looks into composite values.
+ * Appends the condition for a reference.  MATCH SIMPLE: all columns are set;
+ * MATCH FULL: any column is set (a mixed key never has a match).  IS NOT NULL
+ * cannot be used, because it looks into composite values.
  */
 static void
 append_is_reference(StringInfo sql, const ForeignKey *key)
@@ -545,7 +558,7 @@ append_is_reference(StringInfo sql, const ForeignKey *key)
 	appendStringInfoChar(sql, ')');
 }
 
-/* The comparisons of the key's columns, joined by AND. */
+/* Appends the comparisons of all key columns, joined by AND. */
 static void
 append_comparisons(StringInfo sql, const ForeignKey *key)
 {
@@ -558,9 +571,9 @@ append_comparisons(StringInfo sql, const ForeignKey *key)
 }
 
 /*
- * FROM and WHERE of the references that lead nowhere.  With PERIOD, the last
- * comparison is "overlaps", and all that it finds must cover the reference
- * together (as RI_FKey_check() has it in 18).
+ * Returns FROM and WHERE for the references without a match.  With PERIOD, the
+ * last comparison is "overlaps", and all ranges that match must together cover
+ * the reference (like RI_FKey_check() in 18).
  */
 static char *
 orphans_clause(HTAB *staged, const ForeignKey *key)
@@ -590,7 +603,7 @@ orphans_clause(HTAB *staged, const ForeignKey *key)
 	return sql.data;
 }
 
-/* (a, b)=(1, 2), (3, 4): as RI errors show keys. */
+/* Returns (a, b)=(1, 2), (3, 4), like the keys in the server's errors. */
 static char *
 describe_samples(const ForeignKey *key, const RestrictedRows *rows)
 {
@@ -613,9 +626,9 @@ describe_samples(const ForeignKey *key, const RestrictedRows *rows)
 	return text.data;
 }
 
-/* ---- running it ---- */
+/* ---- running the query ---- */
 
-/* The referencing table's owner. */
+/* Returns the owner of the referencing table. */
 static Oid
 key_owner(const ForeignKey *key)
 {
@@ -629,7 +642,7 @@ key_owner(const ForeignKey *key)
 	return owner;
 }
 
-/* The relations that the query reads. */
+/* Returns the relations that the query reads. */
 static List *
 key_relations(HTAB *staged, const ForeignKey *key)
 {
@@ -646,7 +659,7 @@ key_relations(HTAB *staged, const ForeignKey *key)
 	return relids;
 }
 
-/* The key's columns of the referencing side. */
+/* Returns the key's columns on the referencing side. */
 static char *
 key_columns(const ForeignKey *key)
 {
@@ -659,9 +672,9 @@ key_columns(const ForeignKey *key)
 	return text.data;
 }
 
-/* ---- what is certain without a query ---- */
+/* ---- checks without a query ---- */
 
-/* Is the key one that integer_references_check() may know of? */
+/* Returns whether integer_references_check() can check the key. */
 static bool
 is_integer_reference(HTAB *staged, const ForeignKey *key)
 {
@@ -670,15 +683,15 @@ is_integer_reference(HTAB *staged, const ForeignKey *key)
 }
 
 /*
- * The constraints of which it is certain, without a query, that there are no
- * orphans.  Reads only values of built-in types, so nobody's code runs.
+ * Returns the constraints that are proven to have no orphans without a query.
+ * Reads only values of built-in types, so no user's code runs.
  */
 static List *
-sound_constraints(HTAB *staged, const List *constraints)
+proven_constraints(HTAB *staged, const List *constraints)
 {
 	IntegerReference *references = palloc(list_length(constraints) * sizeof(IntegerReference));
 	int			count = 0;
-	List	   *sound = NIL;
+	List	   *proven = NIL;
 	ListCell   *lc;
 
 	foreach(lc, constraints)
@@ -698,14 +711,17 @@ sound_constraints(HTAB *staged, const List *constraints)
 	integer_references_check(references, count);
 	for (int i = 0; i < count; i++)
 		if (references[i].match)
-			sound = lappend_oid(sound, references[i].constraint);
+			proven = lappend_oid(proven, references[i].constraint);
 	pfree(references);
-	return sound;
+	return proven;
 }
 
-/* ---- the check by index ---- */
+/* ---- checks by index ---- */
 
-/* The index of a leaf that belongs to the index of the partitioned table. */
+/*
+ * Returns the index of a leaf that belongs to an index of the partitioned
+ * table.
+ */
 static Oid
 leaf_index(Oid leaf, Oid root_index)
 {
@@ -722,7 +738,10 @@ leaf_index(Oid leaf, Oid root_index)
 	return InvalidOid;
 }
 
-/* Whose rows are looked up, and where: the same as the query reads. */
+/*
+ * Fills in which rows are looked up and where: those that the query would
+ * read.
+ */
 static void
 init_probe(KeyProbe *probe, HTAB *staged, const ForeignKey *key)
 {
@@ -751,7 +770,10 @@ init_probe(KeyProbe *probe, HTAB *staged, const ForeignKey *key)
 	}
 }
 
-/* Would planning a query over the two ends run code of their owners? */
+/*
+ * Returns whether planning a query over both ends would run their owners'
+ * code.
+ */
 static bool
 must_probe(HTAB *staged, const ForeignKey *key)
 {
@@ -766,8 +788,9 @@ must_probe(HTAB *staged, const ForeignKey *key)
 /* ---- the checks ---- */
 
 /*
- * Are there orphans of one key?  Counted, not looked for: the planner must
- * expect to read all rows, and only a query that runs to its end runs in parallel.
+ * Counts the orphans of a key.  The query counts them instead of stopping at
+ * the first one: the planner must expect to read all rows, and only a query
+ * that runs to its end can be parallel.
  */
 static char *
 count_orphans(HTAB *staged, const ForeignKey *key)
@@ -785,7 +808,7 @@ sample_orphans(HTAB *staged, const ForeignKey *key)
 	return restricted_query(sql, key_relations(staged, key), key_owner(key), SAMPLE_KEYS);
 }
 
-/* Checks one key; returns NULL if all is well. */
+/* Checks one key.  Returns NULL if it is not violated. */
 static Violation *
 find_violation(HTAB *staged, const ForeignKey *key)
 {
@@ -813,7 +836,7 @@ find_violation(HTAB *staged, const ForeignKey *key)
 	return violation;
 }
 
-/* In the current memory context. */
+/* Copies a violation into the current memory context. */
 static Violation *
 copy_violation(const Violation *from)
 {
@@ -829,8 +852,9 @@ copy_violation(const Violation *from)
 }
 
 /*
- * An error of a function of a user, which the key's operator or cast is, must not be
- * taken for a cancel or for a lock that will be free soon.
+ * Raises an error of a user's function that the key's operator or cast calls.
+ * The SQLSTATE is replaced, so that the error is not treated as a cancel or a
+ * busy lock.
  */
 static void pg_attribute_noreturn()
 raise_owner_error(const ForeignKey *key, const ErrorData *error)
@@ -839,11 +863,11 @@ raise_owner_error(const ForeignKey *key, const ErrorData *error)
 			(errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
 			 errmsg("could not check foreign key \"%s\" of table \"%s\": %s",
 					key->name, get_rel_name(key->fk_relid), error->message),
-			 errdetail("The error comes from a function by which the key is compared."),
+			 errdetail("The error comes from a function that compares the key."),
 			 errhint("Correct the function, or drop the key.")));
 }
 
-/* The same, with errors that name the key. */
+/* Checks one key, with errors that name it. */
 static Violation *
 check_key(HTAB *staged, const ForeignKey *key)
 {
@@ -869,7 +893,7 @@ check_key(HTAB *staged, const ForeignKey *key)
 	return violation;
 }
 
-/* ---- the error ---- */
+/* ---- raising the error ---- */
 
 static void
 append_violation(StringInfo detail, const Violation *violation)
@@ -883,7 +907,7 @@ append_violation(StringInfo detail, const Violation *violation)
 					 violation->samples);
 }
 
-/* Adds a table that is not in the run to those that should be. */
+/* Adds a table to the list if it is not in the run. */
 static List *
 add_outside(List *tables, HTAB *staged, Oid relid)
 {
@@ -904,11 +928,14 @@ any_merges(const List *staged_list)
 	return false;
 }
 
-/* What would work: the tables of this run together with those it lacks. */
+/*
+ * Suggests a call that would work: the tables of this run together with the
+ * missing ones.
+ */
 static char *
 suggest_call(HTAB *staged, const List *staged_list, const List *violations)
 {
-	List	   *lacking = NIL;
+	List	   *missing = NIL;
 	StringInfoData call;
 	ListCell   *lc;
 
@@ -916,16 +943,16 @@ suggest_call(HTAB *staged, const List *staged_list, const List *violations)
 	{
 		Violation  *violation = lfirst(lc);
 
-		lacking = add_outside(lacking, staged, violation->key->fk_relid);
-		lacking = add_outside(lacking, staged, violation->key->pk_relid);
+		missing = add_outside(missing, staged, violation->key->fk_relid);
+		missing = add_outside(missing, staged, violation->key->pk_relid);
 	}
-	if (lacking == NIL)
+	if (missing == NIL)
 		return NULL;
 	initStringInfo(&call);
-	foreach(lc, lacking)
+	foreach(lc, missing)
 		appendStringInfo(&call, "%s%s", call.len ? "," : "", qualified_name(lfirst_oid(lc)));
 	if (any_merges(staged_list))
-		return psprintf("Pull the rows that belong to them in the same call, from: %s.", call.data);
+		return psprintf("Pull the matching rows of these tables in the same call: %s.", call.data);
 	foreach(lc, staged_list)
 		appendStringInfo(&call, ",%s", qualified_name(((StagedTable *) lfirst(lc))->target));
 	return psprintf("Pull these tables together: SELECT pgtunsync.pull(%s);",
@@ -960,12 +987,13 @@ raise_violations(HTAB *staged, const List *staged_list, const List *violations)
 					first->key->name, get_rel_name(first->key->fk_relid)),
 			 errdetail("%s", detail.data),
 			 call ? errhint("%s", call) :
-			 errhint("The rows are so on the source, or rows of a failed or excluded table are missing, or kept rows refer to some that are gone; no table was changed.")));
+			 errhint("The source's own rows violate the key, or rows of a failed or excluded table are missing, or kept rows refer to rows that are gone; no table was changed.")));
 }
 
 /*
- * The memory that ALTER TABLE … ADD FOREIGN KEY has for the same, see
- * RI_Initial_Check().  AtEOXact_GUC() of what it returns takes it back.
+ * Sets the memory that RI_Initial_Check() uses for ALTER TABLE … ADD FOREIGN
+ * KEY.  Returns the nest level for AtEOXact_GUC(), which restores the
+ * settings.
  */
 static int
 enlarge_memory(void)
@@ -990,11 +1018,12 @@ integrity_check(const List *staged_list, const List *constraints)
 	MemoryContext key_context = AllocSetContextCreate(CurrentMemoryContext,
 													  "pgtunsync foreign key",
 													  ALLOCSET_DEFAULT_SIZES);
-	List	   *doubtful = list_difference_oid(constraints, sound_constraints(staged, constraints));
+	List	   *unproven = list_difference_oid(constraints,
+											   proven_constraints(staged, constraints));
 	List	   *violations = NIL;
 	ListCell   *lc;
 
-	foreach(lc, doubtful)
+	foreach(lc, unproven)
 	{
 		Violation  *violation;
 

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * foreign_keys.h
- *	  Foreign keys, checked as sets.
+ *	  Checks foreign keys over all rows at once.
  *
  *-------------------------------------------------------------------------
  */
@@ -12,47 +12,48 @@
 #include "nodes/pg_list.h"
 #include "plan/plan.h"
 
-/* A table and the rows that are about to become its own, or to join its own. */
+/* A table and the staging heap with its new rows. */
 typedef struct StagedTable
 {
 	Oid			target;
 	Oid			staging;
 	const TablePlan *plan;
-	int64		fingerprint;	/* staging_fingerprint() of what the loader made */
+	int64		fingerprint;	/* staging_fingerprint() when the loader finished */
 
-	/* what merge_table() did */
+	/* results of merge_table(): */
 	TransactionId written;		/* xmin of the rows that it wrote */
 	int64		inserted;
 	int64		updated;
-	bool		failed;			/* it could not be changed, and is out of the run */
-	bool		by_row;			/* its rows were replaced one by one */
-	bool		refreshed;		/* its kept rows were brought up to date */
+	bool		failed;			/* the table cannot be changed and is left out */
+	bool		by_row;			/* its rows are replaced one by one */
+	bool		refreshed;		/* its kept rows were updated in staging */
 
-	Kept		kept;			/* local rows among those in staging, as the loader found them */
+	Kept		kept;			/* kept local rows in staging, as found by the loader */
 	Kept		kept_now;		/* the same at the swap */
 } StagedTable;
 
-/* Does the table keep rows of its own? */
+/* Whether the table keeps its own rows. */
 #define staged_merges(table)	((table)->plan->mode != LAND_REPLACE)
 
 /*
- * The validated foreign keys that the staged tables (a List of StagedTable *) may break:
- * constraint OIDs, first those that can be checked before any target is
- * locked, because both ends are replaced, then the others.
+ * Finds the validated foreign keys that the staged tables (a List of
+ * StagedTable *) may violate.  *inside receives the OIDs of constraints that
+ * can be checked before any target is locked, because both ends are replaced;
+ * *across receives the others.
  */
 extern void integrity_find(const List *staged, List **inside, List **across);
 
 /*
- * Tables (a List of Oid) in an order in which each comes after those that it
- * refers to by foreign keys.  Raises FEATURE_NOT_SUPPORTED if there is none.
+ * Sorts tables (a List of Oid) so that each comes after those that its foreign
+ * keys refer to.  Raises FEATURE_NOT_SUPPORTED if there is no such order.
  */
 extern List *integrity_order(const List *relids);
 
 /*
- * Checks these constraints as they will be after the swap; tables that keep
- * their rows have been merged.  Raises
- * FOREIGN_KEY_VIOLATION naming the constraints, counts and sample keys, with
- * the call that would work as HINT.  Uses the active snapshot.
+ * Checks these constraints for the state after the swap.  Tables that keep
+ * their rows must already be merged.  Raises FOREIGN_KEY_VIOLATION with the
+ * constraints, counts and sample keys; the HINT shows a call that would work.
+ * Uses the active snapshot.
  */
 extern void integrity_check(const List *staged, const List *constraints);
 

@@ -1,30 +1,32 @@
 /*-------------------------------------------------------------------------
  *
  * locking.c
- *	  The leader's locks: on the entrance, on the targets.
+ *	  Takes the leader's locks on the local port and on the targets.
  *
  * While rows are loaded, a run holds a claim on its targets (table_claim.c)
- * and no lock: other runs wait, and nobody else does.  DDL is let through and
- * found out at the end, because every reader would queue behind an ALTER TABLE
- * that waits for us.  At the end the targets pass through three locks:
+ * but no lock.  So other runs wait, and nobody else does.  DDL is not blocked,
+ * and is detected at the end: if it were blocked, every reader would queue
+ * behind an ALTER TABLE that waits for the run.  At the end, three locks are
+ * taken on the targets:
  *
- *	ShareUpdateExclusive	for a moment, ahead of the next one.  An autovacuum
- *							worker holds this lock.  Waiting for it makes that
- *							worker give way, and keeps nobody else waiting.
+ *	ShareUpdateExclusive	briefly, before the next one.  An autovacuum worker
+ *							holds this lock.  Waiting for it makes the worker
+ *							stop, and blocks nobody else.
  *	Exclusive				while rows are merged into tables that keep their
- *							own, rows are replaced one by one, and foreign keys
- *							to tables outside the run are checked: no writers,
- *							and no foreign key check of anybody else (those
- *							need RowShare), but readers go on
- *	AccessExclusive			for the swap: milliseconds; not for a merge
+ *							own rows, rows are replaced one by one, and foreign
+ *							keys to tables outside the run are checked.  It
+ *							blocks writers, and foreign key checks of others
+ *							(they need RowShare), but not readers.
+ *	AccessExclusive			for the swap, which takes milliseconds; not needed
+ *							for a merge
  *
- * A request for AccessExclusiveLock that waits makes every later reader wait
- * behind it.  So it is never left waiting: an attempt gives up after some
- * tens of milliseconds, releases everything by rolling its subtransaction
- * back, and is made again after a pause.  A conditional request would be
- * no substitute: it never succeeds while anyone else is queued.  The Exclusive
- * lock is kept over some such attempts only, because a reader that turns
- * writer would wait for us, and we for it.
+ * While a request for AccessExclusiveLock waits, all later readers wait behind
+ * it.  So it never waits long: an attempt gives up after some tens of
+ * milliseconds, releases everything by rolling back its subtransaction, and is
+ * repeated after a pause.  A conditional request would not do: it never
+ * succeeds while anyone else is queued.  The Exclusive lock is kept over a few
+ * such attempts only, because a reader that becomes a writer would wait for
+ * the leader while the leader waits for it.
  *
  *-------------------------------------------------------------------------
  */
@@ -47,6 +49,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
 #include "base/compat.h"
@@ -58,26 +61,24 @@
 #include "base/wait_event.h"
 #include "apply/table_claim.h"
 
-/*
- * a whole attempt at AccessExclusiveLock, beside what many tables need, in ms
- */
+/* time for one attempt at AccessExclusiveLock, in ms; many tables add to it */
 #define ATTEMPT_BUDGET	40
-/* how often the last lock is tried before the writers are let in again */
+/* number of such attempts before writers are let in again */
 #define EXCLUSIVE_TRIES	4
 /*
- * how long an attempt waits for a VACUUM to give way, beyond deadlock_timeout,
- * in ms
+ * How long an attempt waits for a VACUUM to stop, in addition to
+ * deadlock_timeout, in ms.
  */
-#define VACUUM_PATIENCE	500
+#define VACUUM_TIMEOUT	500
 /*
- * An attempt gives back all locks but those on staging heaps.  So when
- * attempts end in deadlocks again and again, somebody has locked a target and
- * waits for its staging heap (REASSIGN OWNED does that), and readers wait for
- * him.
+ * An attempt releases all locks except those on staging heaps.  Repeated
+ * deadlocks mean that another transaction has locked a target and waits for
+ * its staging heap (as REASSIGN OWNED does), while readers wait for that
+ * transaction.
  */
-#define MOST_DEADLOCKS	3
+#define MAX_DEADLOCKS	3
 /* the longest pause between two attempts, in ms */
-#define LONGEST_PAUSE	500
+#define MAX_PAUSE	500
 
 static Oid
 toast_of(Oid relid)
@@ -103,12 +104,15 @@ sorted(const List *oids)
 }
 
 static void
-entrance_tag(LOCKTAG *tag, int local_port)
+set_port_tag(LOCKTAG *tag, int local_port)
 {
-	SET_LOCKTAG_ADVISORY(*tag, 0, OUR_LOCK_CLASS, local_port, ENTRANCE_LOCK_TYPE);
+	SET_LOCKTAG_ADVISORY(*tag, 0, OUR_LOCK_CLASS, local_port, PORT_LOCK_TYPE);
 }
 
-/* Takes one of our advisory locks for the session; false after timeout_ms. */
+/*
+ * Takes one of the extension's advisory locks for the session.  Returns false
+ * after timeout_ms.
+ */
 static bool
 take_lock(const LOCKTAG *tag, int timeout_ms)
 {
@@ -132,34 +136,34 @@ take_lock(const LOCKTAG *tag, int timeout_ms)
 }
 
 void
-lock_entrance(int local_port, int timeout_ms)
+lock_local_port(int local_port, int timeout_ms)
 {
 	LOCKTAG		tag;
 
 	if (local_port == 0)
 		return;
-	entrance_tag(&tag, local_port);
+	set_port_tag(&tag, local_port);
 	if (!take_lock(&tag, timeout_ms))
 		ereport(ERROR,
 				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 				 errmsg("local port %d is in use by another pull", local_port),
 				 errdetail("It did not become free within %d ms (\"pgtunsync.lock_timeout\").", timeout_ms),
-				 errhint("Set PGSYNC_LOCAL_PORT=0 in the environment file to let pulls run side by side.")));
+				 errhint("Set PGSYNC_LOCAL_PORT=0 in the environment file to let pulls run at the same time.")));
 }
 
 void
-unlock_entrance(int local_port)
+unlock_local_port(int local_port)
 {
 	LOCKTAG		tag;
 
 	if (local_port == 0)
 		return;
-	entrance_tag(&tag, local_port);
+	set_port_tag(&tag, local_port);
 	(void) LockRelease(&tag, ExclusiveLock, true);
 }
 
 static void
-append_tag(LOCKTAG *tag, Oid relid)
+set_append_tag(LOCKTAG *tag, Oid relid)
 {
 	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, OUR_LOCK_CLASS, relid, APPEND_LOCK_TYPE);
 }
@@ -173,7 +177,7 @@ lock_append(const List *targets, int timeout_ms)
 	{
 		LOCKTAG		tag;
 
-		append_tag(&tag, lfirst_oid(lc));
+		set_append_tag(&tag, lfirst_oid(lc));
 		if (!take_lock(&tag, timeout_ms))
 			ereport(ERROR,
 					(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
@@ -183,14 +187,35 @@ lock_append(const List *targets, int timeout_ms)
 }
 
 void
-lock_against_runs(const List *targets, int timeout_ms)
+lock_against_runs(const List *targets, bool for_session, int timeout_ms)
 {
 	ListCell   *lc;
 
 	session_set_int("lock_timeout", timeout_ms);
 	foreach(lc, sorted(targets))
-		table_claim(lfirst_oid(lc), timeout_ms);
+		table_claim(lfirst_oid(lc), for_session, timeout_ms);
 	session_set_int("lock_timeout", 0);
+}
+
+void
+unlock_against_runs(const List *targets)
+{
+	ListCell   *lc;
+
+	foreach(lc, targets)
+		table_unclaim(lfirst_oid(lc));
+}
+
+/*
+ * Waits for a lock without a snapshot.  CREATE INDEX CONCURRENTLY and its like
+ * wait for every transaction that has an older snapshot than they; it would be a
+ * deadlock if they waited for ours while we wait for their lock.
+ */
+static void
+lock_relation(Oid relid, LOCKMODE mode)
+{
+	InvalidateCatalogSnapshot();
+	LockRelationOid(relid, mode);
 }
 
 static void
@@ -200,10 +225,10 @@ lock_one_target(Oid relid, LOCKMODE mode, int timeout_ms)
 
 	PG_TRY();
 	{
-		LockRelationOid(relid, mode);
+		lock_relation(relid, mode);
 		toast = toast_of(relid);
 		if (OidIsValid(toast))
-			LockRelationOid(toast, mode);
+			lock_relation(toast, mode);
 	}
 	PG_CATCH();
 	{
@@ -213,7 +238,7 @@ lock_one_target(Oid relid, LOCKMODE mode, int timeout_ms)
 		ereport(ERROR,
 				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 				 errmsg("could not lock table \"%s\" within %d ms", get_rel_name(relid), timeout_ms),
-				 errdetail("A command that changes the table is at work on it."),
+				 errdetail("A command that changes the table is running."),
 				 errhint("Try again later, or raise \"pgtunsync.lock_timeout\".")));
 	}
 	PG_END_TRY();
@@ -228,6 +253,20 @@ lock_targets(const List *targets, LOCKMODE mode, int timeout_ms)
 	foreach(lc, sorted(targets))
 		lock_one_target(lfirst_oid(lc), mode, timeout_ms);
 	session_set_int("lock_timeout", 0);
+}
+
+void
+lock_await_maintenance(const List *targets, int timeout_ms)
+{
+	MemoryContext oldcontext = CurrentMemoryContext;
+	ResourceOwner oldowner = CurrentResourceOwner;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(oldcontext);
+	lock_targets(targets, ShareUpdateExclusiveLock, timeout_ms);
+	RollbackAndReleaseCurrentSubTransaction();
+	MemoryContextSwitchTo(oldcontext);
+	CurrentResourceOwner = oldowner;
 }
 
 /* Counts the catalog's rows of one kind that belong to a target. */
@@ -251,8 +290,8 @@ count_indexes(HTAB *targets)
 }
 
 /*
- * Heaps, indexes, toast tables with their indexes: each twice, with its
- * counterpart.
+ * Counts the locks for heaps, indexes, and TOAST tables with their indexes.
+ * Each is counted twice, for its counterpart.
  */
 static int64
 count_swap_locks(const List *targets)
@@ -293,7 +332,7 @@ lock_check_capacity(const List *targets)
 						 (int) (needed / backends * 5 / 4) + 1)));
 }
 
-/* Is the caller's backend among those that keep us from the table? */
+/* Returns whether the caller's backend blocks a lock on the table. */
 static bool
 caller_holds(Oid relid, const VirtualTransactionId *caller)
 {
@@ -323,7 +362,7 @@ lock_check_caller(const List *targets, const VirtualTransactionId *caller)
 					(errcode(ERRCODE_OBJECT_IN_USE),
 					 errmsg("table \"%s\" is locked by the transaction that called pull()",
 							get_rel_name(lfirst_oid(lc))),
-					 errdetail("The pull runs in a transaction of its own and would wait for that one forever."),
+					 errdetail("The pull runs in its own transaction and would wait forever for the caller's."),
 					 errhint("Commit first, then call pull() in a transaction that has not used the table.")));
 }
 
@@ -337,7 +376,7 @@ elapsed_ms(instr_time since)
 	return INSTR_TIME_GET_MILLISEC(now);
 }
 
-/* Takes all of one mode, each within what is left of the budget. */
+/* Takes locks of one mode, each within the rest of the budget. */
 static void
 lock_all(const List *relids, LOCKMODE mode, instr_time since, double budget_ms)
 {
@@ -352,26 +391,26 @@ lock_all(const List *relids, LOCKMODE mode, instr_time since, double budget_ms)
 					(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 					 errmsg("no time left to lock the tables")));
 		session_set_int("lock_timeout", (int) left);
-		LockRelationOid(lfirst_oid(lc), mode);
+		lock_relation(lfirst_oid(lc), mode);
 	}
 }
 
-/* What an attempt works on; the lists are sorted. */
+/* The state of an attempt; the lists are sorted. */
 typedef struct Attempt
 {
 	LockedWork	work;
-	List	   *swapped;		/* targets that are locked against readers */
-	List	   *others;			/* staging heaps, locked the same way */
-	int			deadlocks;		/* attempts that ended in one */
-	double		first_check_ms; /* spent on the first preparation, which is not waiting */
-	bool		stale;			/* it has to be prepared again */
+	List	   *swapped;		/* targets to lock against readers */
+	List	   *others;			/* staging heaps, locked in the same mode */
+	int			deadlocks;		/* number of attempts that ended in a deadlock */
+	double		first_check_ms; /* time of the first preparation, which is not waiting */
+	bool		stale;			/* it must be prepared again */
 } Attempt;
 
 bool
 lock_is_passing(const ErrorData *edata)
 {
 	if (owner_caused(edata))
-		return false;			/* code of a table's owner may raise any SQLSTATE */
+		return false;			/* code of a table's owner can raise any SQLSTATE */
 	return edata->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ||
 		edata->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED ||
 		(edata->sqlerrcode == ERRCODE_INTERNAL_ERROR && edata->message != NULL &&
@@ -386,8 +425,8 @@ lock_ends_attempt(const ErrorData *edata)
 }
 
 /*
- * Runs step in a subtransaction, with memory of its own.  True if it got
- * everything: its locks then belong to the transaction around it.
+ * Runs a step in a subtransaction, with its own memory context.  Returns true
+ * if it succeeded; its locks then belong to the surrounding transaction.
  */
 static bool
 try_step(bool (*step) (Attempt *attempt), Attempt *attempt)
@@ -397,14 +436,14 @@ try_step(bool (*step) (Attempt *attempt), Attempt *attempt)
 													   "pgtunsync attempt",
 													   ALLOCSET_DEFAULT_SIZES);
 	ResourceOwner oldowner = CurrentResourceOwner;
-	volatile bool got = false;
+	volatile bool succeeded = false;
 
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(step_context);
 	PG_TRY();
 	{
-		got = step(attempt);
-		if (got)
+		succeeded = step(attempt);
+		if (succeeded)
 			ReleaseCurrentSubTransaction();
 		else
 			RollbackAndReleaseCurrentSubTransaction();
@@ -425,10 +464,10 @@ try_step(bool (*step) (Attempt *attempt), Attempt *attempt)
 	MemoryContextSwitchTo(oldcontext);
 	CurrentResourceOwner = oldowner;
 	MemoryContextDelete(step_context);
-	return got;
+	return succeeded;
 }
 
-/* AccessExclusiveLock and the swap: what readers wait for. */
+/* Takes AccessExclusiveLock and swaps.  Readers wait during this step. */
 static bool
 exclusive_step(Attempt *attempt)
 {
@@ -442,9 +481,8 @@ exclusive_step(Attempt *attempt)
 	lock_all(attempt->swapped, AccessExclusiveLock, start, budget);
 
 	/*
-	 * A catalog row may still be in the hands of another transaction, that of
-	 * a GRANT for example, which locks no table: not waited for with
-	 * everything locked.
+	 * A transaction that locks no table, such as a GRANT, may be updating a
+	 * catalog row.  Do not wait long for it while everything is locked.
 	 */
 	session_set_int("lock_timeout", ATTEMPT_BUDGET);
 	attempt->stale = attempt->work.swap(attempt->work.arg) == SWAP_STALE;
@@ -454,6 +492,7 @@ exclusive_step(Attempt *attempt)
 static void
 pause_ms(long ms)
 {
+	InvalidateCatalogSnapshot();
 	relay_flush();
 	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 					 ms, wait_event(WAIT_LOCK_RETRY));
@@ -462,8 +501,9 @@ pause_ms(long ms)
 }
 
 /*
- * The first lock waits longer than deadlock_timeout, which is when the server
- * asks an autovacuum worker to give way; writers and readers pass meanwhile.
+ * Locks writers out.  The first lock waits longer than deadlock_timeout,
+ * because the server then makes an autovacuum worker stop.  Writers and
+ * readers are not blocked meanwhile.
  */
 void
 lock_writers_out(const List *targets, int timeout_ms)
@@ -473,7 +513,7 @@ lock_writers_out(const List *targets, int timeout_ms)
 	instr_time	start;
 
 	INSTR_TIME_SET_CURRENT(start);
-	lock_all(relids, ShareUpdateExclusiveLock, start, DeadlockTimeout + VACUUM_PATIENCE);
+	lock_all(relids, ShareUpdateExclusiveLock, start, DeadlockTimeout + VACUUM_TIMEOUT);
 	INSTR_TIME_SET_CURRENT(start);
 	lock_all(relids, ExclusiveLock, start, 10 * budget);
 	session_set_int("lock_timeout", timeout_ms);
@@ -481,15 +521,15 @@ lock_writers_out(const List *targets, int timeout_ms)
 }
 
 /*
- * Writers out, prepare, and then some attempts at the last lock: the
- * preparation may have taken long, and is only good while the writers stay
- * out.  One that merges rows leaves dead ones behind when it was in vain: it
- * is given as much time as it has taken.
+ * Locks writers out, prepares, and then makes some attempts at the last lock.
+ * The preparation may have taken long, and is valid only while writers are
+ * locked out.  If it merges rows, a vain preparation leaves dead rows behind.
+ * So attempts then go on for as long as the preparation has taken.
  */
 static bool
 writers_step(Attempt *attempt)
 {
-	bool		merges;			/* or has other work on rows */
+	bool		merges;			/* or does other work on rows */
 	double		check_ms;
 	instr_time	start;
 
@@ -510,7 +550,7 @@ writers_step(Attempt *attempt)
 		if (try_step(exclusive_step, attempt))
 			return true;
 		if (!attempt->stale)
-			pause_ms(Min(20L * tries, LONGEST_PAUSE));
+			pause_ms(Min(20L * tries, MAX_PAUSE));
 	}
 	return false;
 }
@@ -526,15 +566,15 @@ lock_and_swap(const LockedWork *work, int timeout_ms, const VirtualTransactionId
 	{
 		lock_check_caller(work->targets, caller);
 		if (elapsed_ms(start) - attempt.first_check_ms > timeout_ms ||
-			attempt.deadlocks >= MOST_DEADLOCKS)
+			attempt.deadlocks >= MAX_DEADLOCKS)
 			ereport(ERROR,
 					(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 					 errmsg("could not lock the pulled tables within %d ms", timeout_ms),
-					 attempt.deadlocks >= MOST_DEADLOCKS ?
+					 attempt.deadlocks >= MAX_DEADLOCKS ?
 					 errdetail("Another transaction has locked them and waits for this pull; no table was changed.") :
 					 errdetail("Other transactions are using them; no table was changed."),
 					 errhint("End long transactions, or raise \"pgtunsync.lock_timeout\".")));
-		pause_ms(Min(20L * tries, LONGEST_PAUSE));
+		pause_ms(Min(20L * tries, MAX_PAUSE));
 	}
 	session_set_int("lock_timeout", timeout_ms);
 }

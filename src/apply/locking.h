@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * locking.h
- *	  The leader's locks: on the entrance, on the targets.
+ *	  Takes the leader's locks on the local port and on the targets.
  *
  *-------------------------------------------------------------------------
  */
@@ -12,78 +12,91 @@
 #include "storage/lock.h"
 
 /*
- * Keeps two runs of this server from using one local port: the second waits up
- * to timeout_ms, then LOCK_NOT_AVAILABLE.  Held until it is unlocked, or the
- * process ends: a run may have several transactions.
+ * Keeps two runs of this server from using the same local port.  Waits up to
+ * timeout_ms, then raises LOCK_NOT_AVAILABLE.  The lock is held until it is
+ * unlocked or the process ends, because a run may have several transactions.
  */
-extern void lock_entrance(int local_port, int timeout_ms);
-extern void unlock_entrance(int local_port);
+extern void lock_local_port(int local_port, int timeout_ms);
+extern void unlock_local_port(int local_port);
 
 /*
- * An append's claim to its tables (a List of Oid), held by the session over
- * all batches: two at once would bring the same rows.  Before any other lock
- * on them.  LOCK_NOT_AVAILABLE after timeout_ms.
+ * Claims tables (a List of Oid) for an append.  The session holds the claim
+ * over all batches, because two appends at once would bring the same rows.
+ * Call it before any other lock is taken on the tables.  Raises
+ * LOCK_NOT_AVAILABLE after timeout_ms.
  */
 extern void lock_append(const List *targets, int timeout_ms);
 
 /*
- * Claims targets (a List of Oid) for this run, to the end of the transaction:
- * no other run works on them meanwhile.  Nobody else is kept from anything.
- * Raises LOCK_NOT_AVAILABLE naming the table and the other run after
- * timeout_ms.
+ * Claims targets (a List of Oid) for this run, to the end of the transaction
+ * or of the session: no other run works on them meanwhile.  Nobody else is kept
+ * from anything.  Raises LOCK_NOT_AVAILABLE naming the table and the other run
+ * after timeout_ms.
  */
-extern void lock_against_runs(const List *targets, int timeout_ms);
+extern void lock_against_runs(const List *targets, bool for_session, int timeout_ms);
+
+/* Gives up claims of the session. */
+extern void unlock_against_runs(const List *targets);
 
 /*
- * Locks targets (a List of Oid) and their toast tables, in OID order, to the
- * end of the transaction.  LOCK_NOT_AVAILABLE naming the table after
- * timeout_ms.
+ * Waits until no command that changes a target (CREATE INDEX CONCURRENTLY,
+ * VACUUM …) is at work on it.  No lock is kept.  LOCK_NOT_AVAILABLE naming the
+ * table after timeout_ms.
+ */
+extern void lock_await_maintenance(const List *targets, int timeout_ms);
+
+/*
+ * Locks targets (a List of Oid) and their TOAST tables in OID order, until the
+ * end of the transaction.  After timeout_ms, raises LOCK_NOT_AVAILABLE with
+ * the table.
  */
 extern void lock_targets(const List *targets, LOCKMODE mode, int timeout_ms);
 
 /*
- * Raises CONFIGURATION_LIMIT_EXCEEDED when the swap of so many targets, with
- * their indexes and toast tables, takes more locks than the server's lock
- * table is made for: before it fills up and others fail too.
+ * Raises CONFIGURATION_LIMIT_EXCEEDED if swapping these targets, with their
+ * indexes and TOAST tables, needs more locks than the server's lock table has
+ * room for.  Otherwise the table could fill up and make other sessions fail,
+ * too.
  */
 extern void lock_check_capacity(const List *targets);
 
 /*
  * Raises OBJECT_IN_USE if the caller's own transaction holds a lock on a
- * target; caller may be NULL.
+ * target.  caller may be NULL.
  */
 extern void lock_check_caller(const List *targets, const VirtualTransactionId *caller);
 
 /*
- * Was somebody in the way who will be gone?  Then the attempt is worth another
- * one.
+ * Returns whether the error is temporary, so that another attempt is
+ * worthwhile: a lock timeout, a deadlock, or a concurrent update.
  */
 extern bool lock_is_passing(const ErrorData *edata);
 
 /*
- * Does an error of a step end the whole attempt: a lock that passes, or a
- * cancel?  Any other error is that of the table at hand.
+ * Returns whether the error ends the whole attempt: a temporary error or a
+ * cancel.  Any other error belongs to the current table.
  */
 extern bool lock_ends_attempt(const ErrorData *edata);
 
-/* What the last step of an attempt came to. */
+/* The result of the last step of an attempt. */
 typedef enum SwapResult
 {
 	SWAP_DONE,
-	SWAP_STALE					/* what was prepared does not hold any more */
+	SWAP_STALE					/* what was prepared is no longer valid */
 } SwapResult;
 
-/* What is to be done, and with which relations locked (Lists of Oid). */
+/* The work to do, and the relations to lock for it (Lists of Oid). */
 typedef struct LockedWork
 {
-	const List *targets;		/* all */
+	const List *targets;		/* all targets */
 	const List *sequences;
 
 	/*
-	 * Does all that may take time, having locked the targets by
-	 * lock_writers_out().  Gives back, in the memory context that was in
-	 * force, the targets that readers must be kept from for the swap, and
-	 * other relations that need AccessExclusiveLock, which nobody reads.
+	 * Does the work that may take time.  It locks the targets with
+	 * lock_writers_out().  *swapped receives the targets to lock against
+	 * readers for the swap, and *others the other relations that need
+	 * AccessExclusiveLock, which nobody reads.  Both are allocated in the
+	 * caller's memory context.
 	 */
 	void		(*prepare) (void *arg, List **swapped, List **others);
 	SwapResult	(*swap) (void *arg);
@@ -91,18 +104,18 @@ typedef struct LockedWork
 } LockedWork;
 
 /*
- * In prepare(): takes ExclusiveLock on these targets, or ends the attempt.
- * Sets lock_timeout for the work that follows to timeout_ms.
+ * Takes ExclusiveLock on these targets, or ends the attempt.  Sets
+ * lock_timeout to timeout_ms for the work that follows.  Called by prepare().
  */
 extern void lock_writers_out(const List *targets, int timeout_ms);
 
 /*
- * Runs prepare(arg), then gets AccessExclusiveLock on those targets that are
- * swapped and ShareRowExclusiveLock on sequences, and runs swap(arg) with
- * them: all in short attempts, so that readers never queue for long.  An
- * attempt that would have to wait, or whose swap finds that it is stale, is
- * undone as a whole and made again; prepare and swap must stand that.
- * LOCK_NOT_AVAILABLE after timeout_ms.
+ * Runs prepare(arg), takes AccessExclusiveLock on the targets to swap and
+ * ShareRowExclusiveLock on sequences, and runs swap(arg).  All this is done in
+ * short attempts, so that readers never wait long.  If an attempt would have
+ * to wait, or if its swap returns SWAP_STALE, it is rolled back completely and
+ * repeated; prepare and swap must allow that.  Raises LOCK_NOT_AVAILABLE after
+ * timeout_ms.
  */
 extern void lock_and_swap(const LockedWork *work, int timeout_ms,
 						  const VirtualTransactionId *caller);

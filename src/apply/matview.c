@@ -1,13 +1,13 @@
 /*-------------------------------------------------------------------------
  *
  * matview.c
- *	  Materialized views over tables that were pulled.
+ *	  Handles materialized views over tables that were pulled.
  *
- * A materialized view keeps the rows of its last refresh, so after a pull it
- * shows the old data.  That is what it is for, and refreshing may take longer than
- * the pull: by default the caller is just told, with refresh => true it
- * is done after the commit, view by view in the order of their dependencies.
- * REFRESH MATERIALIZED VIEW switches to the view's owner by itself.
+ * A materialized view keeps the rows of its last refresh, so it shows old data
+ * after a pull.  Refreshing it may take longer than the pull.  By default, a
+ * NOTICE lists such views.  With refresh => true they are refreshed after the
+ * commit, one by one, in the order of their dependencies.  REFRESH
+ * MATERIALIZED VIEW itself switches to the owner of the view.
  *
  *-------------------------------------------------------------------------
  */
@@ -29,7 +29,7 @@
 #include "base/worker_message.h"
 #include "apply/matview.h"
 
-/* Views deep enough to be a mistake end the recursion. */
+/* The limit on the depth ends the recursion for unreasonably deep views. */
 #define DEPENDENTS_SQL \
 	"WITH RECURSIVE reader(oid, depth) AS (" \
 	" SELECT t, 0 FROM pg_catalog.unnest($1) t" \
@@ -87,7 +87,7 @@ matview_name(Oid matview)
 }
 
 void
-matviews_tell(const List *matviews)
+matviews_report(const List *matviews)
 {
 	StringInfoData names;
 	ListCell   *lc;
@@ -102,7 +102,7 @@ matviews_tell(const List *matviews)
 			 errhint("Use REFRESH MATERIALIZED VIEW, or pull with refresh => true.")));
 }
 
-/* Runs REFRESH in a subtransaction; an error becomes a WARNING. */
+/* Runs REFRESH in a subtransaction.  An error becomes a WARNING. */
 static void
 try_refresh(Oid matview)
 {

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * matview.h
- *	  Materialized views over tables that were pulled.
+ *	  Handles materialized views over tables that were pulled.
  *
  *-------------------------------------------------------------------------
  */
@@ -11,18 +11,18 @@
 #include "nodes/pg_list.h"
 
 /*
- * The materialized views that read the tables (a List of Oid), directly or
- * through other views, in the order to refresh them: a List of Oid.  Must run
- * in a transaction.
+ * Finds the materialized views that read the tables (a List of Oid), directly
+ * or through other views.  Returns a List of Oid in the order in which to
+ * refresh them.  Must be called in a transaction.
  */
 extern List *matviews_over(const List *tables);
 
-/* Says in one NOTICE that they were left as they are. */
-extern void matviews_tell(const List *matviews);
+/* Raises a NOTICE that names the views that were not refreshed. */
+extern void matviews_report(const List *matviews);
 
 /*
- * Refreshes one that the role owns; a WARNING says why one could not be.  Must
- * run in a transaction of its own.
+ * Refreshes a view if the role owns it.  A WARNING reports why a view could
+ * not be refreshed.  Must be called in a transaction of its own.
  */
 extern void matview_refresh(Oid matview, Oid role);
 

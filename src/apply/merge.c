@@ -1,28 +1,28 @@
 /*-------------------------------------------------------------------------
  *
  * merge.c
- *	  Staged rows into a table that keeps its others.
+ *	  Merges staged rows into a table that keeps its other rows.
  *
  * The loader has converted, completed and checked the rows as rows of the
- * target; here each is looked up in the target by the index of its primary key, as
- * logical replication does (execReplication.c), and inserted, or put in the
- * place of what was found.  That takes no memory beyond the row at hand, however many there
- * are.
+ * target.  Here, each row is looked up in the target by its primary key index,
+ * as logical replication does (execReplication.c).  It is then inserted, or
+ * replaces the existing row.  Memory use does not depend on the number of
+ * rows.
  *
- *	- A row that is found with the same values is not touched: no new version,
- *	  nothing for subscribers, no bloat.  "The same" is bit by bit, behind toast and
- *	  compression.
- *	- Columns that the source lacks keep their local values.  Such a row is a mixture
- *	  that nobody has checked yet: its generated columns are computed, its
- *	  constraints checked again (but for those that are NOT VALID).
- *	- Unique and exclusion constraints are looked at when all rows are in, as
- *	  if they were deferred: two rows may exchange their values.  What might
- *	  clash is remembered meanwhile, and checked as unique_key_recheck() in
- *	  constraint.c does.
+ * - An existing row with the same values is not touched: there is no new row
+ *   version, nothing to replicate, and no bloat.  Values are compared as bytes
+ *   after detoasting.
+ * - Columns that the source lacks keep their local values.  No one has checked
+ *   such a mixed row yet.  So its generated columns are computed, and its
+ *   constraints are checked (except those that are NOT VALID).
+ * - Unique and exclusion constraints are checked after all rows are in, as if
+ *   they were deferred, so that two rows may exchange their values.  Possible
+ *   conflicts are stored and checked as unique_key_recheck() in constraint.c
+ *   does.
  *
- * We go below the executor's ModifyTable, because that fires triggers and
- * applies rules.  Index expressions, generated columns and CHECK constraints are
- * the owner's code and run as such.
+ * The executor's ModifyTable is not used, because it fires triggers and
+ * applies rules.  Index expressions, generated columns and CHECK constraints
+ * are the owner's code, and run as the owner.
  *
  *-------------------------------------------------------------------------
  */
@@ -57,7 +57,7 @@
 #include "staging/staging.h"
 #include "eval/not_valid.h"
 
-/* One table while it is merged. */
+/* The state of merging one table. */
 typedef struct Merge
 {
 	StagedTable *table;
@@ -66,12 +66,12 @@ typedef struct Merge
 	EState	   *estate;
 	ResultRelInfo *result_rel;
 	ExprState  *partition_check;
-	bool	   *pulled;			/* by column: does the staged row's value count? */
-	bool		mixed;			/* if there are others, which keep their local values */
-	ResultRelInfo *checked;		/* the target with the constraints that such rows must meet */
+	bool	   *pulled;			/* by column: whether the staged row's value is used */
+	bool		mixed;			/* whether other columns keep their local values */
+	ResultRelInfo *checked;		/* the target with the constraints to check for mixed rows */
 
-	/* rows of the target by primary key */
-	Relation	key_index;		/* NULL: nothing is looked up */
+	/* looking up rows of the target by primary key */
+	Relation	key_index;		/* NULL if nothing is looked up */
 	IndexScanDesc scan;
 	int			nkeys;
 	ScanKeyData keys[INDEX_MAX_KEYS];
@@ -80,14 +80,14 @@ typedef struct Merge
 	TupleTableSlot *staged;
 	TupleTableSlot *merged;
 
-	/* what may clash: index and tid */
-	TupleTableSlot *clash;
-	Tuplestorestate *clashes;
+	/* possible conflicts: index and TID */
+	TupleTableSlot *conflict;
+	Tuplestorestate *conflicts;
 } Merge;
 
 /* ---- looking up ---- */
 
-/* One column of the key; its value is that of each row. */
+/* Initializes the scan key of one column.  The value is set for each row. */
 static void
 init_key(Merge *merge, int i)
 {
@@ -131,8 +131,9 @@ end_lookup(Merge *merge)
 }
 
 /*
- * Finds the row that has the key of the staged one, as it was before the merge.  What
- * the scan remembers, of dead rows for one, outlives the row in hand.
+ * Finds the existing row with the key of the staged row, in the state before
+ * the merge.  The scan runs in a longer-lived context, because it keeps
+ * information across rows, such as about dead rows.
  */
 static bool
 find_existing(Merge *merge)
@@ -158,9 +159,9 @@ find_existing(Merge *merge)
 
 /* ---- writing ---- */
 
-/* Remembers that the row has what another one may have, too. */
+/* Stores that the row may conflict with another row in these indexes. */
 static void
-remember_clashes(Merge *merge, const List *indexes, const ItemPointerData *tid)
+remember_conflicts(Merge *merge, const List *indexes, const ItemPointerData *tid)
 {
 	ListCell   *lc;
 
@@ -169,7 +170,7 @@ remember_clashes(Merge *merge, const List *indexes, const ItemPointerData *tid)
 		Datum		values[2] = {ObjectIdGetDatum(lfirst_oid(lc)), PointerGetDatum(tid)};
 		bool		nulls[2] = {false, false};
 
-		tuplestore_putvalues(merge->clashes, merge->clash->tts_tupleDescriptor, values, nulls);
+		tuplestore_putvalues(merge->conflicts, merge->conflict->tts_tupleDescriptor, values, nulls);
 	}
 }
 
@@ -182,16 +183,17 @@ insert_row(Merge *merge)
 	slot->tts_tableOid = RelationGetRelid(merge->target);
 	table_tuple_insert(merge->target, slot, GetCurrentCommandId(true), 0, NULL);
 	if (merge->result_rel->ri_NumIndices > 0)
-		remember_clashes(merge, compat_insert_index_tuples_unchecked(merge->result_rel, slot,
-																	 merge->estate, false),
-						 &slot->tts_tid);
+		remember_conflicts(merge,
+						   compat_insert_index_tuples_unchecked(merge->result_rel, slot,
+																merge->estate, false),
+						   &slot->tts_tid);
 	merge->table->inserted++;
 }
 
 /*
- * The existing row with the values that the source has for it; false if those
- * are what it has.  Values that are the same stay where they are: toasted ones
- * are not stored again.
+ * Forms the existing row with the values of the staged row.  Returns false if
+ * no value differs.  Equal values are not replaced, so that toasted values are
+ * not stored again.
  */
 static bool
 mix_rows(Merge *merge)
@@ -224,9 +226,12 @@ mix_rows(Merge *merge)
 	return differ;
 }
 
-/* Generated columns follow; the staged row has them unless local values play a part. */
+/*
+ * Sets the generated columns.  They come from the staged row, or are computed
+ * if local values are involved.
+ */
 static void
-take_generated(Merge *merge)
+set_generated(Merge *merge)
 {
 	TupleDesc	desc = RelationGetDescr(merge->target);
 
@@ -246,7 +251,7 @@ take_generated(Merge *merge)
 	}
 }
 
-/* What the loader has checked of other values. */
+/* Checks a mixed row.  The loader could not check it with local values. */
 static void
 check_mixed(Merge *merge)
 {
@@ -264,7 +269,7 @@ check_mixed(Merge *merge)
 	}
 }
 
-/* Puts the staged row in the place of the existing one. */
+/* Replaces the existing row by the staged row. */
 static void
 update_row(Merge *merge)
 {
@@ -278,15 +283,16 @@ update_row(Merge *merge)
 		CheckCmdReplicaIdentity(merge->target, CMD_UPDATE);
 	ExecStoreVirtualTuple(slot);
 	slot->tts_tableOid = RelationGetRelid(merge->target);
-	take_generated(merge);
+	set_generated(merge);
 	if (merge->mixed)
 		check_mixed(merge);
 	simple_table_tuple_update(merge->target, &tid, slot, GetActiveSnapshot(), &update);
 	if (compat_must_update_indexes(update))
-		remember_clashes(merge, compat_insert_index_tuples_unchecked(merge->result_rel, slot,
-																	 merge->estate,
-																	 compat_summarizing_only(update)),
-						 &slot->tts_tid);
+		remember_conflicts(merge,
+						   compat_insert_index_tuples_unchecked(merge->result_rel, slot,
+																merge->estate,
+																compat_summarizing_only(update)),
+						   &slot->tts_tid);
 	merge->table->updated++;
 }
 
@@ -320,7 +326,7 @@ merge_rows(Merge *merge)
 
 /* ---- unique and exclusion constraints ---- */
 
-/* Where in the array of open indexes? */
+/* Returns the position of an index in the array of open indexes. */
 static int
 open_index(const Merge *merge, Oid index)
 {
@@ -333,9 +339,9 @@ open_index(const Merge *merge, Oid index)
 	return -1;
 }
 
-/* Raises the clash of a row that we wrote, if there is one. */
+/* Raises an error if a row that was written conflicts with another row. */
 static void
-check_clash(Merge *merge, Oid indexoid, ItemPointer tid, TupleTableSlot *row)
+check_conflict(Merge *merge, Oid indexoid, ItemPointer tid, TupleTableSlot *row)
 {
 	int			i = open_index(merge, indexoid);
 	Relation	index = merge->result_rel->ri_IndexRelationDescs[i];
@@ -356,20 +362,21 @@ check_clash(Merge *merge, Oid indexoid, ItemPointer tid, TupleTableSlot *row)
 }
 
 static void
-check_clashes(Merge *merge)
+check_conflicts(Merge *merge)
 {
 	TupleTableSlot *row = table_slot_create(merge->target, NULL);
 
-	while (tuplestore_gettupleslot(merge->clashes, true, false, merge->clash))
+	while (tuplestore_gettupleslot(merge->conflicts, true, false, merge->conflict))
 	{
 		MemoryContext oldcontext;
 		bool		isnull;
-		Oid			index = DatumGetObjectId(slot_getattr(merge->clash, 1, &isnull));
-		ItemPointerData tid = *(ItemPointer) DatumGetPointer(slot_getattr(merge->clash, 2, &isnull));
+		Oid			index = DatumGetObjectId(slot_getattr(merge->conflict, 1, &isnull));
+		ItemPointerData tid = *(ItemPointer) DatumGetPointer(slot_getattr(merge->conflict, 2,
+																		  &isnull));
 
 		ResetPerTupleExprContext(merge->estate);
 		oldcontext = MemoryContextSwitchTo(GetPerTupleMemoryContext(merge->estate));
-		check_clash(merge, index, &tid, row);
+		check_conflict(merge, index, &tid, row);
 		MemoryContextSwitchTo(oldcontext);
 		owner_allow_ms(OWNER_MS_PER_LOCKED_ROW);
 		CHECK_FOR_INTERRUPTS();
@@ -379,7 +386,10 @@ check_clashes(Merge *merge)
 
 /* ---- one table ---- */
 
-/* Columns that come from the source, or are computed for the pulled row. */
+/*
+ * Marks the columns that come from the source or are computed for the pulled
+ * row.
+ */
 static void
 find_pulled(Merge *merge)
 {
@@ -401,7 +411,9 @@ find_pulled(Merge *merge)
 	}
 }
 
-/* What is NOT VALID does not hold for pulled rows, as in a load. */
+/*
+ * Excludes NOT VALID constraints from the checks of mixed rows, as in a load.
+ */
 static void
 prepare_checks(Merge *merge)
 {
@@ -421,7 +433,7 @@ static void
 begin_merge(Merge *merge)
 {
 	const TablePlan *plan = merge->table->plan;
-	TupleDesc	clash = CreateTemplateTupleDesc(2);
+	TupleDesc	conflict = CreateTemplateTupleDesc(2);
 
 	merge->estate = CreateExecutorState();
 	merge->result_rel = makeNode(ResultRelInfo);
@@ -439,17 +451,17 @@ begin_merge(Merge *merge)
 	if (plan->mode != LAND_APPEND)
 		begin_lookup(merge);
 
-	TupleDescInitEntry(clash, 1, "index", OIDOID, -1, 0);
-	TupleDescInitEntry(clash, 2, "tid", TIDOID, -1, 0);
-	merge->clash = MakeSingleTupleTableSlot(clash, &TTSOpsMinimalTuple);
-	merge->clashes = tuplestore_begin_heap(false, false, work_mem);
+	TupleDescInitEntry(conflict, 1, "index", OIDOID, -1, 0);
+	TupleDescInitEntry(conflict, 2, "tid", TIDOID, -1, 0);
+	merge->conflict = MakeSingleTupleTableSlot(conflict, &TTSOpsMinimalTuple);
+	merge->conflicts = tuplestore_begin_heap(false, false, work_mem);
 }
 
 static void
 end_merge(Merge *merge)
 {
-	tuplestore_end(merge->clashes);
-	ExecDropSingleTupleTableSlot(merge->clash);
+	tuplestore_end(merge->conflicts);
+	ExecDropSingleTupleTableSlot(merge->conflict);
 	if (merge->key_index != NULL)
 		end_lookup(merge);
 	ExecDropSingleTupleTableSlot(merge->merged);
@@ -476,7 +488,7 @@ merge_table(StagedTable *table)
 	owner_enter(&owner, merge.target->rd_rel->relowner);
 	begin_merge(&merge);
 	merge_rows(&merge);
-	check_clashes(&merge);
+	check_conflicts(&merge);
 	end_merge(&merge);
 	owner_leave(&owner);
 

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * merge.h
- *	  Staged rows into a table that keeps its others.
+ *	  Merges staged rows into a table that keeps its other rows.
  *
  *-------------------------------------------------------------------------
  */
@@ -11,16 +11,16 @@
 #include "apply/foreign_keys.h"
 
 /*
- * Brings the rows of the staging heap into the target as table->plan->mode
- * says, row by row and logged as such, without any trigger or rule:
- *
- *	overwrite	inserts, or updates the row with the same primary key if it differs
+ * Writes the rows of the staging heap to the target according to
+ * table->plan->mode.  Each row is written and logged on its own, without
+ * triggers or rules:
+ *	overwrite	inserts, or updates the row with the same primary key if it
+ *				differs
  *	preserve	inserts, unless there is a row with the same primary key
  *	append		inserts
- *
  * Fills in table->written, ->inserted and ->updated.  The caller holds
- * ExclusiveLock on the target and AccessExclusiveLock on the staging heap, which
- * stays as it is.  Raises what an INSERT or UPDATE raises for constraints.
+ * ExclusiveLock on the target and AccessExclusiveLock on the staging heap,
+ * which is not changed.  Raises the constraint errors of INSERT and UPDATE.
  */
 extern void merge_table(StagedTable *table);
 

@@ -1,9 +1,9 @@
 /*-------------------------------------------------------------------------
  *
  * post_commit.c
- *	  What is left to do when the new rows are in place.
+ *	  Does the work after the commit.
  *
- * The run is committed: nothing in here can undo it, and readers already see
+ * The run is committed.  No error here can undo it, and readers already see
  * the new rows.
  *
  *-------------------------------------------------------------------------
@@ -28,8 +28,9 @@
 #include "apply/matview.h"
 
 /*
- * Is the column's n_distinct set?  That pg_attribute.attoptions is not null does
- * not say so: minor releases of 2026 keep a version of every column there.
+ * Returns whether n_distinct of the column is set.  A non-null
+ * pg_attribute.attoptions does not prove it: minor releases of 2026 store a
+ * version of every column there.
  */
 static bool
 has_n_distinct(Oid relid, AttrNumber attnum)
@@ -39,7 +40,10 @@ has_n_distinct(Oid relid, AttrNumber attnum)
 	return options != NULL && (options->n_distinct != 0 || options->n_distinct_inherited != 0);
 }
 
-/* Do columns have statistics settings that a staging heap did not take over? */
+/*
+ * Returns whether columns have statistics settings that a staging heap does
+ * not inherit.
+ */
 static bool
 has_statistics_settings(Relation rel)
 {
@@ -52,7 +56,10 @@ has_statistics_settings(Relation rel)
 	return false;
 }
 
-/* Is there more to know of the table than ANALYZE of its staging heap told? */
+/*
+ * Returns whether the table needs its own ANALYZE, in addition to that of its
+ * staging heap.
+ */
 static bool
 needs_analyze(Relation rel)
 {
@@ -60,7 +67,10 @@ needs_analyze(Relation rel)
 		has_statistics_settings(rel);
 }
 
-/* The table's quoted name if it needs ANALYZE, else NULL; no lock is kept. */
+/*
+ * Returns the table's quoted name if it needs ANALYZE, else NULL.  Keeps no
+ * lock.
+ */
 static char *
 name_to_analyze(Oid relid)
 {
@@ -77,8 +87,8 @@ name_to_analyze(Oid relid)
 }
 
 /*
- * Enters as ourselves: ANALYZE switches to the owner, and evaluates
- * expressions.
+ * Runs ANALYZE.  The entry is for the current role: ANALYZE itself switches to
+ * the owner before it evaluates expressions.
  */
 static void
 analyze(const char *name)
@@ -95,11 +105,11 @@ analyze(const char *name)
 }
 
 /*
- * Without waiting for locks: whoever holds the table now, another pull perhaps,
- * may wait for us in turn.
+ * Does not wait for locks: the holder of a lock, such as another pull, may
+ * wait for this process.
  */
 void
-aftermath_analyze(const List *targets)
+post_commit_analyze(const List *targets)
 {
 	ListCell   *lc;
 
@@ -117,9 +127,9 @@ aftermath_analyze(const List *targets)
 	}
 }
 
-/* Materialized views over the new rows: told, or refreshed. */
+/* Reports or refreshes materialized views over the new rows. */
 void
-aftermath_matviews(const List *targets, bool refresh, Oid role)
+post_commit_matviews(const List *targets, bool refresh, Oid role)
 {
 	MemoryContext oldcontext = CurrentMemoryContext;
 	List	   *matviews;
@@ -130,7 +140,7 @@ aftermath_matviews(const List *targets, bool refresh, Oid role)
 	MemoryContextSwitchTo(oldcontext);	/* the list outlives the transaction */
 	matviews = matviews_over(targets);
 	if (!refresh)
-		matviews_tell(matviews);
+		matviews_report(matviews);
 	PopActiveSnapshot();
 	CommitTransactionCommand();
 	if (!refresh)

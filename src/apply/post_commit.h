@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * post_commit.h
- *	  What is left to do when the new rows are in place.
+ *	  Does the work after the commit.
  *
  *-------------------------------------------------------------------------
  */
@@ -10,12 +10,18 @@
 
 #include "nodes/pg_list.h"
 
-/* Both use transactions of their own, one for each object; targets: OIDs. */
+/*
+ * Both functions take OIDs, and use a transaction of their own for each
+ * object.
+ */
 
-/* ANALYZE for tables with statistics objects, settings or children. */
-extern void aftermath_analyze(const List *targets);
+/* Runs ANALYZE on tables with statistics objects, settings or children. */
+extern void post_commit_analyze(const List *targets);
 
-/* Refreshes the materialized views that the role owns, or says that they are stale. */
-extern void aftermath_matviews(const List *targets, bool refresh, Oid role);
+/*
+ * Refreshes the materialized views that the role owns, or reports that they
+ * are stale.
+ */
+extern void post_commit_matviews(const List *targets, bool refresh, Oid role);
 
 #endif							/* PGTUNSYNC_POST_COMMIT_H */

@@ -1,17 +1,18 @@
 /*-------------------------------------------------------------------------
  *
  * row_by_row.c
- *	  Replacing a table's rows the ordinary way.
+ *	  Replaces the rows of a table by deletes and inserts.
  *
- * A swap changes no row, so logical decoding has nothing to show: whoever
- * subscribes to the table would keep the old rows.  Such tables are
- * replaced by deletes and inserts instead, from the staging heap, where the new
- * rows have been converted and checked.  Writers wait for that; readers do not.
+ * A swap changes no row, so logical decoding does not see it, and subscribers
+ * would keep the old rows.  The rows of such tables are deleted and inserted
+ * instead.  The new rows come from the staging heap, where they have been
+ * converted and checked.  Writers wait meanwhile; readers do not.
  *
- * We go below the executor's ModifyTable, because that fires triggers and
- * applies rules.  Index expressions are the owner's code and run as such.
- * A deferrable unique constraint needs no second look: the staging heap's own
- * index has shown that the new rows are unique, and the old ones are gone.
+ * The executor's ModifyTable is not used, because it fires triggers and
+ * applies rules.  Index expressions are the owner's code, and run as the
+ * owner.  A deferrable unique constraint needs no recheck: the index of the
+ * staging heap has proven that the new rows are unique, and the old rows are
+ * gone.
  *
  *-------------------------------------------------------------------------
  */
@@ -80,7 +81,7 @@ insert_all(Relation target, Relation staging)
 }
 
 void
-plain_replace(Oid target_oid, Oid staging_oid)
+replace_row_by_row(Oid target_oid, Oid staging_oid)
 {
 	Relation	target = table_open(target_oid, NoLock);
 	Relation	staging = table_open(staging_oid, NoLock);

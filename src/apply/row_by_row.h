@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * row_by_row.h
- *	  Replacing a table's rows the ordinary way.
+ *	  Replaces the rows of a table by deletes and inserts.
  *
  *-------------------------------------------------------------------------
  */
@@ -9,11 +9,11 @@
 #define PGTUNSYNC_ROW_BY_ROW_H
 
 /*
- * Deletes all rows of the target and inserts those of the staging heap, row by
- * row and logged as such, without any trigger or rule.  The staging heap stays
- * as it is.  The caller holds ExclusiveLock on the target and
- * AccessExclusiveLock on the staging heap.  Uses the active snapshot.
+ * Deletes all rows of the target and inserts those of the staging heap.  Each
+ * row is written and logged on its own, without triggers or rules.  The
+ * staging heap is not changed.  The caller holds ExclusiveLock on the target
+ * and AccessExclusiveLock on the staging heap.  Uses the active snapshot.
  */
-extern void plain_replace(Oid target, Oid staging);
+extern void replace_row_by_row(Oid target, Oid staging);
 
 #endif							/* PGTUNSYNC_ROW_BY_ROW_H */

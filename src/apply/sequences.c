@@ -1,15 +1,15 @@
 /*-------------------------------------------------------------------------
  *
  * sequences.c
- *	  Sequences, brought to the source's state.
+ *	  Sets sequences to the source's state.
  *
- * setval() takes effect at once and is not rolled back.  ALTER SEQUENCE …
- * RESTART is: it gives the sequence new storage in this transaction.  So the sequence is
- * restarted first, and setval() then writes the exact state into storage that
- * nobody else can see before the commit.
+ * setval() takes effect immediately and is not rolled back.  ALTER SEQUENCE …
+ * RESTART is transactional: it gives the sequence new storage in this
+ * transaction.  So the sequence is restarted first.  setval() then writes the
+ * exact state into storage that nobody else can see before the commit.
  *
- * Where a table keeps rows of its own, their numbers have been given out
- * already: there the sequence only goes forward.
+ * If a table keeps rows of its own, their numbers have already been used.
+ * Then the sequence only moves forward.
  *
  *-------------------------------------------------------------------------
  */
@@ -37,7 +37,7 @@
 #include "apply/sequences.h"
 
 static FormData_pg_sequence
-definition(Oid relid)
+sequence_definition(Oid relid)
 {
 	HeapTuple	tuple = SearchSysCache1(SEQRELID, ObjectIdGetDatum(relid));
 	FormData_pg_sequence form;
@@ -52,12 +52,15 @@ definition(Oid relid)
 static bool
 in_range(Oid relid, int64 value)
 {
-	FormData_pg_sequence form = definition(relid);
+	FormData_pg_sequence form = sequence_definition(relid);
 
 	return value >= form.seqmin && value <= form.seqmax;
 }
 
-/* The state that the sequence has now: its one row, as read_seq_tuple() finds it. */
+/*
+ * Returns the current state of the sequence, read from its one row like
+ * read_seq_tuple() does.
+ */
 static FormData_pg_sequence_data
 current_state(Oid relid)
 {
@@ -79,7 +82,7 @@ current_state(Oid relid)
 	return state;
 }
 
-/* ALTER SEQUENCE … RESTART WITH value, as an internal call. */
+/* Runs ALTER SEQUENCE … RESTART WITH value, as an internal call. */
 static void
 restart(Oid relid, int64 value)
 {
@@ -87,7 +90,7 @@ restart(Oid relid, int64 value)
 
 	stmt->sequence = makeRangeVar(get_namespace_name(get_rel_namespace(relid)),
 								  get_rel_name(relid), -1);
-	/* its schema may have been renamed: no lock of ours stands against that */
+	/* its schema may have been renamed, since no lock prevents that */
 	if (RangeVarGetRelid(stmt->sequence, NoLock, true) != relid)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_IN_USE),
@@ -101,15 +104,16 @@ restart(Oid relid, int64 value)
 }
 
 /*
- * Is it in the source's state already?  A new one costs a file.  With a cache, other
- * sessions may hold values that only a restart takes from them.
+ * Returns whether the sequence is already in the source's state; a restart
+ * would cost a file.  With a cache, other sessions may hold cached values that
+ * only a restart invalidates.
  */
 static bool
 is_in_state(const SequencePlan *sequence)
 {
 	FormData_pg_sequence_data state = current_state(sequence->relid);
 
-	return definition(sequence->relid).seqcache == 1 &&
+	return sequence_definition(sequence->relid).seqcache == 1 &&
 		state.last_value == sequence->last_value && state.is_called == sequence->is_called;
 }
 
@@ -136,7 +140,7 @@ bool
 sequence_is_behind(const SequencePlan *sequence)
 {
 	FormData_pg_sequence_data local = current_state(sequence->relid);
-	bool		descends = definition(sequence->relid).seqincrement < 0;
+	bool		descends = sequence_definition(sequence->relid).seqincrement < 0;
 
 	if (sequence->last_value == local.last_value)
 		return sequence->is_called && !local.is_called;

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * sequences.h
- *	  Sequences, brought to the source's state.
+ *	  Sets sequences to the source's state.
  *
  *-------------------------------------------------------------------------
  */
@@ -11,16 +11,19 @@
 #include "plan/plan.h"
 
 /*
- * Gives the local sequence the source's last value, transactionally.  The
- * caller holds ShareRowExclusiveLock on it.  A value outside the local
- * sequence's range is reported by a WARNING and left alone.
+ * Sets the local sequence to the source's last value, transactionally.  The
+ * caller holds ShareRowExclusiveLock on it.  If the value is outside the local
+ * sequence's range, a WARNING is raised and the sequence is not changed.
  */
 extern void sequence_restore(const SequencePlan *sequence);
 
-/* Is the local sequence not as far as the source's, in its own direction? */
+/*
+ * Returns whether the local sequence has advanced less than the source's, in
+ * its own direction.
+ */
 extern bool sequence_is_behind(const SequencePlan *sequence);
 
-/* As sequence_restore(), if it is behind. */
+/* Does the same as sequence_restore() if the local sequence is behind. */
 extern void sequence_advance(const SequencePlan *sequence);
 
 #endif							/* PGTUNSYNC_SEQUENCES_H */

@@ -1,23 +1,24 @@
 /*-------------------------------------------------------------------------
  *
  * swap.c
- *	  The exchange of storage between a table and its staging heap.
+ *	  Exchanges the storage of a table and its staging heap.
  *
- * A pg_class row says which file holds a relation's rows.  Exchanging these
- * entries between target and staging heap, and between each index and its
- * counterpart, replaces the table in a few catalog updates, whatever its size;
- * OIDs, and with them views, functions, grants, triggers and foreign keys, stay as
- * they are.  This is swap_relation_files() of PostgreSQL's cluster.c with
- * these differences:
+ * A pg_class row names the file of a relation.  Exchanging these entries
+ * between target and staging heap, and between each index and its counterpart,
+ * replaces the table with a few catalog updates, whatever its size.  OIDs do
+ * not change, so views, functions, grants, triggers and foreign keys are kept.
+ * This is swap_relation_files() of PostgreSQL's cluster.c with these
+ * differences:
  *
- *	- indexes are swapped, not rebuilt: finish_heap_swap() would reindex under
- *	  the lock;
- *	- toast tables are swapped by link, never by content;
- *	- no storage is marked as new: it was created by another transaction, and
- *	  all of it has been logged;
- *	- pg_statistic goes along: ANALYZE has seen the new rows already.
+ * - Indexes are swapped, not rebuilt.  finish_heap_swap() would reindex under
+ *   the lock.
+ * - TOAST tables are swapped by link, never by content.
+ * - No storage is marked as new.  It was created by another transaction and
+ *   has been logged completely.
+ * - pg_statistic is swapped, too, because the new rows have already been
+ *   analyzed.
  *
- * The old storage ends up with the staging heap and is dropped with it.
+ * The staging heap receives the old storage, which is dropped with it.
  *
  *-------------------------------------------------------------------------
  */
@@ -58,7 +59,7 @@
 #define EXCHANGE(type, a, b) \
 	do { type exchange_ = (a); (a) = (b); (b) = exchange_; } while (0)
 
-/* Can these two exchange their files at all? */
+/* Raises an error if the two relations cannot exchange their files. */
 static void
 check_same_kind(Form_pg_class a, Form_pg_class b)
 {
@@ -69,7 +70,7 @@ check_same_kind(Form_pg_class a, Form_pg_class b)
 		elog(ERROR, "relations %u and %u cannot exchange their storage", a->oid, b->oid);
 }
 
-/* The fields of pg_class that belong to the storage. */
+/* Exchanges the fields of pg_class that belong to the storage. */
 static void
 exchange_storage(Form_pg_class a, Form_pg_class b)
 {
@@ -87,9 +88,9 @@ exchange_storage(Form_pg_class a, Form_pg_class b)
 	}
 }
 
-/* A toast table belongs to the heap that points at it. */
+/* Removes the dependency of a TOAST table on its heap. */
 static void
-forget_toast_owner(Oid toast)
+remove_toast_dependency(Oid toast)
 {
 	if (OidIsValid(toast) &&
 		deleteDependencyRecordsFor(RelationRelationId, toast, false) != 1)
@@ -97,7 +98,7 @@ forget_toast_owner(Oid toast)
 }
 
 static void
-record_toast_owner(Oid heap, Oid toast)
+add_toast_dependency(Oid heap, Oid toast)
 {
 	ObjectAddress base;
 	ObjectAddress dependent;
@@ -110,12 +111,12 @@ record_toast_owner(Oid heap, Oid toast)
 }
 
 static void
-exchange_toast_owners(Form_pg_class a, Form_pg_class b)
+exchange_toast_dependencies(Form_pg_class a, Form_pg_class b)
 {
-	forget_toast_owner(a->reltoastrelid);
-	forget_toast_owner(b->reltoastrelid);
-	record_toast_owner(a->oid, a->reltoastrelid);
-	record_toast_owner(b->oid, b->reltoastrelid);
+	remove_toast_dependency(a->reltoastrelid);
+	remove_toast_dependency(b->reltoastrelid);
+	add_toast_dependency(a->oid, a->reltoastrelid);
+	add_toast_dependency(b->oid, b->reltoastrelid);
 }
 
 /* Exchanges the storage of two relations of one kind, heaps or indexes. */
@@ -143,7 +144,7 @@ swap_relations(Oid target, Oid staging)
 	InvokeObjectPostAlterHookArg(RelationRelationId, target, 0, InvalidOid, true);
 	InvokeObjectPostAlterHookArg(RelationRelationId, staging, 0, InvalidOid, true);
 	if (a->relkind == RELKIND_RELATION)
-		exchange_toast_owners(a, b);
+		exchange_toast_dependencies(a, b);
 	table_close(class_rel, RowExclusiveLock);
 	compat_close_smgr(target);
 	compat_close_smgr(staging);
@@ -151,8 +152,8 @@ swap_relations(Oid target, Oid staging)
 }
 
 /*
- * Deletes what ANALYZE knew of the relation's own rows.  RemoveStatistics() would
- * take what it knew of an inheritance parent with its children along.
+ * Deletes the statistics of the relation's own rows.  RemoveStatistics() would
+ * also delete those of the table with its inheritance children.
  */
 static void
 remove_own_statistics(Oid relid)
@@ -173,7 +174,7 @@ remove_own_statistics(Oid relid)
 	CommandCounterIncrement();
 }
 
-/* The new rows' statistics replace the old ones'. */
+/* Replaces the statistics of the target by those of the new rows. */
 static void
 move_statistics(Oid target, Oid staging)
 {
@@ -195,7 +196,7 @@ swap_index(Oid target_index, Oid staging_heap)
 	move_statistics(target_index, counterpart);
 }
 
-/* Names the toast table after its new owner, as finish_heap_swap() does. */
+/* Names the TOAST table after its new owner, as finish_heap_swap() does. */
 static void
 rename_toast(Oid target)
 {
@@ -217,7 +218,7 @@ rename_toast(Oid target)
 	CommandCounterIncrement();
 }
 
-/* What TRUNCATE asks of a table before it replaces its storage. */
+/* Makes the checks that TRUNCATE makes before it replaces storage. */
 static List *
 prepare_target(Oid target)
 {
@@ -231,7 +232,7 @@ prepare_target(Oid target)
 	return indexes;
 }
 
-/* Tells the statistics collector that ANALYZE has seen these rows. */
+/* Reports to the statistics system that these rows have been analyzed. */
 static void
 report_analyzed(Oid target)
 {

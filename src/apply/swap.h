@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * swap.h
- *	  The exchange of storage between a table and its staging heap.
+ *	  Exchanges the storage of a table and its staging heap.
  *
  *-------------------------------------------------------------------------
  */
@@ -9,11 +9,10 @@
 #define PGTUNSYNC_SWAP_H
 
 /*
- * Gives the target the storage of the staging heap, with toast table, indexes
- * and statistics, and drops the staging heap, which then holds the old
- * storage: its files go when the transaction commits.  The caller holds
- * AccessExclusiveLock on both.  Raises OBJECT_IN_USE when this session still
- * uses the target.
+ * Gives the target the storage of the staging heap, with TOAST table, indexes
+ * and statistics.  Then drops the staging heap with the old storage, whose
+ * files are removed at commit.  The caller holds AccessExclusiveLock on both.
+ * Raises OBJECT_IN_USE if this session still uses the target.
  */
 extern void swap_table(Oid target, Oid staging);
 

@@ -1,15 +1,16 @@
 /*-------------------------------------------------------------------------
  *
  * table_claim.c
- *	  A run's claim to a table, which keeps other runs from it.
+ *	  Claims a table for a run, so that other runs wait.
  *
- * A run claims its tables for its whole life.  The claim is an advisory lock
- * with a key of our own, not a lock on the table: ALTER TABLE would wait for
- * the latter, and every reader would then wait behind ALTER TABLE for as long
- * as the rows are loaded.  SQL cannot take such a lock (lock_tags.h).
+ * A run claims its tables until it ends.  The claim is an advisory lock with a
+ * key of the extension, not a lock on the table.  With a lock on the table,
+ * ALTER TABLE would wait for it, and every reader would wait behind ALTER
+ * TABLE while rows are loaded.  SQL cannot take such a lock (lock_tags.h).
  *
- * The claim belongs to the transaction.  A run that ends in any way gives it
- * up, and the deadlock detector sees it.
+ * A pull keeps its claims over several transactions, an append for one batch.
+ * A process that ends in any way gives them up, and the deadlock detector sees
+ * them.
  *
  *-------------------------------------------------------------------------
  */
@@ -25,14 +26,14 @@
 #include "base/lock_tags.h"
 
 static void
-claim_tag(LOCKTAG *tag, Oid relid)
+set_claim_tag(LOCKTAG *tag, Oid relid)
 {
 	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, OUR_LOCK_CLASS, relid, CLAIM_LOCK_TYPE);
 }
 
 /*
- * Describes who holds the claim.  The leader of a run shows its number and
- * phase in pg_stat_activity.
+ * Describes the process that holds the claim.  The leader of a run shows its
+ * number and phase in pg_stat_activity.
  */
 static char *
 claim_holder(Oid relid)
@@ -62,7 +63,7 @@ raise_claimed(Oid relid, int timeout_ms)
 
 	ereport(ERROR,
 			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
-			 errmsg("another pull is at work on table \"%s\"", get_rel_name(relid)),
+			 errmsg("another pull is working on table \"%s\"", get_rel_name(relid)),
 			 holder != NULL ?
 			 errdetail("It did not end within %d ms: %s.", timeout_ms, holder) :
 			 errdetail("It did not end within %d ms.", timeout_ms),
@@ -70,15 +71,16 @@ raise_claimed(Oid relid, int timeout_ms)
 }
 
 void
-table_claim(Oid relid, int timeout_ms)
+table_claim(Oid relid, bool for_session, int timeout_ms)
 {
 	LOCKTAG		tag;
 	MemoryContext oldcontext = CurrentMemoryContext;
 
 	claim_tag(&tag, relid);
+	InvalidateCatalogSnapshot();
 	PG_TRY();
 	{
-		(void) LockAcquire(&tag, ExclusiveLock, false, false);
+		(void) LockAcquire(&tag, ExclusiveLock, for_session, false);
 	}
 	PG_CATCH();
 	{
@@ -89,4 +91,13 @@ table_claim(Oid relid, int timeout_ms)
 		raise_claimed(relid, timeout_ms);
 	}
 	PG_END_TRY();
+}
+
+void
+table_unclaim(Oid relid)
+{
+	LOCKTAG		tag;
+
+	claim_tag(&tag, relid);
+	(void) LockRelease(&tag, ExclusiveLock, true);
 }

@@ -93,7 +93,7 @@ extern PGDLLEXPORT void _PG_init(void);
 #endif
 
 
-/* before 17 they are part of IndexInfo, and BuildDummyIndexInfo() leaves them out */
+/* before 17, IndexInfo has the options; BuildDummyIndexInfo() omits them */
 #if PG_VERSION_NUM >= 170000
 #define compat_take_opclass_options(info, index) ((void) 0)
 #else

@@ -12,7 +12,7 @@
 
 #define OUR_LOCK_CLASS		0x74756e73
 
-#define ENTRANCE_LOCK_TYPE	3	/* a local port */
+#define PORT_LOCK_TYPE	3	/* a local port */
 #define APPEND_LOCK_TYPE	4	/* a table that an append writes to */
 #define LAUNCH_LOCK_TYPE	5	/* held while workers are counted and started */
 #define CLAIM_LOCK_TYPE		6	/* a table that a run works on */

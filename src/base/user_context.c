@@ -28,6 +28,9 @@
  * - An object_access_hook rejects built-in functions with lasting effects that
  *   are neither writes nor statements: settings, advisory locks,
  *   notifications, large objects, messages in the WAL, exported snapshots.
+ * - Cursors that the code leaves open are closed at the end of the outermost
+ *   entry.  Otherwise the tables they read could not be swapped.  The extension
+ *   has no cursors of its own.
  * - Settings changed by a function's SET clause are restored at the end of the
  *   entry at the latest.  One setting is rejected, because setting it starts a
  *   timer that ends the process: transaction_timeout.
@@ -66,6 +69,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/portal.h"
 #include "utils/regproc.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
@@ -449,6 +453,8 @@ owner_leave(const OwnerContext *context)
 		ereport(ERROR,
 				(errcode(ERRCODE_QUERY_CANCELED),
 				 errmsg_internal("time is up")));	/* mark_error() replaces the message */
+	if (entries == 1)
+		PortalHashTableDeleteAll();
 	AtEOXact_GUC(false, context->save_nestlevel);
 	SetUserIdAndSecContext(context->save_userid, context->save_sec_context);
 	XactReadOnly = context->save_read_only;

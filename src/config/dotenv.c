@@ -8,7 +8,7 @@
  * and everything else is an error that names the line and the variable.
  * Accepted are
  *
- *		NAME=value NAME+=value ...			in order; each sees the previous ones
+ *		NAME=value NAME+=value ...			in order; each sees previous ones
  *		export NAME=value NAME ...			all values before any assignment
  *		readonly, declare -x, declare -r, typeset	likewise
  *		unset NAME ...		set -a		set +a		: ${NAME:=value}

@@ -381,11 +381,18 @@ report_excluded(const Selection *selection)
 					   selection->config->path)));
 }
 
+static int
+compare_names(const ListCell *a, const ListCell *b)
+{
+	return strcmp(lfirst(a), lfirst(b));
+}
+
 static void
 report_framework(const Selection *selection)
 {
 	if (selection->framework == NIL)
 		return;
+	list_sort(selection->framework, compare_names);
 	ereport(NOTICE,
 			(errmsg_plural("migration table of a framework is left out: %s",
 						   "migration tables of frameworks are left out: %s",

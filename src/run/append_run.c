@@ -92,7 +92,7 @@ batch_end(Run *run, const TablePlan *table)
 static bool
 enter_table(Run *run, TablePlan *table)
 {
-	lock_against_runs(list_make1_oid(table->relid), run->request->lock_timeout);
+	lock_against_runs(list_make1_oid(table->relid), false, run->request->lock_timeout);
 	run_recheck(run, list_make1(table));
 	run_report_failed(run);
 	return outcome_is_well(run->outcomes, table);
@@ -149,7 +149,6 @@ append_batch(Run *run, TablePlan *table, int batch_size, char **last)
 		return false;
 	}
 	end = batch_end(run, table);
-	run_lock_audit(run);
 	run_replace_tables(run, outcomes_staged(run->outcomes));
 	if (!outcome_is_well(run->outcomes, table))
 		return false;

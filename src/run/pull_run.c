@@ -10,11 +10,12 @@
  * 	  TEARDOWN		source and tunnel closed
  * 	  DONE			foreign keys checked, storage swapped, audit final: one commit
  *
- * From the tunnel on there is one main transaction.  It holds the claims that
- * keep other runs away, but no lock on a table and no snapshot while it waits,
- * so nobody waits for it.  The loaders commit staging heaps that nobody sees, in
- * transactions of their own.  Only the end of the main transaction changes a
- * table.
+ * The leader goes through several transactions: the plan, the claims that keep
+ * other runs away, the wait for the loaders, the foreign keys inside the run,
+ * and the last one, which alone changes tables.  None of them holds a lock on a
+ * table, or a snapshot, while it waits, so nobody waits for it.  The claims
+ * belong to the session.  The loaders commit staging heaps that nobody sees, in
+ * transactions of their own.
  *
  * An append takes the same steps.  It differs in how the rows are loaded and
  * committed: append_run.c.
@@ -118,7 +119,7 @@ run_open_tunnel(Run *run)
 	int			loaders = run->request->plan.mode == LAND_APPEND ? 1 : run->request->jobs;
 
 	run_report_phase(run, "ENV-LOADED, opening the tunnel");
-	lock_entrance(run->local_port, run->request->lock_timeout);
+	lock_local_port(run->local_port, run->request->lock_timeout);
 	run->at_entrance = true;
 	run_start_tunnel(run, loaders + 1);
 	show_banner(run);
@@ -132,14 +133,28 @@ static void
 run_lock_targets(Run *run)
 {
 	List	   *oids = run_planned_oids(run);
+	bool		append = run->request->plan.mode == LAND_APPEND;
 
 	run_report_phase(run, "SYNCING, locking the tables against other pulls");
 	lock_check_capacity(oids);
 	lock_check_caller(oids, run_awaiting_caller(run));
-	if (run->request->plan.mode == LAND_APPEND)
+	if (append)
 		lock_append(oids, run->request->lock_timeout);
-	lock_against_runs(oids, run->request->lock_timeout);
+	lock_against_runs(oids, !append, run->request->lock_timeout);
+	lock_await_maintenance(oids, run->request->lock_timeout);
 	run_recheck(run, run->plan->tables);
+}
+
+/*
+ * Ends the transaction and begins another.  Commands such as CREATE INDEX
+ * CONCURRENTLY wait for each transaction that had a snapshot or a lock on the
+ * table when they looked, and we wait for their lock at the end.
+ */
+static void
+run_next_transaction(Run *run)
+{
+	run_commit_transaction(run);
+	run_begin_transaction(run);
 }
 
 /* Largest first, so that no loader is left with the longest job at the end. */
@@ -201,6 +216,7 @@ static void
 run_commit(Run *run)
 {
 	List	   *staged = outcomes_staged(run->outcomes);
+	List	   *claimed = run_planned_oids(run);
 	char	   *error = outcomes_error_text(run->outcomes);
 
 	if (staged == NIL && error != NULL)
@@ -213,7 +229,6 @@ run_commit(Run *run)
 		PopActiveSnapshot();
 	}
 	run_report_phase(run, "SYNCING, checking and swapping");
-	run_lock_audit(run);
 	if (staged != NIL)
 		run_replace_tables(run, staged);
 	error = outcomes_error_text(run->outcomes);
@@ -228,6 +243,7 @@ run_commit(Run *run)
 	if (error == NULL)
 		relay_send(RUN_MSG_COMMITTED, "", 0);
 	RESUME_INTERRUPTS();
+	unlock_against_runs(claimed);
 	run_await_standbys(run);
 }
 
@@ -276,8 +292,8 @@ run_after_commit(Run *run)
 		/* these, too, hold locks while they commit */
 		if (synchronous_commit > SYNCHRONOUS_COMMIT_LOCAL_FLUSH)
 			session_set("synchronous_commit", "local");
-		aftermath_analyze(targets);
-		aftermath_matviews(targets, run->request->refresh, run->request->plan.role);
+		post_commit_analyze(targets);
+		post_commit_matviews(targets, run->request->refresh, run->request->plan.role);
 	}
 	PG_CATCH();
 	{
@@ -309,12 +325,15 @@ run_pull(Run *run)
 	run_resolve_route(run);
 	run_audit_route(run);
 
-	run_begin_transaction(run);		/* the main transaction */
+	run_begin_transaction(run);
 	run_open_tunnel(run);
 	run_connect(run);
 	run_make_plan(run);
+	run_next_transaction(run);
 	run_lock_targets(run);
 	run_report_failed(run);
+	if (run->request->plan.mode != LAND_APPEND)
+		run_next_transaction(run);
 	if (run->request->plan.mode == LAND_APPEND)
 		run_append(run);
 	else

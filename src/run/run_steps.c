@@ -181,7 +181,7 @@ void
 run_open_narrow_tunnel(Run *run)
 {
 	run_begin_transaction(run);		/* as for a pull, to the end */
-	lock_entrance(run->local_port, run->request->lock_timeout);
+	lock_local_port(run->local_port, run->request->lock_timeout);
 	run->at_entrance = true;
 	run_start_tunnel(run, 1);
 	tunnel_wait_open(run->tunnel);
@@ -208,7 +208,7 @@ void
 run_leave_entrance(Run *run)
 {
 	if (run->at_entrance)
-		unlock_entrance(run->local_port);
+		unlock_local_port(run->local_port);
 	run->at_entrance = false;
 }
 

@@ -19,6 +19,7 @@
 #include "miscadmin.h"
 #include "replication/syncrep.h"
 #include "utils/guc.h"
+#include "utils/snapmgr.h"
 
 #include "apply/apply.h"
 #include "base/worker_message.h"
@@ -134,7 +135,11 @@ run_await_loads(Run *run)
 {
 	while (pool_busy(run->pool))
 	{
-		PoolEvent	event = pool_next(run->pool, TICK);
+		PoolEvent	event;
+
+		/* a snapshot would keep CREATE INDEX CONCURRENTLY waiting */
+		InvalidateCatalogSnapshot();
+		event = pool_next(run->pool, TICK);
 
 		switch (event.type)
 		{
@@ -182,8 +187,8 @@ run_table_failed(const StagedTable *table, const ErrorData *error, void *arg)
 	relay_flush();
 }
 
-/* Locks the audit, beside which nothing may be waited for once targets are locked. */
-void
+/* Locks the audit: once targets are locked, nothing may wait for it. */
+static void
 run_lock_audit(Run *run)
 {
 	audit_lock(run->id, run->request->lock_timeout);
@@ -192,8 +197,18 @@ run_lock_audit(Run *run)
 void
 run_replace_tables(Run *run, List *staged)
 {
-	replace_tables(staged, run->request->plan.role, run->request->lock_timeout,
-				   run_awaiting_caller(run), run_table_failed, run);
+	Replacement *replacement = replace_begin(staged, run->request->plan.role,
+											 run->request->lock_timeout,
+											 run_table_failed, run);
+
+	/* an append's transaction is short, and holds its claim */
+	if (run->request->plan.mode != LAND_APPEND)
+	{
+		run_commit_transaction(run);
+		run_begin_transaction(run);
+	}
+	run_lock_audit(run);
+	replace_tables(replacement, run_awaiting_caller(run));
 	/* the audit is locked already: whoever is in the way of it is not waited for */
 	session_set_int("lock_timeout", AUDIT_PATIENCE);
 }

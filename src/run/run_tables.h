@@ -29,7 +29,6 @@ extern void run_fail_incomplete(Run *run);
  * Locks the run's rows of the audit, before any target is locked.  Raises
  * LOCK_NOT_AVAILABLE.
  */
-extern void run_lock_audit(Run *run);
 
 /*
  * replace_tables() for these (a List of StagedTable *).  From its return to the

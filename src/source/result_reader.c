@@ -4,17 +4,17 @@
  *	  The rows that the source returns, as values of the types that a query
  *	  declares.
  *
- * The source may be no server of PostgreSQL's, or a hostile one, and libpq
- * checks little: it has no answer for columns that are not there, and gives
- * an empty string for NULL.  So this file is the only one that reads values from a
- * PGresult (test/t/110_result_reader.pl makes sure of it), and each value is
- * checked against its column's declaration before anybody sees it: null,
- * kind, range, length, encoding.
+ * The source may be hostile, or no PostgreSQL server at all, and libpq checks
+ * little: PQgetvalue() returns NULL for a column that does not exist, and an
+ * empty string for a null value.  So this file is the only one that reads
+ * values from a PGresult (test/t/110_result_reader.pl enforces it).  It checks
+ * each value against the declaration of its column before a caller gets it:
+ * null or not, kind, range, length, encoding.
  *
- * Rows are read one by one and copied into the caller's structures; libpq never
- * holds more than one.  An answer is limited to 512 MB of values: a
- * schema of 100,000 tables has about 16 MB of relations, and 200 MB of columns
- * if all of them are pulled at once with 25 columns each.
+ * Rows are read one by one and copied into the caller's structures, so libpq
+ * never holds more than one.  An answer is limited to 512 MB of values.  A
+ * schema of 100,000 tables needs about 16 MB for its relations, and 200 MB for
+ * the columns if all tables are pulled at once with 25 columns each.
  *
  *-------------------------------------------------------------------------
  */
@@ -32,7 +32,7 @@
 #define ROW_OVERHEAD		7
 #define VALUE_OVERHEAD		4
 
-/* A name of 63 bytes there can have up to four times as many in our encoding. */
+/* A name of 63 bytes can be four times as long in our encoding. */
 #define NAME_BYTES_MAX		(4 * (NAMEDATALEN - 1))
 
 typedef union ResultValue

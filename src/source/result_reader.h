@@ -10,7 +10,7 @@
  *		static const ResultColumn columns[] = {
  *			[TABLE_OID] = {"oid", RESULT_OID},
  *			[TABLE_NAME] = {"relname", RESULT_NAME, .nullable = true}};
- *		static const ResultShape shape = {"tables", columns, lengthof(columns)};
+ *		static const ResultShape shape = {"tables", columns, 2};
  *
  *		source_send(source, "BEGIN; SELECT oid, relname …");
  *		source_receive(source);
@@ -58,10 +58,10 @@ typedef struct ResultShape
 
 typedef struct ResultReader ResultReader;
 
-/* The longest text of a catalog; far beyond what fits into a row of pg_class */
+/* The longest text of a catalog; no row of pg_class has room for it. */
 #define RESULT_TEXT_MAX		(1024 * 1024)
 
-/* As many rows as an answer may hold, see result_reader.c */
+/* No limit but that of the answer's size, see result_reader.c. */
 #define RESULT_ROWS_ANY		PG_INT64_MAX
 
 /*
@@ -80,8 +80,8 @@ extern void result_skip(Source *source);
 extern void result_finish(Source *source);
 
 /*
- * Begins to read the result of the answer's next statement, which must have so
- * many rows.  The reader belongs to the current memory context.
+ * Begins to read the result of the answer's next statement, which must have
+ * min_rows to max_rows rows.  The reader belongs to the current memory context.
  */
 extern ResultReader *result_begin(Source *source, const ResultShape *shape,
 								  int64 min_rows, int64 max_rows);
@@ -94,8 +94,9 @@ extern bool result_next(ResultReader *reader);
 
 /*
  * The row's values.  NULL is returned as NULL, false, 0 or InvalidOid.
- * result_int() is for both kinds of integers; result_text() is for texts and names, and returns a copy in the current
- * memory context, valid in the database's encoding.
+ * result_int() is for both kinds of integers.  result_text() is for texts and
+ * names; it returns a copy in the current memory context, which is valid in the
+ * database's encoding.
  */
 extern bool result_is_null(const ResultReader *reader, int column);
 extern char *result_text(const ResultReader *reader, int column);
@@ -106,8 +107,9 @@ extern double result_number(const ResultReader *reader, int column);
 extern char result_char(const ResultReader *reader, int column);
 
 /*
- * For what only the caller can check: refuses the row because of this column, or
- * the answer because its rows contradict each other ("A table comes twice.").
+ * Refuse the row because of this column, or the answer because its rows
+ * contradict each other ("A table appears twice.").  For what only the caller
+ * can check.
  */
 extern void result_refuse_column(const ResultReader *reader, int column,
 								 const char *expected) pg_attribute_noreturn();

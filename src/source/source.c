@@ -26,19 +26,21 @@
  * complete row: at hundreds of MB/s there is no system call per row, and the
  * set of events to wait for is made once.
  *
- * The source is not trusted with our memory either.  Results arrive row by row
+ * The source does not decide how much memory we use.  Results arrive row by row
  * (libpq's single-row mode), and result_reader.c limits their number and size.
- * Two things stay in libpq's hands: a message that is not complete, and what
- * libpq keeps beside results (parameters, notifications).  While we wait for
- * either, we compare what malloc() has handed out with what the memory contexts
- * hold; the difference is libpq's, and its growth is limited:
+ * libpq still holds an incomplete message, and the parameters and notifications
+ * that it collects.  While we wait, we compare the memory that malloc() has
+ * allocated with the memory of all contexts.  The difference belongs to libpq,
+ * and its growth is limited:
  *
  *		while connecting, for a query's row	64 MB
  *		for a row of a COPY					a little more than 1 GB
  *
  * The longest value of a catalog has 1 MB, and no server sends a row of more
- * than 1 GB.  libpq reserves a message's whole length as soon as it knows it, so
- * a message that claims to be larger is refused before it arrives.
+ * than 1 GB.  libpq allocates the whole length of a message as soon as it has
+ * read the header, so an excessive message is refused before it arrives.  If
+ * the C library cannot report malloc()'s memory (compat.h), only libpq's own
+ * limit of 2 GB for a message applies.
  *
  * Data rules mask values on the source, but an error or a NOTICE there can
  * show them: 'invalid input syntax for type integer: "jane@example.com"'.  The
@@ -259,14 +261,14 @@ source_distrust(Source *source)
 
 /* ---- memory ---- */
 
-/* What this process has from malloc() beside its memory contexts. */
+/* Returns the bytes that malloc() has allocated outside the memory contexts. */
 static int64
 foreign_memory(void)
 {
 	return (int64) compat_malloc_bytes() - (int64) MemoryContextMemAllocated(TopMemoryContext, true);
 }
 
-/* A wait begins, in which nobody but libpq takes memory from malloc() directly. */
+/* Begins a wait, during which only libpq calls malloc() directly. */
 static void
 begin_wait(Source *source)
 {
@@ -288,9 +290,9 @@ raise_too_much(Source *source, int64 limit)
 }
 
 /*
- * Raises an error if libpq's memory has grown by more than the limit.  Adding up
- * the memory contexts takes time where they are many, so it is done only
- * after malloc() has handed out that much.
+ * Raises an error if libpq's memory has grown by more than the limit.  Adding
+ * up thousands of memory contexts takes time, so it is done only after malloc()
+ * has allocated that much.
  */
 static void
 check_memory(Source *source, int64 limit)
@@ -304,7 +306,10 @@ check_memory(Source *source, int64 limit)
 		raise_too_much(source, limit);
 }
 
-/* Frees the notifications that libpq keeps for us.  Not while libpq connects or is idle. */
+/*
+ * Frees the notifications that libpq has collected.  Must not be called while
+ * libpq connects or is idle: it would discard the messages of the login.
+ */
 static void
 drop_notifications(Source *source)
 {
@@ -747,12 +752,11 @@ source_next_result(Source *source)
 	source->result = NULL;
 	while (PQisBusy(source->conn))
 	{
+		drop_notifications(source);
+		check_memory(source, QUERY_MEMORY_MAX);
 		wait_socket(source, WL_SOCKET_READABLE);
 		if (!PQconsumeInput(source->conn))
 			raise_lost(source, source->sql);
-		drop_notifications(source);
-		if (PQisBusy(source->conn))
-			check_memory(source, QUERY_MEMORY_MAX);
 	}
 	source->result = PQgetResult(source->conn);
 	return source->result;
@@ -918,17 +922,22 @@ source_parameter(Source *source, const char *name)
 
 /* ---- COPY ---- */
 
-/* A COPY of more columns than a table can have is none of ours. */
 static void
 begin_copy(Source *source)
 {
-	if (PQnfields(source->result) > MaxTupleAttributeNumber)
+	int			columns = PQnfields(source->result);
+
+	if (columns > MaxTupleAttributeNumber)
 	{
 		source_distrust(source);
-		source_raise(source, NULL, source->sql);
+		ereport(ERROR,
+				(errcode(ERRCODE_PROTOCOL_VIOLATION),
+				 errmsg("invalid description of a COPY from the source"),
+				 errdetail("It has %d columns; a table has %d at most.",
+						   columns, MaxTupleAttributeNumber),
+				 errhint(SOURCE_PROTOCOL_HINT)));
 	}
 	source->in_copy = true;
-	begin_wait(source);
 }
 
 /* Steps to the next COPY of the message; false at the message's end. */
@@ -970,7 +979,7 @@ finish_copy(Source *source)
 {
 	PGresult   *result;
 
-	/* libpq keeps the buffer of the longest row */
+	/* libpq keeps the buffer of the longest row: count from here again */
 	begin_wait(source);
 	result = source_next_result(source);
 	if (PQresultStatus(result) != PGRES_COMMAND_OK)
@@ -989,7 +998,7 @@ wait_for_row(Source *source)
 	wait_socket(source, WL_SOCKET_READABLE);
 }
 
-/* Rows larger than any value of ours come from no server. */
+/* No server sends a row of 1 GB. */
 static int
 check_row_length(Source *source, int len)
 {

@@ -106,7 +106,7 @@ extern void source_add_options(SourceParams *params, const char *options);
  */
 extern void source_show_texts(Source *source);
 
-/* May a value of the answer under way be shown? */
+/* Returns true if values of the current answer may be shown. */
 extern bool source_shows_texts(Source *source);
 
 extern int	source_version(Source *source); /* as PQserverVersion() */
@@ -118,8 +118,8 @@ extern int	source_version(Source *source); /* as PQserverVersion() */
 extern const char *source_auth_method(Source *source);
 
 /*
- * A parameter that the source has reported (server_encoding, …), or NULL.  It is
- * the source's text: compare it, and do not show it.
+ * A parameter that the source has reported (server_encoding, …), or NULL.  The
+ * text is not checked: compare it, but do not show it.
  */
 extern const char *source_parameter(Source *source, const char *name);
 
@@ -191,8 +191,8 @@ extern void source_copy_consumed(Source *source);
 extern bool source_copy_next(Source *source);
 
 /*
- * After source_copy_data() returned -1: have the statements returned any row that
- * stood behind this COPY and before the next one?
+ * After source_copy_data() returned -1: true if the statements between this
+ * COPY and the next one have returned a row.
  */
 extern bool source_copy_rows_behind(Source *source);
 

@@ -19,7 +19,7 @@
 #define SOURCE_TEXT_MAX		2000	/* bytes of a message that are shown */
 #define VALUE_TEXT_MAX		60	/* and of a value */
 
-/* Appends it with control characters, and what is not valid, in hexadecimal. */
+/* Appends text; control and invalid bytes become hexadecimal. */
 static void
 append_printable(StringInfo buf, const char *data, int len, bool valid, bool lines)
 {
@@ -36,7 +36,7 @@ append_printable(StringInfo buf, const char *data, int len, bool valid, bool lin
 	}
 }
 
-/* The first "max" bytes; "lines": line ends stay. */
+/* Returns the first "max" bytes; with "lines", line ends are kept. */
 static char *
 printable(const char *data, int len, int max, bool lines)
 {

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * compat_libssh2.h
- *	  Differences between versions of libssh2, and nothing else.
+ *	  Hides the differences between versions of libssh2.
  *
  *-------------------------------------------------------------------------
  */
@@ -10,7 +10,7 @@
 
 #include <libssh2.h>
 
-/* 1.11.1 gave callbacks a type of their own */
+/* 1.11.1 has a separate type for callbacks */
 #if LIBSSH2_VERSION_NUM >= 0x010b01
 #define compat_libssh2_set_callback(session, which, function) \
 	((void) libssh2_session_callback_set2(session, which, (libssh2_cb_generic *) (function)))

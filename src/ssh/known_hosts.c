@@ -1,20 +1,20 @@
 /*-------------------------------------------------------------------------
  *
  * known_hosts.c
- *	  Whom to believe to be which host.
+ *	  Looks up host keys in known_hosts files.
  *
- * libssh2 has a reader for known_hosts, but takes "@revoked" for a host name
- * and stores wildcards and negations as they stand: a revoked key would be
- * accepted, and a pattern never match.  So the file is read here, as sshd(8)
- * describes it under SSH_KNOWN_HOSTS FILE FORMAT:
+ * libssh2 can read known_hosts, but it takes "@revoked" for a host name and
+ * stores wildcards and negations literally.  So it would accept a revoked key,
+ * and a pattern would never match.  The files are therefore read here, as
+ * sshd(8) describes under SSH_KNOWN_HOSTS FILE FORMAT:
  *
  *		[@revoked|@cert-authority] names type base64-key [comment]
  *
- * names is a comma list of patterns ("*", "?", "!" to negate), or one name
- * hashed as |1|salt|HMAC-SHA1(salt, name).
+ * names is a comma-separated list of patterns ("*", "?", "!" to negate), or
+ * one name hashed as |1|salt|HMAC-SHA1(salt, name).
  *
- * Every line of every file is looked at: one entry that revokes the key beats
- * any number that know it, wherever it stands.
+ * Every line of every file is checked.  An entry that revokes the key takes
+ * precedence over all entries that list it, wherever it is.
  *
  *-------------------------------------------------------------------------
  */
@@ -39,7 +39,7 @@
 
 #define MAX_LINE	65536
 
-/* One line, taken apart in place. */
+/* The fields of a line, which is split in place. */
 typedef struct KnownHostLine
 {
 	const char *marker;			/* "@revoked", "@cert-authority", or NULL */
@@ -48,7 +48,7 @@ typedef struct KnownHostLine
 	const char *key;			/* base64 */
 } KnownHostLine;
 
-/* What a scan calls for each line that stands for the host. */
+/* Called for each line that matches the host. */
 typedef void (*LineVisitor) (const KnownHostLine *line, const char *file,
 							 int number, void *arg);
 
@@ -62,7 +62,7 @@ typedef struct CheckState
 
 /* ---- names ---- */
 
-/* Shell-like match of one pattern without its "!"; both lower case. */
+/* Matches one shell-like pattern without its "!".  The name is lower case. */
 static bool
 pattern_matches(const char *pattern, size_t len, const char *name)
 {
@@ -70,7 +70,7 @@ pattern_matches(const char *pattern, size_t len, const char *name)
 	const char *star = NULL;
 	const char *resume = NULL;
 
-	/* one star is enough to go back to: an earlier one can gain nothing */
+	/* it is enough to go back to the last star */
 	while (*name != '\0')
 	{
 		if (pattern < end && *pattern == '*')
@@ -111,7 +111,7 @@ hash_name(const uint8 *salt, size_t salt_len, const char *name, uint8 *hash)
 	return ok;
 }
 
-/* |1|base64(salt)|base64(hash) */
+/* Matches |1|base64(salt)|base64(hash). */
 static bool
 hashed_matches(const char *field, const char *name)
 {
@@ -170,7 +170,7 @@ ssh_key_type(const unsigned char *key, size_t key_len)
 		return pstrdup("unknown");
 	for (size_t i = 0; i < len; i++)
 	{
-		/* it comes from a server, and goes into messages and known_hosts */
+		/* it comes from a server, and is shown in messages and known_hosts */
 		if (key[4 + i] <= ' ' || key[4 + i] >= 0x7f)
 			return pstrdup("unknown");
 	}
@@ -213,7 +213,7 @@ encode_base64(const unsigned char *data, size_t len)
 	return text;
 }
 
-/* Is the base64 text this key? */
+/* Returns whether the base64 text is this key. */
 static bool
 same_key(const char *text, const unsigned char *key, size_t key_len)
 {
@@ -240,7 +240,7 @@ next_field(char **rest)
 	return field;
 }
 
-/* False for comments, empty and malformed lines. */
+/* Returns false for comments, empty and malformed lines. */
 static bool
 parse_line(char *text, KnownHostLine *line)
 {
@@ -262,8 +262,9 @@ parse_line(char *text, KnownHostLine *line)
 }
 
 /*
- * The next line without its newline; false at the end.  A zero byte ends what
- * counts of a line, but not the line: the one after it may be a revocation.
+ * Reads the next line without its newline.  Returns false at the end.  Text
+ * after a zero byte is ignored, but only up to the end of the line: the next
+ * line may revoke a key.
  */
 static bool
 read_line(FILE *file, StringInfo line)
@@ -285,7 +286,10 @@ read_line(FILE *file, StringInfo line)
 	return any;
 }
 
-/* Visits the lines of one file that stand for the host; false: unreadable. */
+/*
+ * Visits the lines of one file that match the host.  Returns false if the file
+ * cannot be read.
+ */
 static bool
 scan_file(const char *path, const char *name, LineVisitor visit, void *arg)
 {
@@ -338,14 +342,16 @@ add_type(List *types, const char *type)
 }
 
 static void
-decide(KnownHostVerdict *verdict, KnownHostResult result, const char *file, int number)
+set_verdict(KnownHostVerdict *verdict, KnownHostResult result, const char *file, int number)
 {
 	verdict->result = result;
 	verdict->file = pstrdup(file);
 	verdict->line = number;
 }
 
-/* One line's say: revoked beats match beats changed beats other type. */
+/*
+ * Evaluates one line.  The precedence is: revoked, match, changed, other type.
+ */
 static void
 check_line(const KnownHostLine *line, const char *file, int number, void *arg)
 {
@@ -358,7 +364,7 @@ check_line(const KnownHostLine *line, const char *file, int number, void *arg)
 	else if (line->marker != NULL)
 	{
 		if (same)
-			decide(verdict, KNOWN_HOST_REVOKED, file, number);
+			set_verdict(verdict, KNOWN_HOST_REVOKED, file, number);
 	}
 	else
 	{
@@ -366,13 +372,13 @@ check_line(const KnownHostLine *line, const char *file, int number, void *arg)
 		if (verdict->result == KNOWN_HOST_REVOKED)
 			return;
 		if (same)
-			decide(verdict, KNOWN_HOST_MATCH, file, number);
+			set_verdict(verdict, KNOWN_HOST_MATCH, file, number);
 		else if (verdict->result == KNOWN_HOST_MATCH)
 			return;
 		else if (strcmp(line->type, state->type) == 0)
-			decide(verdict, KNOWN_HOST_CHANGED, file, number);
+			set_verdict(verdict, KNOWN_HOST_CHANGED, file, number);
 		else if (verdict->result == KNOWN_HOST_UNKNOWN)
-			decide(verdict, KNOWN_HOST_OTHER_TYPE, file, number);
+			set_verdict(verdict, KNOWN_HOST_OTHER_TYPE, file, number);
 	}
 }
 
@@ -387,7 +393,7 @@ known_hosts_check(const List *files, const char *name, const unsigned char *key,
 	verdict->result = KNOWN_HOST_UNKNOWN;
 	verdict->unreadable = scan_files(files, name, check_line, &state);
 
-	/* as ssh does: an entry without the port may vouch for any port */
+	/* like ssh: an entry without the port is valid for any port */
 	if (verdict->result == KNOWN_HOST_UNKNOWN && bracket != NULL)
 	{
 		KnownHostVerdict plain = {.result = KNOWN_HOST_UNKNOWN};
@@ -395,7 +401,7 @@ known_hosts_check(const List *files, const char *name, const unsigned char *key,
 		state.verdict = &plain;
 		(void) scan_files(files, pnstrdup(name + 1, bracket - name - 1), check_line, &state);
 		if (plain.result == KNOWN_HOST_MATCH || plain.result == KNOWN_HOST_REVOKED)
-			decide(verdict, plain.result, plain.file, plain.line);
+			set_verdict(verdict, plain.result, plain.file, plain.line);
 	}
 }
 
@@ -444,7 +450,7 @@ known_hosts_line(const char *name, const unsigned char *key, size_t key_len, boo
 					ssh_key_type(key, key_len), encode_base64(key, key_len));
 }
 
-/* Does the file end in the middle of a line? */
+/* Returns whether the last line of the file has no newline. */
 static bool
 lacks_newline(int fd)
 {

@@ -1,12 +1,13 @@
 /*-------------------------------------------------------------------------
  *
  * mac_speed.c
- *	  Which message authentication code is the cheapest on this machine.
+ *	  Finds the fastest message authentication code on this machine.
  *
- * Where the cipher brings none, the MAC is the largest part of what the
- * tunnel costs, on both ends.  SHA-512 takes two thirds of SHA-256's time on 64 bits,
- * but where the processor has instructions for SHA-256 it is the other way
- * round, by much more.  The server's own implementation, OpenSSL's mostly, tells.
+ * With a cipher that does not include authentication, the MAC is the largest
+ * part of the tunnel's cost, on both ends.  On 64-bit machines SHA-512 takes
+ * two thirds of the time of SHA-256.  But if the processor has instructions
+ * for SHA-256, that is much faster than SHA-512.  The server's own
+ * implementation, mostly OpenSSL, is measured.
  *
  *-------------------------------------------------------------------------
  */
@@ -19,10 +20,13 @@
 
 #include "ssh/mac_speed.h"
 
-#define SAMPLE_BYTES	(32 * 1024) /* what SSH puts into one packet */
+#define SAMPLE_BYTES	(32 * 1024) /* the size of an SSH packet */
 #define SAMPLES			5
 
-/* Microseconds for the MAC of one sample; infinite if it cannot be computed. */
+/*
+ * Returns the time for the MAC of one sample in microseconds, or infinity if
+ * it cannot be computed.
+ */
 static double
 time_sample(pg_cryptohash_type type, const uint8 *sample)
 {
@@ -44,7 +48,10 @@ time_sample(pg_cryptohash_type type, const uint8 *sample)
 	return ok ? INSTR_TIME_GET_DOUBLE(end) * 1e6 : get_float8_infinity();
 }
 
-/* The best of some, since others use the processor too. */
+/*
+ * Returns the best of several times, since other processes use the processor,
+ * too.
+ */
 static double
 best_time(pg_cryptohash_type type, const uint8 *sample)
 {

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * mac_speed.h
- *	  Which message authentication code is the cheapest on this machine.
+ *	  Finds the fastest message authentication code on this machine.
  *
  *-------------------------------------------------------------------------
  */
@@ -9,8 +9,8 @@
 #define PGTUNSYNC_MAC_SPEED_H
 
 /*
- * The HMACs of SHA-2 by their names in SSH, as a comma list, the cheapest first.
- * Measured at the first call, which takes a few ms.
+ * Returns the SSH names of the SHA-2 HMACs as a comma-separated list, the
+ * fastest first.  The first call measures them, which takes a few ms.
  */
 extern const char *mac_preference(void);
 

@@ -1,24 +1,25 @@
 /*-------------------------------------------------------------------------
  *
  * ssh_auth.c
- *	  Logging in to one hop.
+ *	  Logs in to one hop.
  *
- * As OpenSSH does it: the agent's keys that belong to an IdentityFile, the
- * agent's other keys, key files, keyboard-interactive, password; each only if
- * the server offers the method.  The order of methods can be changed by
- * PreferredAuthentications.
+ * The order is that of OpenSSH: keys of the agent that belong to an
+ * IdentityFile, other keys of the agent, key files, keyboard-interactive,
+ * password.  A method is used only if the server offers it.
+ * PreferredAuthentications changes the order of methods.
  *
  *		none → (server's list) → attempt 1 → refused → attempt 2 → … → in
  *
- * The list costs a round trip.  Where keys are all that we have, the first one is
- * tried before anything is asked, and the list comes after it was refused.
+ * Asking for the list costs a round trip.  If only keys are available, the
+ * first key is tried without asking, and the list is requested after it was
+ * refused.
  *
- * Everything that was tried, and everything that was not and why, is written
- * down as we go: "permission denied" alone helps nobody.
+ * Everything that was tried is recorded, and everything that was skipped with
+ * its reason, because "permission denied" alone does not help.
  *
- * A success may be only partial: the server wants a key *and* a password.
- * libssh2 reports that as a refusal, so when everything was refused we ask
- * for the list once more, and go on if there are new methods in it.
+ * A success may be partial: the server wants a key *and* a password.  libssh2
+ * reports this as a refusal.  So after all attempts were refused, the list is
+ * requested once more, and new methods in it are tried.
  *
  *-------------------------------------------------------------------------
  */
@@ -48,27 +49,27 @@ typedef struct Attempt
 
 struct SshAuth
 {
-	char	   *methods;		/* what the server would take, or NULL: not yet asked */
-	char	   *planned;		/* the list before, whose methods were tried */
-	bool		guessed;		/* that the server takes keys; it was not asked */
-	bool		proven;			/* the last key is one of the user's: the server said so */
+	char	   *methods;		/* methods the server accepts; NULL if not yet requested */
+	char	   *tried_methods;		/* the previous list, whose methods were tried */
+	bool		guessed;		/* methods are assumed, not requested */
+	bool		proven;			/* the server has confirmed that the last key belongs to the user */
 	List	   *attempts;		/* of Attempt * */
 	int			current;
 	List	   *keys;			/* of SshKeyFile * */
-	List	   *missing;		/* of char *: key files that are not there */
+	List	   *missing;		/* of char *: key files that do not exist */
 	LIBSSH2_AGENT *agent;
 	bool		agent_connected;
-	bool		announced;		/* the trace has the current attempt */
-	bool		answered;		/* the password was given to a prompt */
-	StringInfoData tried;		/* one line for each thing tried, or not */
+	bool		traced;		/* the trace contains the current attempt */
+	bool		answered;		/* a prompt was answered with the password */
+	StringInfoData tried;		/* text about each attempt, made or skipped */
 	char	   *hint;
 };
 
-static void tried(SshAuth *auth, const char *format,...) pg_attribute_printf(2, 3);
+static void note_tried(SshAuth *auth, const char *format,...) pg_attribute_printf(2, 3);
 
-/* Adds a line to what was tried. */
+/* Adds a text about an attempt. */
 static void
-tried(SshAuth *auth, const char *format,...)
+note_tried(SshAuth *auth, const char *format,...)
 {
 	char		line[1024];
 	va_list		args;
@@ -94,7 +95,7 @@ password_of(const SshNode *node)
 	return node->index == node->link->count - 1 ? node->link->secrets->password : NULL;
 }
 
-/* ---- what to try ---- */
+/* ---- planning attempts ---- */
 
 static void
 add_attempt(SshAuth *auth, AttemptKind kind, struct libssh2_agent_publickey *identity,
@@ -135,7 +136,9 @@ read_key_files(SshNode *node)
 	}
 }
 
-/* Connects to the agent and asks it for its keys; false: none to be had. */
+/*
+ * Connects to the agent and lists its keys.  Returns false if there are none.
+ */
 static bool
 open_agent(SshNode *node)
 {
@@ -145,8 +148,8 @@ open_agent(SshNode *node)
 	if (path == NULL)
 	{
 		if (node->hop->identities_only)
-			return false;		/* a key file was asked for: nobody misses an agent */
-		tried(auth, "no agent (SSH_AUTH_SOCK is not set for the server, IdentityAgent not given)");
+			return false;		/* a key file is configured, so no agent is expected */
+		note_tried(auth, "no agent (SSH_AUTH_SOCK is not set for the server, IdentityAgent not given)");
 		return false;
 	}
 	auth->agent = libssh2_agent_init(node->session);
@@ -155,20 +158,20 @@ open_agent(SshNode *node)
 	libssh2_agent_set_identity_path(auth->agent, path);
 	if (libssh2_agent_connect(auth->agent) != 0)
 	{
-		tried(auth, "agent at \"%s\" could not be reached", path);
+		note_tried(auth, "agent at \"%s\" could not be reached", path);
 		suggest(auth, "Start the agent, or name a key file with PGSYNC_SSH_KEY.");
 		return false;
 	}
 	auth->agent_connected = true;
 	if (libssh2_agent_list_identities(auth->agent) != 0)
 	{
-		tried(auth, "agent at \"%s\" did not list its keys", path);
+		note_tried(auth, "agent at \"%s\" did not list its keys", path);
 		return false;
 	}
 	return true;
 }
 
-/* The key file whose public half this identity is, or NULL. */
+/* Returns the key file with the public key of this identity, or NULL. */
 static SshKeyFile *
 file_of_identity(const SshAuth *auth, const struct libssh2_agent_publickey *identity)
 {
@@ -185,7 +188,7 @@ file_of_identity(const SshAuth *auth, const struct libssh2_agent_publickey *iden
 	return NULL;
 }
 
-/* The agent's keys, either those of our files or the others. */
+/* Adds the agent's keys: those that belong to key files, or the others. */
 static void
 add_agent_keys(SshNode *node, bool of_files)
 {
@@ -212,7 +215,7 @@ add_agent_keys(SshNode *node, bool of_files)
 		previous = identity;
 	}
 	if (count == 0 && of_files)
-		tried(auth, "the agent holds no key");
+		note_tried(auth, "the agent holds no key");
 }
 
 static bool
@@ -238,10 +241,10 @@ add_key_file(SshNode *node, SshKeyFile *key)
 	if (key->missing)
 		auth->missing = lappend(auth->missing, key->path);
 	else if (key->problem != NULL)
-		tried(auth, "key %s: %s", key->path, key->problem);
+		note_tried(auth, "key %s: %s", key->path, key->problem);
 	else if (key->encrypted && node->link->secrets->passphrase == NULL)
 	{
-		tried(auth, "key %s: encrypted, and PGSYNC_SSH_KEY_PASSPHRASE is not set", key->path);
+		note_tried(auth, "key %s: encrypted, and PGSYNC_SSH_KEY_PASSPHRASE is not set", key->path);
 		suggest(auth, "Set PGSYNC_SSH_KEY_PASSPHRASE in the environment file, or load the key into an agent that the server can reach.");
 	}
 	else
@@ -249,7 +252,10 @@ add_key_file(SshNode *node, SshKeyFile *key)
 					psprintf("key %s (%s)", key->path, key->type ? key->type : "type unknown"));
 }
 
-/* Most of the default files never exist: one word for all of them. */
+/*
+ * Reports all missing key files together, because most default files do not
+ * exist.
+ */
 static void
 note_missing_keys(SshAuth *auth)
 {
@@ -261,7 +267,7 @@ note_missing_keys(SshAuth *auth)
 	initStringInfo(&names);
 	foreach(lc, auth->missing)
 		appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "", (char *) lfirst(lc));
-	tried(auth, "no such key file: %s", names.data);
+	note_tried(auth, "no such key file: %s", names.data);
 	if (auth->attempts == NIL)
 		suggest(auth, "Name a key file that the server's operating system user can read with PGSYNC_SSH_KEY or IdentityFile, or let it reach an agent.");
 }
@@ -275,7 +281,7 @@ add_publickeys(SshNode *node)
 
 	read_key_files(node);
 	agent = open_agent(node);
-	ssh_link_extend(node->link);	/* an agent's slowness is not the server's */
+	ssh_link_extend(node->link);	/* the time of the agent does not count as the server's */
 	if (agent)
 		add_agent_keys(node, true);
 	if (agent && !node->hop->identities_only)
@@ -284,7 +290,7 @@ add_publickeys(SshNode *node)
 		add_key_file(node, lfirst(lc));
 	note_missing_keys(auth);
 	foreach(lc, node->hop->certificates)
-		tried(auth, "certificate %s: not supported by libssh2, the plain key is used", (char *) lfirst(lc));
+		note_tried(auth, "certificate %s: not supported by libssh2, the plain key is used", (char *) lfirst(lc));
 }
 
 static void
@@ -293,9 +299,9 @@ add_password(SshNode *node, AttemptKind kind, const char *label)
 	if (password_of(node) != NULL)
 		add_attempt(node->auth, kind, NULL, NULL, pstrdup(label));
 	else if (node->index == node->link->count - 1)
-		tried(node->auth, "%s: PGSYNC_SSH_PASSWORD is not set", label);
+		note_tried(node->auth, "%s: PGSYNC_SSH_PASSWORD is not set", label);
 	else
-		tried(node->auth, "%s: PGSYNC_SSH_PASSWORD is for the last hop only", label);
+		note_tried(node->auth, "%s: PGSYNC_SSH_PASSWORD is for the last hop only", label);
 }
 
 static void
@@ -305,7 +311,7 @@ add_method(SshNode *node, const char *method)
 	const char *methods = node->auth->methods;
 
 	if (!ssh_listed(methods, method) ||
-		(node->auth->planned != NULL && ssh_listed(node->auth->planned, method)))
+		(node->auth->tried_methods != NULL && ssh_listed(node->auth->tried_methods, method)))
 		return;
 	if (strcmp(method, "publickey") == 0 && hop->try_publickey)
 		add_publickeys(node);
@@ -327,9 +333,9 @@ plan_attempts(SshNode *node)
 		add_method(node, method);
 }
 
-/* ---- trying ---- */
+/* ---- making attempts ---- */
 
-/* libssh2 asks what to answer to the server's prompts. */
+/* Answers the server's prompts; called by libssh2. */
 static void
 answer_prompts(const char *name, int name_len, const char *instruction,
 			   int instruction_len, int num_prompts,
@@ -341,7 +347,7 @@ answer_prompts(const char *name, int name_len, const char *instruction,
 
 	for (int i = 0; i < num_prompts; i++)
 	{
-		/* the password is a secret: only to a prompt that hides it, and once */
+		/* send the password only once, and only to a prompt that hides it */
 		if (prompts[i].echo || node->auth->answered || password == NULL)
 			continue;
 		responses[i].text = ssh_alloc(strlen(password) + 1, abstract);
@@ -402,40 +408,40 @@ is_connection_loss(const SshNode *node, int rc)
 		rc == LIBSSH2_ERROR_SOCKET_RECV || rc == LIBSSH2_ERROR_SOCKET_SEND;
 }
 
-/* Without a word; a server that has had enough says so. */
+/* Returns whether the connection was lost without a reason from the server. */
 static bool
 is_cut(const SshNode *node, int rc)
 {
-	return is_connection_loss(node, rc) && node->goodbye == NULL;
+	return is_connection_loss(node, rc) && node->disconnect_reason == NULL;
 }
 
-/* Why an attempt failed, in words that lead somewhere. */
+/* Records why an attempt failed. */
 static void
 note_refusal(SshNode *node, const Attempt *attempt, int rc)
 {
 	SshAuth    *auth = node->auth;
 
-	/* 1.11.1 takes the end of the connection for an answer */
+	/* 1.11.1 reports the end of the connection as a refusal */
 	if (!is_cut(node, rc) &&
 		(rc == LIBSSH2_ERROR_AUTHENTICATION_FAILED || rc == LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED))
-		tried(auth, "%s: refused", attempt->label);
+		note_tried(auth, "%s: refused", attempt->label);
 	else if (is_connection_loss(node, rc))
-		tried(auth, "%s: the server closed the connection", attempt->label);
+		note_tried(auth, "%s: the server closed the connection", attempt->label);
 	else if (attempt->kind == ATTEMPT_KEY && attempt->key->encrypted)
 	{
-		tried(auth, "%s: PGSYNC_SSH_KEY_PASSPHRASE does not open it", attempt->label);
+		note_tried(auth, "%s: PGSYNC_SSH_KEY_PASSPHRASE does not decrypt it", attempt->label);
 		suggest(auth, "Check the passphrase with \"ssh-keygen -y -f\" and the key's path.");
 	}
 	else if (attempt->kind == ATTEMPT_KEY)
-		tried(auth, "%s: libssh2 %s cannot use this key: %s", attempt->label,
-			  libssh2_version(0), ssh_node_error(node));
+		note_tried(auth, "%s: libssh2 %s cannot use this key: %s", attempt->label,
+				   libssh2_version(0), ssh_node_error(node));
 	else
-		tried(auth, "%s: %s", attempt->label, ssh_node_error(node));
+		note_tried(auth, "%s: %s", attempt->label, ssh_node_error(node));
 
 	if (strcmp(attempt_key_type(attempt), "ssh-rsa") == 0 && libssh2_version(0x010b00) == NULL)
 	{
-		tried(auth, "libssh2 %s signs with RSA keys by SHA-1 only, which OpenSSH 8.8 and later refuse",
-			  libssh2_version(0));
+		note_tried(auth, "libssh2 %s signs with RSA keys using SHA-1 only, which OpenSSH 8.8 and later refuse",
+				   libssh2_version(0));
 		suggest(auth, "Use an ed25519 key (ssh-keygen -t ed25519), or libssh2 1.11 or later.");
 	}
 }
@@ -445,22 +451,25 @@ fail_login(SshNode *node, const char *what)
 {
 	SshAuth    *auth = node->auth;
 
-	if (node->goodbye != NULL && strstr(node->goodbye, "authentication failures") != NULL)
+	if (node->disconnect_reason != NULL && strstr(node->disconnect_reason, "authentication failures") != NULL)
 		suggest(auth, "Name the key that the server takes with PGSYNC_SSH_KEY, or with IdentityFile and IdentitiesOnly in ssh_config.");
 	ssh_link_fail(node->link, ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION, false,
 				  psprintf("SSH server \"%s\" (hop %d) %s", node->name, node->index + 1, what),
-				  psprintf("The server would take: %s. Tried: %s.%s%s%s",
-						   auth->methods && auth->methods[0] ? auth->methods : "nothing that it tells",
+				  psprintf("The server accepts: %s. Tried: %s.%s%s%s",
+						   auth->methods && auth->methods[0] ? auth->methods : "an unknown set of methods",
 						   auth->tried.len > 0 ? auth->tried.data : "nothing",
-						   node->goodbye ? " It disconnected, saying \"" : "",
-						   node->goodbye ? node->goodbye : "", node->goodbye ? "\"." : ""),
+						   node->disconnect_reason ? " It disconnected, saying \"" : "",
+						   node->disconnect_reason ? node->disconnect_reason : "", node->disconnect_reason ? "\"." : ""),
 				  auth->hint ? auth->hint :
 				  psprintf("Try \"ssh -v -p %d %s@%s\" as the server's operating system user.",
 						   node->hop->port, node->hop->user, node->hop->host));
 	return PROGRESS_FAILED;
 }
 
-/* The link broke; tried again unless a refused key would go the same way. */
+/*
+ * Fails because the connection was lost.  The error is transient unless a key
+ * has already been refused.
+ */
 static Progress
 fail_cut(SshNode *node)
 {
@@ -475,15 +484,17 @@ fail_cut(SshNode *node)
 static Progress
 logged_in(SshNode *node, const char *by)
 {
-	ssh_trace(TRACE_DEBUG1, node, "the server accepts it; logged in as %s by %s", node->hop->user, by);
+	ssh_trace(TRACE_DEBUG1, node, "the server accepted it; logged in as %s by %s", node->hop->user, by);
 	ssh_link_note(node, "login", psprintf("%s, by %s", node->name, by));
 	ssh_auth_end(node);
 	return PROGRESS_DONE;
 }
 
 /*
- * Not where there is a password: the server may want that alone.  Behind other hops, the
- * answer to the question is how a round trip is measured.
+ * Returns whether the first key may be tried before the methods are known.
+ * Not with a password, because the server may want only that.  Not on a last
+ * hop behind others either, because there the request for methods measures the
+ * round trip.
  */
 static bool
 may_guess(const SshNode *node)
@@ -495,7 +506,7 @@ may_guess(const SshNode *node)
 		(node->index == 0 || node->index < node->link->count - 1);
 }
 
-/* The first key is tried unasked, if there is one. */
+/* Assumes that the server accepts keys, and plans to try the first one. */
 static void
 guess_methods(SshNode *node)
 {
@@ -506,11 +517,11 @@ guess_methods(SshNode *node)
 	plan_attempts(node);
 	if (auth->attempts != NIL)
 		return;
-	auth->planned = auth->methods;
+	auth->tried_methods = auth->methods;
 	auth->methods = NULL;
 }
 
-/* The guess has failed, or could not be made: what do we know now? */
+/* Plans further attempts after the list of methods has arrived. */
 static void
 end_guess(SshNode *node)
 {
@@ -521,13 +532,13 @@ end_guess(SshNode *node)
 	{
 		auth->attempts = list_truncate(auth->attempts, auth->current);
 		if (auth->proven)
-			tried(auth, "one of these was accepted, and the server then asked for %s", auth->methods);
+			note_tried(auth, "one of these was accepted, and the server then asked for %s", auth->methods);
 	}
 	plan_attempts(node);
-	auth->planned = NULL;
+	auth->tried_methods = NULL;
 }
 
-/* Asks what the server would take. */
+/* Requests the methods that the server accepts. */
 static Progress
 ask_methods(SshNode *node)
 {
@@ -541,25 +552,26 @@ ask_methods(SshNode *node)
 
 		make_printable(clean, sizeof(clean), methods, strlen(methods));
 		methods = node->auth->methods = pstrdup(clean);
-		node->answer_ms = (int) (clock_ms() - node->question_sent);
-		ssh_trace(TRACE_DEBUG1, node, "the server takes %s for user %s; it answered in %d ms", methods, user,
+		node->answer_ms = (int) (clock_ms() - node->methods_requested);
+		ssh_trace(TRACE_DEBUG1, node, "the server accepts %s for user %s; it answered in %d ms", methods, user,
 				  node->answer_ms);
 		if (node->auth->guessed)
 		{
 			end_guess(node);
 			return PROGRESS_DONE;
 		}
-		if (node->auth->planned != NULL && strcmp(node->auth->planned, methods) != 0)
-			tried(node->auth, "one of these was accepted, and the server then asked for %s", methods);
+		if (node->auth->tried_methods != NULL && strcmp(node->auth->tried_methods, methods) != 0)
+			note_tried(node->auth, "one of these was accepted, and the server then asked for %s", methods);
 		plan_attempts(node);
 		return PROGRESS_DONE;
 	}
 	if (libssh2_userauth_authenticated(node->session))
-		return logged_in(node, "nothing at all (the server asks for no authentication)");
+		return logged_in(node, "no authentication (the server asks for none)");
 	rc = libssh2_session_last_errno(node->session);
 	if (rc == LIBSSH2_ERROR_EAGAIN)
 		return PROGRESS_AGAIN;
-	if (is_connection_loss(node, rc) && (node->auth->planned == NULL || node->auth->attempts == NIL))
+	if (is_connection_loss(node, rc) &&
+		(node->auth->tried_methods == NULL || node->auth->attempts == NIL))
 	{
 		ssh_link_fail(node->link, ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION, true,
 					  psprintf("SSH server \"%s\" (hop %d) closed the connection before the login",
@@ -567,8 +579,8 @@ ask_methods(SshNode *node)
 					  ssh_node_error(node), NULL);
 		return PROGRESS_FAILED;
 	}
-	if (node->auth->planned != NULL)
-		node->auth->methods = node->auth->planned;
+	if (node->auth->tried_methods != NULL)
+		node->auth->methods = node->auth->tried_methods;
 	return fail_login(node, "refused the login");
 }
 
@@ -581,7 +593,7 @@ ssh_auth_step(SshNode *node)
 	{
 		auth = node->auth = palloc0(sizeof(SshAuth));
 		initStringInfo(&auth->tried);
-		node->question_sent = clock_ms();
+		node->methods_requested = clock_ms();
 		if (may_guess(node))
 			guess_methods(node);
 	}
@@ -597,15 +609,15 @@ ssh_auth_step(SshNode *node)
 		const Attempt *attempt = list_nth(auth->attempts, auth->current);
 		int			rc;
 
-		if (!auth->announced)
+		if (!auth->traced)
 			ssh_trace(TRACE_DEBUG1, node, "trying %s", attempt->label);
-		auth->announced = true;
+		auth->traced = true;
 		rc = try_attempt(node, attempt);
 		if (rc == LIBSSH2_ERROR_EAGAIN)
 			return PROGRESS_AGAIN;
 		if (rc == 0)
 			return logged_in(node, attempt->label);
-		auth->announced = false;
+		auth->traced = false;
 		note_refusal(node, attempt, rc);
 		if (is_cut(node, rc))
 			return fail_cut(node);
@@ -615,14 +627,14 @@ ssh_auth_step(SshNode *node)
 		auth->current++;
 		if (auth->guessed)
 		{
-			auth->planned = auth->methods;
+			auth->tried_methods = auth->methods;
 			auth->methods = NULL;
 			return ssh_auth_step(node);
 		}
 	}
-	if (auth->planned == NULL && auth->attempts != NIL)
+	if (auth->tried_methods == NULL && auth->attempts != NIL)
 	{
-		auth->planned = auth->methods;
+		auth->tried_methods = auth->methods;
 		auth->methods = NULL;
 		return ssh_auth_step(node);
 	}

@@ -1,25 +1,26 @@
 /*-------------------------------------------------------------------------
  *
  * ssh_config.c
- *	  From an alias to the hosts that a tunnel has to pass.
+ *	  Resolves an alias to the hosts that the tunnel passes.
  *
- * libssh2 knows nothing of ssh_config.  Rather than imitate its language
- * (Include, Match, patterns, tokens, first-value-wins), we ask OpenSSH: "ssh
- * -G alias" prints what it would use, one lower-case keyword and its value a
- * line.  Every jump host is an alias of its own and gets its own question.
+ * libssh2 does not read ssh_config.  Its language (Include, Match, patterns,
+ * tokens, first value wins) is not imitated here.  Instead, OpenSSH resolves
+ * the alias: "ssh -G alias" prints the options it would use, one lower-case
+ * keyword and its value per line.  Each jump host is an alias of its own and
+ * is resolved by another call.
  *
  *		PGSYNC_SSH_HOST=prod
  *		  ssh -G -- prod			hostname 10.0.0.9, proxyjump ops@gate
  *		  ssh -G -l ops -- gate		hostname gate.example.com
  *		→ route: ops@gate.example.com:22, then deploy@10.0.0.9:22
  *
- * What the environment file says (PGSYNC_SSH_USER, …) beats ssh_config, for
- * the jump host itself, not for the hosts before it.  Without the ssh
- * program the name is taken as user@host:port and OpenSSH's defaults apply.
+ * The environment file (PGSYNC_SSH_USER, …) overrides ssh_config for the jump
+ * host itself, but not for the hosts before it.  Without the ssh program, the
+ * name is read as user@host:port, with OpenSSH's defaults.
  *
- * An alias comes from a file, and must never be understood as an option: it
- * is checked against a short alphabet, cannot start with '-', and stands
- * behind "--".  There is no shell in between.
+ * An alias comes from a file, and must never be interpreted as an option.  It
+ * may contain only certain characters, cannot start with '-', and is passed
+ * after "--".  No shell is involved.
  *
  *-------------------------------------------------------------------------
  */
@@ -39,17 +40,17 @@
 
 #define DEFAULT_ALIAS		"hatchbox"
 #define MAX_HOPS			8
-#define SSH_TIMEOUT			20000	/* ms; a Match exec may take its time */
+#define SSH_TIMEOUT			20000	/* ms; a Match exec may take time */
 
-/* "user@host:port", taken apart. */
+/* The parts of "user@host:port". */
 typedef struct Destination
 {
 	char	   *user;			/* or NULL */
 	char	   *host;
-	int			port;			/* 0: not given */
+	int			port;			/* 0 if not given */
 } Destination;
 
-/* The operating system's idea of who we are. */
+/* Returns the server's operating system user. */
 static const struct passwd *
 server_user(void)
 {
@@ -64,7 +65,7 @@ server_user(void)
 }
 
 static void
-bad_alias(const char *alias, const char *why)
+raise_bad_alias(const char *alias, const char *why)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_CONFIG_FILE_ERROR),
@@ -73,22 +74,25 @@ bad_alias(const char *alias, const char *why)
 			 errhint("PGSYNC_SSH_HOST is an alias of ssh_config or user@host:port.")));
 }
 
-/* Letters, digits and a few marks; never an option, never a shell's business. */
+/*
+ * Allows only letters, digits and a few characters.  So an alias is never an
+ * option, and never contains shell syntax.
+ */
 static void
 check_alias(const char *alias)
 {
 	if (alias[0] == '-')
-		bad_alias(alias, "A host name cannot start with \"-\".");
+		raise_bad_alias(alias, "A host name cannot start with \"-\".");
 	if (strlen(alias) > 255)
-		bad_alias(alias, "It is longer than 255 characters.");
+		raise_bad_alias(alias, "It is longer than 255 characters.");
 	for (const char *c = alias; *c != '\0'; c++)
 	{
 		if (!isalnum((unsigned char) *c) && strchr("._@:%-[]", *c) == NULL)
-			bad_alias(alias, "Letters, digits and ._-@:%[] are allowed.");
+			raise_bad_alias(alias, "Letters, digits and ._-@:%[] are allowed.");
 	}
 }
 
-/* "[host]:port", "host:port" or "host" (also a bare IPv6 address). */
+/* Parses "[host]:port", "host:port" or "host" (also a bare IPv6 address). */
 static void
 split_port(const char *alias, char *text, Destination *dest)
 {
@@ -102,7 +106,7 @@ split_port(const char *alias, char *text, Destination *dest)
 		char	   *bracket = strchr(text, ']');
 
 		if (bracket == NULL || (bracket[1] != '\0' && bracket[1] != ':'))
-			bad_alias(alias, "Unbalanced brackets.");
+			raise_bad_alias(alias, "Unbalanced brackets.");
 		dest->host = text + 1;
 		*bracket = '\0';
 		colon = bracket[1] == ':' ? bracket + 1 : NULL;
@@ -114,11 +118,11 @@ split_port(const char *alias, char *text, Destination *dest)
 		*colon = '\0';
 		port = strtol(colon + 1, &end, 10);
 		if (end == colon + 1 || *end != '\0' || port < 1 || port > 65535)
-			bad_alias(alias, "The port is not a number between 1 and 65535.");
+			raise_bad_alias(alias, "The port is not a number between 1 and 65535.");
 		dest->port = (int) port;
 	}
 	if (dest->host[0] == '\0' || dest->host[0] == '-' || strchr(dest->host, '@') != NULL)
-		bad_alias(alias, "There is no host in it.");
+		raise_bad_alias(alias, "It contains no host.");
 }
 
 static void
@@ -134,14 +138,14 @@ split_destination(const char *alias, Destination *dest)
 	{
 		*at = '\0';
 		if (text[0] == '\0' || text[0] == '-')
-			bad_alias(alias, "There is no user before the \"@\".");
+			raise_bad_alias(alias, "There is no user before the \"@\".");
 		dest->user = text;
 		text = at + 1;
 	}
 	split_port(alias, text, dest);
 }
 
-/* A hop as OpenSSH has it without any configuration. */
+/* Returns a hop with OpenSSH's defaults. */
 static SshHop *
 default_hop(const char *alias, const Destination *dest)
 {
@@ -158,7 +162,7 @@ default_hop(const char *alias, const Destination *dest)
 	return hop;
 }
 
-/* The files that ssh looks at when nobody names any. */
+/* Sets the files that ssh uses by default. */
 static void
 default_files(SshHop *hop)
 {
@@ -168,16 +172,16 @@ default_files(SshHop *hop)
 	for (int i = 0; i < lengthof(keys); i++)
 		hop->identity_files = lappend(hop->identity_files,
 									  psprintf("%s/.ssh/%s", home, keys[i]));
-	hop->add_to = psprintf("%s/.ssh/known_hosts", home);
-	hop->known_hosts = list_make4(hop->add_to,
+	hop->add_to_file = psprintf("%s/.ssh/known_hosts", home);
+	hop->known_hosts = list_make4(hop->add_to_file,
 								  psprintf("%s/.ssh/known_hosts2", home),
 								  pstrdup("/etc/ssh/ssh_known_hosts"),
 								  pstrdup("/etc/ssh/ssh_known_hosts2"));
 }
 
-/* The command line of one question; NULL-terminated. */
+/* Returns the NULL-terminated command line of "ssh -G". */
 static char **
-question(const EnvFile *env, const Destination *dest)
+ssh_command(const EnvFile *env, const Destination *dest)
 {
 	char	  **argv = palloc0(12 * sizeof(char *));
 	const char *file = env_file_get(env, "PGSYNC_SSH_CONFIG");
@@ -205,13 +209,13 @@ question(const EnvFile *env, const Destination *dest)
 	return argv;
 }
 
-/* Asks ssh; NULL when there is no such program. */
+/* Runs "ssh -G".  Returns NULL if the program does not exist. */
 static char *
-ask_ssh(const EnvFile *env, const char *alias, const Destination *dest)
+run_ssh(const EnvFile *env, const char *alias, const Destination *dest)
 {
 	char	   *output;
 	char	   *errors;
-	int			code = subprocess_capture(question(env, dest), SSH_TIMEOUT,
+	int			code = subprocess_capture(ssh_command(env, dest), SSH_TIMEOUT,
 										  &output, &errors);
 
 	trace(TRACE_DEBUG2, "\"ssh -G\" for \"%s\": exit code %d, %d bytes", alias, code, (int) strlen(output));
@@ -234,7 +238,7 @@ ask_ssh(const EnvFile *env, const char *alias, const Destination *dest)
 	return output;
 }
 
-/* IdentityAgent: a path, a variable that holds it, or nothing. */
+/* Resolves IdentityAgent: a path, a variable that contains it, or none. */
 static char *
 resolve_agent(const EnvFile *env, const char *agent)
 {
@@ -251,28 +255,28 @@ resolve_agent(const EnvFile *env, const char *agent)
 	return path ? pstrdup(path) : NULL;
 }
 
-/* One hop of the way; *jumps: its ProxyJump, or NULL. */
+/* Resolves one hop.  *jumps receives its ProxyJump, or NULL. */
 static SshHop *
 resolve_hop(const EnvFile *env, const char *alias, const Destination *dest,
-			char **jumps, bool *asked)
+			char **jumps, bool *from_ssh)
 {
 	SshHop	   *hop = default_hop(alias, dest);
-	char	   *answer = ask_ssh(env, alias, dest);
+	char	   *output = run_ssh(env, alias, dest);
 
 	*jumps = NULL;
-	*asked = answer != NULL;
-	if (answer == NULL)
+	*from_ssh = output != NULL;
+	if (output == NULL)
 		default_files(hop);
 	else
-		ssh_config_parse(answer, server_user()->pw_dir, hop, jumps);
+		ssh_config_parse(output, server_user()->pw_dir, hop, jumps);
 	hop->identity_agent = resolve_agent(env, hop->identity_agent);
 	return hop;
 }
 
 /*
- * The hosts that come before a hop, as "ssh -J" does it: the last of the list
- * is reached through those before it, and only the first one's own ProxyJump
- * counts.
+ * Resolves the hosts before a hop as "ssh -J" does.  The last host of the list
+ * is reached through those before it.  Only the first host's own ProxyJump is
+ * used.
  */
 static List *
 resolve_jumps(const EnvFile *env, const char *alias, char *jumps, int behind)
@@ -286,17 +290,17 @@ resolve_jumps(const EnvFile *env, const char *alias, char *jumps, int behind)
 		Destination dest;
 		SshHop	   *hop;
 		char	   *inner;
-		bool		asked;
+		bool		from_ssh;
 
 		if (list_length(hops) + 1 + behind > MAX_HOPS)
 			ereport(ERROR,
 					(errcode(ERRCODE_CONFIG_FILE_ERROR),
 					 errmsg("SSH host \"%s\" is behind more than %d jump hosts", alias, MAX_HOPS),
-					 errdetail("Does a ProxyJump in ssh_config lead back to itself?")));
+					 errdetail("A ProxyJump in ssh_config may lead back to itself.")));
 		if (strncmp(jump, "ssh://", 6) == 0)
 			jump += 6;
 		split_destination(jump, &dest);
-		hop = resolve_hop(env, jump, &dest, &inner, &asked);
+		hop = resolve_hop(env, jump, &dest, &inner, &from_ssh);
 		if (inner != NULL && hops == NIL)
 			hops = resolve_jumps(env, alias, inner, behind + 1);
 		hops = lappend(hops, hop);
@@ -304,9 +308,12 @@ resolve_jumps(const EnvFile *env, const char *alias, char *jumps, int behind)
 	return hops;
 }
 
-/* A path of the environment file: absolute, or below the home directory. */
+/*
+ * Returns a path from the environment file: absolute, or below the home
+ * directory.
+ */
 static char *
-own_path(const EnvFile *env, const char *variable)
+env_path(const EnvFile *env, const char *variable)
 {
 	const char *value = env_file_get(env, variable);
 
@@ -324,7 +331,7 @@ own_path(const EnvFile *env, const char *variable)
 }
 
 static bool
-own_bool(const EnvFile *env, const char *variable, bool fallback)
+env_bool(const EnvFile *env, const char *variable, bool fallback)
 {
 	const char *value = env_file_get(env, variable);
 
@@ -345,7 +352,7 @@ own_bool(const EnvFile *env, const char *variable, bool fallback)
 }
 
 static char *
-own_host_key(const EnvFile *env)
+env_host_key(const EnvFile *env)
 {
 	const char *value = env_file_get(env, "PGSYNC_SSH_HOST_KEY");
 	size_t		len;
@@ -361,16 +368,16 @@ own_host_key(const EnvFile *env)
 				 errmsg("PGSYNC_SSH_HOST_KEY is not a SHA256 fingerprint"),
 				 errdetail("File \"%s\", line %d.", env_file_path(env),
 						   env_file_line(env, "PGSYNC_SSH_HOST_KEY")),
-				 errhint("Write it as \"ssh-keygen -lf\" shows it: SHA256: and 43 characters.")));
+				 errhint("Use the format of \"ssh-keygen -lf\": SHA256: and 43 characters.")));
 	return pnstrdup(value, len);
 }
 
-/* What the environment file says beats ssh_config. */
+/* Applies the environment file, which overrides ssh_config. */
 static void
 apply_environment(const EnvFile *env, SshHop *hop)
 {
-	char	   *key = own_path(env, "PGSYNC_SSH_KEY");
-	char	   *known_hosts = own_path(env, "PGSYNC_SSH_KNOWN_HOSTS");
+	char	   *key = env_path(env, "PGSYNC_SSH_KEY");
+	char	   *known_hosts = env_path(env, "PGSYNC_SSH_KNOWN_HOSTS");
 
 	if (key != NULL)
 	{
@@ -380,10 +387,10 @@ apply_environment(const EnvFile *env, SshHop *hop)
 	if (known_hosts != NULL)
 	{
 		hop->known_hosts = list_make1(known_hosts);
-		hop->add_to = known_hosts;
+		hop->add_to_file = known_hosts;
 	}
-	hop->pinned_key = own_host_key(env);
-	hop->compression = own_bool(env, "PGSYNC_SSH_COMPRESSION", hop->compression);
+	hop->pinned_key = env_host_key(env);
+	hop->compression = env_bool(env, "PGSYNC_SSH_COMPRESSION", hop->compression);
 }
 
 SshRoute *

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * ssh_config.h
- *	  From an alias to the hosts that a tunnel has to pass.
+ *	  Resolves an alias to the hosts that the tunnel passes.
  *
  *-------------------------------------------------------------------------
  */
@@ -12,9 +12,10 @@
 #include "ssh/ssh_route.h"
 
 /*
- * Resolves PGSYNC_SSH_HOST (default "hatchbox") as the server's operating
- * system user would see it.  Lives in the current memory context.  Raises
- * CONFIG_FILE_ERROR naming alias and option for what cannot be honoured.
+ * Resolves PGSYNC_SSH_HOST (default "hatchbox") for the server's operating
+ * system user.  The result lives in the current memory context.  Raises
+ * CONFIG_FILE_ERROR with the alias and the option if an option is not
+ * supported.
  */
 extern SshRoute *ssh_route_resolve(const EnvFile *env);
 

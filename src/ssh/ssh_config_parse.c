@@ -1,15 +1,15 @@
 /*-------------------------------------------------------------------------
  *
  * ssh_config_parse.c
- *	  What "ssh -G" prints, understood.
+ *	  Parses the output of "ssh -G".
  *
- * One keyword and its value a line.  The ones that matter for a connection
- * stand in a table with the function that takes them; the rest (forwardings,
- * terminals, X11) has no meaning here.  What we cannot do but a user would
- * miss is refused by name: ProxyCommand, RevokedHostKeys, and host key checking
- * turned off.
+ * Each line has one keyword and its value.  A table lists the keywords that
+ * matter for a connection, each with the function that stores its value.  The
+ * others (forwardings, terminals, X11) have no meaning here.  Options whose
+ * absence a user would notice, but which are not supported, raise an error:
+ * ProxyCommand, RevokedHostKeys, and disabled host key checking.
  *
- * Paths may still hold a "~" and tokens ("%h"), which ssh expands only when
+ * Paths may still contain "~" and tokens ("%h"), which ssh expands only when
  * it connects.
  *
  *-------------------------------------------------------------------------
@@ -24,7 +24,7 @@
 #include "base/compat.h"
 #include "ssh/ssh_config_parse.h"
 
-/* What the keywords' functions work on. */
+/* The state of parsing. */
 typedef struct Parse
 {
 	SshHop	   *hop;
@@ -37,7 +37,7 @@ typedef struct Parse
 typedef struct Keyword
 {
 	const char *name;
-	void		(*take) (Parse *parse, char *value);
+	void		(*store) (Parse *parse, char *value);
 } Keyword;
 
 static bool
@@ -48,7 +48,7 @@ is_yes(const char *value)
 }
 
 static void
-refuse(const Parse *parse, const char *option, const char *detail, const char *hint)
+raise_unsupported(const Parse *parse, const char *option, const char *detail, const char *hint)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_CONFIG_FILE_ERROR),
@@ -59,19 +59,19 @@ refuse(const Parse *parse, const char *option, const char *detail, const char *h
 }
 
 static void
-take_hostname(Parse *parse, char *value)
+set_hostname(Parse *parse, char *value)
 {
 	parse->hop->host = value;
 }
 
 static void
-take_user(Parse *parse, char *value)
+set_user(Parse *parse, char *value)
 {
 	parse->hop->user = value;
 }
 
 static void
-take_port(Parse *parse, char *value)
+set_port(Parse *parse, char *value)
 {
 	int			port = atoi(value);
 
@@ -80,7 +80,7 @@ take_port(Parse *parse, char *value)
 }
 
 static void
-take_family(Parse *parse, char *value)
+set_family(Parse *parse, char *value)
 {
 	if (strcmp(value, "inet") == 0)
 		parse->hop->family = AF_INET;
@@ -89,147 +89,147 @@ take_family(Parse *parse, char *value)
 }
 
 static void
-take_identity(Parse *parse, char *value)
+add_identity(Parse *parse, char *value)
 {
 	parse->hop->identity_files = lappend(parse->hop->identity_files, value);
 }
 
 static void
-take_certificate(Parse *parse, char *value)
+add_certificate(Parse *parse, char *value)
 {
 	parse->hop->certificates = lappend(parse->hop->certificates, value);
 }
 
 static void
-take_agent(Parse *parse, char *value)
+set_agent(Parse *parse, char *value)
 {
 	parse->hop->identity_agent = value;
 }
 
 static void
-take_identities_only(Parse *parse, char *value)
+set_identities_only(Parse *parse, char *value)
 {
 	parse->hop->identities_only = is_yes(value);
 }
 
 static void
-take_user_known_hosts(Parse *parse, char *value)
+set_user_known_hosts(Parse *parse, char *value)
 {
 	parse->user_known_hosts = value;
 }
 
 static void
-take_global_known_hosts(Parse *parse, char *value)
+set_global_known_hosts(Parse *parse, char *value)
 {
 	parse->global_known_hosts = value;
 }
 
 static void
-take_host_key_alias(Parse *parse, char *value)
+set_host_key_alias(Parse *parse, char *value)
 {
 	parse->hop->host_key_alias = value;
 }
 
 static void
-take_host_key_algorithms(Parse *parse, char *value)
+set_host_key_algorithms(Parse *parse, char *value)
 {
 	parse->hop->host_key_algorithms = value;
 }
 
 static void
-take_hash_known_hosts(Parse *parse, char *value)
+set_hash_known_hosts(Parse *parse, char *value)
 {
 	parse->hop->hash_names = is_yes(value);
 }
 
 static void
-take_strict(Parse *parse, char *value)
+set_strict(Parse *parse, char *value)
 {
 	if (strcmp(value, "accept-new") == 0)
 		parse->hop->accept_new = true;
 	else if (strcmp(value, "no") == 0 || strcmp(value, "off") == 0 ||
 			 strcmp(value, "false") == 0)
-		refuse(parse, "StrictHostKeyChecking no",
-			   "Without a host key that is checked, anybody on the way could read and change the data.",
+		raise_unsupported(parse, "StrictHostKeyChecking no",
+						  "Without a host key that is checked, anybody between the hosts could read and change the data.",
 			   "Set it to \"accept-new\" or \"yes\" for this host in ssh_config.");
 }
 
-/* Not to look would be to believe keys that ssh does not. */
+/* Rejects RevokedHostKeys: ignoring it would accept keys that ssh rejects. */
 static void
-take_revoked(Parse *parse, char *value)
+check_revoked(Parse *parse, char *value)
 {
 	if (strcmp(value, "none") != 0)
-		refuse(parse, "RevokedHostKeys",
-			   "The tunnel knows revoked keys from known_hosts only.",
+		raise_unsupported(parse, "RevokedHostKeys",
+						  "The tunnel reads revoked keys only from known_hosts.",
 			   "Mark the keys \"@revoked\" in known_hosts, and set RevokedHostKeys to \"none\" for this host.");
 }
 
 static void
-take_proxy_jump(Parse *parse, char *value)
+set_proxy_jump(Parse *parse, char *value)
 {
 	if (strcmp(value, "none") != 0)
 		parse->jumps = value;
 }
 
 static void
-take_proxy_command(Parse *parse, char *value)
+check_proxy_command(Parse *parse, char *value)
 {
 	if (strcmp(value, "none") != 0)
-		refuse(parse, "ProxyCommand",
-			   "The tunnel runs no program beside the server.",
+		raise_unsupported(parse, "ProxyCommand",
+						  "The tunnel does not run programs.",
 			   "Use ProxyJump, or set PGSYNC_SSH_HOST to a host that can be reached directly.");
 }
 
 static void
-take_publickey(Parse *parse, char *value)
+set_publickey(Parse *parse, char *value)
 {
 	parse->hop->try_publickey = is_yes(value);
 }
 
 static void
-take_keyboard(Parse *parse, char *value)
+set_keyboard(Parse *parse, char *value)
 {
 	parse->hop->try_keyboard = is_yes(value);
 }
 
 static void
-take_password(Parse *parse, char *value)
+set_password(Parse *parse, char *value)
 {
 	parse->hop->try_password = is_yes(value);
 }
 
 static void
-take_preferred(Parse *parse, char *value)
+set_preferred(Parse *parse, char *value)
 {
 	parse->hop->preferred = value;
 }
 
 static void
-take_kex_algorithms(Parse *parse, char *value)
+set_kex_algorithms(Parse *parse, char *value)
 {
 	parse->hop->kex_algorithms = value;
 }
 
 static void
-take_ciphers(Parse *parse, char *value)
+set_ciphers(Parse *parse, char *value)
 {
 	parse->hop->ciphers = value;
 }
 
 static void
-take_macs(Parse *parse, char *value)
+set_macs(Parse *parse, char *value)
 {
 	parse->hop->macs = value;
 }
 
 static void
-take_compression(Parse *parse, char *value)
+set_compression(Parse *parse, char *value)
 {
 	parse->hop->compression = is_yes(value);
 }
 
 static void
-take_connect_timeout(Parse *parse, char *value)
+set_connect_timeout(Parse *parse, char *value)
 {
 	int			seconds = atoi(value);
 
@@ -238,7 +238,7 @@ take_connect_timeout(Parse *parse, char *value)
 }
 
 static void
-take_alive_interval(Parse *parse, char *value)
+set_alive_interval(Parse *parse, char *value)
 {
 	int			seconds = atoi(value);
 
@@ -247,7 +247,7 @@ take_alive_interval(Parse *parse, char *value)
 }
 
 static void
-take_alive_count(Parse *parse, char *value)
+set_alive_count(Parse *parse, char *value)
 {
 	int			count = atoi(value);
 
@@ -256,39 +256,39 @@ take_alive_count(Parse *parse, char *value)
 }
 
 static const Keyword keywords[] = {
-	{"hostname", take_hostname},
-	{"user", take_user},
-	{"port", take_port},
-	{"addressfamily", take_family},
-	{"identityfile", take_identity},
-	{"certificatefile", take_certificate},
-	{"identityagent", take_agent},
-	{"identitiesonly", take_identities_only},
-	{"userknownhostsfile", take_user_known_hosts},
-	{"globalknownhostsfile", take_global_known_hosts},
-	{"hostkeyalias", take_host_key_alias},
-	{"hostkeyalgorithms", take_host_key_algorithms},
-	{"hashknownhosts", take_hash_known_hosts},
-	{"stricthostkeychecking", take_strict},
-	{"revokedhostkeys", take_revoked},
-	{"proxyjump", take_proxy_jump},
-	{"proxycommand", take_proxy_command},
-	{"pubkeyauthentication", take_publickey},
-	{"kbdinteractiveauthentication", take_keyboard},
-	{"challengeresponseauthentication", take_keyboard},
-	{"passwordauthentication", take_password},
-	{"preferredauthentications", take_preferred},
-	{"kexalgorithms", take_kex_algorithms},
-	{"ciphers", take_ciphers},
-	{"macs", take_macs},
-	{"compression", take_compression},
-	{"connecttimeout", take_connect_timeout},
-	{"serveraliveinterval", take_alive_interval},
-	{"serveralivecountmax", take_alive_count},
+	{"hostname", set_hostname},
+	{"user", set_user},
+	{"port", set_port},
+	{"addressfamily", set_family},
+	{"identityfile", add_identity},
+	{"certificatefile", add_certificate},
+	{"identityagent", set_agent},
+	{"identitiesonly", set_identities_only},
+	{"userknownhostsfile", set_user_known_hosts},
+	{"globalknownhostsfile", set_global_known_hosts},
+	{"hostkeyalias", set_host_key_alias},
+	{"hostkeyalgorithms", set_host_key_algorithms},
+	{"hashknownhosts", set_hash_known_hosts},
+	{"stricthostkeychecking", set_strict},
+	{"revokedhostkeys", check_revoked},
+	{"proxyjump", set_proxy_jump},
+	{"proxycommand", check_proxy_command},
+	{"pubkeyauthentication", set_publickey},
+	{"kbdinteractiveauthentication", set_keyboard},
+	{"challengeresponseauthentication", set_keyboard},
+	{"passwordauthentication", set_password},
+	{"preferredauthentications", set_preferred},
+	{"kexalgorithms", set_kex_algorithms},
+	{"ciphers", set_ciphers},
+	{"macs", set_macs},
+	{"compression", set_compression},
+	{"connecttimeout", set_connect_timeout},
+	{"serveraliveinterval", set_alive_interval},
+	{"serveralivecountmax", set_alive_count},
 };
 
 static void
-take_line(Parse *parse, char *line)
+parse_line(Parse *parse, char *line)
 {
 	char	   *value = strchr(line, ' ');
 
@@ -301,13 +301,13 @@ take_line(Parse *parse, char *line)
 	{
 		if (strcmp(line, keywords[i].name) == 0)
 		{
-			keywords[i].take(parse, pstrdup(value));
+			keywords[i].store(parse, pstrdup(value));
 			return;
 		}
 	}
 }
 
-/* The value of a token, or NULL for one that we do not know. */
+/* Returns the value of a token, or NULL if it is unknown. */
 static const char *
 token_value(const Parse *parse, char token)
 {
@@ -348,7 +348,10 @@ token_value(const Parse *parse, char token)
 	}
 }
 
-/* "~" and tokens; what is not known stays as it is and is then not found. */
+/*
+ * Expands "~" and tokens.  An unknown token is kept, so that the file is not
+ * found.
+ */
 static char *
 expand_path(const Parse *parse, const char *path)
 {
@@ -385,8 +388,8 @@ expand_paths(const Parse *parse, List *paths)
 }
 
 /*
- * A list of files, separated by blanks.  ssh prints the names without their
- * quotes; a piece that does not start a path belongs to the one before it.
+ * Splits a list of files separated by blanks.  ssh prints the names without
+ * quotes, so a part that does not start a path belongs to the one before it.
  */
 static List *
 split_files(const Parse *parse, char *value)
@@ -415,14 +418,14 @@ ssh_config_parse(char *output, const char *home, SshHop *hop, char **jumps)
 
 	for (char *line = strtok_r(output, "\r\n", &save); line != NULL;
 		 line = strtok_r(NULL, "\r\n", &save))
-		take_line(&parse, line);
+		parse_line(&parse, line);
 
 	expand_paths(&parse, hop->identity_files);
 	expand_paths(&parse, hop->certificates);
 	if (hop->identity_agent != NULL)
 		hop->identity_agent = expand_path(&parse, hop->identity_agent);
 	hop->known_hosts = split_files(&parse, parse.user_known_hosts);
-	hop->add_to = hop->known_hosts != NIL ? linitial(hop->known_hosts) : NULL;
+	hop->add_to_file = hop->known_hosts != NIL ? linitial(hop->known_hosts) : NULL;
 	hop->known_hosts = list_concat(hop->known_hosts,
 								   split_files(&parse, parse.global_known_hosts));
 	*jumps = parse.jumps;

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * ssh_config_parse.h
- *	  What "ssh -G" prints, understood.
+ *	  Parses the output of "ssh -G".
  *
  *-------------------------------------------------------------------------
  */
@@ -11,10 +11,11 @@
 #include "ssh/ssh_route.h"
 
 /*
- * Applies the output of "ssh -G" (modified here) to a hop that holds the
- * defaults.  home: of the server's user.  *jumps: the value of ProxyJump, or
- * NULL.  identity_agent is left as printed ("none", "SSH_AUTH_SOCK" or a
- * path).  Raises CONFIG_FILE_ERROR for what cannot be honoured.
+ * Applies the output of "ssh -G", which is modified, to a hop that contains
+ * the defaults.  home is the home directory of the server's user.  *jumps
+ * receives the value of ProxyJump, or NULL.  identity_agent is stored as
+ * printed ("none", "SSH_AUTH_SOCK" or a path).  Raises CONFIG_FILE_ERROR for
+ * unsupported options.
  */
 extern void ssh_config_parse(char *output, const char *home, SshHop *hop,
 							 char **jumps);

@@ -1,17 +1,17 @@
 /*-------------------------------------------------------------------------
  *
  * ssh_key.c
- *	  Private key files, as far as one can tell without the passphrase.
+ *	  Reads private key files and what they reveal without the passphrase.
  *
- * libssh2 calls an encrypted key without its passphrase "Unable to extract
- * public key from private key file", and every other mishap too.  To say what
- * really is the matter we look ourselves: is the file there, ours alone,
- * a private key, encrypted, of which type?
+ * libssh2 reports an encrypted key without passphrase, and every other
+ * problem, as "Unable to extract public key from private key file".  To report
+ * the real problem, the file is checked here: whether it exists, is not
+ * readable by others, is a private key, is encrypted, and which type it has.
  *
- * OpenSSH's own format (PROTOCOL.key) carries the cipher and the public key in
- * clear: "openssh-key-v1\0", cipher, kdf, kdf options, number of keys, public
- * key.  The older PEM formats tell encryption by their headers; their public
- * half we take from the .pub file beside, when there is one.
+ * OpenSSH's own format (PROTOCOL.key) contains the cipher and the public key
+ * in clear text: "openssh-key-v1\0", cipher, kdf, kdf options, number of keys,
+ * public key.  The headers of the older PEM formats show whether they are
+ * encrypted; their public key is read from the .pub file, if there is one.
  *
  *-------------------------------------------------------------------------
  */
@@ -35,7 +35,10 @@
 #define OPENSSH_END		"-----END OPENSSH PRIVATE KEY-----"
 #define OPENSSH_MAGIC	"openssh-key-v1"
 
-/* A small file's contents with a NUL behind, or NULL with errno. */
+/*
+ * Reads a small file, followed by a NUL.  Returns NULL and sets errno on
+ * failure.
+ */
 static char *
 read_small_file(const char *path, size_t *len, struct stat *st)
 {
@@ -66,9 +69,9 @@ read_small_file(const char *path, size_t *len, struct stat *st)
 	return text;
 }
 
-/* Takes a length-prefixed string off a blob; NULL at its end. */
+/* Reads a length-prefixed string from a blob.  Returns NULL at its end. */
 static const unsigned char *
-take_string(const unsigned char **at, size_t *left, size_t *len)
+read_string(const unsigned char **at, size_t *left, size_t *len)
 {
 	const unsigned char *p = *at;
 
@@ -91,7 +94,7 @@ set_public_key(SshKeyFile *key, const unsigned char *data, size_t len)
 	key->type = ssh_key_type(data, len);
 }
 
-/* The clear part of OpenSSH's format. */
+/* Reads the clear-text part of OpenSSH's format. */
 static bool
 inspect_openssh_blob(SshKeyFile *key, const unsigned char *blob, size_t blob_len)
 {
@@ -104,13 +107,13 @@ inspect_openssh_blob(SshKeyFile *key, const unsigned char *blob, size_t blob_len
 
 	if (blob_len < sizeof(OPENSSH_MAGIC) || memcmp(blob, OPENSSH_MAGIC, sizeof(OPENSSH_MAGIC)) != 0)
 		return false;
-	cipher = take_string(&at, &left, &cipher_len);
-	if (cipher == NULL || take_string(&at, &left, &len) == NULL ||	/* kdf */
-		take_string(&at, &left, &len) == NULL || left < 4)	/* its options */
+	cipher = read_string(&at, &left, &cipher_len);
+	if (cipher == NULL || read_string(&at, &left, &len) == NULL ||	/* kdf */
+		read_string(&at, &left, &len) == NULL || left < 4)	/* its options */
 		return false;
 	at += 4;					/* number of keys: one */
 	left -= 4;
-	public_key = take_string(&at, &left, &len);
+	public_key = read_string(&at, &left, &len);
 	if (public_key == NULL)
 		return false;
 	key->encrypted = cipher_len != 4 || memcmp(cipher, "none", 4) != 0;
@@ -118,7 +121,7 @@ inspect_openssh_blob(SshKeyFile *key, const unsigned char *blob, size_t blob_len
 	return true;
 }
 
-/* The lines of a PEM body as one; returns the length. */
+/* Joins the lines of a PEM body.  Returns the length. */
 static int
 join_lines(char *joined, const char *body, const char *end)
 {
@@ -177,9 +180,9 @@ ssh_key_inspect(SshKeyFile *key)
 	return true;
 }
 
-/* A public half as text: type, base64, comment. */
+/* Parses a public key in text form: type, base64, comment. */
 static void
-take_public_text(SshKeyFile *key, const char *text)
+parse_public_text(SshKeyFile *key, const char *text)
 {
 	const char *blank = strchr(text, ' ');
 	size_t		text_len;
@@ -195,7 +198,7 @@ take_public_text(SshKeyFile *key, const char *text)
 		set_public_key(key, blob, blob_len);
 }
 
-/* The public half from "path.pub". */
+/* Reads the public key from "path.pub". */
 static void
 read_public_file(SshKeyFile *key)
 {
@@ -205,11 +208,14 @@ read_public_file(SshKeyFile *key)
 
 	if (text == NULL)
 		return;
-	take_public_text(key, text);
+	parse_public_text(key, text);
 	pfree(text);
 }
 
-/* IdentityFile may name a public key, for an agent that has the other half. */
+/*
+ * Returns whether the text is a public key.  IdentityFile may name one, if an
+ * agent holds the private key.
+ */
 static bool
 is_public_text(const char *text)
 {
@@ -233,16 +239,16 @@ ssh_key_read(const char *path)
 	}
 	else if (is_public_text(key->text))
 	{
-		take_public_text(key, key->text);
-		key->problem = pstrdup("a public key, whose private half no agent holds");
+		parse_public_text(key, key->text);
+		key->problem = pstrdup("a public key, and no agent holds the private key");
 	}
 	else if (st.st_uid == geteuid() && (st.st_mode & 077) != 0)
-		key->problem = psprintf("others may read it (mode %03o); ssh refuses such a key too: chmod 600",
+		key->problem = psprintf("others may read it (mode %03o); ssh also rejects such a key: chmod 600",
 								(unsigned) st.st_mode & 0777);
 	else if (!ssh_key_inspect(key))
 		key->problem = pstrdup("not a private key");
 
-	/* an agent may hold the private half of what only the .pub file shows */
+	/* an agent may hold the private key for a .pub file */
 	if (key->public_key == NULL)
 		read_public_file(key);
 	return key;

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * ssh_key.h
- *	  Private key files, as far as one can tell without the passphrase.
+ *	  Reads private key files and what they reveal without the passphrase.
  *
  *-------------------------------------------------------------------------
  */
@@ -12,24 +12,27 @@ typedef struct SshKeyFile
 {
 	char	   *path;
 	char	   *problem;		/* why it cannot be used, or NULL */
-	bool		missing;		/* the problem is that there is no such file */
+	bool		missing;		/* the problem is that the file does not exist */
 	bool		encrypted;
-	char	   *type;			/* "ssh-ed25519", …; NULL: not known */
+	char	   *type;			/* "ssh-ed25519", …; NULL if unknown */
 	unsigned char *public_key;	/* from the file or from path.pub, or NULL */
 	size_t		public_len;
-	char	   *text;			/* the private key; ssh_key_wipe() it */
+	char	   *text;			/* the private key; overwritten by ssh_key_wipe() */
 	size_t		text_len;
 } SshKeyFile;
 
-/* Reads a key file; never raises an error for what the file is. */
+/*
+ * Reads a key file.  Problems with the file do not raise an error; they are
+ * stored in problem.
+ */
 extern SshKeyFile *ssh_key_read(const char *path);
 
-/* Forgets the private part. */
+/* Overwrites and frees the private key. */
 extern void ssh_key_wipe(SshKeyFile *key);
 
 /*
- * What can be told of a private key's text: encrypted, type, public_key.
- * False when it is no private key.
+ * Finds out whether key->text is encrypted, its type and its public key.
+ * Returns false if it is not a private key.
  */
 extern bool ssh_key_inspect(SshKeyFile *key);
 

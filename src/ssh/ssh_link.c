@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * ssh_link.c
- *	  What every stage of an SshLink may need: its failure, its deadline, notes.
+ *	  Functions for all stages of an SshLink: failure, deadline, notes.
  *
  *-------------------------------------------------------------------------
  */
@@ -21,7 +21,7 @@ ssh_link_extend(SshLink *link)
 	link->deadline = clock_ms() + ssh_link_timeout(link, &link->nodes[link->current]);
 }
 
-/* What each hop has carried, once it has ended. */
+/* Traces the traffic of each hop when it ends. */
 void
 ssh_link_trace_end(SshLink *link)
 {

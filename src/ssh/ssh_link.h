@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * ssh_link.h
- *	  The inside of an SshLink, for ssh_*.c only.
+ *	  The internals of an SshLink, for ssh_*.c only.
  *
  *-------------------------------------------------------------------------
  */
@@ -16,11 +16,14 @@
 #include "ssh/ssh_types.h"
 #include "ssh/tcp_connect.h"
 
-#define SSH_BUFFER		(128 * 1024)	/* receive buffer, and budget of a call */
+#define SSH_BUFFER		(128 * 1024)	/* size of the receive buffer, and budget of a call */
 
 typedef struct SshAuth SshAuth;
 
-/* One hop: its SSH session, and the bytes between it and what carries it. */
+/*
+ * One hop: its SSH session, and the buffers between the session and its
+ * carrier.
+ */
 typedef struct SshNode
 {
 	SshLink    *link;
@@ -29,37 +32,37 @@ typedef struct SshNode
 	char	   *name;			/* "user@host:port" */
 
 	LIBSSH2_SESSION *session;
-	LIBSSH2_CHANNEL *carrier;	/* in the session before; NULL: the socket */
+	LIBSSH2_CHANNEL *carrier;	/* channel of the previous session; NULL for the socket */
 
-	char	   *in;				/* received, not yet taken by libssh2 */
+	char	   *in;				/* received, but not yet read by libssh2 */
 	size_t		in_head;
 	size_t		in_len;
-	ssize_t		budget;			/* what libssh2 may still take in this call */
+	ssize_t		budget;			/* bytes that libssh2 may still read in this call */
 	StringInfoData out;			/* produced by libssh2, not yet sent */
 	int			out_sent;
 
-	bool		ended;			/* the other side has closed */
-	int			io_errno;		/* what broke it, or 0 */
+	bool		ended;			/* the other side has closed the connection */
+	int			io_errno;		/* the error that broke it, or 0 */
 
-	int64		received;		/* bytes, as they travel */
+	int64		received;		/* bytes on the wire */
 	int64		sent;
-	char	   *goodbye;		/* the server's words when it disconnected, or NULL */
+	char	   *disconnect_reason;		/* the server's reason for disconnecting, or NULL */
 
-	const char *host_key;		/* libssh2's block with the key of the last key exchange */
-	const void *freed_host_key; /* and the one that it gave back last */
-	char	   *verified_key;	/* a copy of the one that was verified */
+	const char *host_key;		/* libssh2's memory with the host key of the last key exchange */
+	const void *freed_host_key; /* the block that libssh2 freed last */
+	char	   *verified_key;	/* a copy of the verified key */
 	size_t		verified_len;
 	int			rekeys;
-	const char *unusable;		/* the option of ssh_config that leaves no algorithm, or NULL */
+	const char *unusable;		/* ssh_config option that allows no supported algorithm */
 
-	int64		heard;			/* when anything last arrived */
-	int64		asked;			/* when we last asked for a sign of life */
+	int64		last_received;			/* time of the last received data */
+	int64		last_keepalive;			/* time of the last keepalive */
 	int			unanswered;
 
 	SshAuth    *auth;
-	bool		restricted;		/* host key types limited to the known ones */
-	int64		question_sent;	/* when the list of methods was asked for */
-	int			answer_ms;		/* and how long the answer took */
+	bool		restricted;		/* host key types are limited to the known ones */
+	int64		methods_requested;	/* time of the request for the list of methods */
+	int			answer_ms;		/* time until its answer */
 } SshNode;
 
 typedef enum LinkStage
@@ -67,7 +70,7 @@ typedef enum LinkStage
 	STAGE_CONNECT,				/* TCP to the first hop */
 	STAGE_HANDSHAKE,			/* key exchange, then the host key is verified */
 	STAGE_LOGIN,
-	STAGE_JUMP,					/* a channel to the next hop */
+	STAGE_JUMP,					/* opening a channel to the next hop */
 	STAGE_UP,
 	STAGE_FAILED
 } LinkStage;
@@ -80,8 +83,8 @@ struct SshLink
 	const SshSecrets *secrets;
 	int			connect_timeout;
 
-	int			number;			/* of the session in its run, from 1: for the trace */
-	int64		since;			/* clock_ms() */
+	int			number;			/* number of the session in its run, from 1, for the trace */
+	int64		since;			/* start time, from clock_ms() */
 	LinkStage	stage;
 	int64		deadline;		/* of the stage */
 	TcpConnect *tcp;
@@ -90,9 +93,9 @@ struct SshLink
 	int			count;
 	int			current;		/* the node being connected */
 	bool		held;			/* must not log in yet */
-	bool		any_type;		/* the known host key types did not do */
-	bool		opening;		/* a channel open is under way */
-	bool		probing;		/* and it is ours, to hear from the server */
+	bool		any_type;		/* the server has no host key of a known type */
+	bool		opening;		/* opening a channel is in progress */
+	bool		probing;		/* the channel is a probe, which makes libssh2 read */
 
 	SshFailure *failure;
 	List	   *steps;
@@ -105,8 +108,8 @@ struct SshLink
 extern bool ssh_node_begin(SshNode *node);
 extern void ssh_node_end(SshNode *node);
 extern bool ssh_node_flush(SshNode *node);
-extern void *ssh_alloc(size_t size, void **abstract);	/* as libssh2 will free it */
-extern char *ssh_node_error(SshNode *node); /* the server's last words or libssh2's, palloc'd */
+extern void *ssh_alloc(size_t size, void **abstract);	/* memory that libssh2 frees */
+extern char *ssh_node_error(SshNode *node); /* the last error of the server or libssh2, palloc'd */
 
 /* ssh_verify.c */
 extern char *ssh_verify_preference(SshNode *node);
@@ -120,10 +123,10 @@ extern void ssh_auth_end(SshNode *node);
 /* ssh_link.c */
 extern void ssh_link_fail(SshLink *link, int sqlerrcode, bool transient, char *message,
 						  char *detail, char *hint);
-extern int	ssh_link_timeout(const SshLink *link, const SshNode *node); /* of a stage, in ms */
-extern void ssh_link_extend(SshLink *link); /* the stage's deadline begins anew */
+extern int	ssh_link_timeout(const SshLink *link, const SshNode *node); /* in ms */
+extern void ssh_link_extend(SshLink *link); /* restarts the deadline of the stage */
 extern void ssh_link_trace_end(SshLink *link);
 extern void ssh_link_note(SshNode *node, const char *name, char *detail);
-extern bool ssh_listed(const char *list, const char *word); /* in a comma list? */
+extern bool ssh_listed(const char *list, const char *word); /* comma-separated */
 
 #endif							/* PGTUNSYNC_SSH_LINK_H */

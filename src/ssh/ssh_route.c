@@ -1,11 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * ssh_route.c
- *	  A resolved way to the jump host, as data: shown and handed on.
+ *	  Displays a route, and passes it to another process.
  *
- * The leader resolves the alias, the tunnel worker connects.  What goes from
- * one to the other is described once, by a table of the fields of SshHop, so
- * that writing and reading cannot disagree.
+ * The leader resolves the alias, and the tunnel worker connects.  A table of
+ * the fields of SshHop describes what is passed between them, so that writing
+ * and reading cannot differ.
  *
  *-------------------------------------------------------------------------
  */
@@ -42,7 +42,7 @@ static const Field hop_fields[] = {
 	{FIELD_INT, offsetof(SshHop, family)},
 	{FIELD_STRING, offsetof(SshHop, host_key_alias)},
 	{FIELD_STRINGS, offsetof(SshHop, known_hosts)},
-	{FIELD_STRING, offsetof(SshHop, add_to)},
+	{FIELD_STRING, offsetof(SshHop, add_to_file)},
 	{FIELD_BOOL, offsetof(SshHop, accept_new)},
 	{FIELD_BOOL, offsetof(SshHop, hash_names)},
 	{FIELD_STRING, offsetof(SshHop, host_key_algorithms)},
@@ -149,7 +149,7 @@ ssh_hop_display(const SshHop *hop)
 	return psprintf("%s@%s:%d", hop->user, hop->host, hop->port);
 }
 
-/* As ssh's put_host_port(): an alias stands for itself, without a port. */
+/* Follows ssh's put_host_port(): an alias is used alone, without a port. */
 char *
 ssh_hop_known_name(const SshHop *hop)
 {
@@ -220,7 +220,7 @@ trace_hop(const SshHop *hop, int number)
 	trace_value("pinned host key", hop->pinned_key);
 	trace(TRACE_DEBUG2, "  agent's other keys: %s; new host keys: %s; compression: %s", hop->identities_only ? "no" : "yes",
 		  hop->accept_new ? "accepted" : "refused", hop->compression ? "yes" : "no");
-	trace(TRACE_DEBUG2, "  a sign of life every %d s, lost after %d unanswered", hop->alive_interval, hop->alive_count);
+	trace(TRACE_DEBUG2, "  a keepalive every %d s, lost after %d unanswered", hop->alive_interval, hop->alive_count);
 	if (hop->connect_timeout > 0)
 		trace(TRACE_DEBUG2, "  ConnectTimeout %d s", hop->connect_timeout / 1000);
 	trace(TRACE_DEBUG3, "  KexAlgorithms %s", hop->kex_algorithms ? hop->kex_algorithms : "not limited");
@@ -235,7 +235,7 @@ ssh_route_trace(const SshRoute *route)
 	int			number = 0;
 	ListCell   *lc;
 
-	trace(TRACE_DEBUG1, "the way to the jump host, %s: %d hops",
+	trace(TRACE_DEBUG1, "the route to the jump host, %s: %d hops",
 		  route->from_ssh_config ? "resolved by \"ssh -G\"" : "without ssh_config (there is no ssh program)",
 		  list_length(route->hops));
 	foreach(lc, route->hops)

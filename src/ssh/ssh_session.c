@@ -1,20 +1,20 @@
 /*-------------------------------------------------------------------------
  *
  * ssh_session.c
- *	  An SSH connection through any number of hops, step by step.
+ *	  Connects by SSH through any number of hops, step by step.
  *
  *		CONNECT → HANDSHAKE → LOGIN ──────────────→ UP
  *					  ↑			└→ JUMP (more hops) ┐
  *					  └─────────────────────────────┘
  *
- * The handshake ends with the host key being verified, so that no hop learns
- * anything about the user before it has proven who it is.  A jump is a
+ * The handshake ends with the verification of the host key.  So no hop learns
+ * anything about the user before it has proven its identity.  A jump is a
  * direct-tcpip channel to the next hop; the next session runs inside it.
  *
  * A link is a state machine that never waits, because one process connects
- * several of them while the first one already carries data.  Failures are
- * sorted into transient ones (the network, a server that is too busy to talk)
- * and final ones (anything about keys and rights), which must not be retried.
+ * several links while the first one already carries data.  Failures are either
+ * transient (the network, a busy server) or final (keys and permissions);
+ * final ones must not be retried.
  *
  *-------------------------------------------------------------------------
  */
@@ -37,9 +37,9 @@
 #define JUMP_WINDOW		(4 * 1024 * 1024)
 #define LOW_WINDOW		(2 * 1024 * 1024)
 #define HIGH_WINDOW		(4 * 1024 * 1024)
-#define HIGH_RTT		20		/* ms from which the high window pays */
+#define HIGH_RTT		20		/* ms from which the larger window is faster */
 #define PACKET_SIZE		32768
-#define OUT_LIMIT		(256 * 1024)	/* unsent bytes from which we stop writing */
+#define OUT_LIMIT		(256 * 1024)	/* unsent bytes at which writing stops */
 #define PROBE_CHANNEL	"probe@pgtunsync"
 
 /* ---- secrets ---- */
@@ -72,7 +72,7 @@ ssh_secrets_wipe(SshSecrets *secrets)
 	wipe_string(&secrets->password);
 }
 
-/* ---- life and death ---- */
+/* ---- starting and ending ---- */
 
 static void
 close_everything(SshLink *link)
@@ -140,7 +140,9 @@ ssh_link_connected(const SshLink *link)
 	return link->stage != STAGE_CONNECT && link->stage != STAGE_FAILED;
 }
 
-/* Says goodbye if that takes no waiting. */
+/*
+ * Closes the session, with a message to the server if that needs no waiting.
+ */
 void
 ssh_link_free(SshLink *link)
 {
@@ -201,15 +203,18 @@ ssh_link_number(const SshLink *link)
 /* ---- the stages ---- */
 
 static void
-enter(SshLink *link, LinkStage stage)
+enter_stage(SshLink *link, LinkStage stage)
 {
 	link->stage = stage;
 	ssh_link_extend(link);
 }
 
-/* Lost packets must not go unnoticed for the kernel's quarter of an hour. */
+/*
+ * Limits the time until the kernel reports lost packets, which would be a
+ * quarter of an hour by default.
+ */
 static void
-bound_silence(const SshLink *link, const SshHop *hop)
+limit_silence(const SshLink *link, const SshHop *hop)
 {
 	int			on = 1;
 
@@ -235,7 +240,7 @@ begin_handshake(SshLink *link, SshNode *node)
 	if (node->unusable != NULL)
 	{
 		ssh_link_fail(link, ERRCODE_CONFIG_FILE_ERROR, false,
-					  psprintf("%s of \"%s\" (hop %d) leaves nothing that the tunnel can use",
+					  psprintf("%s of \"%s\" (hop %d) allows no algorithm that the tunnel supports",
 							   node->unusable, node->hop->alias, node->index + 1),
 					  psprintf("libssh2 %s knows none of the algorithms that ssh_config allows for this host.",
 							   libssh2_version(0)),
@@ -243,7 +248,7 @@ begin_handshake(SshLink *link, SshNode *node)
 							   node->hop->alias));
 		return PROGRESS_FAILED;
 	}
-	enter(link, STAGE_HANDSHAKE);
+	enter_stage(link, STAGE_HANDSHAKE);
 	return PROGRESS_DONE;
 }
 
@@ -257,8 +262,8 @@ stage_connect(SshLink *link, SshNode *node)
 	{
 		ssh_trace(TRACE_DEBUG1, node, "connecting to %s port %d", hop->host, hop->port);
 		link->tcp = tcp_connect_start(hop->host, hop->port, hop->family, ssh_link_timeout(link, node));
-		enter(link, STAGE_CONNECT);
-		link->deadline = PG_INT64_MAX;	/* it has its own */
+		enter_stage(link, STAGE_CONNECT);
+		link->deadline = PG_INT64_MAX;	/* tcp_connect has its own deadline */
 	}
 	progress = tcp_connect_step(link->tcp);
 	if (progress == PROGRESS_FAILED)
@@ -273,7 +278,7 @@ stage_connect(SshLink *link, SshNode *node)
 					  strstr(hop->alias, hop->host) != NULL ? NULL :
 					  psprintf("The host \"%s\" resolves to \"%s\".", hop->alias, hop->host),
 					  address[0] ? NULL :
-					  psprintf("Is \"%s\" an alias in the ssh_config of the server's operating system user, or a host name? See PGSYNC_SSH_HOST.",
+					  psprintf("\"%s\" must be an alias in the ssh_config of the server's operating system user, or a host name; see PGSYNC_SSH_HOST.",
 							   hop->alias));
 	}
 	if (progress != PROGRESS_DONE)
@@ -283,16 +288,16 @@ stage_connect(SshLink *link, SshNode *node)
 	link->sock = tcp_connect_take(link->tcp);
 	tcp_connect_free(link->tcp);
 	link->tcp = NULL;
-	bound_silence(link, hop);
+	limit_silence(link, hop);
 	return begin_handshake(link, node);
 }
 
-/* Starts again from the first hop, this time with any host key type. */
+/* Connects again from the first hop, with any host key type. */
 static Progress
 connect_again(SshLink *link)
 {
 	ssh_trace(TRACE_DEBUG1, &link->nodes[link->current],
-			  "the server has no host key of a known type; connecting again, to see what it has");
+			  "the server has no host key of a known type; connecting again to get the key it has");
 	close_everything(link);
 	link->current = 0;
 	link->any_type = true;
@@ -312,14 +317,14 @@ fail_handshake(SshLink *link, SshNode *node, int rc)
 					  psprintf("SSH server \"%s\" (hop %d) closed the connection before the login",
 							   node->name, node->index + 1),
 					  ssh_node_error(node),
-					  pstrdup("It may be too busy (MaxStartups), or not let this host in."));
+					  pstrdup("It may be too busy (MaxStartups), or reject this host."));
 	else if (no_common && !link->any_type)
 		return connect_again(link);
 	else if (no_common && libssh2_version(0x010b00) == NULL)
 		ssh_link_fail(link, ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION, false,
 					  psprintf("no common algorithm with SSH server \"%s\" (hop %d)",
 							   node->name, node->index + 1),
-					  psprintf("%s. libssh2 %s knows RSA host keys by SHA-1 only, which OpenSSH 8.8 and later do not use.",
+					  psprintf("%s. libssh2 %s supports RSA host keys with SHA-1 only, which OpenSSH 8.8 and later do not use.",
 							   ssh_node_error(node), libssh2_version(0)),
 					  pstrdup("If RSA is the only host key that the SSH server has, give it an ed25519 one, or use libssh2 1.11 or later."));
 	else
@@ -328,7 +333,7 @@ fail_handshake(SshLink *link, SshNode *node, int rc)
 					  psprintf("the key exchange with SSH server \"%s\" (hop %d) failed",
 							   node->name, node->index + 1),
 					  ssh_node_error(node),
-					  pstrdup("Is there an SSH server at this port?"));
+					  pstrdup("Check that an SSH server listens on this port."));
 	return PROGRESS_FAILED;
 }
 
@@ -346,10 +351,10 @@ trace_banner(SshNode *node)
 	const char *banner = libssh2_session_banner_get(node->session);
 
 	if (banner != NULL)
-		ssh_trace(TRACE_DEBUG1, node, "the server calls itself \"%s\"", banner);
+		ssh_trace(TRACE_DEBUG1, node, "the server's banner is \"%s\"", banner);
 }
 
-/* What was agreed upon. */
+/* Traces the agreed methods. */
 static void
 trace_methods(SshNode *node)
 {
@@ -376,11 +381,14 @@ stage_handshake(SshLink *link, SshNode *node)
 	trace_methods(node);
 	if (!ssh_verify_host(node))
 		return PROGRESS_FAILED;
-	enter(link, STAGE_LOGIN);
+	enter_stage(link, STAGE_LOGIN);
 	return PROGRESS_DONE;
 }
 
-/* Is it where it was told to wait?  The server then waits, too: there is nothing to read. */
+/*
+ * Returns whether the link is held before its login.  The server waits, too,
+ * so there is nothing to read.
+ */
 static bool
 is_waiting(const SshLink *link)
 {
@@ -399,7 +407,7 @@ stage_login(SshLink *link, SshNode *node)
 	}
 	progress = ssh_auth_step(node);
 	if (progress == PROGRESS_DONE)
-		enter(link, link->current + 1 < link->count ? STAGE_JUMP : STAGE_UP);
+		enter_stage(link, link->current + 1 < link->count ? STAGE_JUMP : STAGE_UP);
 	return progress;
 }
 
@@ -427,7 +435,10 @@ open_channel(SshNode *node, const char *type, uint32 window, const char *message
 								   PACKET_SIZE, message, len);
 }
 
-/* RFC 4254 §7.2: host and port to connect to, then where it comes from. */
+/*
+ * Opens a channel (RFC 4254 §7.2): host and port to connect to, then the
+ * originator.
+ */
 static LIBSSH2_CHANNEL *
 open_direct_tcpip(SshNode *node, const char *host, int port, uint32 window)
 {
@@ -600,7 +611,10 @@ ssh_link_rtt(const SshLink *link)
 	struct tcp_info info;
 	socklen_t	len = sizeof(info);
 
-	/* answer_ms also holds the server's thinking; with one hop we know better */
+	/*
+	 * answer_ms includes the server's processing time; with one hop, the
+	 * kernel's measurement is better
+	 */
 	if (link->count == 1 && getsockopt(link->sock, IPPROTO_TCP, TCP_INFO, &info, &len) == 0)
 		rtt = (int) (info.tcpi_rtt / 1000);
 #endif
@@ -609,9 +623,9 @@ ssh_link_rtt(const SshLink *link)
 
 /* ---- the established link ---- */
 
-/* The link is gone; the first word about it counts. */
+/* Marks the link as lost.  Only the first reason is kept. */
 static void
-lose(SshLink *link, SshNode *node, char *detail)
+set_lost(SshLink *link, SshNode *node, char *detail)
 {
 	MemoryContext oldcontext = MemoryContextSwitchTo(link->context);
 
@@ -622,7 +636,7 @@ lose(SshLink *link, SshNode *node, char *detail)
 	MemoryContextSwitchTo(oldcontext);
 }
 
-/* The node that broke first, from the outside in. */
+/* Returns the node that broke first, from the outermost hop inwards. */
 static SshNode *
 broken_node(SshLink *link)
 {
@@ -634,7 +648,9 @@ broken_node(SshLink *link)
 	return last_node(link);
 }
 
-/* Does an error of libssh2 end the link, or only the channel? */
+/*
+ * Returns whether an error of libssh2 ends the link, and not only the channel.
+ */
 static bool
 check_loss(SshLink *link, int rc)
 {
@@ -647,16 +663,16 @@ check_loss(SshLink *link, int rc)
 	{
 		if (!node->ended && node->io_errno == 0)
 			return false;
-		/* what came before the end is still to be read */
+		/* data before the end of the connection must still be read */
 		if (rc >= 0)
 			return false;
 	}
-	lose(link, node, node->ended && node->goodbye == NULL ? pstrdup("The server closed the connection.") :
-		 ssh_node_error(node));
+	set_lost(link, node, node->ended && node->disconnect_reason == NULL ? pstrdup("The server closed the connection.") :
+			 ssh_node_error(node));
 	return true;
 }
 
-/* A refusal, in words about the source. */
+/* Describes a refused channel in terms of the source. */
 static SshFailure *
 open_failure(SshLink *link, const char *host, int port)
 {
@@ -770,15 +786,15 @@ ssh_link_flush(SshLink *link)
 	{
 		if (link->nodes[i].session != NULL && !ssh_node_flush(&link->nodes[i]) &&
 			link->stage == STAGE_UP)
-			lose(link, &link->nodes[i], ssh_node_error(&link->nodes[i]));
+			set_lost(link, &link->nodes[i], ssh_node_error(&link->nodes[i]));
 	}
 	return link->failure == NULL;
 }
 
 /*
- * Without a channel libssh2 has no call that just reads.  A channel of a type
- * that no server knows makes it read until the server has said no, which also
- * proves that the server is there.
+ * Makes libssh2 read without a channel, for which it has no function.  Opening
+ * a channel of a type that no server knows makes it read until the server has
+ * refused, which also proves that the server is alive.
  */
 static void
 probe(SshLink *link)
@@ -811,17 +827,17 @@ ssh_link_pump(SshLink *link, LIBSSH2_CHANNEL *channel)
 	return link->failure == NULL;
 }
 
-/* Asks one hop; what it answers is seen by refill(). */
+/* Sends a keepalive to one hop; fill_buffer() notices the answer. */
 static void
-ask_sign_of_life(SshNode *node, int64 now)
+send_keepalive(SshNode *node, int64 now)
 {
 	int			next;
 
-	node->asked = now;
+	node->last_keepalive = now;
 	node->unanswered++;
 	node->budget = SSH_BUFFER;
-	ssh_trace(TRACE_DEBUG1, node, "nothing was heard for %d ms; keepalive %d of %d",
-			  (int) (now - node->heard), node->unanswered, node->hop->alive_count);
+	ssh_trace(TRACE_DEBUG1, node, "nothing was received for %d ms; keepalive %d of %d",
+			  (int) (now - node->last_received), node->unanswered, node->hop->alive_count);
 	(void) libssh2_keepalive_send(node->session, &next);
 }
 
@@ -837,16 +853,17 @@ ssh_link_check_alive(SshLink *link)
 
 		if (!ssh_verify_rekey(node))
 		{
-			lose(link, node, pstrdup("It showed another host key in a new key exchange."));
+			set_lost(link, node, pstrdup("It showed another host key in a new key exchange."));
 			break;
 		}
-		if (now - node->heard < interval || now - node->asked < interval)
+		if (now - node->last_received < interval || now - node->last_keepalive < interval)
 			continue;
 		if (node->unanswered >= node->hop->alive_count)
-			lose(link, node, psprintf("It has been silent for %d s, and did not answer %d keepalives.",
-									  (int) ((now - node->heard) / 1000), node->unanswered));
+			set_lost(link, node, psprintf("It has been silent for %d s, and did not answer %d keepalives.",
+										  (int) ((now - node->last_received) / 1000),
+										  node->unanswered));
 		else
-			ask_sign_of_life(node, now);
+			send_keepalive(node, now);
 	}
 	return link->failure == NULL;
 }

@@ -1,11 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * ssh_session.h
- *	  An SSH connection through any number of hops, step by step.
+ *	  Connects by SSH through any number of hops, step by step.
  *
  * An SshLink never waits.  Its owner calls ssh_link_step() until it is done,
- * waiting in between for what ssh_link_poll() names.  What went wrong is a SshFailure, not an error: the owner decides
- * whether to retry, to raise it, or to show it as a row.
+ * and waits in between for the events of ssh_link_poll().  A failure is stored
+ * as an SshFailure and raises no error.  The owner decides whether to retry,
+ * to raise it, or to return it as a row.
  *
  *-------------------------------------------------------------------------
  */
@@ -20,87 +21,96 @@
 #include "ssh/ssh_types.h"
 #include "ssh/tcp_connect.h"
 
-/* The secrets of an environment file, and their end; copies are palloc'd. */
+/*
+ * Read the secrets of an environment file, and overwrite them; copies are
+ * palloc'd.
+ */
 extern void ssh_secrets_read(const EnvFile *env, SshSecrets *secrets);
 extern void ssh_secrets_wipe(SshSecrets *secrets);
 
 /*
- * Begins to connect.  route and secrets must outlive the link's connecting.
- * connect_timeout: ms for each hop's connection and again for its login.
- * number: the session's in its run, from 1, for the trace.  The link lives in a child of the current memory context and closes what it
- * holds when that goes away or by ssh_link_free().
+ * Starts to connect.  route and secrets must live until the link is connected.
+ * connect_timeout is the limit in ms for each hop's connection, and again for
+ * its login.  number is the number of the session in its run, from 1, for the
+ * trace.  The link lives in a child of the current memory context.  It closes
+ * its connections when that context is deleted, or in ssh_link_free().
  */
 extern SshLink *ssh_link_start(const SshRoute *route, const SshSecrets *secrets,
 							   int connect_timeout, int number);
 extern Progress ssh_link_step(SshLink *link);
 
 /*
- * Held, a link goes as far as the first hop's verified host key, and logs in only when
- * it is released.
+ * Holds a link back.  It connects up to the verified host key of the first
+ * hop, and logs in after it is released.
  */
 extern void ssh_link_hold(SshLink *link, bool hold);
 
-/* Is the connection to the first hop made? */
+/* Returns whether the first hop is connected. */
 extern bool ssh_link_connected(const SshLink *link);
 extern void ssh_link_free(SshLink *link);
 
 /*
- * What to wait for: poll() events of a descriptor, -1 for none; *timeout: ms
- * until it wants to be called in any case.
+ * Returns the descriptor to wait for, or -1, and its poll() events.  *timeout
+ * receives the ms after which ssh_link_step() must be called in any case.
  */
 extern int	ssh_link_poll(const SshLink *link, short *events, long *timeout);
 
-/* Is there more to do without waiting (a receive budget ran out)? */
+/*
+ * Returns whether there is more to do without waiting, because a receive
+ * budget was used up.
+ */
 extern bool ssh_link_more(const SshLink *link);
 
-/* Is a question to the server of ssh_link_pump() under way? */
+/* Returns whether a probe of ssh_link_pump() is in progress. */
 extern bool ssh_link_probing(const SshLink *link);
 
-/* Is what goes out piling up? */
+/* Returns whether too much unsent data is waiting. */
 extern bool ssh_link_congested(const SshLink *link);
 
 extern const SshFailure *ssh_link_failure(const SshLink *link);
 extern void ssh_link_raise(const SshFailure *failure) pg_attribute_noreturn();
 
-/* What has worked so far; of SshStep *. */
+/* Returns the steps that have succeeded so far; of SshStep *. */
 extern List *ssh_link_steps(const SshLink *link);
 
-/* The measured round trip in ms, and the text "user@host:port". */
+/* Return the measured round trip in ms, and the text "user@host:port". */
 extern int	ssh_link_rtt(const SshLink *link);
 extern const char *ssh_link_name(const SshLink *link);
 
-/* As given to ssh_link_start(). */
+/* Returns the number passed to ssh_link_start(). */
 extern int	ssh_link_number(const SshLink *link);
 
 /* ---- channels of an established link ---- */
 
 /*
- * Opens a direct-tcpip channel (RFC 4254 §7.2); one at a time.  On
- * PROGRESS_FAILED, *failure says why; the link itself may still be well
- * (ssh_link_failure() is NULL then).
+ * Opens a direct-tcpip channel (RFC 4254 §7.2).  Only one can be opened at a
+ * time.  On PROGRESS_FAILED, *failure contains the reason.  The link itself
+ * may still work; then ssh_link_failure() returns NULL.
  */
 extern Progress ssh_link_open(SshLink *link, const char *host, int port,
 							  LIBSSH2_CHANNEL **channel, SshFailure **failure);
 
-/* As the functions of libssh2, with the receive budget of one round. */
+/*
+ * Work like the functions of libssh2, within the receive budget of one round.
+ */
 extern ssize_t ssh_link_read(SshLink *link, LIBSSH2_CHANNEL *channel, char *buf, size_t len);
 extern ssize_t ssh_link_write(SshLink *link, LIBSSH2_CHANNEL *channel, const char *buf, size_t len);
 extern int	ssh_link_send_eof(SshLink *link, LIBSSH2_CHANNEL *channel);
 extern int	ssh_link_close_channel(SshLink *link, LIBSSH2_CHANNEL *channel);
 
-/* Sends on what was left over; false when the link is lost. */
+/* Sends waiting data.  Returns false if the link is lost. */
 extern bool ssh_link_flush(SshLink *link);
 
 /*
- * Takes in what arrived although no channel wants to read: answers to
- * keepalives, key exchanges, the server's own questions.  channel: any, or
- * NULL.  False when the link is lost.
+ * Reads data although no channel wants to read: answers to keepalives, key
+ * exchanges, requests of the server.  channel is any channel, or NULL.
+ * Returns false if the link is lost.
  */
 extern bool ssh_link_pump(SshLink *link, LIBSSH2_CHANNEL *channel);
 
 /*
- * Asks each hop for a sign of life when it has been silent, and gives the link
- * up when it stays so.  False when the link is lost.
+ * Sends a keepalive to each hop that has been silent, and gives the link up if
+ * a hop stays silent.  Returns false if the link is lost.
  */
 extern bool ssh_link_check_alive(SshLink *link);
 

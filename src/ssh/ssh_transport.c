@@ -1,9 +1,9 @@
 /*-------------------------------------------------------------------------
  *
  * ssh_transport.c
- *	  The bytes between libssh2 and what carries them.
+ *	  Moves bytes between libssh2 and the carrier of a session.
  *
- * libssh2 never sees a socket: both directions go through callbacks of ours.
+ * libssh2 never uses a socket itself.  Both directions go through callbacks:
  *
  *		libssh2 session of hop 2
  *			│ send/recv callbacks, buffers of node 2
@@ -11,22 +11,21 @@
  *			│ send/recv callbacks, buffers of node 1
  *		TCP socket
  *
- * Receiving.  Left alone, libssh2_channel_read() drains the socket until it is
- * empty before it returns anything, so that data moves in bursts with idle
- * gaps.  The callback therefore answers "nothing there" once a budget of
- * 128 KiB is spent; the caller gets its data, and calls again before it waits
- * (ssh_link_more()).  That more than doubles the throughput of a session.
+ * Receiving.  By default, libssh2_channel_read() reads the socket until it is
+ * empty before it returns anything, so data moves in bursts with idle gaps.
+ * So the callback reports an empty socket after 128 KiB.  The caller gets its
+ * data, and calls again before it waits (ssh_link_more()).  This more than
+ * doubles the throughput of a session.
  *
- * Sending.  The callback always takes everything: what the carrier has no room
- * for waits in our buffer.  libssh2 thus never holds a packet that is
- * half sent, which is a state it does not survive well (any other packet in
- * between is refused as bad use, and a key exchange may stall for good).  The
- * buffer stays small because channels are not written to while
- * ssh_link_congested().
+ * Sending.  The callback always accepts everything.  Data that the carrier has
+ * no room for waits in a buffer.  So libssh2 never holds a partially sent
+ * packet, a state it does not handle well: it rejects any other packet as bad
+ * use, and a key exchange may stall forever.  The buffer stays small, because
+ * nothing is written to channels while ssh_link_congested() returns true.
  *
- * Algorithms.  Which ones may be used is what ssh_config says (KexAlgorithms,
- * Ciphers, MACs, each with OpenSSH's defaults); which one of them to ask for
- * first is ours, since other things cost libssh2 time than OpenSSH.
+ * Algorithms.  ssh_config determines the allowed ones (KexAlgorithms, Ciphers,
+ * MACs, with OpenSSH's defaults).  Their order is chosen here, because their
+ * costs differ between libssh2 and OpenSSH.
  *
  *-------------------------------------------------------------------------
  */
@@ -46,17 +45,17 @@
 #include "ssh/compat_libssh2.h"
 #include "ssh/mac_speed.h"
 
-#define MAX_GOODBYE	200			/* bytes of a server's last words that are kept */
+#define MAX_DISCONNECT_REASON	200			/* maximum length of a disconnect message */
 
 /*
- * libssh2's memory.  Until the session is up, keys and passphrases pass through it,
- * so it is wiped when it is given back.  Blocks are malloc()'s own, without
- * a header: libssh2 1.11.1 hands one to free() itself where OpenSSL 3 makes the
- * public half of an ECDSA key.
+ * Allocates memory for libssh2.  Until the session is up, it holds keys and
+ * passphrases, so it is overwritten when it is freed.  Blocks come directly
+ * from malloc(), without a header: libssh2 1.11.1 passes one to free() itself
+ * when OpenSSL 3 makes the public key of an ECDSA key.
  *
- * The block with the server's host key is watched: that it changes is the only
- * sign of a new key exchange (ssh_verify_rekey()), and libssh2 1.10 frees it twice
- * when a server sends nonsense in one.
+ * The block with the server's host key is tracked.  Its change is the only
+ * sign of a new key exchange (ssh_verify_rekey()), and libssh2 1.10 frees it
+ * twice if a server sends invalid data in one.
  */
 void *
 ssh_alloc(size_t size, void **abstract)
@@ -99,9 +98,12 @@ ssh_realloc(void *data, size_t size, void **abstract)
 	return moved;
 }
 
-/* Reads from the socket or the carrier: bytes, 0 at the end, or -errno. */
+/*
+ * Reads from the socket or the carrier.  Returns the bytes, 0 at the end, or
+ * -errno.
+ */
 static ssize_t
-fill(SshNode *node)
+receive_some(SshNode *node)
 {
 	ssize_t		n;
 
@@ -119,23 +121,26 @@ fill(SshNode *node)
 	return n < 0 ? -ECONNRESET : n;
 }
 
-/* Makes sure that there is something in the buffer: 1, 0 or -errno. */
+/*
+ * Fills the buffer if it is empty.  Returns 1 or more, 0 at the end, or
+ * -errno.
+ */
 static ssize_t
-refill(SshNode *node)
+fill_buffer(SshNode *node)
 {
 	ssize_t		n;
 
 	if (node->in_len > 0)
 		return 1;
-	n = fill(node);
+	n = receive_some(node);
 	if (n > 0)
 	{
 		node->in_head = 0;
 		node->in_len = n;
 		node->received += n;
 		if (node->unanswered > 0)
-			ssh_trace(TRACE_DEBUG1, node, "is heard again after %d ms", (int) (clock_ms() - node->heard));
-		node->heard = clock_ms();
+			ssh_trace(TRACE_DEBUG1, node, "data arrives again after %d ms", (int) (clock_ms() - node->last_received));
+		node->last_received = clock_ms();
 		node->unanswered = 0;
 	}
 	else if (n == 0)
@@ -148,8 +153,8 @@ refill(SshNode *node)
 }
 
 /*
- * Talks to the agent for libssh2, on a blocking socket, but not for ever and
- * not against a request to end.
+ * Communicates with the agent for libssh2, on a blocking socket.  Gives up
+ * after the deadline, or when the process is asked to end.
  */
 static ssize_t
 agent_io(SshNode *node, int sock, void *buf, size_t len, bool sending)
@@ -164,7 +169,7 @@ agent_io(SshNode *node, int sock, void *buf, size_t len, bool sending)
 	}
 	n = sending ? send(sock, buf, len, MSG_NOSIGNAL) : recv(sock, buf, len, 0);
 	if (n == 0)
-		return -ECONNRESET;		/* libssh2 would try for ever */
+		return -ECONNRESET;		/* libssh2 would retry forever */
 	return n < 0 ? -errno : n;
 }
 
@@ -177,10 +182,10 @@ receive_callback(libssh2_socket_t sock, void *buf, size_t len, int flags, void *
 	if (sock != node->link->sock)
 		return agent_io(node, sock, buf, len, false);
 	if (node->session == NULL)
-		return 0;				/* being freed */
+		return 0;				/* the session is being freed */
 	if (node->budget <= 0)
 		return -EAGAIN;
-	n = refill(node);
+	n = fill_buffer(node);
 	if (n <= 0)
 		return n;
 	n = Min(len, node->in_len);
@@ -199,7 +204,7 @@ send_callback(libssh2_socket_t sock, const void *buf, size_t len, int flags, voi
 	if (sock != node->link->sock)
 		return agent_io(node, sock, unconstify(void *, buf), len, true);
 	if (node->session == NULL)
-		return len;				/* being freed */
+		return len;				/* the session is being freed */
 	if (node->io_errno != 0)
 		return -node->io_errno;
 	appendBinaryStringInfo(&node->out, buf, (int) len);
@@ -207,9 +212,9 @@ send_callback(libssh2_socket_t sock, const void *buf, size_t len, int flags, voi
 	return len;
 }
 
-/* Sends some bytes: how many, 0 if there is no room, or -errno. */
+/* Sends some bytes.  Returns how many, 0 if there is no room, or -errno. */
 static ssize_t
-drain(SshNode *node, const char *data, size_t len)
+send_some(SshNode *node, const char *data, size_t len)
 {
 	ssize_t		n;
 
@@ -227,14 +232,14 @@ drain(SshNode *node, const char *data, size_t len)
 	return n < 0 ? -EPIPE : n;
 }
 
-/* Moves what waits to be sent on; false when the way is broken. */
+/* Sends waiting data.  Returns false if the carrier is broken. */
 bool
 ssh_node_flush(SshNode *node)
 {
 	while (node->io_errno == 0 && node->out_sent < node->out.len)
 	{
-		ssize_t		n = drain(node, node->out.data + node->out_sent,
-							  node->out.len - node->out_sent);
+		ssize_t		n = send_some(node, node->out.data + node->out_sent,
+								  node->out.len - node->out_sent);
 
 		if (n == 0)
 			return true;
@@ -251,7 +256,7 @@ ssh_node_flush(SshNode *node)
 	return node->io_errno == 0;
 }
 
-/* Appends those of the names that stand in none of the lists that say no. */
+/* Appends the names that are supported, allowed and not yet in the list. */
 static void
 append_algorithms(StringInfo list, const char *names, const char *supported, const char *allowed)
 {
@@ -267,7 +272,10 @@ append_algorithms(StringInfo list, const char *names, const char *supported, con
 	pfree(wanted);
 }
 
-/* What this libssh2 can do, as a comma list. */
+/*
+ * Returns the algorithms that this libssh2 supports, as a comma-separated
+ * list.
+ */
 static char *
 supported_algorithms(SshNode *node, int method)
 {
@@ -284,10 +292,10 @@ supported_algorithms(SshNode *node, int method)
 }
 
 /*
- * Sets a preference: the names in our order, and then what else is allowed (a
- * comma list; NULL: nothing else).  False when this libssh2 knows none of them;
- * it would leave the others out itself, but does it with a memcpy() that overlaps
- * (1.10).
+ * Sets the preference for a method: the names in this order, then the other
+ * allowed ones (a comma-separated list; NULL for none).  Returns false if this
+ * libssh2 supports none of them.  Unsupported ones are removed here, because
+ * libssh2 1.10 does it with an overlapping memcpy().
  */
 static bool
 prefer(SshNode *node, int method, const char *names, const char *allowed)
@@ -303,7 +311,9 @@ prefer(SshNode *node, int method, const char *names, const char *allowed)
 	return list.len > 0 && libssh2_session_method_pref(node->session, method, list.data) == 0;
 }
 
-/* The same for an option of ssh_config that may leave nothing. */
+/*
+ * Does the same for an option of ssh_config that may allow nothing supported.
+ */
 static void
 prefer_allowed(SshNode *node, const char *option, int method, const char *names, const char *allowed)
 {
@@ -311,7 +321,10 @@ prefer_allowed(SshNode *node, const char *option, int method, const char *names,
 		node->unusable = option;
 }
 
-/* Cheap ciphers first: the library decrypts in small pieces. */
+/*
+ * Sets all preferences.  Fast ciphers come first, because the library decrypts
+ * in small pieces.
+ */
 static void
 set_preferences(SshNode *node)
 {
@@ -334,7 +347,7 @@ set_preferences(SshNode *node)
 	prefer_allowed(node, "MACs", LIBSSH2_METHOD_MAC_SC, macs, hop->macs);
 	if (!prefer(node, LIBSSH2_METHOD_HOSTKEY, ssh_verify_preference(node), NULL))
 	{
-		/* known are only types that this libssh2 cannot do: see what comes */
+		/* only unsupported types are known, so ask for any */
 		node->link->any_type = true;
 		(void) prefer(node, LIBSSH2_METHOD_HOSTKEY, ssh_verify_preference(node), NULL);
 	}
@@ -346,23 +359,23 @@ set_preferences(SshNode *node)
 	}
 }
 
-/* The server says why it goes (RFC 4253 §11.1). */
+/* Stores the server's reason for disconnecting (RFC 4253 §11.1). */
 static void
 disconnect_callback(LIBSSH2_SESSION *session, int reason, const char *message, int message_len,
 					const char *language, int language_len, void **abstract)
 {
 	SshNode    *node = *abstract;
-	char		text[MAX_GOODBYE];
+	char		text[MAX_DISCONNECT_REASON];
 
 	if (node->session == NULL)
-		return;					/* being freed */
+		return;					/* the session is being freed */
 	make_printable(text, sizeof(text), message, message ? Max(message_len, 0) : 0);
 	ssh_trace(TRACE_DEBUG1, node, "the server disconnects, reason %d: \"%s\"", reason, text);
-	if (node->goodbye == NULL && text[0] != '\0')
-		node->goodbye = MemoryContextStrdup(node->link->context, text);
+	if (node->disconnect_reason == NULL && text[0] != '\0')
+		node->disconnect_reason = MemoryContextStrdup(node->link->context, text);
 }
 
-/* What the server wants debugged (RFC 4253 §11.3). */
+/* Traces a debug message of the server (RFC 4253 §11.3). */
 static void
 debug_callback(LIBSSH2_SESSION *session, int always_display, const char *message, int message_len,
 			   const char *language, int language_len, void **abstract)
@@ -373,10 +386,12 @@ debug_callback(LIBSSH2_SESSION *session, int always_display, const char *message
 	if (node->session == NULL)
 		return;
 	make_printable(text, sizeof(text), message, message ? Max(message_len, 0) : 0);
-	ssh_trace(TRACE_DEBUG2, node, "the server says for debugging: \"%s\"", text);
+	ssh_trace(TRACE_DEBUG2, node, "debug message of the server: \"%s\"", text);
 }
 
-/* A fresh session on what carries the node; false: out of memory. */
+/*
+ * Starts a new session on the node's carrier.  Returns false if out of memory.
+ */
 bool
 ssh_node_begin(SshNode *node)
 {
@@ -392,13 +407,13 @@ ssh_node_begin(SshNode *node)
 	resetStringInfo(&node->out);
 	node->out_sent = 0;
 	node->received = node->sent = 0;
-	node->goodbye = NULL;
+	node->disconnect_reason = NULL;
 	node->host_key = NULL;
 	node->freed_host_key = NULL;
 	node->rekeys = 0;
 	node->ended = false;
 	node->io_errno = 0;
-	node->heard = node->asked = clock_ms();
+	node->last_received = node->last_keepalive = clock_ms();
 	node->unanswered = 0;
 	compat_libssh2_set_callback(node->session, LIBSSH2_CALLBACK_RECV, receive_callback);
 	compat_libssh2_set_callback(node->session, LIBSSH2_CALLBACK_SEND, send_callback);
@@ -410,7 +425,7 @@ ssh_node_begin(SshNode *node)
 	return true;
 }
 
-/* Frees the session without another word to the server. */
+/* Frees the session without sending anything to the server. */
 void
 ssh_node_end(SshNode *node)
 {
@@ -419,7 +434,7 @@ ssh_node_end(SshNode *node)
 	if (session == NULL)
 		return;
 	ssh_auth_end(node);
-	node->session = NULL;		/* the callbacks see this */
+	node->session = NULL;		/* the callbacks check this */
 	for (int i = 0; i < 100 && libssh2_session_free(session) == LIBSSH2_ERROR_EAGAIN; i++)
 		;
 	node->carrier = NULL;
@@ -431,8 +446,8 @@ ssh_node_error(SshNode *node)
 	char	   *text = NULL;
 	char		clean[512];
 
-	if (node->goodbye != NULL)
-		return psprintf("the server disconnected, saying \"%s\"", node->goodbye);
+	if (node->disconnect_reason != NULL)
+		return psprintf("the server disconnected, saying \"%s\"", node->disconnect_reason);
 	if (node->io_errno != 0)
 		return pstrdup(strerror(node->io_errno));
 	(void) libssh2_session_last_error(node->session, &text, NULL, 0);

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * ssh_types.h
- *	  What a session of SSH is given, and what came of it.
+ *	  The input and the result of an SSH session.
  *
  *-------------------------------------------------------------------------
  */
@@ -10,7 +10,7 @@
 
 typedef struct SshLink SshLink;
 
-/* What the environment file lets us use to log in; either may be NULL. */
+/* The secrets of the environment file for logging in; either may be NULL. */
 typedef struct SshSecrets
 {
 	char	   *passphrase;		/* of encrypted keys, at any hop */
@@ -20,13 +20,13 @@ typedef struct SshSecrets
 typedef struct SshFailure
 {
 	int			sqlerrcode;
-	bool		transient;		/* trying again later may help */
+	bool		transient;		/* a later attempt may succeed */
 	char	   *message;
 	char	   *detail;			/* or NULL */
 	char	   *hint;			/* or NULL */
 } SshFailure;
 
-/* Something that worked on the way, for those who look inside. */
+/* A step that succeeded, for pgtunsync.check(). */
 typedef struct SshStep
 {
 	int			hop;			/* from 1 */

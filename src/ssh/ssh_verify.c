@@ -1,20 +1,20 @@
 /*-------------------------------------------------------------------------
  *
  * ssh_verify.c
- *	  Is this the host that we think it is?
+ *	  Verifies the host key of a hop.
  *
- * Asked of every hop after the key exchange and before anything about the user
- * is said.  The answer is no unless known_hosts (or a pinned fingerprint)
- * says yes.
+ * Each hop is verified after the key exchange, before anything about the user
+ * is sent.  A key is rejected unless known_hosts (or a pinned fingerprint)
+ * contains it.
  *
- * Which of its keys a server shows is negotiated.  libssh2 would ask for ECDSA
- * first, while known_hosts mostly holds what OpenSSH asks for first, ed25519;
- * so we ask for the types that known_hosts has for this host.  When the
- * server has none of them, the link connects again and asks for any, only to be
- * able to say what was found instead (ssh_link's any_type).
+ * The type of the host key is negotiated.  libssh2 would ask for ECDSA first,
+ * but known_hosts mostly contains ed25519, which OpenSSH asks for first.  So
+ * the tunnel asks for the types that known_hosts contains for this host.  If
+ * the server has none of them, the link connects again and asks for any type,
+ * so that the error can show the key that was found (any_type in ssh_link.h).
  *
- * A server may exchange keys again at any time, and libssh2 takes any host key
- * then.  It has to be the same one for as long as the session lasts.
+ * A server may start a new key exchange at any time, and libssh2 then accepts
+ * any host key.  The key must stay the same during the session.
  *
  *-------------------------------------------------------------------------
  */
@@ -29,7 +29,10 @@
 	"ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521," \
 	"rsa-sha2-512,rsa-sha2-256,ssh-rsa"
 
-/* Is the algorithm in HostKeyAlgorithms (a plain list, as "ssh -G" prints it)? */
+/*
+ * Returns whether HostKeyAlgorithms contains the algorithm (a plain list, as
+ * "ssh -G" prints it).
+ */
 static bool
 algorithm_allowed(const SshHop *hop, const char *algorithm)
 {
@@ -43,7 +46,9 @@ append_algorithm(StringInfo list, const SshHop *hop, const char *algorithm)
 		appendStringInfo(list, "%s%s", list->len > 0 ? "," : "", algorithm);
 }
 
-/* A key type of known_hosts as algorithms: RSA keys sign in three ways. */
+/*
+ * Appends the algorithms for a key type of known_hosts.  RSA keys have three.
+ */
 static void
 append_type(StringInfo list, const SshHop *hop, const char *type)
 {
@@ -55,7 +60,7 @@ append_type(StringInfo list, const SshHop *hop, const char *type)
 	append_algorithm(list, hop, type);
 }
 
-/* What to ask the server for. */
+/* Returns the host key algorithms to ask the server for. */
 char *
 ssh_verify_preference(SshNode *node)
 {
@@ -96,12 +101,12 @@ join(const List *strings)
 	return buf.data;
 }
 
-/* The command that would add the key, once it was compared. */
+/* Returns a hint with the command that adds the key after it was compared. */
 static char *
 keyscan_hint(SshNode *node, const char *type)
 {
 	const SshHop *hop = node->hop;
-	const char *file = hop->add_to ? hop->add_to : "~/.ssh/known_hosts";
+	const char *file = hop->add_to_file ? hop->add_to_file : "~/.ssh/known_hosts";
 	const char *scan_type = strncmp(type, "ecdsa", 5) == 0 ? "ecdsa" :
 		strcmp(type, "ssh-rsa") == 0 ? "rsa" : "ed25519";
 	char	   *command;
@@ -127,9 +132,9 @@ reject(SshNode *node, const char *what, char *detail, char *hint)
 }
 
 static bool
-approve(SshNode *node, const char *type, const char *fingerprint, const char *because)
+accept_key(SshNode *node, const char *type, const char *fingerprint, const char *because)
 {
-	ssh_trace(TRACE_DEBUG1, node, "host key %s %s is believed: %s", type, fingerprint, because);
+	ssh_trace(TRACE_DEBUG1, node, "host key %s %s is accepted: %s", type, fingerprint, because);
 	ssh_link_note(node, "host key", psprintf("%s %s (%s)", type, fingerprint, because));
 	return true;
 }
@@ -144,7 +149,10 @@ reject_revoked(SshNode *node, const KnownHostVerdict *verdict, const char *type,
 				  NULL);
 }
 
-/* A pin stands for known_hosts, but not against a revocation. */
+/*
+ * Verifies a pinned key.  A pin replaces known_hosts, but a revocation
+ * overrides it.
+ */
 static bool
 verify_pinned(SshNode *node, const KnownHostVerdict *verdict, const char *type,
 			  const char *fingerprint)
@@ -152,30 +160,30 @@ verify_pinned(SshNode *node, const KnownHostVerdict *verdict, const char *type,
 	if (verdict->result == KNOWN_HOST_REVOKED)
 		return reject_revoked(node, verdict, type, fingerprint);
 	if (strcmp(node->hop->pinned_key, fingerprint) == 0)
-		return approve(node, type, fingerprint, "pinned by PGSYNC_SSH_HOST_KEY");
+		return accept_key(node, type, fingerprint, "pinned by PGSYNC_SSH_HOST_KEY");
 	return reject(node, "it is not the pinned key",
 				  psprintf("The server shows the %s key %s; PGSYNC_SSH_HOST_KEY is %s.",
 						   type, fingerprint, node->hop->pinned_key),
 				  pstrdup("If the pinned fingerprint is of a key of another type, pin this one after comparing it, or use known_hosts instead."));
 }
 
-/* accept-new: believe it from now on. */
+/* Accepts and stores a new key (accept-new). */
 static bool
-learn(SshNode *node, const unsigned char *key, size_t len, const char *type,
-	  const char *fingerprint)
+accept_new_key(SshNode *node, const unsigned char *key, size_t len, const char *type,
+			   const char *fingerprint)
 {
 	const SshHop *hop = node->hop;
 	char	   *line = known_hosts_line(ssh_hop_known_name(hop), key, len, hop->hash_names);
-	char	   *problem = hop->add_to ? known_hosts_append(hop->add_to, line) :
+	char	   *problem = hop->add_to_file ? known_hosts_append(hop->add_to_file, line) :
 		pstrdup("there is no known_hosts file of the user");
 
 	if (problem != NULL)
-		return reject(node, "its key is new and could not be remembered", problem, NULL);
+		return reject(node, "its key is new and could not be stored", problem, NULL);
 	ereport(NOTICE,
 			(errmsg("the host key of \"%s\" was new and is now known", node->name),
 			 errdetail("%s %s was added to \"%s\" (StrictHostKeyChecking accept-new).",
-					   type, fingerprint, hop->add_to)));
-	return approve(node, type, fingerprint, "new, added to known_hosts");
+					   type, fingerprint, hop->add_to_file)));
+	return accept_key(node, type, fingerprint, "new, added to known_hosts");
 }
 
 static char *
@@ -195,7 +203,7 @@ unknown_detail(SshNode *node, const KnownHostVerdict *verdict, const char *type,
 	return buf.data;
 }
 
-/* Could it be that the known key was never asked for? */
+/* Returns a text if the known key type could not be requested. */
 static char *
 other_type_reason(const List *types)
 {
@@ -204,7 +212,7 @@ other_type_reason(const List *types)
 	foreach(lc, types)
 	{
 		if (strcmp(lfirst(lc), "ssh-rsa") == 0 && libssh2_version(0x010b00) == NULL)
-			return psprintf(" libssh2 %s knows RSA host keys by SHA-1 only, which OpenSSH 8.8 and later do not offer.",
+			return psprintf(" libssh2 %s supports RSA host keys with SHA-1 only, which OpenSSH 8.8 and later do not offer.",
 							libssh2_version(0));
 	}
 	return "";
@@ -219,16 +227,16 @@ verify_known(SshNode *node, const KnownHostVerdict *verdict, const unsigned char
 	switch (verdict->result)
 	{
 		case KNOWN_HOST_MATCH:
-			return approve(node, type, fingerprint, psprintf("known: %s", entry));
+			return accept_key(node, type, fingerprint, psprintf("known: %s", entry));
 		case KNOWN_HOST_UNKNOWN:
 			if (node->hop->accept_new && verdict->unreadable == NIL)
-				return learn(node, key, len, type, fingerprint);
+				return accept_new_key(node, key, len, type, fingerprint);
 			return reject(node, "it is not known",
 						  unknown_detail(node, verdict, type, fingerprint),
 						  keyscan_hint(node, type));
 		case KNOWN_HOST_CHANGED:
 			return reject(node, "its key has changed",
-						  psprintf("The server shows the %s key %s; %s has another one. Somebody may be reading along, or the host was set up anew.",
+						  psprintf("The server shows the %s key %s; %s has another one. Somebody may be intercepting the connection, or the host was reinstalled.",
 								   type, fingerprint, entry),
 						  psprintf("Ask the host's administrator. If the change is legitimate: ssh-keygen -f %s -R '%s', then add the new key.",
 								   verdict->file, ssh_hop_known_name(node->hop)));
@@ -256,7 +264,7 @@ ssh_verify_host(SshNode *node)
 	KnownHostVerdict verdict;
 
 	if (key == NULL || len == 0)
-		return reject(node, "the server showed none", NULL, NULL);
+		return reject(node, "the server sent none", NULL, NULL);
 	type = ssh_key_type(key, len);
 	fingerprint = ssh_key_fingerprint(key, len);
 	node->host_key = raw;
@@ -271,7 +279,7 @@ ssh_verify_host(SshNode *node)
 	return verify_known(node, &verdict, key, len, type, fingerprint);
 }
 
-/* Looks whether keys were exchanged again; false when the host key is another one. */
+/* Detects a new key exchange.  Returns false if the host key has changed. */
 bool
 ssh_verify_rekey(SshNode *node)
 {

@@ -1,15 +1,14 @@
 /*-------------------------------------------------------------------------
  *
  * tcp_connect.c
- *	  A TCP connection to a host name, without blocking.
+ *	  Connects to a host name by TCP without blocking.
  *
- * getaddrinfo() blocks, cannot be interrupted and has timeouts of its own, so
- * a child process asks it and writes the addresses into a pipe.  From there on
- * it is a non-blocking connect() to one address after the other.
+ * getaddrinfo() blocks, cannot be interrupted and has its own timeouts.  So a
+ * child process calls it and writes the addresses into a pipe.  Then the
+ * addresses are tried one by one with a non-blocking connect().
  *
- * Failures are told apart by whether waiting may cure them: a refused
- * connection or a network that is down may come back, a name that does not
- * exist will not.
+ * Failures are transient if waiting may help: a refused connection or an
+ * unreachable network may recover, but a name that does not exist will not.
  *
  *-------------------------------------------------------------------------
  */
@@ -39,10 +38,10 @@ typedef struct Address
 	struct sockaddr_storage addr;
 } Address;
 
-/* What the child writes. */
+/* The result that the child writes. */
 typedef struct Lookup
 {
-	int			error;			/* of getaddrinfo() */
+	int			error;			/* result of getaddrinfo() */
 	int			count;
 	Address		addresses[MAX_ADDRESSES];
 } Lookup;
@@ -55,19 +54,21 @@ struct TcpConnect
 	int			timeout_ms;
 
 	Subprocess	resolver;
-	size_t		received;		/* bytes of lookup that have arrived */
+	size_t		received;		/* received bytes of lookup */
 	Lookup		lookup;
 	int64		deadline;
 
-	int			next;			/* address to try next */
-	int			sock;			/* being connected, -1: none */
+	int			next;			/* next address to try */
+	int			sock;			/* the connecting socket, or -1 */
 	char		address[NI_MAXHOST + 16];
 
 	char	   *problem;
 	bool		transient;
 };
 
-/* Fills the lookup; flags: AI_NUMERICHOST to ask nobody. */
+/*
+ * Fills in the lookup.  With AI_NUMERICHOST in flags, no name server is asked.
+ */
 static void
 look_up(const TcpConnect *conn, int flags, Lookup *lookup)
 {
@@ -125,7 +126,7 @@ tcp_connect_start(const char *host, int port, int family, int timeout_ms)
 }
 
 static Progress
-fail(TcpConnect *conn, const char *problem, bool transient)
+set_failed(TcpConnect *conn, const char *problem, bool transient)
 {
 	if (conn->sock >= 0)
 		close(conn->sock);
@@ -135,7 +136,7 @@ fail(TcpConnect *conn, const char *problem, bool transient)
 	return PROGRESS_FAILED;
 }
 
-/* Takes what the resolver has written. */
+/* Reads the result of the resolver. */
 static Progress
 resolve(TcpConnect *conn)
 {
@@ -153,16 +154,16 @@ resolve(TcpConnect *conn)
 		{
 			if (clock_ms() < conn->deadline)
 				return PROGRESS_AGAIN;
-			return fail(conn, "the name could not be resolved in time", true);
+			return set_failed(conn, "the name could not be resolved in time", true);
 		}
 		else
-			return fail(conn, "the name resolver died", true);
+			return set_failed(conn, "the name resolver ended unexpectedly", true);
 	}
 	(void) subprocess_end(&conn->resolver);
 	if (conn->lookup.error == EAI_AGAIN)
-		return fail(conn, gai_strerror(conn->lookup.error), true);
+		return set_failed(conn, gai_strerror(conn->lookup.error), true);
 	if (conn->lookup.error != 0)
-		return fail(conn, gai_strerror(conn->lookup.error), false);
+		return set_failed(conn, gai_strerror(conn->lookup.error), false);
 	return PROGRESS_DONE;
 }
 
@@ -187,9 +188,11 @@ errno_is_transient(int code)
 		code == EPIPE;
 }
 
-/* Begins with the next address; its outcome is seen by finish(). */
+/*
+ * Starts to connect to the next address; connect_result() returns the result.
+ */
 static void
-begin(TcpConnect *conn)
+start_connect(TcpConnect *conn)
 {
 	const Address *address = &conn->lookup.addresses[conn->next++];
 	int			on = 1;
@@ -213,9 +216,12 @@ begin(TcpConnect *conn)
 	}
 }
 
-/* The outcome of the connect() under way: 0, an errno, or -1 for none yet. */
+/*
+ * Returns the result of the pending connect(): 0, an errno, or -1 if there is
+ * none yet.
+ */
 static int
-outcome(const TcpConnect *conn)
+connect_result(const TcpConnect *conn)
 {
 	struct pollfd pfd = {.fd = conn->sock,.events = POLLOUT};
 	int			code = 0;
@@ -246,7 +252,7 @@ tcp_connect_step(TcpConnect *conn)
 	{
 		if (conn->sock >= 0)
 		{
-			code = outcome(conn);
+			code = connect_result(conn);
 			if (code == 0)
 				return PROGRESS_DONE;
 			if (code < 0)
@@ -255,9 +261,9 @@ tcp_connect_step(TcpConnect *conn)
 			conn->sock = -1;
 		}
 		if (conn->next >= conn->lookup.count)
-			return fail(conn, code ? strerror(code) : "the name has no address",
-						errno_is_transient(code));
-		begin(conn);
+			return set_failed(conn, code ? strerror(code) : "the name has no address",
+							  errno_is_transient(code));
+		start_connect(conn);
 		if (conn->sock < 0)
 			code = errno;
 	}

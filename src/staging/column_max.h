@@ -19,8 +19,8 @@ extern Oid	highest_index(Oid relid, AttrNumber attnum, bool *unique);
 
 /*
  * Returns the highest value of a NOT NULL column as text, from such an index;
- * NULL if the table is empty.  The caller's transaction holds a lock on the
- * table.  Uses the active snapshot.  Raises OBJECT_IN_USE if there is no such
+ * NULL if the table is empty.  Locks the table with AccessShareLock during the
+ * call.  Uses the active snapshot.  Raises OBJECT_IN_USE if there is no such
  * index any more.
  */
 extern char *highest_value(Oid relid, AttrNumber attnum);

@@ -147,7 +147,7 @@ own_method(Relation heap)
 /* Passes on the rows of all pages up to the first page that is not frozen. */
 static void
 pass_frozen_pages(FrozenScan *page, Relation index, const IndexInfo *info, bool progress,
-			  Receiver *receiver)
+				  Receiver *receiver)
 {
 	KeyOrder   *order = key_order_begin(page->rel, index, info, page->nblocks, order_bytes(),
 										pass_row, receiver);

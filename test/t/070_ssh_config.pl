@@ -203,12 +203,12 @@ $w->setting(log_level => undef);
 foreach my $case ([ 'no-mac', 'MACs' ], [ 'no-kex', 'KexAlgorithms' ])
 {
 	my ($alias, $option) = @$case;
-	stops($alias, 'tunnel', "$option that libssh2 does not know", qr/^$option of "$alias" \(hop 1\) leaves nothing that the tunnel can use\nlibssh2 1\.\d+/);
+	stops($alias, 'tunnel', "$option that libssh2 does not know", qr/^$option of "$alias" \(hop 1\) allows no algorithm that the tunnel supports\nlibssh2 1\.\d+/);
 }
 $steps = stops('revoking', 'ssh target', 'RevokedHostKeys', qr/RevokedHostKeys/);
 like($steps->hint('ssh target'), qr/\@revoked/, 'the hint says what instead');
 
-stops('command', 'ssh target', 'ProxyCommand', qr/ProxyCommand.*\n.*no program/);
+stops('command', 'ssh target', 'ProxyCommand', qr/ProxyCommand.*\n.*does not run programs/);
 ok(!-e "$dir/proxy_command_was_run", 'is not run');
 $steps = stops('lax', 'ssh target', 'StrictHostKeyChecking no', qr/StrictHostKeyChecking no/);
 like($steps->hint('ssh target'), qr/accept-new/, 'the hint says what instead');

@@ -202,7 +202,7 @@ known_hosts("\@revoked * $own{ed25519}\n\@revoked * $own{ecdsa}\n", $new);
 doubted('accept-new: a revoked key', undef, [qr/revoked/]);
 known_hosts('', $new);
 chmod 0400, $new;
-doubted('accept-new: a file that cannot be written', undef, [qr/could not be remembered/]) if $> != 0;
+doubted('accept-new: a file that cannot be written', undef, [qr/could not be stored/]) if $> != 0;
 chmod 0000, $new;
 doubted('accept-new: a file that cannot be read', undef, [qr/Could not be read/]) if $> != 0;
 unlink $new;

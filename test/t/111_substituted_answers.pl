@@ -23,8 +23,10 @@ my $same = q{
 	CREATE TABLE orders (id int PRIMARY KEY, user_id int REFERENCES users);
 	CREATE TABLE logs (id serial, at int) PARTITION BY RANGE (at);
 	CREATE TABLE logs_a PARTITION OF logs FOR VALUES FROM (0) TO (50);};
-$w->source_sql("$same CREATE TABLE parts (id int); INSERT INTO users(email) SELECT 'a' FROM generate_series(1, 9); INSERT INTO logs(at) VALUES (1); INSERT INTO parts VALUES (1)");
-$w->local_sql("$same CREATE TABLE parts (id int) PARTITION BY RANGE (id); CREATE TABLE parts_a PARTITION OF parts FOR VALUES FROM (0) TO (50)");
+$w->source_sql("$same CREATE TABLE parts (id int); INSERT INTO parts VALUES (1); INSERT INTO logs(at) VALUES (1);
+	INSERT INTO users(email) SELECT 'a' FROM generate_series(1, 9)");
+$w->local_sql("$same CREATE TABLE parts (id int) PARTITION BY RANGE (id);
+	CREATE TABLE parts_a PARTITION OF parts FOR VALUES FROM (0) TO (50)");
 $w->write_config("data_rules: {email: null, no_such_column: null}\n");
 $w->write_env(PGSYNC_REMOTE_PORT => $port, PGSYNC_FROM_URL => $w->source_url . '?sslmode=disable');
 $w->setting(connect_attempts => 1);
@@ -36,9 +38,12 @@ my $started = $w->local_sql('SELECT pg_postmaster_start_time()');
 # o OID, i integer of a range, l any integer, f number, c character; with "?" it may be NULL.
 my @queries = (
 	undef,    # the session's set-up
-	[ 'facts about the server', qw(pg_export_snapshot:t server_version:t system_identifier:l? database:o start_time:i pg_is_in_recovery:b) ],
-	[ 'relations', qw(oid:o nspname:n relname:n relkind:c relpersistence:c relispartition:b inhparent:o? has_table_privilege:b? has_schema_privilege:b? row_security_active:b bytes:f reltuples:f relpartbound:t? relpages:f) ],
-	[ 'columns', qw(attrelid:o attname:n attnum:i format_type:t atttypid:o typbasetype:o attgenerated:b has_column_privilege:b?) ],
+	[ 'facts about the server', qw(pg_export_snapshot:t server_version:t system_identifier:l? database:o
+	start_time:i pg_is_in_recovery:b) ],
+	[ 'relations', qw(oid:o nspname:n relname:n relkind:c relpersistence:c relispartition:b inhparent:o?
+	has_table_privilege:b? has_schema_privilege:b? row_security_active:b bytes:f reltuples:f relpartbound:t? relpages:f) ],
+	[ 'columns', qw(attrelid:o attname:n attnum:i format_type:t atttypid:o typbasetype:o attgenerated:b
+	has_column_privilege:b?) ],
 	[ 'sequences', qw(refobjid:o refobjsubid:i oid:o nspname:n relname:n readable:b? last_value:l is_called:b) ],
 	[ 'foreign keys', 'conrelid:o', 'oid:o', 'nspname:n', 'relname:n', 'attname:n', 'referenced attname:n' ],
 	undef,    # an EXPLAIN of what is masked
@@ -61,7 +66,8 @@ sub run_cases
 	my @cases = @_;
 	unlink $cases_file, $shapes_file;
 	append_to_file($cases_file, join('', map { "$_\n" } @cases));
-	my $relay = PgTunsync::Process->start($w->dir . '/substitute.log', $^X, $program, $port, $w->source->port, $cases_file, $shapes_file);
+	my $relay = PgTunsync::Process->start($w->dir . '/substitute.log', $^X, $program, $port,
+		$w->source->port, $cases_file, $shapes_file);
 	PgTunsync::Process::wait_until('the relay', sub { return `ss -Hltn "sport = :$port"` =~ /:$port/ });
 	my $sql = join('', map { "\\warn case $_\n\\echo case $_\nSELECT count(*) FROM pgtunsync.plan();\n" } 0 .. $#cases);
 	my $call = $w->call("SET client_min_messages = error;\n$sql", go_on => 1, timeout => 600)->finish;
@@ -107,7 +113,8 @@ foreach my $n (0 .. $#queries)
 				my $has = $value eq 'null' ? 'NULL' : '';
 				if ($query && $kind =~ $refuses{$value})
 				{
-					must($case, "invalid value from the source for column \"$name\" of the query for $query", 'Row ' . ($row + 1) . " has $has");
+					must($case, "invalid value from the source for column \"$name\" of the query for $query",
+						'Row ' . ($row + 1) . " has $has");
 				}
 				else { may($case); }
 			}
@@ -132,7 +139,8 @@ foreach my $n (0 .. $#queries)
 	elsif ($query =~ /^relations|^columns/)
 	{
 		may("rows $n none");
-		must("rows $n twice", $answer, $query eq 'columns' ? 'A column appears twice, or after a later one.' : 'A relation appears twice.');
+		must("rows $n twice", $answer,
+			$query eq 'columns' ? 'A column appears twice, or after a later one.' : 'A relation appears twice.');
 	}
 	else { may("rows $n $_") foreach qw(none twice); }
 }
@@ -160,14 +168,16 @@ my %failed = map {
 	my $wrong = wrong($case{ $cases[$_] }, $out, $err);
 	$wrong ? ($cases[$_] => "$wrong: $out$err") : ()
 } 0 .. $#cases;
-is(scalar(keys %failed), 0, 'all ' . @cases . ' cases end as they must') or diag(join("\n", map { "$_: $failed{$_}" } sort keys %failed));
+is(scalar(keys %failed), 0, 'all ' . @cases . ' cases end as they must')
+  or diag(join("\n", map { "$_: $failed{$_}" } sort keys %failed));
 cmp_ok(scalar(@cases), '>', 400, 'there are some hundreds');
 cmp_ok(scalar(grep { $_->{message} } values %case), '>', 250, 'most of them must be refused');
 like($said[-1][0], qr/^[1-9]/, 'unchanged again, the plan succeeds');
 
 is($w->postmaster_pid, $postmaster, 'the server lives');
 is($w->local_sql('SELECT pg_postmaster_start_time()'), $started, 'and has not started anew');
-unlike(slurp_file($w->local_node->logfile), qr/terminated by signal|TRAP|PANIC|reinitializing/, 'no process has crashed');
+unlike(slurp_file($w->local_node->logfile), qr/terminated by signal|TRAP|PANIC|reinitializing/,
+	'no process has crashed');
 $w->unchanged($before);
 $w->nothing_left;
 

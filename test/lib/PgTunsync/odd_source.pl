@@ -1,7 +1,7 @@
 # odd_source.pl PORT MODE: speaks PostgreSQL's protocol, and answers what nobody asked for.
-# MODE: one of those that "list" prints; or "copy:" and what a binary COPY of the table "odd"
-# gives, in hexadecimal, its messages separated by commas.  Its columns: id int, name text,
-# code varchar, at timestamp, marks int[].
+# MODE: one of those that "list" prints, or of those that send too much ("list_large"); or "copy:" and what a
+# binary COPY of the table "odd" gives, in hexadecimal, its messages separated by commas.  Its columns: id int,
+# name text, code varchar, at timestamp, marks int[].
 
 use strict;
 use warnings;
@@ -19,14 +19,21 @@ $SIG{CHLD} = 'IGNORE';
 sub message { return $_[0] . pack('N', length($_[1]) + 4) . $_[1]; }
 sub done { return message('C', "$_[0]\0"); }
 
+sub data_row
+{
+	my @fields = map { defined $_ ? pack('N/a*', $_) : pack('N', 0xffffffff) } @_;
+	return message('D', pack('n', scalar @_) . join('', @fields));
+}
+
 # A result: how many columns, then the rows.
 sub rows
 {
 	my ($columns, @rows) = @_;
 	my $description = pack('n', $columns) . ("c\0" . pack('NnNnNn', 0, 0, 25, 0xffff, 0xffffffff, 0)) x $columns;
-	my $data = join('', map { message('D', pack('n', scalar @$_) . join('', map { defined $_ ? pack('N/a*', $_) : pack('N', 0xffffffff) } @$_)) } @rows);
-	return message('T', $description) . $data . done('SELECT');
+	return message('T', $description) . join('', map { data_row(@$_) } @rows) . done('SELECT');
 }
+
+my @types = ([ id => 23 ], [ name => 25 ], [ code => 1043 ], [ at => 1114 ], [ marks => 1007 ]);
 
 sub relation
 {
@@ -57,9 +64,99 @@ if ($mode eq 'list')
 	exit;
 }
 
-# The one table of a source that is sound up to its rows.
-my @types = ([ id => 23 ], [ name => 25 ], [ code => 1043 ], [ at => 1114 ], [ marks => 1007 ]);
+sub send_all
+{
+	my ($client, $data) = @_;
+	while (length($data) > 0)
+	{
+		my $n = syswrite($client, $data) or exit;
+		substr($data, 0, $n) = '';
+	}
+	return;
+}
 
+# So many messages of 20 kB, no two alike.
+sub flood
+{
+	my ($client, $type, $count, $head) = @_;
+	my $tail = 'x' x 20_000 . ($type eq 'N' ? "\0\0" : "\0");
+	send_all($client, message($type, sprintf($head, $_) . $tail)) for 1 .. $count;
+	return;
+}
+
+# A message that claims to be long, and comes slowly.
+sub claim
+{
+	my ($client, $type, $length) = @_;
+	send_all($client, $type . pack('N', $length));
+	for (1 .. 3000)
+	{
+		send_all($client, 'x' x 100);
+		select(undef, undef, undef, 0.01);
+	}
+	exit;
+}
+
+# Relations of 900 kB each.
+sub endless_relations
+{
+	my ($client) = @_;
+	send_all($client, rows(14) =~ s/C.{4}SELECT\0$//sr);
+	my $bound = 'x' x 900_000;
+	for (my $i = 1 ;; $i++)
+	{
+		send_all($client, data_row($i, 'public', "t$i", 'r', 'p', 't', undef, 't', 't', 'f', 0, 0, $bound, 0));
+	}
+	return;
+}
+
+# Sends notices that nobody waits for, once the client is silent.
+sub chatter
+{
+	my ($client) = @_;
+	my $readable = '';
+	vec($readable, fileno($client), 1) = 1;
+	flood($client, 'N', 10_000, "SNOTICE\0C00000\0M%d") if select($readable, undef, undef, 0.5) == 0;
+	return;
+}
+
+# The begin of a COPY, with so many columns.
+sub copy_out { return message('H', pack('Cn', 1, $_[0]) . pack('n', 1) x $_[0]); }
+
+# An error with a lot of text in four of its fields.
+sub large_error
+{
+	my $escapes = "\e[31m" x 1_000_000;
+	return message('E', "SERROR\0VERROR\0C22012\0" . join('', map { "$_$escapes\0" } qw(M D H W)) . "\0");
+}
+
+my %large = (
+	endless_relations => { relations => \&endless_relations },
+	claimed_row => {
+		relations => sub { send_all($_[0], rows(14) =~ s/C.{4}SELECT\0$//sr); claim($_[0], 'D', 1_900_000_000); } },
+	parameters        => { facts => sub { flood($_[0], 'S', 1_000_000, "p%d\0") } },
+	notifications => {
+		facts => sub { flood($_[0], 'A', 5_000, "\0\0\0\1c%d\0"); send_all($_[0], $usual{facts}); } },
+	notices => {
+		facts => sub { flood($_[0], 'N', 5_000, "SNOTICE\0C00000\0M%d"); send_all($_[0], $usual{facts}); } },
+	login             => { login => sub { flood($_[0], 'S', 1_000_000, "p%d\0") } },
+	error        => { facts => sub { send_all($_[0], large_error()) } },
+	wide_copy    => { %{ copied('') }, copy => copy_out(2000) },
+	claimed_copy => {
+		%{ copied('') },
+		copy => sub { send_all($_[0], copy_out(5)); claim($_[0], 'd', 1_900_000_000); } },
+	chatter => {
+		%{ copied('') },
+		copy    => sub { send_all($_[0], copy_out(5)); sleep 30; },
+		silence => \&chatter });
+
+if ($mode eq 'list_large')
+{
+	print "$_\n" foreach sort keys %large;
+	exit;
+}
+
+# The one table of a source that is sound up to its rows.
 sub copied
 {
 	my @messages = map { pack('H*', $_) } split /,/, $_[0];
@@ -70,12 +167,12 @@ sub copied
 		copy      => message('H', pack('Cn', 1, scalar @types) . pack('n', 1) x @types) . join('', map { message('d', $_) } @messages) . message('c', '') . done('COPY') };
 }
 
-my %answers = (%usual, %{ $mode =~ /^copy:(.*)/ ? copied($1) : $modes{$mode} });
+my %answers = (%usual, %{ $mode =~ /^copy:(.*)/ ? copied($1) : $modes{$mode} || $large{$mode} });
 
 sub answer
 {
 	my ($statement) = @_;
-	return $answers{copy} if $statement =~ /^\s*COPY .*FORMAT binary/;
+	return $answers{copy} || '' if $statement =~ /^\s*COPY .*FORMAT binary/;
 	return rows(1) if $statement =~ /pg_relation_filenode/;
 	return $answers{facts} if $statement =~ /pg_export_snapshot/;
 	return $answers{relations} if $statement =~ /relpartbound/;
@@ -109,20 +206,23 @@ sub serve
 		syswrite($client, 'N') if $version >> 16 == 1234;
 	} while ($version >> 16 == 1234);
 	my %parameters = (server_version => '15.0', server_encoding => 'UTF8', client_encoding => 'UTF8', standard_conforming_strings => 'on');
-	syswrite($client, message('R', pack('N', 0)) . join('', map { message('S', "$_\0$parameters{$_}\0") } sort keys %parameters) . message('Z', 'I'));
+	syswrite($client, message('R', pack('N', 0)));
+	$answers{login}->($client) if $answers{login};
+	syswrite($client, join('', map { message('S', "$_\0$parameters{$_}\0") } sort keys %parameters) . message('Z', 'I'));
 	while (1)
 	{
 		my ($type, $length) = unpack('aN', take($client, 5));
 		my $text = take($client, $length - 4);
 		exit if $type eq 'X';
 		$text =~ s/\0$//;
-		my $reply = join('', map { answer($_) } grep { /\S/ } split /;/, $text) . message('Z', 'T');
-		while (length($reply) > 0)
+		foreach my $answer (map { answer($_) } grep { /\S/ } split /;/, $text)
 		{
-			my $n = syswrite($client, $reply) or exit;
-			substr($reply, 0, $n) = '';
+			ref $answer ? $answer->($client) : send_all($client, $answer);
 		}
+		send_all($client, message('Z', 'T'));
+		$answers{silence}->($client) if $answers{silence} && $text !~ /COPY/;
 	}
+	return;
 }
 
 while (my $client = $listener->accept)

@@ -58,10 +58,15 @@ sub fields
 
 sub data_row
 {
-	return message('D', pack('n', scalar @_) . join('', map { defined $_ ? pack('N/a*', $_) : pack('N', 0xffffffff) } @_));
+	my @fields = map { defined $_ ? pack('N/a*', $_) : pack('N', 0xffffffff) } @_;
+	return message('D', pack('n', scalar @_) . join('', @fields));
 }
 
-sub description { return message('T', pack('n', $_[0]) . ("c\0" . pack('NnNnNn', 0, 0, 25, 0xffff, 0xffffffff, 0)) x $_[0]); }
+sub description
+{
+	my ($columns) = @_;
+	return message('T', pack('n', $columns) . ("c\0" . pack('NnNnNn', 0, 0, 25, 0xffff, 0xffffffff, 0)) x $columns);
+}
 
 # Another number of columns.
 sub resized
@@ -87,7 +92,7 @@ sub changed
 		$row++;
 		$shapes[-1][1]++;
 	}
-	return $same if $what eq 'shapes' || $what eq 'wire' || $result != $which || ($type ne 'D' && $type ne 'T');
+	return $same if $what eq 'shapes' || $what eq 'wire' || $result != $which || $type !~ /^[DT]$/;
 	return '' if $what eq 'command';
 	if ($type eq 'T')
 	{
