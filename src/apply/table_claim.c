@@ -76,7 +76,7 @@ table_claim(Oid relid, bool for_session, int timeout_ms)
 	LOCKTAG		tag;
 	MemoryContext oldcontext = CurrentMemoryContext;
 
-	claim_tag(&tag, relid);
+	set_claim_tag(&tag, relid);
 	InvalidateCatalogSnapshot();
 	PG_TRY();
 	{
@@ -98,6 +98,6 @@ table_unclaim(Oid relid)
 {
 	LOCKTAG		tag;
 
-	claim_tag(&tag, relid);
+	set_claim_tag(&tag, relid);
 	(void) LockRelease(&tag, ExclusiveLock, true);
 }

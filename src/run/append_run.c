@@ -22,7 +22,7 @@
  * after the highest value in the table.  A table without a primary key could
  * get rows twice that way; there the highest value in the table decides.
  *
- * An append is the only kind of run with several main transactions.
+ * An append is the only kind of run that changes tables in more than one commit.
  *
  *-------------------------------------------------------------------------
  */
@@ -107,7 +107,7 @@ drop_staged(Run *run)
 	PopActiveSnapshot();
 }
 
-/* Ends the main transaction with the batch in it, and begins the next one. */
+/* Commits the transaction with the batch in it, and begins the next one. */
 static void
 commit_batch(Run *run, const TablePlan *table)
 {

@@ -145,18 +145,6 @@ run_lock_targets(Run *run)
 	run_recheck(run, run->plan->tables);
 }
 
-/*
- * Ends the transaction and begins another.  Commands such as CREATE INDEX
- * CONCURRENTLY wait for each transaction that had a snapshot or a lock on the
- * table when they looked, and we wait for their lock at the end.
- */
-static void
-run_next_transaction(Run *run)
-{
-	run_commit_transaction(run);
-	run_begin_transaction(run);
-}
-
 /* Largest first, so that no loader is left with the longest job at the end. */
 static int
 by_size(const ListCell *a, const ListCell *b)

@@ -93,6 +93,18 @@ run_commit_transaction(Run *run)
 	MemoryContextSwitchTo(run->context);
 }
 
+/*
+ * Commands such as CREATE INDEX CONCURRENTLY wait for each transaction that had a
+ * snapshot or a lock on the table when they looked, and a run waits for their
+ * lock at the end.
+ */
+void
+run_next_transaction(Run *run)
+{
+	run_commit_transaction(run);
+	run_begin_transaction(run);
+}
+
 /* ---- files and route ---- */
 
 void

@@ -56,6 +56,9 @@ extern void run_check_caller(Run *run);
 extern void run_begin_transaction(Run *run);
 extern void run_commit_transaction(Run *run);
 
+/* Ends a transaction and begins another, so that nobody waits for the first. */
+extern void run_next_transaction(Run *run);
+
 /* Shows the run's phase in pg_stat_activity. */
 extern void run_report_phase(Run *run, const char *phase);
 

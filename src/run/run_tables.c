@@ -203,10 +203,7 @@ run_replace_tables(Run *run, List *staged)
 
 	/* an append's transaction is short, and holds its claim */
 	if (run->request->plan.mode != LAND_APPEND)
-	{
-		run_commit_transaction(run);
-		run_begin_transaction(run);
-	}
+		run_next_transaction(run);
 	run_lock_audit(run);
 	replace_tables(replacement, run_awaiting_caller(run));
 	/* the audit is locked already: whoever is in the way of it is not waited for */
