@@ -115,7 +115,7 @@ fail_table(Replacement *all, StagedTable *table, const ErrorData *error)
 	{
 		StagedTable *other = lfirst(lc);
 
-		if (OidIsValid(table->plan->whole) && other->plan->whole == table->plan->whole)
+		if (OidIsValid(table->plan->partition_root) && other->plan->partition_root == table->plan->partition_root)
 			other->failed = true;
 	}
 	all->on_failure(table, error, all->on_failure_arg);
@@ -203,11 +203,11 @@ next_group(const List *staged, int first)
 	StagedTable *table = list_nth(staged, first);
 	List	   *group = list_make1(table);
 
-	for (int i = first + 1; i < list_length(staged) && OidIsValid(table->plan->whole); i++)
+	for (int i = first + 1; i < list_length(staged) && OidIsValid(table->plan->partition_root); i++)
 	{
 		StagedTable *other = list_nth(staged, i);
 
-		if (other->plan->whole != table->plan->whole)
+		if (other->plan->partition_root != table->plan->partition_root)
 			break;
 		group = lappend(group, other);
 	}

@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef PGTUNSYNC_REPLACE_H
-#define PGTUNSYNC_REPLACE_H
+#ifndef PGTUNSYNC_APPLY_H
+#define PGTUNSYNC_APPLY_H
 
 #include "apply/foreign_keys.h"
 #include "storage/lock.h"
@@ -47,4 +47,4 @@ extern void replace_tables(Replacement *replacement, const VirtualTransactionId 
 extern List *staged_targets(const List *staged);
 extern List *staged_heaps(const List *staged);
 
-#endif							/* PGTUNSYNC_REPLACE_H */
+#endif							/* PGTUNSYNC_APPLY_H */
