@@ -244,7 +244,8 @@ request_read_arguments(FunctionCallInfo fcinfo, List *tables, RunRequest *reques
 	request->refresh = !PG_ARGISNULL(ARG_REFRESH) && PG_GETARG_BOOL(ARG_REFRESH);
 	request->plan.filter = text_argument(fcinfo, ARG_FILTER);
 	request->plan.mode = landing_parse(text_argument(fcinfo, ARG_MODE));
-	request->plan.variables = PG_ARGISNULL(ARG_VARIABLES) ? NIL : variables_from_jsonb(PG_GETARG_JSONB_P(ARG_VARIABLES));
+	if (!PG_ARGISNULL(ARG_VARIABLES))
+		request->plan.variables = variables_from_jsonb(PG_GETARG_JSONB_P(ARG_VARIABLES));
 	request->plan.schemas = names_argument(fcinfo, ARG_SCHEMAS, "schemas");
 	request->plan.exclude = names_argument(fcinfo, ARG_EXCLUDE, "exclude");
 	request->plan.rules = parse_rules(fcinfo, ARG_RULES);
@@ -277,5 +278,7 @@ tables_from_array(FunctionCallInfo fcinfo)
 List *
 tables_from_text(FunctionCallInfo fcinfo)
 {
-	return PG_ARGISNULL(ARG_TABLES) ? NIL : table_spec_split(text_to_cstring(PG_GETARG_TEXT_PP(ARG_TABLES)));
+	char	   *spec = text_argument(fcinfo, ARG_TABLES);
+
+	return spec == NULL ? NIL : table_spec_split(spec);
 }

@@ -10,13 +10,16 @@
  * caller's transaction.
  *
  * The caller may go away at any moment.  On an error (a cancel, a statement
- * timeout) it interrupts the leader and waits until that has cleaned up; when
- * the whole backend ends, the callback on the segment tells the leader, which
- * cancels itself.  What has been committed by then is told as success, with a WARNING: an
- * error would say that nothing has changed.  A leader that waits for a lock which this very
- * transaction holds would wait for ever, unseen by the deadlock detector: it is refused up
- * front for tables named in the call, the leader looks for our locks when it
- * knows all targets, and we look at who blocks the leader while we wait.
+ * timeout) it interrupts the leader and waits until the leader has cleaned up.
+ * When the backend ends, the callback on the segment sets a flag, and the leader
+ * cancels itself.  If the run was committed by then, the call succeeds with a
+ * WARNING, because an error would mean that nothing has changed.
+ *
+ * A leader that waits for a lock of the caller's transaction would wait for
+ * ever, because the deadlock detector does not see the caller wait.  So the call
+ * is refused if this transaction has a lock on a table that is named in it; the
+ * leader looks for our locks when it knows all targets; and we check who blocks
+ * the leader while we wait.
  *
  *-------------------------------------------------------------------------
  */
@@ -78,7 +81,7 @@ typedef struct Pull
 	StringInfoData failure;		/* the body of an 'E' message */
 } Pull;
 
-/* Raises what any writing function raises where nothing may be written. */
+/* Raises the errors of a writing function in a read-only context. */
 static void
 check_may_write(void)
 {
@@ -87,7 +90,7 @@ check_may_write(void)
 	PreventCommandDuringRecovery("pgtunsync.pull()");
 }
 
-/* Does this backend hold any lock on the relation? */
+/* True if this backend holds any lock on the relation. */
 static bool
 holds_lock_on(Oid relid)
 {
@@ -186,7 +189,7 @@ create_segment(Pull *pull, const RunRequest *request)
 	pull->queue = shm_mq_attach(mq, pull->segment, NULL);
 }
 
-/* Is the leader waiting for a lock of ours? */
+/* True if the leader waits for a lock of ours. */
 static bool
 leader_waits_for_us(pid_t leader_pid)
 {
@@ -243,8 +246,8 @@ take_error(Pull *pull, StringInfo body)
 }
 
 /*
- * Takes one message in; a NOTICE is shown at once.  A cancel does not come
- * between: check_cancel() is to see it first.
+ * Handles one message; a NOTICE is shown at once.  Cancels are held off, because
+ * check_cancel() must see them first.
  */
 static void
 handle_message(Pull *pull, char type, StringInfo body)
@@ -279,7 +282,7 @@ handle_message(Pull *pull, char type, StringInfo body)
 	RESUME_CANCEL_INTERRUPTS();
 }
 
-/* Sleeps until the leader says something, or it is time to look around. */
+/* Sleeps until a message arrives, or the time is up. */
 static void
 wait_for_leader(long timeout_ms)
 {

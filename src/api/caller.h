@@ -20,13 +20,13 @@
  */
 extern int64 caller_pull(RunRequest *request);
 
-/*
- * Goes all the way that a pull would go, up to the plan, changing nothing: a
- * List of CheckStep *.
- */
+/* Makes the steps of a pull up to the plan; returns a List of CheckStep *. */
 extern List *caller_check(RunRequest *request);
 
-/* What a pull would do: a List of PlanRow *.  Raises what stops a pull before it knows its tables. */
+/*
+ * Makes the plan of a pull; returns a List of PlanRow *.  Raises what stops a
+ * pull before it knows its tables.
+ */
 extern List *caller_plan(RunRequest *request);
 
 /* Waits for a run of the current user to end; raises its error if it failed. */

@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef PGTUNSYNC_VARIABLES_H
-#define PGTUNSYNC_VARIABLES_H
+#ifndef PGTUNSYNC_VARIABLES_JSON_H
+#define PGTUNSYNC_VARIABLES_JSON_H
 
 #include "nodes/pg_list.h"
 #include "utils/jsonb.h"
@@ -18,4 +18,4 @@
  */
 extern List *variables_from_jsonb(Jsonb *jsonb);
 
-#endif							/* PGTUNSYNC_VARIABLES_H */
+#endif							/* PGTUNSYNC_VARIABLES_JSON_H */

@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef PGTUNSYNC_INTEGER_KEYS_H
-#define PGTUNSYNC_INTEGER_KEYS_H
+#ifndef PGTUNSYNC_FK_BITMAP_H
+#define PGTUNSYNC_FK_BITMAP_H
 
 #include "utils/rel.h"
 
@@ -23,4 +23,4 @@ extern bool integer_keys_equality(Oid operator);
 extern bool integer_keys_match(Relation referencing, AttrNumber fk,
 							   Relation referenced, AttrNumber pk, Size bytes);
 
-#endif							/* PGTUNSYNC_INTEGER_KEYS_H */
+#endif							/* PGTUNSYNC_FK_BITMAP_H */

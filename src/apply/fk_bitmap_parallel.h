@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef PGTUNSYNC_INTEGER_REFERENCES_H
-#define PGTUNSYNC_INTEGER_REFERENCES_H
+#ifndef PGTUNSYNC_FK_BITMAP_PARALLEL_H
+#define PGTUNSYNC_FK_BITMAP_PARALLEL_H
 
 #include "access/attnum.h"
 #include "storage/block.h"
@@ -31,4 +31,4 @@ typedef struct IntegerReference
  */
 extern void integer_references_check(IntegerReference *references, int count);
 
-#endif							/* PGTUNSYNC_INTEGER_REFERENCES_H */
+#endif							/* PGTUNSYNC_FK_BITMAP_PARALLEL_H */

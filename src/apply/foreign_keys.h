@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef PGTUNSYNC_INTEGRITY_H
-#define PGTUNSYNC_INTEGRITY_H
+#ifndef PGTUNSYNC_FOREIGN_KEYS_H
+#define PGTUNSYNC_FOREIGN_KEYS_H
 
 #include "staging/kept_rows.h"
 #include "nodes/pg_list.h"
@@ -57,4 +57,4 @@ extern List *integrity_order(const List *relids);
  */
 extern void integrity_check(const List *staged, const List *constraints);
 
-#endif							/* PGTUNSYNC_INTEGRITY_H */
+#endif							/* PGTUNSYNC_FOREIGN_KEYS_H */

@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef PGTUNSYNC_AFTERMATH_H
-#define PGTUNSYNC_AFTERMATH_H
+#ifndef PGTUNSYNC_POST_COMMIT_H
+#define PGTUNSYNC_POST_COMMIT_H
 
 #include "nodes/pg_list.h"
 
@@ -24,4 +24,4 @@ extern void post_commit_analyze(const List *targets);
  */
 extern void post_commit_matviews(const List *targets, bool refresh, Oid role);
 
-#endif							/* PGTUNSYNC_AFTERMATH_H */
+#endif							/* PGTUNSYNC_POST_COMMIT_H */

@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef PGTUNSYNC_PLAIN_H
-#define PGTUNSYNC_PLAIN_H
+#ifndef PGTUNSYNC_ROW_BY_ROW_H
+#define PGTUNSYNC_ROW_BY_ROW_H
 
 /*
  * Deletes all rows of the target and inserts those of the staging heap.  Each
@@ -16,4 +16,4 @@
  */
 extern void replace_row_by_row(Oid target, Oid staging);
 
-#endif							/* PGTUNSYNC_PLAIN_H */
+#endif							/* PGTUNSYNC_ROW_BY_ROW_H */

@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef PGTUNSYNC_SEQUENCE_STATE_H
-#define PGTUNSYNC_SEQUENCE_STATE_H
+#ifndef PGTUNSYNC_SEQUENCES_H
+#define PGTUNSYNC_SEQUENCES_H
 
 #include "plan/plan.h"
 
@@ -26,4 +26,4 @@ extern bool sequence_is_behind(const SequencePlan *sequence);
 /* Does the same as sequence_restore() if the local sequence is behind. */
 extern void sequence_advance(const SequencePlan *sequence);
 
-#endif							/* PGTUNSYNC_SEQUENCE_STATE_H */
+#endif							/* PGTUNSYNC_SEQUENCES_H */

@@ -9,7 +9,7 @@
  * TABLE while rows are loaded.  SQL cannot take such a lock (lock_tags.h).
  *
  * A pull keeps its claims over several transactions, an append for one batch.
- * A process that ends in any way gives them up, and the deadlock detector sees
+ * Claims are released however the process ends, and the deadlock detector sees
  * them.
  *
  *-------------------------------------------------------------------------
@@ -76,7 +76,7 @@ table_claim(Oid relid, bool for_session, int timeout_ms)
 	LOCKTAG		tag;
 	MemoryContext oldcontext = CurrentMemoryContext;
 
-	claim_tag(&tag, relid);
+	set_claim_tag(&tag, relid);
 	InvalidateCatalogSnapshot();
 	PG_TRY();
 	{
@@ -98,6 +98,6 @@ table_unclaim(Oid relid)
 {
 	LOCKTAG		tag;
 
-	claim_tag(&tag, relid);
+	set_claim_tag(&tag, relid);
 	(void) LockRelease(&tag, ExclusiveLock, true);
 }

@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef PGTUNSYNC_SSH_CLOCK_H
-#define PGTUNSYNC_SSH_CLOCK_H
+#ifndef PGTUNSYNC_CLOCK_H
+#define PGTUNSYNC_CLOCK_H
 
 #include <time.h>
 
@@ -19,4 +19,4 @@ clock_ms(void)
 	return (int64) now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-#endif							/* PGTUNSYNC_SSH_CLOCK_H */
+#endif							/* PGTUNSYNC_CLOCK_H */

@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef PGTUNSYNC_PACK_H
-#define PGTUNSYNC_PACK_H
+#ifndef PGTUNSYNC_SERIALIZE_H
+#define PGTUNSYNC_SERIALIZE_H
 
 #include "lib/stringinfo.h"
 #include "nodes/pg_list.h"
@@ -28,4 +28,4 @@ extern List *unpack_strings(StringInfo buf);
 /* Lets a StringInfo read from memory that it does not own. */
 extern void unpack_from(StringInfo buf, const char *data, int len);
 
-#endif							/* PGTUNSYNC_PACK_H */
+#endif							/* PGTUNSYNC_SERIALIZE_H */

@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef PGTUNSYNC_OWNER_H
-#define PGTUNSYNC_OWNER_H
+#ifndef PGTUNSYNC_USER_CONTEXT_H
+#define PGTUNSYNC_USER_CONTEXT_H
 
 #include "utils/elog.h"
 
@@ -97,4 +97,4 @@ extern void owner_forbid(bool forbidden);
 /* Returns whether owner_enter() keeps the function from running. */
 extern bool owner_refuses_function(Oid funcid);
 
-#endif							/* PGTUNSYNC_OWNER_H */
+#endif							/* PGTUNSYNC_USER_CONTEXT_H */

@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef PGTUNSYNC_RELAY_H
-#define PGTUNSYNC_RELAY_H
+#ifndef PGTUNSYNC_WORKER_MESSAGE_H
+#define PGTUNSYNC_WORKER_MESSAGE_H
 
 #include "lib/stringinfo.h"
 #include "storage/dsm.h"
@@ -95,4 +95,4 @@ extern void relay_throw_report(StringInfo body, int min_elevel);
 /* Raises an 'N' message of users' code in a child, within the allowance. */
 extern void relay_forward(StringInfo body);
 
-#endif							/* PGTUNSYNC_RELAY_H */
+#endif							/* PGTUNSYNC_WORKER_MESSAGE_H */

@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef PGTUNSYNC_SESSION_H
-#define PGTUNSYNC_SESSION_H
+#ifndef PGTUNSYNC_WORKER_SESSION_H
+#define PGTUNSYNC_WORKER_SESSION_H
 
 /*
  * Connects this worker to the database as the bootstrap superuser, and pins
@@ -20,4 +20,4 @@ extern void session_start(Oid database);
 extern void session_set(const char *name, const char *value);
 extern void session_set_int(const char *name, int value);
 
-#endif							/* PGTUNSYNC_SESSION_H */
+#endif							/* PGTUNSYNC_WORKER_SESSION_H */

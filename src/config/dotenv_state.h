@@ -6,8 +6,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef PGTUNSYNC_DOTENV_PARSER_H
-#define PGTUNSYNC_DOTENV_PARSER_H
+#ifndef PGTUNSYNC_DOTENV_STATE_H
+#define PGTUNSYNC_DOTENV_STATE_H
 
 #include "config/dotenv_variable.h"
 
@@ -137,4 +137,4 @@ ends_word(int c)
 	return c == END_OF_FILE || is_blank(c) || strchr("\n;&|<>()", c) != NULL;
 }
 
-#endif							/* PGTUNSYNC_DOTENV_PARSER_H */
+#endif							/* PGTUNSYNC_DOTENV_STATE_H */

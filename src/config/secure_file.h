@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef PGTUNSYNC_SETTINGS_FILE_H
-#define PGTUNSYNC_SETTINGS_FILE_H
+#ifndef PGTUNSYNC_SECURE_FILE_H
+#define PGTUNSYNC_SECURE_FILE_H
 
 /* The kind of file, for checks and messages. */
 typedef struct SettingsFileKind
@@ -36,4 +36,4 @@ extern char *settings_file_path(const char *path);
 extern char *settings_file_read(const SettingsFileKind *kind, const char *path,
 								size_t *len);
 
-#endif							/* PGTUNSYNC_SETTINGS_FILE_H */
+#endif							/* PGTUNSYNC_SECURE_FILE_H */

@@ -61,7 +61,7 @@
 #include "source/source.h"
 #include "staging/staging.h"
 #include "staging/target.h"
-#include "tunnel/tunnel.h"
+#include "tunnel/tunnel_gate.h"
 #include "base/worker.h"
 #include "base/wait_event.h"
 
@@ -614,10 +614,24 @@ execute_order(Loader *loader, char type, StringInfo body)
 	}
 }
 
+/* An order that failed outside of a table's load: the reason is in the server log. */
+static void
+give_up_order(Loader *loader, char type)
+{
+	ErrorData  *edata;
+
+	MemoryContextSwitchTo(loader->job_context);
+	edata = CopyErrorData();
+	FlushErrorState();
+	disconnect(loader);
+	ereport(DEBUG1,
+			(errcode(edata->sqlerrcode),
+			 errmsg_internal("the loader's order \"%c\" failed: %s", type, edata->message)));
+}
+
 /*
- * Executes orders until the leader closes the queue.  An error while
- * connecting is not reported here: the next job connects again and reports its
- * error.
+ * Executes orders until the leader closes the queue.  An error while connecting
+ * ends only that order: the next job connects again and reports its error.
  */
 static void
 execute_orders(Loader *loader)
@@ -650,9 +664,7 @@ execute_orders(Loader *loader)
 		}
 		PG_CATCH();
 		{
-			MemoryContextSwitchTo(loader->job_context);
-			FlushErrorState();
-			disconnect(loader);
+			give_up_order(loader, type);
 		}
 		PG_END_TRY();
 		relay_flush();

@@ -81,7 +81,7 @@ init_table(ProgressTable *table, const TablePlan *plan)
 {
 	strlcpy(table->name, plan->display, sizeof(table->name));
 	table->bytes_total = plan->source_bytes > 0 ? (uint64) plan->source_bytes : 0;
-	pg_atomic_init_u32(&table->phase, plan->message ? PHASE_FAILED : PHASE_WAITING);
+	pg_atomic_init_u32(&table->phase, PHASE_WAITING);
 	pg_atomic_init_u64(&table->rows, 0);
 	pg_atomic_init_u64(&table->bytes, 0);
 	pg_atomic_init_u64(&table->started, 0);

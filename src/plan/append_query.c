@@ -33,7 +33,7 @@ struct Batches
 };
 
 static void
-refuse(TablePlan *table, int sqlerrcode, char *detail, char *hint)
+fail_append(TablePlan *table, int sqlerrcode, char *detail, char *hint)
 {
 	table->sqlerrcode = sqlerrcode;
 	table->message = psprintf("cannot append to %s", table->display);
@@ -141,31 +141,31 @@ batches_plan(TablePlan *table, const Choice *choice, const CopyQuery *query,
 		cursor = linitial(key);
 	if (cursor == NULL)
 	{
-		refuse(table, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-			   "It has no primary key of one column.", "Name a column to go by: cursor => '...'.");
+		fail_append(table, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+					"It has no primary key of one column.", "Name a column to go by: cursor => '...'.");
 		return;
 	}
 	batches->cursor = find_column(table, cursor);
 	if (batches->cursor == NULL)
 	{
-		refuse(table, ERRCODE_UNDEFINED_COLUMN,
-			   psprintf("Column %s is not one that comes from the source.", quote_identifier(cursor)),
-			   NULL);
+		fail_append(table, ERRCODE_UNDEFINED_COLUMN,
+					psprintf("Column %s is not one that comes from the source.", quote_identifier(cursor)),
+					NULL);
 		return;
 	}
 	indexed = OidIsValid(highest_index(table->relid, batches->cursor->attnum, &unique));
 	problem = find_problem(table, choice, query, batches->cursor, indexed);
 	if (problem != NULL)
-		refuse(table, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-			   psprintf("Column %s %s.", quote_identifier(cursor), problem),
-			   "Name another column: cursor => '...'.");
+		fail_append(table, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+					psprintf("Column %s %s.", quote_identifier(cursor), problem),
+					"Name another column: cursor => '...'.");
 	else if (!unique && source_version < 130000)
-		refuse(table, ERRCODE_FEATURE_NOT_SUPPORTED,
-			   psprintf("Column %s is not unique, which takes PostgreSQL 13 or later on the source.",
-						quote_identifier(cursor)), NULL);
+		fail_append(table, ERRCODE_FEATURE_NOT_SUPPORTED,
+					psprintf("Column %s is not unique, which takes PostgreSQL 13 or later on the source.",
+							 quote_identifier(cursor)), NULL);
 	else if (query->clause != NULL && query->clause->where == NULL)
-		refuse(table, ERRCODE_FEATURE_NOT_SUPPORTED,
-			   psprintf("Only WHERE is supported, and the clause is: %s.", table->filter), NULL);
+		fail_append(table, ERRCODE_FEATURE_NOT_SUPPORTED,
+					psprintf("Only WHERE is supported, and the clause is: %s.", table->filter), NULL);
 	batches->ties = source_version >= 130000;
 	batches->keyed = key != NIL;
 	batches->query = *query;

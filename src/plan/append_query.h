@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef PGTUNSYNC_BATCHES_H
-#define PGTUNSYNC_BATCHES_H
+#ifndef PGTUNSYNC_APPEND_QUERY_H
+#define PGTUNSYNC_APPEND_QUERY_H
 
 #include "plan/copy_sql.h"
 #include "plan/plan.h"
@@ -32,4 +32,4 @@ extern const ColumnPlan *batches_cursor(const TablePlan *table);
 /* Does a primary key tell rows that came before? */
 extern bool batches_are_keyed(const TablePlan *table);
 
-#endif							/* PGTUNSYNC_BATCHES_H */
+#endif							/* PGTUNSYNC_APPEND_QUERY_H */

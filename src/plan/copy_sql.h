@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef PGTUNSYNC_COPY_FORMAT_H
-#define PGTUNSYNC_COPY_FORMAT_H
+#ifndef PGTUNSYNC_COPY_SQL_H
+#define PGTUNSYNC_COPY_SQL_H
 
 #include "schema/catalog.h"
 #include "plan/clause.h"
@@ -47,4 +47,4 @@ extern char *copy_statement(const CopyQuery *query);
 extern bool copy_has_parts(const CopyQuery *query, int source_version);
 extern List *copy_statement_parts(const CopyQuery *query, int parts);
 
-#endif							/* PGTUNSYNC_COPY_FORMAT_H */
+#endif							/* PGTUNSYNC_COPY_SQL_H */

@@ -15,7 +15,7 @@
  *
  * A rule must fit its column: the wrong type, NULL for a NOT NULL column, a key
  * that would itself be given away, are problems that fail the table before
- * anything moves.  What only the source knows, it is asked by EXPLAIN (planner.c).
+ * anything moves.  What only the source knows, it is asked by EXPLAIN (source_trial.c).
  *
  *-------------------------------------------------------------------------
  */
@@ -590,7 +590,7 @@ make_mask(Work *work, const char *relation)
 		return;
 	if (work->relation != relation)
 		sql = in_referenced_row(work, relation, sql);
-	mask->by_chance = makers[maker].base == BY_CHANCE;
+	mask->nondeterministic = makers[maker].base == BY_CHANCE;
 	mask->type = wire_type(work, makers[maker].exact);
 	mask->sql = psprintf("(%s)::%s", sql, mask->type ? mask->type :
 						 catalog_find_column(work->own.source, work->own.column->name)->type);
@@ -616,57 +616,4 @@ mask_column(MaskContext *context, const CatalogRelation *local, const CatalogRel
 	if (strcmp(rule->kind, "untouched") != 0)
 		make_mask(&work, relation);
 	return work.mask;
-}
-
-/* ---- what looks sensitive ---- */
-
-/* "firstName" as "_first_name_". */
-static char *
-spread_name(const char *name)
-{
-	StringInfoData buf;
-
-	initStringInfo(&buf);
-	appendStringInfoChar(&buf, '_');
-	for (const char *p = name; *p; p++)
-	{
-		bool		upper = *p >= 'A' && *p <= 'Z';
-
-		if (upper && p > name && p[-1] >= 'a' && p[-1] <= 'z')
-			appendStringInfoChar(&buf, '_');
-		appendStringInfoChar(&buf, upper ? *p - 'A' + 'a' : *p);
-	}
-	appendStringInfoChar(&buf, '_');
-	return buf.data;
-}
-
-bool
-mask_is_sensitive(const CatalogColumn *column)
-{
-	static const struct
-	{
-		const char *word;		/* with what must stand beside it */
-		const char *categories; /* of types that can hold it */
-	}			words[] = {
-		{"_email", "S"}, {"_e_mail", "S"}, {"_phone", "SN"}, {"_mobile_", "SN"},
-		{"_telephone", "SN"}, {"_fax_", "SN"}, {"passw", "SU"}, {"_secret", "SU"},
-		{"_token_", "SU"}, {"_api_key_", "SU"}, {"_private_key_", "SU"}, {"encrypted_", "SU"},
-		{"_ssn_", "SN"}, {"social_security", "SN"}, {"_iban_", "S"}, {"card_number", "SN"},
-		{"_credit_card_", "SN"}, {"_cvv_", "SN"}, {"_passport", "SN"}, {"_tax_id_", "SN"},
-		{"_salary_", "N"}, {"_birth", "SD"}, {"_dob_", "SD"}, {"_first_name_", "S"},
-		{"_last_name_", "S"}, {"_full_name_", "S"}, {"_surname_", "S"}, {"_street", "S"},
-		{"_address_", "S"}, {"_zip_", "SN"}, {"_postal_code_", "SN"}, {"_ip_address_", "SI"},
-		{"_ip_", "SI"}
-	};
-	char	   *name = spread_name(column->name);
-	char		category;
-	bool		preferred;
-
-	get_type_category_preferred(column->base_typid, &category, &preferred);
-	for (int i = 0; i < lengthof(words); i++)
-	{
-		if (strstr(name, words[i].word) != NULL && strchr(words[i].categories, category) != NULL)
-			return true;
-	}
-	return false;
 }

@@ -29,7 +29,7 @@ typedef struct Mask
 	char	   *sql;			/* SQL for the source, of the type below; NULL: untouched */
 	char	   *type;			/* NULL: the source's own */
 	bool		user_sql;		/* people's SQL is in it */
-	bool		by_chance;		/* another value each time */
+	bool		nondeterministic;		/* another value each time */
 	char	   *problem;		/* why it cannot work; NULL: fine */
 } Mask;
 
@@ -45,8 +45,5 @@ extern Mask *mask_column(MaskContext *context, const CatalogRelation *local,
 
 /* Do any rules need PGSYNC_MASK_KEY? */
 extern bool mask_needs_key(const SyncConfig *config);
-
-/* Does a column of this name and type look like one that should have a rule? */
-extern bool mask_is_sensitive(const CatalogColumn *column);
 
 #endif							/* PGTUNSYNC_MASK_H */

@@ -52,7 +52,7 @@ typedef struct TablePlan
 	int			index;			/* position in the plan */
 	Oid			relid;			/* local; InvalidOid when only the source has it */
 	Oid			grants;			/* whose grants allow it: relid, or its partitioned table */
-	Oid			whole;			/* its partitioned table, if its parts stand or fall together */
+	Oid			partition_root; /* its partitioned table, if they are pulled together */
 	char	   *schema;
 	char	   *name;
 	char	   *display;		/* quoted as needed, for messages */
@@ -85,7 +85,10 @@ typedef struct TablePlan
 	char	   *partition_check;	/* its bounds as nodeToString(); set by recheck.c */
 	char	   *shape;			/* table_shape(); set by recheck.c */
 
-	/* a table that cannot be pulled: why (message NULL otherwise) */
+	/*
+	 * Why the plan refuses the table (message NULL if it does not).  What fails
+	 * later is in the run's outcomes, which start with these.
+	 */
 	int			sqlerrcode;
 	char	   *message;
 	char	   *detail;

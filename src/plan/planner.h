@@ -27,11 +27,4 @@
 extern RunPlan *plan_run(const PlanRequest *request, const SyncConfig *config,
 						 Source *control);
 
-/*
- * The table was truncated or rewritten on the source since the snapshot was
- * taken (verify_sql): it may have been read as empty, and fails as if the plan had
- * said so.
- */
-extern void plan_fail_rewritten(TablePlan *table);
-
 #endif							/* PGTUNSYNC_PLANNER_H */

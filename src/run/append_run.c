@@ -3,24 +3,26 @@
  * append_run.c
  *	  An append: batch by batch, each committed by itself.
  *
- * For tables that only grow and are too large to come at once.  In an order in
- * which no table comes before what it refers to, each one goes
+ * This is for tables that only grow and are too large to be pulled at once.
+ * Referenced tables come before those that refer to them.  For each table these
+ * steps repeat until a batch is not full:
  *
- *		claim the table, look at it once more
+ *		claim the table and check it once more
  *		ask the source for the rows beyond the highest value
  *		a loader stages them
  *		merge, foreign keys, sequences, audit: one commit, which ends the locks
  *
- * until a batch is not full.  All batches are read from the run's one snapshot of the
- * source.  Whatever ends the run, what is committed stays, the audit says how
- * much that is, and the next call finds out by itself where to go on.  Between
- * two batches others may get at the table: a writer or an ALTER TABLE, but no other
- * append.  What a writer adds there, by a sequence that is ahead of the rows by then,
- * must not make the rest of the source's rows look as if they had come: the run goes on behind
- * its own last batch.  Only without a primary key, which would tell rows that
- * came twice, it asks the table each time.
+ * All batches are read from the run's one snapshot of the source.  However the
+ * run ends, committed batches stay and the audit gives their number; the next
+ * call continues from the highest value in the table.
  *
- * An append is the only kind of run with several main transactions.
+ * Between two batches others may lock the table for writes or ALTER TABLE, but
+ * not for another append.  A writer may add rows with values beyond those of the
+ * last batch.  So the next batch starts after the run's own last value, and not
+ * after the highest value in the table.  A table without a primary key could
+ * get rows twice that way; there the highest value in the table decides.
+ *
+ * An append is the only kind of run that changes tables in more than one commit.
  *
  *-------------------------------------------------------------------------
  */
@@ -52,14 +54,14 @@ find_table(const Run *run, Oid relid)
 	{
 		TablePlan  *table = lfirst(lc);
 
-		if (table->message == NULL && table->relid == relid)
+		if (outcome_is_well(run->outcomes, table) && table->relid == relid)
 			return table;
 	}
 	elog(ERROR, "table %u is not in the plan", relid);
 	return NULL;
 }
 
-/* Where the next batch begins; NULL: with the first row. */
+/* The value after which the next batch starts; NULL: at the first row. */
 static char *
 next_bound(const TablePlan *table, const char *last)
 {
@@ -86,17 +88,17 @@ batch_end(Run *run, const TablePlan *table)
 	return value;
 }
 
-/* Claims the table for one batch; false if it is not any more what it was. */
+/* Claims the table for one batch; false if it was altered and has failed. */
 static bool
 enter_table(Run *run, TablePlan *table)
 {
 	lock_against_runs(list_make1_oid(table->relid), false, run->request->lock_timeout);
 	run_recheck(run, list_make1(table));
-	run_report_refused(run);
+	run_report_failed(run);
 	return outcome_is_well(run->outcomes, table);
 }
 
-/* What a loader has staged and nobody needs. */
+/* Drops staging heaps that are not needed. */
 static void
 drop_staged(Run *run)
 {
@@ -105,7 +107,7 @@ drop_staged(Run *run)
 	PopActiveSnapshot();
 }
 
-/* Ends the main transaction with the batch in it, and begins the next one. */
+/* Commits the transaction with the batch in it, and begins the next one. */
 static void
 commit_batch(Run *run, const TablePlan *table)
 {
@@ -126,7 +128,7 @@ commit_batch(Run *run, const TablePlan *table)
 	run_begin_transaction(run);
 }
 
-/* Brings the batch behind *last in; true if another one may follow. */
+/* Loads and commits the batch after *last; true if another one may follow. */
 static bool
 append_batch(Run *run, TablePlan *table, int batch_size, char **last)
 {
@@ -137,7 +139,7 @@ append_batch(Run *run, TablePlan *table, int batch_size, char **last)
 		return false;
 	run_submit(run, table, batches_copy_sql(table, next_bound(table, *last), batch_size));
 	run_await_loads(run);
-	run_report_refused(run);
+	run_report_failed(run);
 	if (!outcome_is_well(run->outcomes, table))
 		return false;
 	if (batch->rows == 0)
@@ -192,7 +194,7 @@ run_append(Run *run)
 		append_table(run, find_table(run, lfirst_oid(lc)));
 }
 
-/* The last commit, of what became of the run; the rows are in. */
+/* The last commit is the final state of the audit; the rows are committed already. */
 void
 run_finish_append(Run *run)
 {

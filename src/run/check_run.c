@@ -1,12 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * check_run.c
- *	  Would a pull work?  Its steps up to the plan, a report for each.
+ *	  A check: the steps of a pull up to the plan, a report for each.
  *
- * pgtunsync.check() starts a leader like any pull, which goes the same way in
- * the same code, reports each step instead of just failing at one, and turns
- * back before anything is loaded.  There is no audit row, no lock on any table,
- * and the tunnel is closed as soon as the plan is made.
+ * pgtunsync.check() starts a leader like any pull.  The leader runs the same
+ * code, reports each step, and stops before anything is loaded.  It writes no
+ * audit row and locks no table, and closes the tunnel when the plan is made.
  *
  *-------------------------------------------------------------------------
  */
@@ -40,7 +39,7 @@ send_step(const char *name, bool ok, const char *detail, const char *hint)
 	pfree(buf.data);
 }
 
-/* What the caller is told of an error: its message, and its detail below. */
+/* Reports an error: its message, with its DETAIL on the next line. */
 static void
 send_error_step(const char *name, const ErrorData *error)
 {
@@ -82,7 +81,7 @@ describe_route(Run *run)
 	return psprintf("%s; jump host: %s", ssh_route_target(run->route), run_jump_text(run));
 }
 
-/* How far the tunnel came. */
+/* Reports the steps that the tunnel completed. */
 static void
 send_tunnel_steps(Run *run)
 {
@@ -120,7 +119,7 @@ describe_plan(Run *run)
 					run->plan->source_in_recovery ? "; the source is a standby" : "");
 }
 
-/* The loaders that a pull would have. */
+/* Starts the loaders that a pull would start. */
 static void
 run_check_workers(Run *run)
 {
@@ -133,7 +132,7 @@ describe_workers(Run *run)
 	return psprintf("leader, tunnel and %d of %d loaders", pool_size(run->pool), run->request->jobs);
 }
 
-/* What the plan says of single tables: refused, or not quite the same. */
+/* Reports tables that failed and tables whose columns differ. */
 static void
 send_table_steps(Run *run)
 {
@@ -144,10 +143,9 @@ send_table_steps(Run *run)
 		TablePlan  *table = lfirst(lc);
 		char	   *name = psprintf("table %s", table->display);
 
-		if (table->message != NULL)
-			send_step(name, false,
-					  table->detail ? psprintf("%s\n%s", table->message, table->detail) : table->message,
-					  table->hint);
+		if (!outcome_is_well(run->outcomes, table))
+			send_step(name, false, outcome_error(run->outcomes, table),
+					  outcome_hint(run->outcomes, table));
 		else if (table->missing_columns || table->extra_columns || table->type_changes)
 			send_step(name, true,
 					  psprintf("columns missing here: %d, only here: %d, of another type: %d",

@@ -46,7 +46,7 @@
 #include "run/run_steps.h"
 #include "staging/staging.h"
 
-/* how long it waits for the tunnel to say why a connection broke, in ms */
+/* how long a failed run waits for the tunnel to report why a connection broke, in ms */
 #define TUNNEL_PATIENCE	1000
 /* how long a failed run waits for a lock on its row of the audit, in ms */
 #define FAILURE_PATIENCE	5000

@@ -3,9 +3,10 @@
  * outcome.c
  *	  What became of each table of a run.
  *
- * The leader collects here what loaders report.  At the end it is what the
- * audit holds, what the caller is told, and what decides between
- * "succeeded" and "partial".
+ * The leader collects the reports of the loaders here.  A table has failed if it
+ * has an error here, whether the plan refused it or something failed later.  At
+ * the end the outcomes are written to the audit and decide between "succeeded"
+ * and "partial".
  *
  *-------------------------------------------------------------------------
  */
@@ -18,8 +19,9 @@
 
 #include "apply/foreign_keys.h"
 #include "base/text.h"
-#include "run/outcome.h"
 #include "base/worker_message.h"
+#include "plan/partition_group.h"
+#include "run/outcome.h"
 
 /* how many failed tables an error message names */
 #define NAMED_TABLES	20
@@ -33,12 +35,16 @@ typedef struct Outcome
 	bool		merged;			/* into the rows that were there */
 	int64		inserted;
 	int64		updated;
-	const char *error;			/* NULL unless it failed */
+	bool		reported;		/* the caller knows of the error */
+	char	   *error;			/* NULL unless it failed */
 	int			sqlerrcode;
+	char	   *detail;
+	char	   *hint;
 } Outcome;
 
 struct Outcomes
 {
+	MemoryContext context;		/* for the texts of errors */
 	int			n;
 	Outcome    *tables;			/* by index in the plan */
 	AuditTotals totals;
@@ -50,6 +56,7 @@ outcomes_create(const RunPlan *plan)
 	Outcomes   *outcomes = palloc0(sizeof(Outcomes));
 	ListCell   *lc;
 
+	outcomes->context = CurrentMemoryContext;
 	outcomes->tables = palloc0(sizeof(Outcome) * Max(1, list_length(plan->tables)));
 	foreach(lc, plan->tables)
 	{
@@ -57,11 +64,14 @@ outcomes_create(const RunPlan *plan)
 
 		Assert(table->index == outcomes->n);
 		outcomes->tables[outcomes->n++].plan = table;
+		if (table->message != NULL)
+			outcome_fail(outcomes, table, table->sqlerrcode, table->message,
+						 table->detail, table->hint);
 	}
 	return outcomes;
 }
 
-/* "; left out: a, b" for columns that did not travel. */
+/* "; left out: a, b" for columns that were not pulled. */
 static char *
 left_out_text(const TablePlan *plan)
 {
@@ -103,8 +113,8 @@ outcome_loaded(Outcomes *outcomes, const LoadResult *result)
 }
 
 /*
- * The message with the place that COPY gives ("COPY t, line 7, column c"), but
- * not the value that stands behind it: the audit is read by others.
+ * The message with the position that COPY gives ("COPY t, line 7, column c"), but
+ * without the value after it: other roles may read the audit.
  */
 static char *
 message_with_place(const ErrorData *error)
@@ -121,24 +131,53 @@ message_with_place(const ErrorData *error)
 }
 
 void
-outcome_failed(Outcomes *outcomes, int index, const ErrorData *error)
-{
-	outcomes->tables[index].loaded = false;
-	outcomes->tables[index].error = message_with_place(error);
-	outcomes->tables[index].sqlerrcode = error->sqlerrcode;
-}
-
-bool
-outcome_refused(Outcomes *outcomes, const TablePlan *table)
+outcome_note_error(Outcomes *outcomes, const TablePlan *table, const ErrorData *error)
 {
 	Outcome    *outcome = &outcomes->tables[table->index];
 
-	if (outcome->error != NULL)
-		return false;
 	outcome->loaded = false;
-	outcome->error = table->message;
-	outcome->sqlerrcode = table->sqlerrcode;
-	return true;
+	outcome->reported = true;
+	outcome->error = MemoryContextStrdup(outcomes->context, message_with_place(error));
+	outcome->sqlerrcode = error->sqlerrcode;
+	outcome->detail = outcome->hint = NULL;
+}
+
+static char *
+copy_text(const Outcomes *outcomes, const char *text)
+{
+	return text == NULL ? NULL : MemoryContextStrdup(outcomes->context, text);
+}
+
+void
+outcome_fail(Outcomes *outcomes, const TablePlan *table, int sqlerrcode,
+			 const char *message, const char *detail, const char *hint)
+{
+	Outcome    *outcome = &outcomes->tables[table->index];
+
+	outcome->loaded = false;
+	outcome->reported = false;
+	outcome->error = copy_text(outcomes, message);
+	outcome->sqlerrcode = sqlerrcode;
+	outcome->detail = copy_text(outcomes, detail);
+	outcome->hint = copy_text(outcomes, hint);
+}
+
+void
+outcomes_report(Outcomes *outcomes, int elevel)
+{
+	for (int i = 0; i < outcomes->n; i++)
+	{
+		Outcome    *outcome = &outcomes->tables[i];
+
+		if (outcome->error == NULL || outcome->reported)
+			continue;
+		outcome->reported = true;
+		ereport(elevel,
+				(errcode(outcome->sqlerrcode),
+				 errmsg("%s", outcome->error),
+				 outcome->detail ? errdetail("%s", outcome->detail) : 0,
+				 outcome->hint ? errhint("%s", outcome->hint) : 0));
+	}
 }
 
 AppendedRows *
@@ -159,44 +198,46 @@ outcome_consumed(Outcomes *outcomes, int index)
 	outcomes->tables[index].loaded = false;
 }
 
-/* Fails all parts of the table that this one is a part of. */
-static void
-fail_parts(Outcomes *outcomes, const Outcome *failed)
+static bool
+has_failed(const TablePlan *table, void *arg)
 {
-	for (int i = 0; i < outcomes->n; i++)
-	{
-		Outcome    *part = &outcomes->tables[i];
+	return !outcome_is_well(arg, table);
+}
 
-		if (part->plan->whole != failed->plan->whole || part->error != NULL)
-			continue;
-		part->loaded = false;
-		part->sqlerrcode = failed->sqlerrcode;
-		part->error = psprintf("table %s is left as it is, as another partition of the same table failed: %s",
-							   part->plan->display, failed->plan->display);
-		ereport(WARNING, (errcode(part->sqlerrcode), errmsg("%s", part->error)));
-	}
+static void
+fail_part(TablePlan *table, const TablePlan *failed, char *message, void *arg)
+{
+	Outcomes   *outcomes = arg;
+
+	outcome_fail(outcomes, table, outcomes->tables[failed->index].sqlerrcode, message, NULL, NULL);
 }
 
 void
-outcomes_fail_wholes(Outcomes *outcomes)
+outcomes_fail_incomplete(Outcomes *outcomes, const RunPlan *plan)
 {
-	for (int i = 0; i < outcomes->n; i++)
-	{
-		if (outcomes->tables[i].error != NULL && OidIsValid(outcomes->tables[i].plan->whole))
-			fail_parts(outcomes, &outcomes->tables[i]);
-	}
+	partitions_fail_together(plan->tables, has_failed, fail_part, outcomes);
 }
 
 bool
 outcome_is_well(const Outcomes *outcomes, const TablePlan *table)
 {
-	return table->message == NULL && outcomes->tables[table->index].error == NULL;
+	return outcomes->tables[table->index].error == NULL;
 }
 
-int
-outcome_sqlerrcode(const Outcomes *outcomes, int index)
+char *
+outcome_error(const Outcomes *outcomes, const TablePlan *table)
 {
-	return outcomes->tables[index].sqlerrcode;
+	const Outcome *outcome = &outcomes->tables[table->index];
+
+	if (outcome->error == NULL || outcome->detail == NULL)
+		return outcome->error;
+	return psprintf("%s\n%s", outcome->error, outcome->detail);
+}
+
+char *
+outcome_hint(const Outcomes *outcomes, const TablePlan *table)
+{
+	return outcomes->tables[table->index].hint;
 }
 
 Oid
@@ -229,7 +270,7 @@ outcomes_staged(const Outcomes *outcomes)
 	return staged;
 }
 
-/* Has an append put rows in, or found that there are none? */
+/* True if an append has committed rows, or found that there are none. */
 static bool
 has_landed(const Outcome *outcome)
 {
@@ -275,7 +316,7 @@ outcomes_any_merged(const Outcomes *outcomes)
 }
 
 void
-outcomes_tell_merged(const Outcomes *outcomes)
+outcomes_report_merged(const Outcomes *outcomes)
 {
 	for (int i = 0; i < outcomes->n; i++)
 	{
@@ -399,7 +440,7 @@ table_status(const Outcome *outcome, bool swapped)
 	return swapped && outcome->loaded ? "succeeded" : "skipped";
 }
 
-/* An append's rows are those of the batches that are in, and of this one if it is going in. */
+/* An append's rows are those of committed batches, and of the one being committed. */
 static void
 fill_appended(AuditTable *row, const Outcome *outcome, bool swapped)
 {

@@ -16,22 +16,29 @@ typedef struct Outcomes Outcomes;
 
 extern Outcomes *outcomes_create(const RunPlan *plan);
 
-/* A table's staging heap is complete: tells the caller. */
+/* A table's staging heap is complete: sends the caller a NOTICE. */
 extern void outcome_loaded(Outcomes *outcomes, const LoadResult *result);
 
-/* A table failed; the error's texts must live as long as the run. */
-extern void outcome_failed(Outcomes *outcomes, int index, const ErrorData *error);
-
-/* A table that its plan refuses; true when that is news. */
-extern bool outcome_refused(Outcomes *outcomes, const TablePlan *table);
+/* A table failed with an error that the caller has been shown. */
+extern void outcome_note_error(Outcomes *outcomes, const TablePlan *table, const ErrorData *error);
 
 /*
- * After the load: partitions that stand or fall together fail when one of them
- * has.  Tells the caller by a WARNING for each table.
+ * A table failed for a reason that outcomes_report() will show the caller.  The
+ * texts are copied; detail and hint may be NULL.
  */
-extern void outcomes_fail_wholes(Outcomes *outcomes);
+extern void outcome_fail(Outcomes *outcomes, const TablePlan *table, int sqlerrcode,
+						 const char *message, const char *detail, const char *hint);
 
-/* What has come of an append, all of it committed. */
+/*
+ * Reports tables that outcome_fail() has failed since the last call: as WARNINGs, or the first
+ * one as an ERROR.
+ */
+extern void outcomes_report(Outcomes *outcomes, int elevel);
+
+/* Fails partitions of which another one has failed, if they are pulled together. */
+extern void outcomes_fail_incomplete(Outcomes *outcomes, const RunPlan *plan);
+
+/* Rows that an append has committed. */
 typedef struct AppendedRows
 {
 	int			batches;
@@ -43,17 +50,18 @@ typedef struct AppendedRows
 
 extern AppendedRows *outcome_appended(Outcomes *outcomes, int index);
 
-/* What the loader said of the last load. */
+/* The report of the last load. */
 extern const LoadResult *outcome_result(const Outcomes *outcomes, int index);
 
-/* The staged rows have landed, or are of no use. */
+/* The staged rows are in the table, or are not needed. */
 extern void outcome_consumed(Outcomes *outcomes, int index);
 
-/* Has nothing failed about it so far, in plan or load? */
+/* True if the table has not failed so far, in plan or load. */
 extern bool outcome_is_well(const Outcomes *outcomes, const TablePlan *table);
 
-/* The SQLSTATE with which a table failed. */
-extern int	outcome_sqlerrcode(const Outcomes *outcomes, int index);
+/* Why the table failed, message and DETAIL in one, and its HINT; or NULL. */
+extern char *outcome_error(const Outcomes *outcomes, const TablePlan *table);
+extern char *outcome_hint(const Outcomes *outcomes, const TablePlan *table);
 
 /* Its staging heap, or InvalidOid. */
 extern Oid	outcome_staging(const Outcomes *outcomes, int index);
@@ -61,21 +69,22 @@ extern Oid	outcome_staging(const Outcomes *outcomes, int index);
 /* All that were loaded: a List of StagedTable *. */
 extern List *outcomes_staged(const Outcomes *outcomes);
 
-/* What became of these (StagedTable *) with the rows that were there. */
+/* Takes the counts of inserted, updated and kept rows of these (StagedTable *). */
 extern void outcomes_landed(Outcomes *outcomes, const List *staged);
+
 /* The OIDs of the tables that were changed. */
 extern List *outcomes_targets(const Outcomes *outcomes);
 
-
+/* True if any table keeps old rows beside the pulled ones. */
 extern bool outcomes_any_merged(const Outcomes *outcomes);
 
-/* Tells the caller of each, once it is committed. */
-extern void outcomes_tell_merged(const Outcomes *outcomes);
+/* Sends a NOTICE for each of these tables, once they are committed. */
+extern void outcomes_report_merged(const Outcomes *outcomes);
 
 /* Sums over the tables that were loaded, or appended to. */
 extern const AuditTotals *outcomes_totals(Outcomes *outcomes);
 
-/* The same of what appends have committed, whatever is loaded. */
+/* The same over the rows that appends have committed. */
 extern const AuditTotals *outcomes_appended(Outcomes *outcomes);
 
 /* Names the failed tables; NULL if none failed. */
@@ -85,7 +94,7 @@ extern int	outcomes_sqlerrcode(const Outcomes *outcomes);
 /* Writes one table into run_tables. */
 extern void outcome_write(const Outcomes *outcomes, int index, int64 run_id, bool swapped);
 
-/* Writes run_tables; swapped: did the loaded ones replace their targets? */
+/* Writes run_tables; swapped: the loaded tables have replaced their targets. */
 extern void outcomes_write(const Outcomes *outcomes, int64 run_id, bool swapped);
 
 /* Raises the ERROR that names the failed tables, if any. */

@@ -1,16 +1,16 @@
 /*-------------------------------------------------------------------------
  *
  * plan_run.c
- *	  What would a pull do?  Its steps up to the plan, a report for each table.
+ *	  A plan: the steps of a pull up to the plan, a report for each table.
  *
- * pgtunsync.plan() takes the arguments of a pull and goes its way in the same
- * code: tunnel, both catalogs, EXPLAIN of clauses and masks on the source, the
- * last look at each local table.  There it turns back.  No row of a table is
- * sent, there are no loaders and no audit row, and the local tables are
- * locked as a SELECT locks them.
+ * pgtunsync.plan() takes the arguments of a pull and runs the same code: tunnel,
+ * both catalogs, EXPLAIN of clauses and masks on the source, the second check of
+ * each local table.  Then it stops.  No row of a table is sent, there are no
+ * loaders and no audit row, and the local tables are locked as a SELECT locks
+ * them.
  *
- * What a pull leaves out in silence or stops at is a row here: excluded tables
- * and unknown names (PlanRequest.survey).
+ * Excluded tables and unknown names, which a pull leaves out or raises, are rows
+ * of the result (PlanRequest.survey).
  *
  *-------------------------------------------------------------------------
  */
@@ -27,45 +27,26 @@
 #include "run/request.h"
 #include "plan/rewrite.h"
 
-static List *
-column_names(const TablePlan *table)
-{
-	List	   *names = NIL;
-	ListCell   *lc;
-
-	foreach(lc, table->columns)
-		names = lappend(names, ((ColumnPlan *) lfirst(lc))->name);
-	return names;
-}
-
 static const char *
-status_of(const TablePlan *table)
+status_of(const Run *run, const TablePlan *table)
 {
 	if (table->left_out != NULL)
 		return table->left_out;
-	if (table->message != NULL)
+	if (!outcome_is_well(run->outcomes, table))
 		return "refused";
 	return table->empty && table->mode == LAND_REPLACE ? "emptied" : "pulled";
 }
 
-/* Message and DETAIL in one. */
-static char *
-reason_of(const TablePlan *table)
-{
-	if (table->message == NULL || table->detail == NULL)
-		return table->message;
-	return psprintf("%s\n%s", table->message, table->detail);
-}
-
 static void
-send_table(const TablePlan *table)
+send_table(const Run *run, const TablePlan *table)
 {
+	bool		pulled = outcome_is_well(run->outcomes, table);
 	PlanRow		row = {
 		.table = table->display,
-		.status = unconstify(char *, status_of(table)),
-		.mode = table->message == NULL ? unconstify(char *, landing_name(table->mode)) : NULL,
+		.status = unconstify(char *, status_of(run, table)),
+		.mode = pulled ? unconstify(char *, landing_name(table->mode)) : NULL,
 		.filter = table->empty && table->mode == LAND_REPLACE ? NULL : table->filter,
-		.columns = column_names(table),
+		.columns = run_column_names(table),
 		.masked = table->masked_columns,
 		.unmasked = table->unmasked_columns,
 		.rewritten = rewrite_texts(table->rewrites),
@@ -76,8 +57,8 @@ send_table(const TablePlan *table)
 		.source_rows = table->source_rows,
 		.source_bytes = table->source_oids != NIL ? table->source_bytes : -1,
 		.local_rows = table->local_rows,
-		.reason = reason_of(table),
-		.hint = table->hint
+		.reason = outcome_error(run->outcomes, table),
+		.hint = outcome_hint(run->outcomes, table)
 	};
 	StringInfoData buf;
 
@@ -87,7 +68,7 @@ send_table(const TablePlan *table)
 	pfree(buf.data);
 }
 
-/* As a pull looks at them, under a lock that keeps only DDL out. */
+/* Checks the tables as a pull does, under a lock that keeps only DDL out. */
 static void
 look_at_tables(Run *run)
 {
@@ -112,7 +93,7 @@ run_preview(Run *run)
 	run_make_plan(run);
 	look_at_tables(run);
 	foreach(lc, run->plan->tables)
-		send_table(lfirst(lc));
+		send_table(run, lfirst(lc));
 
 	HOLD_INTERRUPTS();
 	AbortOutOfAnyTransaction();

@@ -80,7 +80,7 @@ run_audit_route(Run *run)
 
 /* ---- TUNNEL-OPEN ---- */
 
-/* The ssh command that would do what the tunnel does. */
+/* The ssh command that is equivalent to the tunnel. */
 static char *
 equivalent_command(const Run *run)
 {
@@ -145,18 +145,6 @@ run_lock_targets(Run *run)
 	run_recheck(run, run->plan->tables);
 }
 
-/*
- * Ends the transaction and begins another.  Commands such as CREATE INDEX
- * CONCURRENTLY wait for each transaction that had a snapshot or a lock on the
- * table when they looked, and we wait for their lock at the end.
- */
-static void
-run_next_transaction(Run *run)
-{
-	run_commit_transaction(run);
-	run_begin_transaction(run);
-}
-
 /* Largest first, so that no loader is left with the longest job at the end. */
 static int
 by_size(const ListCell *a, const ListCell *b)
@@ -180,7 +168,7 @@ submit_all(Run *run)
 	{
 		TablePlan  *table = lfirst(lc);
 
-		if (table->message == NULL)
+		if (outcome_is_well(run->outcomes, table))
 			run_submit(run, table, table->copy_sql);
 	}
 }
@@ -197,7 +185,7 @@ run_load(Run *run)
 
 /* ---- TEARDOWN ---- */
 
-/* The source has said all it had to say: nothing of it is needed any more. */
+/* All rows are staged: the source is not needed any more. */
 static void
 run_close_source(Run *run)
 {
@@ -223,7 +211,7 @@ run_commit(Run *run)
 		return;					/* all failed: outcomes_raise() says so */
 	if (error != NULL)
 	{
-		/* what the failed tables have left */
+		/* drop what failed tables have left */
 		PushActiveSnapshot(GetTransactionSnapshot());
 		staging_drop_of_run(run->id, staged_heaps(staged));
 		PopActiveSnapshot();
@@ -247,7 +235,7 @@ run_commit(Run *run)
 	run_await_standbys(run);
 }
 
-/* "; 3 local rows kept, to which 1 pulled row yielded" */
+/* "; 3 local rows kept, to which 1 pulled row yielded", or "". */
 static char *
 kept_total_text(const AuditTotals *totals)
 {
@@ -266,7 +254,7 @@ report_totals(Run *run)
 
 	INSTR_TIME_SET_CURRENT(end);
 	INSTR_TIME_SUBTRACT(end, run->start);
-	outcomes_tell_merged(run->outcomes);
+	outcomes_report_merged(run->outcomes);
 	ereport(NOTICE,
 			(errmsg("run " INT64_FORMAT ": %d %s %s, " INT64_FORMAT " rows, %s in %.1f s%s",
 					run->id, totals->tables, totals->tables == 1 ? "table" : "tables",
@@ -276,10 +264,7 @@ report_totals(Run *run)
 	relay_flush();
 }
 
-/*
- * What comes after the commit: none of it can undo the run any more, so that an
- * error is only worth a WARNING.
- */
+/* Steps after the commit.  They cannot undo the run, so an error is a WARNING. */
 static void
 run_after_commit(Run *run)
 {
@@ -334,7 +319,7 @@ run_pull(Run *run)
 	run_make_plan(run);
 	run_next_transaction(run);
 	run_lock_targets(run);
-	run_report_refused(run);
+	run_report_failed(run);
 	if (run->request->plan.mode != LAND_APPEND)
 		run_next_transaction(run);
 	if (run->request->plan.mode == LAND_APPEND)

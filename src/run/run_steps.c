@@ -36,6 +36,7 @@
 #include "run/run_steps.h"
 #include "source/mask_key.h"
 #include "source/to_url.h"
+#include "tunnel/tunnel_gate.h"
 
 static volatile sig_atomic_t cancel_requested = false;
 
@@ -53,7 +54,6 @@ run_is_cancelled(void)
 	return cancel_requested;
 }
 
-/* A caller that gave up before we could be interrupted has left this sign. */
 void
 run_check_caller(Run *run)
 {
@@ -67,7 +67,6 @@ run_check_caller(Run *run)
 
 /* ---- transactions and what others see of the run ---- */
 
-/* Shown in pg_stat_activity. */
 void
 run_report_phase(Run *run, const char *phase)
 {
@@ -92,6 +91,18 @@ run_commit_transaction(Run *run)
 {
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(run->context);
+}
+
+/*
+ * Commands such as CREATE INDEX CONCURRENTLY wait for each transaction that had a
+ * snapshot or a lock on the table when they looked, and a run waits for their
+ * lock at the end.
+ */
+void
+run_next_transaction(Run *run)
+{
+	run_commit_transaction(run);
+	run_begin_transaction(run);
 }
 
 /* ---- files and route ---- */
@@ -177,7 +188,7 @@ run_start_tunnel(Run *run, int sessions)
 	worker_end_launch();
 }
 
-/* One session is enough to look around. */
+/* Without loaders one session is enough. */
 void
 run_open_narrow_tunnel(Run *run)
 {
@@ -252,14 +263,14 @@ run_connect(Run *run)
 	connect.password_rule = run->params->password_rule;
 	connect.hide_texts = run->params->hide_texts;
 	connect.gate = tunnel_gate_handle(run->tunnel);
-	/* ahead of the loaders: for it the tunnel keeps the way that it has proven */
+	/* ahead of the loaders: the tunnel keeps its proven channel for this one */
 	run->control = source_connect_start(run->params);
 	if (run->pool != NULL)
 		pool_connect(run->pool, &connect);
 	source_connect_finish(run->control, run->params);
 }
 
-/* Does a column of the table hold OIDs that may be those of large objects? */
+/* True if a column of the table may hold OIDs of large objects. */
 static bool
 may_refer_to_large_objects(const TablePlan *table)
 {
@@ -276,19 +287,19 @@ may_refer_to_large_objects(const TablePlan *table)
 	return false;
 }
 
-/* COPY takes the numbers of large objects, not the objects: said once. */
+/* One NOTICE for the run: COPY reads the OIDs of large objects, not the objects. */
 static void
-report_large_objects(const RunPlan *plan)
+report_large_objects(const Run *run)
 {
 	StringInfoData names;
 	ListCell   *lc;
 
 	initStringInfo(&names);
-	foreach(lc, plan->tables)
+	foreach(lc, run->plan->tables)
 	{
 		TablePlan  *table = lfirst(lc);
 
-		if (table->message == NULL && may_refer_to_large_objects(table))
+		if (outcome_is_well(run->outcomes, table) && may_refer_to_large_objects(table))
 			appendStringInfo(&names, "%s%s", names.len ? ", " : "", table->display);
 	}
 	if (names.len > 0)
@@ -307,8 +318,8 @@ run_make_plan(Run *run)
 	if (run->request->plan.sequences)
 		plan_root_sequences(run->plan, run->control);
 	PopActiveSnapshot();
-	report_large_objects(run->plan);
 	run->outcomes = outcomes_create(run->plan);
+	report_large_objects(run);
 }
 
 List *
@@ -321,10 +332,21 @@ run_planned_oids(Run *run)
 	{
 		TablePlan  *table = lfirst(lc);
 
-		if (table->message == NULL)
+		if (outcome_is_well(run->outcomes, table))
 			oids = lappend_oid(oids, table->relid);
 	}
 	return oids;
+}
+
+List *
+run_column_names(const TablePlan *table)
+{
+	List	   *names = NIL;
+	ListCell   *lc;
+
+	foreach(lc, table->columns)
+		names = lappend(names, ((ColumnPlan *) lfirst(lc))->name);
+	return names;
 }
 
 /* The caller's transaction, if it waits for us; one that does not may hold what it likes. */
@@ -339,7 +361,7 @@ run_recheck(Run *run, const List *tables)
 {
 	ListCell   *lc;
 
-	/* subqueries of the configuration may meet other people's locks */
+	/* subqueries of the configuration may wait for locks of others */
 	session_set_int("lock_timeout", run->request->lock_timeout);
 	foreach(lc, tables)
 	{
@@ -347,40 +369,23 @@ run_recheck(Run *run, const List *tables)
 		int			code;
 		const char *problem;
 
-		if (table->message != NULL)
+		if (!outcome_is_well(run->outcomes, table))
 			continue;
 		relay_set_subject(table->display);
 		problem = recheck_table(table, run->request->plan.role, &code);
 		relay_set_subject(NULL);
 		if (problem == NULL)
 			continue;
-		table->sqlerrcode = code;
-		table->message = MemoryContextStrdup(run->context,
-											 psprintf("table \"%s\" cannot be pulled: %s",
-													  table->display, problem));
+		outcome_fail(run->outcomes, table, code,
+					 psprintf("table \"%s\" cannot be pulled: %s", table->display, problem),
+					 NULL, NULL);
 	}
 	session_set_int("lock_timeout", 0);
 }
 
-/*
- * Tables that the plan refuses, before the load or after it: told at once, and
- * the end of the run for on_error = abort.
- */
+/* Refused tables are reported at once; on_error = abort ends the run with the first. */
 void
-run_report_refused(Run *run)
+run_report_failed(Run *run)
 {
-	ListCell   *lc;
-
-	foreach(lc, run->plan->tables)
-	{
-		TablePlan  *table = lfirst(lc);
-
-		if (table->message == NULL || !outcome_refused(run->outcomes, table))
-			continue;
-		ereport(run->request->on_error == ON_ERROR_ABORT ? ERROR : WARNING,
-				(errcode(table->sqlerrcode),
-				 errmsg("%s", table->message),
-				 table->detail ? errdetail("%s", table->detail) : 0,
-				 table->hint ? errhint("%s", table->hint) : 0));
-	}
+	outcomes_report(run->outcomes, run->request->on_error == ON_ERROR_ABORT ? ERROR : WARNING);
 }

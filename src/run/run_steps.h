@@ -56,6 +56,9 @@ extern void run_check_caller(Run *run);
 extern void run_begin_transaction(Run *run);
 extern void run_commit_transaction(Run *run);
 
+/* Ends a transaction and begins another, so that nobody waits for the first. */
+extern void run_next_transaction(Run *run);
+
 /* Shows the run's phase in pg_stat_activity. */
 extern void run_report_phase(Run *run, const char *phase);
 
@@ -73,6 +76,9 @@ extern void run_make_plan(Run *run);
 /* The OIDs of the tables that have not failed so far. */
 extern List *run_planned_oids(Run *run);
 
+/* The names of the columns that are pulled, in the order of the COPY. */
+extern List *run_column_names(const TablePlan *table);
+
 /* The waiting caller's transaction, or NULL. */
 extern const VirtualTransactionId *run_awaiting_caller(const Run *run);
 
@@ -80,10 +86,10 @@ extern const VirtualTransactionId *run_awaiting_caller(const Run *run);
 extern void run_recheck(Run *run, const List *tables);
 
 /*
- * Reports tables that have been refused since the last call: as WARNINGs, or for
+ * Reports tables that have failed since the last call: as WARNINGs, or for
  * on_error = abort the first as an ERROR.
  */
-extern void run_report_refused(Run *run);
+extern void run_report_failed(Run *run);
 
 /* Lets the next run have the local port. */
 extern void run_leave_entrance(Run *run);

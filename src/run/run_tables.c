@@ -25,28 +25,16 @@
 #include "base/worker_message.h"
 #include "base/worker_session.h"
 #include "load/progress.h"
-#include "plan/planner.h"
 #include "run/audit.h"
 #include "run/run_steps.h"
 #include "run/run_tables.h"
 
-/* how often the leader looks around while it waits for loaders, in ms */
+/* how often the leader checks caller, tunnel and source while it waits, in ms */
 #define TICK	200
 /* how long writing the audit may wait while targets are locked, in ms */
 #define AUDIT_PATIENCE	1000
 
 /* ---- load ---- */
-
-static List *
-column_names(const TablePlan *table)
-{
-	List	   *names = NIL;
-	ListCell   *lc;
-
-	foreach(lc, table->columns)
-		names = lappend(names, ((ColumnPlan *) lfirst(lc))->name);
-	return names;
-}
 
 void
 run_submit(Run *run, const TablePlan *table, const char *copy_sql)
@@ -59,7 +47,7 @@ run_submit(Run *run, const TablePlan *table, const char *copy_sql)
 		.copy_sql = unconstify(char *, copy_sql),
 		.verify_sql = table->verify_sql,
 		.binary = table->binary,
-		.columns = column_names(table),
+		.columns = run_column_names(table),
 		.partition_check = table->partition_check,
 		.rewrites = table->rewrites,
 		.keep = table->keep,
@@ -96,16 +84,14 @@ report_table_error(int elevel, const TablePlan *table, const ErrorData *error)
 			 error->hint ? errhint("%s", error->hint) : 0));
 }
 
-/* A table did not make it; the run may go on without it. */
+/* A table failed; the run may go on without it. */
 static void
 handle_failure(Run *run, PoolEvent *event)
 {
 	TablePlan  *table = list_nth(run->plan->tables, event->index);
 	bool		abort = run->request->on_error == ON_ERROR_ABORT;
-	MemoryContext oldcontext = MemoryContextSwitchTo(run->context);
 
-	outcome_failed(run->outcomes, event->index, event->error);
-	MemoryContextSwitchTo(oldcontext);
+	outcome_note_error(run->outcomes, table, event->error);
 	if (event->source_gone)
 	{
 		/* not the table's fault */
@@ -115,71 +101,33 @@ handle_failure(Run *run, PoolEvent *event)
 	report_table_error(abort ? ERROR : WARNING, table, event->error);
 }
 
-/* The part in the list that belongs to the same partitioned table, or NULL. */
-static TablePlan *
-part_of(const List *parts, Oid whole)
-{
-	ListCell   *lc;
-
-	foreach(lc, parts)
-		if (((TablePlan *) lfirst(lc))->whole == whole)
-			return lfirst(lc);
-	return NULL;
-}
-
-/* The first failed part of each partitioned table that must not come in parts. */
-static List *
-fallen_parts(Run *run)
-{
-	List	   *fallen = NIL;
-	ListCell   *lc;
-
-	foreach(lc, run->plan->tables)
-	{
-		TablePlan  *table = lfirst(lc);
-
-		if (OidIsValid(table->whole) && !outcome_is_well(run->outcomes, table) &&
-			part_of(fallen, table->whole) == NULL)
-			fallen = lappend(fallen, table);
-	}
-	return fallen;
-}
-
-/* Parts of one partitioned table stand or fall together. */
+/*
+ * A table that was truncated or rewritten on the source after the snapshot may
+ * have been read as empty.
+ */
 static void
-refuse_incomplete(Run *run)
+fail_rewritten(Run *run, const TablePlan *table)
 {
-	List	   *fallen = fallen_parts(run);
-	ListCell   *lc;
-
-	foreach(lc, run->plan->tables)
-	{
-		TablePlan  *table = lfirst(lc);
-		TablePlan  *culprit = part_of(fallen, table->whole);
-
-		if (!OidIsValid(table->whole) || culprit == NULL ||
-			!outcome_is_well(run->outcomes, table))
-			continue;
-		table->sqlerrcode = outcome_sqlerrcode(run->outcomes, culprit->index);
-		table->message = psprintf("partition %s is left as it is, because %s of the same table failed",
-								  table->display, culprit->display);
-	}
-}
-
-/* What the plan says then must live as long as the run, of which this may be one batch. */
-static void
-handle_rewritten(Run *run, int index)
-{
-	MemoryContext oldcontext = MemoryContextSwitchTo(run->context);
-
-	plan_fail_rewritten(list_nth(run->plan->tables, index));
-	MemoryContextSwitchTo(oldcontext);
+	outcome_fail(run->outcomes, table, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+				 psprintf("table %s was truncated or rewritten on the source during the run",
+						  table->display),
+				 "Its rows may not be those of the run's snapshot.",
+				 "Pull it again.");
 }
 
 void
 run_start_loading(Run *run)
 {
+	ListCell   *lc;
+
 	pool_snapshot(run->pool, run->plan->snapshot, progress_publish(run->plan));
+	foreach(lc, run->plan->tables)
+	{
+		TablePlan  *table = lfirst(lc);
+
+		if (!outcome_is_well(run->outcomes, table))
+			progress_phase(table->index, PHASE_FAILED);
+	}
 }
 
 void
@@ -198,7 +146,7 @@ run_await_loads(Run *run)
 			case POOL_LOADED:
 				outcome_loaded(run->outcomes, &event.result);
 				if (event.result.rewritten)
-					handle_rewritten(run, event.index);
+					fail_rewritten(run, list_nth(run->plan->tables, event.index));
 				break;
 			case POOL_FAILED:
 				progress_phase(event.index, PHASE_FAILED);
@@ -215,33 +163,28 @@ run_await_loads(Run *run)
 	}
 }
 
-/* After the load: reports what failed with other partitions of its table. */
+/* Reports refused tables, and then the partitions that fail with them. */
 void
 run_fail_incomplete(Run *run)
 {
-	run_report_refused(run);
-	refuse_incomplete(run);
-	run_report_refused(run);
-	outcomes_fail_wholes(run->outcomes);
+	run_report_failed(run);
+	outcomes_fail_incomplete(run->outcomes, run->plan);
+	run_report_failed(run);
 }
 
 /* ---- replace and commit ---- */
 
-/* A table that was altered, or whose rows do not go into what is there; the others may. */
+/* A table was altered, or its rows do not fit the other tables; the run may go on. */
 static void
 run_table_failed(const StagedTable *table, const ErrorData *error, void *arg)
 {
 	Run		   *run = arg;
-	MemoryContext oldcontext = MemoryContextSwitchTo(run->context);
 	bool		abort = run->request->on_error == ON_ERROR_ABORT;
 
-	outcome_failed(run->outcomes, table->plan->index, error);
+	outcome_note_error(run->outcomes, table->plan, error);
 	report_table_error(abort ? ERROR : WARNING, table->plan, error);
-	refuse_incomplete(run);
-	run_report_refused(run);
-	outcomes_fail_wholes(run->outcomes);
+	run_fail_incomplete(run);
 	relay_flush();
-	MemoryContextSwitchTo(oldcontext);
 }
 
 /* Locks the audit: once targets are locked, nothing may wait for it. */
@@ -260,10 +203,7 @@ run_replace_tables(Run *run, List *staged)
 
 	/* an append's transaction is short, and holds its claim */
 	if (run->request->plan.mode != LAND_APPEND)
-	{
-		run_commit_transaction(run);
-		run_begin_transaction(run);
-	}
+		run_next_transaction(run);
 	run_lock_audit(run);
 	replace_tables(replacement, run_awaiting_caller(run));
 	/* the audit is locked already: whoever is in the way of it is not waited for */

@@ -20,8 +20,8 @@ extern void run_submit(Run *run, const TablePlan *table, const char *copy_sql);
 extern void run_await_loads(Run *run);
 
 /*
- * After the load: fails the partitions whose table must not come in parts and
- * has a failed one, and reports them as run_report_refused() does.
+ * After the load: also fails the other partitions that are pulled together with
+ * a failed one; reports all as run_report_failed() does.
  */
 extern void run_fail_incomplete(Run *run);
 

@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef PGTUNSYNC_DESTINATION_H
-#define PGTUNSYNC_DESTINATION_H
+#ifndef PGTUNSYNC_TO_URL_H
+#define PGTUNSYNC_TO_URL_H
 
 #include "config/env_file.h"
 
@@ -16,4 +16,4 @@
  */
 extern void destination_check(const EnvFile *env, const char *database);
 
-#endif							/* PGTUNSYNC_DESTINATION_H */
+#endif							/* PGTUNSYNC_TO_URL_H */

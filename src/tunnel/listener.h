@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef PGTUNSYNC_ENTRANCE_H
-#define PGTUNSYNC_ENTRANCE_H
+#ifndef PGTUNSYNC_LISTENER_H
+#define PGTUNSYNC_LISTENER_H
 
 #include "tunnel/peer.h"
 
@@ -36,4 +36,4 @@ extern int	entrance_port(const Entrance *entrance);
 /* The next one who waits; false: nobody. */
 extern bool entrance_accept(Entrance *entrance, Visitor *visitor);
 
-#endif							/* PGTUNSYNC_ENTRANCE_H */
+#endif							/* PGTUNSYNC_LISTENER_H */

@@ -48,7 +48,7 @@ struct Tunnel
 };
 
 static void
-tell_worker(dsm_segment *segment, Datum arg)
+note_leader_gone(dsm_segment *segment, Datum arg)
 {
 	((TunnelShared *) DatumGetPointer(arg))->leader_gone = true;
 }
@@ -72,7 +72,7 @@ make_segment(Tunnel *tunnel, StringInfo options)
 	queue = shm_mq_create(tunnel_shared_queue(shared), RELAY_QUEUE_SIZE);
 	shm_mq_set_receiver(queue, MyProc);
 	tunnel->queue = shm_mq_attach(queue, tunnel->segment, NULL);
-	on_dsm_detach(tunnel->segment, tell_worker, PointerGetDatum(shared));
+	on_dsm_detach(tunnel->segment, note_leader_gone, PointerGetDatum(shared));
 }
 
 static void

@@ -8,27 +8,11 @@
 #ifndef PGTUNSYNC_TUNNEL_H
 #define PGTUNSYNC_TUNNEL_H
 
-#include "base/connection_gate.h"
-#include "config/env_file.h"
-#include "ssh/ssh_route.h"
 #include "storage/dsm.h"
 
-typedef struct Tunnel Tunnel;	/* the leader's handle */
+#include "tunnel/tunnel_options.h"
 
-typedef struct TunnelOptions
-{
-	const SshRoute *route;
-	const EnvFile *env;			/* for key passphrase, password, … */
-	int			local_port;		/* entrance on 127.0.0.1; 0: private Unix socket */
-	const char *remote_host;	/* the source server, as the jump host sees it */
-	int			remote_port;
-	int			sessions;		/* SSH sessions wanted: one per loader + control */
-	int			connect_timeout;	/* ms, for each attempt */
-	int			connect_attempts;
-	int			connect_retry_delay;	/* ms */
-	int			log_level;		/* TraceLevel */
-	int64		run_id;			/* for the trace */
-} TunnelOptions;
+typedef struct Tunnel Tunnel;	/* the leader's handle */
 
 /*
  * Starts the worker and returns without waiting for it to connect.  The
@@ -79,22 +63,7 @@ extern void tunnel_stop(Tunnel *tunnel);
 /* From a before_shmem_exit callback: signals the worker, does not wait. */
 extern void tunnel_kill(Tunnel *tunnel);
 
-/* ---- the gate: for the leader and the loaders ---- */
-
-/* What a process needs to find the gate. */
+/* What a process needs for tunnel_gate_attach(). */
 extern dsm_handle tunnel_gate_handle(Tunnel *tunnel);
-
-/*
- * Maps the gate into this process until it exits.  Raises CONNECTION_FAILURE
- * when the tunnel is closed.
- */
-extern void tunnel_gate_attach(dsm_handle handle);
-
-/*
- * The calls for connections to the entrance; their handle is the gate's.  The
- * tunnel drops every connection that was not announced.  announce() raises
- * CONNECTION_FAILURE when the socket is not bound or the gate is gone.
- */
-extern const ConnectionGate tunnel_connection_gate;
 
 #endif							/* PGTUNSYNC_TUNNEL_H */

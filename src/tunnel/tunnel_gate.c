@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * tunnel_gate.c
- *	  Who may come in.
+ *	  Admits only connections that a process of this run has announced.
  *
  * A port on 127.0.0.1 is open to every process of the machine, and behind
  * ours is a production database.  So each process of the run announces its

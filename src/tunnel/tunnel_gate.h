@@ -8,10 +8,12 @@
 #ifndef PGTUNSYNC_TUNNEL_GATE_H
 #define PGTUNSYNC_TUNNEL_GATE_H
 
+#include "storage/dsm.h"
 #include "storage/shm_mq.h"
 #include "storage/spin.h"
+
+#include "base/connection_gate.h"
 #include "tunnel/peer.h"
-#include "tunnel/tunnel.h"
 
 #define GATE_SLOTS	128			/* more than a run has processes */
 
@@ -57,9 +59,26 @@ typedef enum GateVerdict
 	GATE_REFUSED				/* the announcement is another socket's */
 } GateVerdict;
 
+/* ---- for the tunnel ---- */
+
 extern void tunnel_gate_init(TunnelGate *gate);
 
 /* Was this connection announced?  Each announcement admits one connection. */
 extern GateVerdict tunnel_gate_judge(TunnelGate *gate, const Peer *peer);
+
+/* ---- for the leader and the loaders ---- */
+
+/*
+ * Maps the gate into this process until it exits.  Raises CONNECTION_FAILURE
+ * when the tunnel is closed.
+ */
+extern void tunnel_gate_attach(dsm_handle handle);
+
+/*
+ * The calls for connections to the entrance; their handle is the gate's.  The
+ * tunnel drops every connection that was not announced.  announce() raises
+ * CONNECTION_FAILURE when the socket is not bound or the gate is gone.
+ */
+extern const ConnectionGate tunnel_connection_gate;
 
 #endif							/* PGTUNSYNC_TUNNEL_GATE_H */

@@ -9,10 +9,28 @@
 #define PGTUNSYNC_TUNNEL_OPTIONS_H
 
 #include "lib/stringinfo.h"
-#include "ssh/ssh_session.h"
-#include "tunnel/tunnel.h"
 
-/* The worker's copy of TunnelOptions; palloc'd. */
+#include "config/env_file.h"
+#include "ssh/ssh_route.h"
+#include "ssh/ssh_session.h"
+
+/* What the leader asks for. */
+typedef struct TunnelOptions
+{
+	const SshRoute *route;
+	const EnvFile *env;			/* for key passphrase, password, … */
+	int			local_port;		/* entrance on 127.0.0.1; 0: private Unix socket */
+	const char *remote_host;	/* the source server, as the jump host sees it */
+	int			remote_port;
+	int			sessions;		/* SSH sessions wanted: one per loader + control */
+	int			connect_timeout;	/* ms, for each attempt */
+	int			connect_attempts;
+	int			connect_retry_delay;	/* ms */
+	int			log_level;		/* TraceLevel */
+	int64		run_id;			/* for the trace */
+} TunnelOptions;
+
+/* The same as the worker has it, palloc'd, with the secrets of env. */
 typedef struct TunnelOrders
 {
 	SshRoute   *route;

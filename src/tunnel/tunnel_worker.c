@@ -246,7 +246,7 @@ slots_pending(const TunnelWorker *worker)
 
 /* What the first session has done so far, for tunnel_steps(). */
 static void
-tell_steps(const SshLink *link)
+report_steps(const SshLink *link)
 {
 	ListCell   *lc;
 
@@ -274,7 +274,7 @@ give_up_slot(TunnelWorker *worker, Slot *slot)
 		if (slot->attempt > 1)
 			ereport(NOTICE,
 					(errmsg("opening the tunnel: giving up after %d attempts", slot->attempt)));
-		tell_steps(slot->link);
+		report_steps(slot->link);
 		ssh_link_raise(failure);
 	}
 	slot->state = SLOT_GIVEN_UP;
@@ -403,11 +403,11 @@ prove_forward(TunnelWorker *worker)
 		case PROGRESS_AGAIN:
 			break;
 		case PROGRESS_FAILED:
-			tell_steps(slot->link);
+			report_steps(slot->link);
 			ssh_link_raise(failure);
 			break;
 		case PROGRESS_DONE:
-			tell_steps(slot->link);
+			report_steps(slot->link);
 			worker->spare_since = clock_ms();
 			worker->entrance = entrance_open(orders->local_port);
 			announce_open(worker);

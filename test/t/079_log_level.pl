@@ -125,7 +125,7 @@ foreach my $level (2, 3)
 	cmp_ok($lines{$level}, '>', $lines{ $level - 1 }, "tells more than debug@{[$level - 1]}");
 	like($trace, qr{debug2: session 1, hop 2: key file \Q$dir\E/locked: ssh-ed25519, encrypted, SHA256:},
 		'key files looked at');
-	like($trace, qr/debug2: client \(port \d+, process 0\) at the entrance/, 'clients');
+	like($trace, qr/debug2: client 127\.0\.0\.1:\d+ at the entrance/, 'clients');
 	like($trace, qr/debug2:   a keepalive every \d+ s, lost after \d+ unanswered/, 'keepalives');
 }
 like($trace, qr/debug3:   Ciphers \S*aes128-ctr/, 'algorithms that ssh_config allows');

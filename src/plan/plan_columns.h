@@ -1,0 +1,39 @@
+/*-------------------------------------------------------------------------
+ *
+ * plan_columns.h
+ *	  Columns, keys and sequences of both sides, matched by name.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGTUNSYNC_PLAN_COLUMNS_H
+#define PGTUNSYNC_PLAN_COLUMNS_H
+
+#include "plan/planner_state.h"
+
+/*
+ * Matches the columns of both sides; returns the source's columns that are
+ * pulled (List of CatalogColumn *).  Fails the table if there are none.
+ */
+extern List *plan_match_columns(TablePlan *table, const Choice *choice, int source_version);
+
+/* One NOTICE for all that differs between the columns of both sides. */
+extern void plan_report_differences(const TablePlan *table);
+
+/*
+ * Fails a table with a clause if the text of a column's values depends on the
+ * search_path.
+ */
+extern void plan_check_name_types(TablePlan *table, const CopyQuery *query);
+
+/*
+ * Fails a table whose mode compares rows by primary key if it has none, or if the
+ * values of the key do not come from the source.  The key of a partition alone
+ * is not enough.
+ */
+extern void plan_check_key(TablePlan *table, const Choice *choice);
+
+/* Sets table->sequences: those owned by a pulled column on both sides. */
+extern void plan_match_sequences(Planner *planner, TablePlan *table, const Choice *choice,
+								 List *travel);
+
+#endif							/* PGTUNSYNC_PLAN_COLUMNS_H */

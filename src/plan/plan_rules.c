@@ -1,0 +1,214 @@
+/*-------------------------------------------------------------------------
+ *
+ * plan_rules.c
+ *	  The configuration's rules for one table: masks, rewrites, kept rows.
+ *
+ * Columns that look sensitive and have no rule are listed, and fail the table if
+ * the caller must not pull them unmasked (pgtunsync.require_rules).
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+
+#include "plan/copy_sql.h"
+#include "plan/keep.h"
+#include "plan/mask.h"
+#include "plan/plan_rules.h"
+#include "plan/planner_state.h"
+#include "plan/rewrite.h"
+#include "plan/selection.h"
+#include "plan/sensitive.h"
+#include "schema/source_catalog.h"
+
+void
+plan_set_rewrites(Planner *planner, TablePlan *table, const Choice *choice)
+{
+	char	   *problem;
+
+	table->row_name = choice->root ? choice->root->name : choice->name;
+	table->rewrites = rewrite_plan(&planner->rewrites, choice->local, choice->source, &problem);
+	if (problem != NULL)
+		table_fail(table, ERRCODE_GENERATED_ALWAYS,
+				   psprintf("cannot pull %s: a generated column cannot be rewritten", table->display),
+				   problem, NULL);
+}
+
+void
+plan_set_keep(Planner *planner, TablePlan *table, const Choice *choice)
+{
+	List	   *conditions = keep_plan(&planner->keeps, choice->local);
+
+	if (table->mode == LAND_REPLACE)
+		table->keep = conditions;
+	else if (table->mode == LAND_APPEND && conditions != NIL)
+		table_fail(table, ERRCODE_FEATURE_NOT_SUPPORTED,
+				   psprintf("cannot pull %s in mode \"append\": rows of it are kept", table->display),
+				   "Append adds rows beyond the highest key, which a kept row may have.", NULL);
+}
+
+/* ---- masks ---- */
+
+/* The travelling column as the source sends it, its mask put on. */
+static CatalogColumn *
+masked_column(const CatalogColumn *source, const CatalogColumn *local, const Mask *mask)
+{
+	CatalogColumn *column = palloc(sizeof(CatalogColumn));
+
+	*column = *source;
+	column->mask = mask->sql;
+	column->readable = true;	/* what the mask reads is seen when it is tried */
+	column->generated = false;
+	if (mask->type == NULL)
+		return column;
+	column->type = mask->type;
+	column->typid = strcmp(mask->type, local->type) == 0 ? local->typid : TEXTOID;
+	column->base_typid = strcmp(mask->type, local->type) == 0 ? local->base_typid : TEXTOID;
+	return column;
+}
+
+static bool
+is_key_column(const CatalogRelation *local, const CatalogColumn *column)
+{
+	ListCell   *lc;
+
+	foreach(lc, local->primary_key)
+		if (strcmp(lfirst(lc), column->name) == 0)
+			return true;
+	return false;
+}
+
+/* Carries out the rule for one column; returns what is to travel. */
+static CatalogColumn *
+apply_rule(Planner *planner, TablePlan *table, const Choice *choice, const char *relation,
+		   const CatalogColumn *local, CatalogColumn *source)
+{
+	Mask	   *mask = mask_column(&planner->masks, choice->local, choice->source, local, relation);
+
+	if (mask == NULL && looks_sensitive(local))
+	{
+		table->unmasked_columns = lappend(table->unmasked_columns, local->name);
+		planner->unmasked = lappend(planner->unmasked,
+									psprintf("%s.%s", table->display, quote_identifier(local->name)));
+	}
+	if (mask != NULL && mask->problem != NULL && table->message == NULL)
+		table_fail(table, ERRCODE_DATATYPE_MISMATCH,
+				   psprintf("cannot pull %s: data rule \"%s\" cannot work for column %s",
+							table->display, mask->rule->kind, quote_identifier(local->name)),
+				   psprintf("The column has type %s, and of rule \"%s\" (line %d of file \"%s\"): %s.",
+							local->type, mask->rule->pattern, mask->rule->line,
+							planner->config->path, mask->problem), NULL);
+	if (mask != NULL && mask->nondeterministic && table->message == NULL &&
+		(table->mode == LAND_OVERWRITE || table->mode == LAND_PRESERVE) &&
+		is_key_column(choice->local, local))
+		table_fail(table, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+				   psprintf("cannot pull %s in mode \"%s\": data rule \"%s\" gives its primary key another value in each run",
+							table->display, landing_name(table->mode), mask->rule->kind),
+				   psprintf("The column is %s.", quote_identifier(local->name)),
+				   "Use a pseudonym, which is always the same, or mode => 'replace'.");
+	if (mask == NULL || mask->sql == NULL)
+		return source;
+	table->user_sql |= mask->user_sql;
+	table->masked_columns = lappend(table->masked_columns,
+									psprintf("%s: %s", quote_identifier(local->name), mask->rule->kind));
+	return masked_column(source, local, mask);
+}
+
+List *
+plan_apply_rules(Planner *planner, TablePlan *table, const Choice *choice, List *travel,
+				 const CopyQuery *query)
+{
+	char	   *relation = copy_table_reference(query);
+	List	   *sent = NIL;
+	ListCell   *lc_plan;
+	ListCell   *lc;
+
+	if (!planner->request->rules || choice->empty)
+		return travel;
+	table->binary = true;
+	forboth(lc_plan, table->columns, lc, travel)
+	{
+		CatalogColumn *local = catalog_find_column(choice->local, ((ColumnPlan *) lfirst(lc_plan))->name);
+		CatalogColumn *column = apply_rule(planner, table, choice, relation, local, lfirst(lc));
+
+		table->binary &= copy_column_binary(column, local, source_version(planner->control));
+		sent = lappend(sent, column);
+	}
+	return sent;
+}
+
+#define UNMASKED_HINT \
+	"Give them a rule in \"data_rules\"; \"untouched\" says that they may come as they are."
+
+/* A survey shows which tables the run would be refused for. */
+static void
+fail_unmasked(List *tables)
+{
+	ListCell   *lc;
+
+	foreach(lc, tables)
+	{
+		TablePlan  *table = lfirst(lc);
+
+		if (table->message == NULL && table->unmasked_columns != NIL)
+			table_fail(table, ERRCODE_CONFIG_FILE_ERROR,
+					   psprintf("columns of table %s look sensitive and have no data rule: %s",
+								table->display, plan_join_names(table->unmasked_columns, true)),
+					   NULL, UNMASKED_HINT);
+	}
+}
+
+void
+plan_report_unmasked(const Planner *planner, List *tables)
+{
+	StringInfoData names;
+	int			n = list_length(planner->unmasked);
+
+	if (n == 0)
+		return;
+	if (planner->request->survey && planner->request->require_rules)
+	{
+		fail_unmasked(tables);
+		return;
+	}
+	initStringInfo(&names);
+	for (int i = 0; i < n && i < 20; i++)
+		appendStringInfo(&names, "%s%s", i > 0 ? ", " : "", (char *) list_nth(planner->unmasked, i));
+	if (n > 20)
+		appendStringInfo(&names, " and %d more", n - 20);
+	ereport(planner->request->require_rules ? ERROR : NOTICE,
+			(errcode(planner->request->require_rules ? ERRCODE_CONFIG_FILE_ERROR : ERRCODE_SUCCESSFUL_COMPLETION),
+			 errmsg("columns look sensitive and have no data rule: %s", names.data),
+			 errhint(UNMASKED_HINT)));
+}
+
+void
+plan_warn_unmatched_rules(Planner *planner)
+{
+	List	   *rules = NIL;
+	List	   *patterns = NIL;
+	bool	   *found;
+	ListCell   *lc;
+	int			n = 0;
+
+	foreach(lc, planner->config->data_rules)
+	{
+		if (list_member_ptr(planner->masks.matched, lfirst(lc)))
+			continue;
+		rules = lappend(rules, lfirst(lc));
+		patterns = lappend(patterns, ((SyncRule *) lfirst(lc))->pattern);
+	}
+	found = source_catalog_match_columns(planner->control, patterns);
+	foreach(lc, rules)
+	{
+		SyncRule   *rule = lfirst(lc);
+
+		if (!found[n++])
+			ereport(WARNING,
+					(errcode(ERRCODE_WARNING),
+					 errmsg("data rule \"%s\" in line %d of file \"%s\" matches no column of the source",
+							rule->pattern, rule->line, planner->config->path)));
+	}
+}
