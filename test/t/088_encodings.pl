@@ -67,8 +67,8 @@ sub pulls_between
 		is($run->{rc}, 0, 'the call succeeds') or diag($run->{err});
 		my @hashes = map {
 			my ($side, $database) = @$_;
-			my $sql = q{SELECT format('SELECT count(*),
-				sum((''x'' || left(md5(convert_to(t::text, ''UTF8'')), 15))::bit(60)::bigint) FROM %I t', relname)
+			my $hash = "left(md5(convert_to(t::text, ''UTF8'')), 15)";
+			my $sql = qq{SELECT format('SELECT count(*), sum((''x'' || $hash)::bit(60)::bigint) FROM %I t', relname)
 				FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace ORDER BY relname};
 			join('/', map { $w->{$side}->safe_psql($database, $_) } split /\n/,
 				$w->{$side}->safe_psql($database, "SET client_encoding
