@@ -178,7 +178,9 @@ foreach my $arguments ('', "'*'")
 {
 	$run = replaces($arguments, '"Session" "star*" audit_log pages parts starfish users');
 	is($w->local_sql('SELECT value FROM ar_internal_metadata'), 'development', 'this database stays what it is');
-	like($run->{err}, qr/NOTICE:  00000: migration tables of frameworks are left out: "__EFMigrationsHistory", ar_internal_metadata, migrations, schema_migrations$/m, 'one NOTICE names them');
+	my $names = '"__EFMigrationsHistory", ar_internal_metadata, migrations, schema_migrations';
+	like($run->{err}, qr/NOTICE:  00000: migration tables of frameworks are left out: $names$/m,
+		'one NOTICE names them');
 }
 replaces("'sales.*'", 'sales.migrations sales.people sales.plans sales.users');
 is($w->local_sql('SELECT bird FROM sales.migrations'), 'swallow',

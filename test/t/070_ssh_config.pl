@@ -208,7 +208,8 @@ $w->setting(log_level => undef);
 foreach my $case ([ 'no-mac', 'MACs' ], [ 'no-kex', 'KexAlgorithms' ])
 {
 	my ($alias, $option) = @$case;
-	stops($alias, 'tunnel', "$option that libssh2 does not know", qr/^$option of "$alias" \(hop 1\) allows no algorithm that the tunnel supports\nlibssh2 1\.\d+/);
+	stops($alias, 'tunnel', "$option that libssh2 does not know",
+		qr/^$option of "$alias" \(hop 1\) allows no algorithm that the tunnel supports\nlibssh2 1\.\d+/);
 }
 $steps = stops('revoking', 'ssh target', 'RevokedHostKeys', qr/RevokedHostKeys/);
 like($steps->hint('ssh target'), qr/\@revoked/, 'the hint says what instead');

@@ -91,7 +91,9 @@ foreach my $name (qw(rsa rsa_pem))
 {
 	if ($old)
 	{
-		refused("an RSA key ($name) with libssh2 $version", [ qr/libssh2 1\.\d+\S* signs with RSA keys using SHA-1 only/, qr/ed25519/, qr/publickey/ ], PGSYNC_SSH_KEY => "$dir/$name");
+		refused("an RSA key ($name) with libssh2 $version",
+			[ qr/libssh2 1\.\d+\S* signs with RSA keys using SHA-1 only/, qr/ed25519/, qr/publickey/ ],
+			PGSYNC_SSH_KEY => "$dir/$name");
 	}
 	else
 	{
@@ -114,9 +116,12 @@ foreach my $file (locked('ed25519', '-t', 'ed25519'), locked('ecdsa', '-t', 'ecd
 	locked('ecdsa_pem', '-t', 'ecdsa', '-m', 'PEM'))
 {
 	my ($name) = $file =~ m{([^/]+)$};
-	logs_in("$name with its passphrase", "key $file (", PGSYNC_SSH_KEY => $file, PGSYNC_SSH_KEY_PASSPHRASE => 'S3cret-passphrase');
-	refused("$name with a wrong one", [ qr/\Q$file\E.*PGSYNC_SSH_KEY_PASSPHRASE does not decrypt it/, qr/passphrase/ ], PGSYNC_SSH_KEY => $file, PGSYNC_SSH_KEY_PASSPHRASE => 'S3cret-wrong');
-	refused("$name without", [ qr/\Q$file\E: encrypted, and PGSYNC_SSH_KEY_PASSPHRASE is not set/, qr/Set PGSYNC_SSH_KEY_PASSPHRASE/ ], PGSYNC_SSH_KEY => $file);
+	logs_in("$name with its passphrase", "key $file (", PGSYNC_SSH_KEY => $file,
+		PGSYNC_SSH_KEY_PASSPHRASE => 'S3cret-passphrase');
+	refused("$name with a wrong one", [ qr/\Q$file\E.*PGSYNC_SSH_KEY_PASSPHRASE does not decrypt it/, qr/passphrase/ ],
+		PGSYNC_SSH_KEY => $file, PGSYNC_SSH_KEY_PASSPHRASE => 'S3cret-wrong');
+	refused("$name without", [ qr/\Q$file\E: encrypted, and PGSYNC_SSH_KEY_PASSPHRASE is not set/,
+		qr/Set PGSYNC_SSH_KEY_PASSPHRASE/ ], PGSYNC_SSH_KEY => $file);
 }
 logs_in('a passphrase does no harm to a key without', "key $dir/ed25519 (", PGSYNC_SSH_KEY => "$dir/ed25519",
 	PGSYNC_SSH_KEY_PASSPHRASE => 'S3cret-passphrase');
@@ -144,7 +149,8 @@ refused("$_->[0] as a key", [ qr/\Q$dir\E\/$_->[0]/, $_->[1] ], PGSYNC_SSH_KEY =
 	[ big => qr/not a regular file of at most 64 kB/ ], [ no_such_key => qr/no such key file/ ]);
 system_or_bail('cp', "$dir/ed25519.pub", "$dir/public");
 chmod 0600, "$dir/public";
-refused('a public key as a key', [qr/a public key, and no agent holds the private key/], PGSYNC_SSH_KEY => "$dir/public");
+refused('a public key as a key', [qr/a public key, and no agent holds the private key/],
+	PGSYNC_SSH_KEY => "$dir/public");
 symlink "$dir/ed25519", "$dir/link";
 logs_in('a link to a key', "key $dir/link (", PGSYNC_SSH_KEY => "$dir/link");
 
@@ -184,7 +190,9 @@ logs_in('IdentitiesOnly: the agent\'s other keys are not shown', "key $dir/ed255
 $w->write_ssh_config(IdentityFile => "$dir/ed25519", IdentitiesOnly => 'no', IdentityAgent => $socket);
 logs_in('the agent\'s keys first, then the files', "key $dir/ed25519 (");
 $w->write_ssh_config(%no_file, IdentityAgent => $socket);
-refused('an agent with a key that is refused', [ qr/agent key ssh-ed25519 SHA256:\S+: refused/, qr/no such key file: \Q$dir\E\/no_such_key/, qr/The server accepts: publickey/ ]);
+refused('an agent with a key that is refused',
+	[ qr/agent key ssh-ed25519 SHA256:\S+: refused/, qr/no such key file: \Q$dir\E\/no_such_key/,
+	qr/The server accepts: publickey/ ]);
 agent_has();
 refused('an agent without keys', [qr/the agent holds no key/]);
 agent_has('rsa');
@@ -225,7 +233,8 @@ SKIP:
 	$jump->stop;
 	$password->start($jump, "Password: =$right", %none, PasswordAuthentication => 'yes');
 	logs_in('PGSYNC_SSH_PASSWORD', 'password', PGSYNC_SSH_PASSWORD => $right);
-	refused('a wrong password', [ qr/password: refused/, qr/The server accepts: password/ ], PGSYNC_SSH_PASSWORD => 'S3cret-wrong');
+	refused('a wrong password', [ qr/password: refused/, qr/The server accepts: password/ ],
+		PGSYNC_SSH_PASSWORD => 'S3cret-wrong');
 	refused('no password', [qr/password: PGSYNC_SSH_PASSWORD is not set/]);
 	$w->write_env(PGSYNC_SSH_PASSWORD => $right);
 	$w->pulls("'users'", 'a pull with a password', ['users']);
@@ -234,7 +243,8 @@ SKIP:
 	cmp_ok(scalar(() = slurp_file($jump->log) =~ /Failed password/g), '<=', 2,
 		'a wrong password was given once in each');
 	$w->write_ssh_config(PasswordAuthentication => 'no');
-	refused('PasswordAuthentication no', [ qr/The server accepts: password/, qr/Tried: nothing/ ], PGSYNC_SSH_PASSWORD => $right);
+	refused('PasswordAuthentication no', [ qr/The server accepts: password/, qr/Tried: nothing/ ],
+		PGSYNC_SSH_PASSWORD => $right);
 	$w->write_ssh_config(IdentityFile => "$dir/ed25519");
 
 	$jump->stop;

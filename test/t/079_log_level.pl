@@ -81,16 +81,24 @@ unlike($run->{err}, qr/pgtunsync run \d+: debug/, 'the client gets none of it');
 unlike($trace, qr/debug[23]: /, 'no more than was asked for');
 is(scalar(grep { !/^pgtunsync run $run->{id}: debug1: / } split /^/, $trace), 0, 'each line has the run');
 my ($host_key) = `ssh-keygen -lf '${\$jump->host_key('ed25519')}.pub'` =~ /(SHA256:\S+)/;
-foreach my $line ("environment file: ${\$w->env_file}", "configuration: ${\$w->config_file}", qr/the route to the jump host, resolved by "ssh -G": 2 hops/,
-	"hop 1: \"gate\" is host 127.0.0.1, port ${\$gate->port}, user $user", "hop 2: \"hatchbox\" is host 127.0.0.1, port ${\$jump->port}, user $user",
+my $searched = qr/looking for "\[127\.0\.0\.1\]:${\$jump->port}"/;
+foreach my $line ("environment file: ${\$w->env_file}", "configuration: ${\$w->config_file}",
+	qr/the route to the jump host, resolved by "ssh -G": 2 hops/,
+	"hop 1: \"gate\" is host 127.0.0.1, port ${\$gate->port}, user $user",
+	"hop 2: \"hatchbox\" is host 127.0.0.1, port ${\$jump->port}, user $user",
 	"  key file $dir/locked", "  known_hosts ${\$jump->known_hosts}",
-	"session 1, hop 1: connecting to 127.0.0.1 port ${\$gate->port}", "session 1, hop 1: connected to 127.0.0.1:${\$gate->port}",
-	qr/session 1, hop 1: the server's banner is "SSH-2\.0-OpenSSH_/, qr/session 1, hop 1: key exchange (?:curve25519|ecdh)-sha\S*, host key algorithm ssh-ed25519/,
-	qr/session 1, hop 1: client to server: cipher aes\S+, MAC \S+, compression none/, qr/session 1, hop 1: server to client: cipher aes/,
-	qr/session 1, hop 2: the server shows the host key ssh-ed25519 \Q$host_key\E; looking for "\[127\.0\.0\.1\]:${\$jump->port}"/,
+	"session 1, hop 1: connecting to 127.0.0.1 port ${\$gate->port}",
+	"session 1, hop 1: connected to 127.0.0.1:${\$gate->port}",
+	qr/session 1, hop 1: the server's banner is "SSH-2\.0-OpenSSH_/,
+	qr/session 1, hop 1: key exchange (?:curve25519|ecdh)-sha\S*, host key algorithm ssh-ed25519/,
+	qr/session 1, hop 1: client to server: cipher aes\S+, MAC \S+, compression none/,
+	qr/session 1, hop 1: server to client: cipher aes/,
+	qr/session 1, hop 2: the server shows the host key ssh-ed25519 \Q$host_key\E; $searched/,
 	qr/session 1, hop 2: host key ssh-ed25519 \Q$host_key\E is accepted: known: \Q${\$jump->known_hosts}\E line \d+/,
-	qr/session 1, hop 1: the server accepts publickey for user $user; it answered in \d+ ms/, "session 1, hop 1: trying key ${\$gate->user_key} (ssh-ed25519)",
-	"session 1, hop 1: the server accepted it; logged in as $user by key ${\$gate->user_key}", "session 1, hop 1: a channel to 127.0.0.1 port ${\$jump->port} is open, for the next hop",
+	qr/session 1, hop 1: the server accepts publickey for user $user; it answered in \d+ ms/,
+	"session 1, hop 1: trying key ${\$gate->user_key} (ssh-ed25519)",
+	"session 1, hop 1: the server accepted it; logged in as $user by key ${\$gate->user_key}",
+	"session 1, hop 1: a channel to 127.0.0.1 port ${\$jump->port} is open, for the next hop",
 	"session 1, hop 2: trying key $dir/locked (ssh-ed25519)", qr/session 1 of \d is up, round trip \d+ ms/,
 	qr/opening a channel to 127\.0\.0\.1 port ${\$w->source->port}, window \d+ bytes, round trip \d+ ms/,
 		qr/the channel is open; the server's window is \d+ bytes/,
@@ -115,7 +123,8 @@ foreach my $level (2, 3)
 	harmless($log, "debug$level");
 	$lines{$level} = () = $trace =~ /\n/g;
 	cmp_ok($lines{$level}, '>', $lines{ $level - 1 }, "tells more than debug@{[$level - 1]}");
-	like($trace, qr{debug2: session 1, hop 2: key file \Q$dir\E/locked: ssh-ed25519, encrypted, SHA256:}, 'key files looked at');
+	like($trace, qr{debug2: session 1, hop 2: key file \Q$dir\E/locked: ssh-ed25519, encrypted, SHA256:},
+		'key files looked at');
 	like($trace, qr/debug2: client 127\.0\.0\.1:\d+ at the entrance/, 'clients');
 	like($trace, qr/debug2:   a keepalive every \d+ s, lost after \d+ unanswered/, 'keepalives');
 }

@@ -42,7 +42,8 @@ my @queries = (
 	[ 'facts about the server', qw(pg_export_snapshot:t server_version:t system_identifier:l? database:o
 	start_time:i pg_is_in_recovery:b) ],
 	[ 'relations', qw(oid:o nspname:n relname:n relkind:c relpersistence:c relispartition:b inhparent:o?
-	has_table_privilege:b? has_schema_privilege:b? row_security_active:b bytes:f reltuples:f relpartbound:t? relpages:f) ],
+	has_table_privilege:b? has_schema_privilege:b? row_security_active:b bytes:f reltuples:f
+		relpartbound:t? relpages:f) ],
 	[ 'columns', qw(attrelid:o attname:n attnum:i format_type:t atttypid:o typbasetype:o attgenerated:b
 	has_column_privilege:b?) ],
 	[ 'sequences', qw(refobjid:o refobjsubid:i oid:o nspname:n relname:n readable:b? last_value:l is_called:b) ],

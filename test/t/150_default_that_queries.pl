@@ -30,7 +30,8 @@ $w->local_sql(q{
 	CREATE CAST (mark AS json) WITH FUNCTION mark_json(mark);
 	CREATE DOMAIN trap AS int CHECK (public.steal() IS NOT NULL);
 });
-$w->local_sql("SET ROLE mallory; CREATE TABLE $_ (id int PRIMARY KEY, d text DEFAULT $defaults{$_})") foreach keys %defaults;
+$w->local_sql("SET ROLE mallory; CREATE TABLE $_ (id int PRIMARY KEY, d text DEFAULT $defaults{$_})")
+  foreach keys %defaults;
 
 foreach my $table (sort grep { $_ ne 'by_sequence' } keys %defaults)
 {

@@ -207,10 +207,12 @@ sub serve
 		$version = unpack('N', take($client, $length - 4));
 		syswrite($client, 'N') if $version >> 16 == 1234;
 	} while ($version >> 16 == 1234);
-	my %parameters = (server_version => '15.0', server_encoding => 'UTF8', client_encoding => 'UTF8', standard_conforming_strings => 'on');
+	my %parameters = (server_version => '15.0', server_encoding => 'UTF8', client_encoding => 'UTF8',
+		standard_conforming_strings => 'on');
 	syswrite($client, message('R', pack('N', 0)));
 	$answers{login}->($client) if $answers{login};
-	syswrite($client, join('', map { message('S', "$_\0$parameters{$_}\0") } sort keys %parameters) . message('Z', 'I'));
+	syswrite($client, join('', map { message('S', "$_\0$parameters{$_}\0") } sort keys %parameters)
+		. message('Z', 'I'));
 	while (1)
 	{
 		my ($type, $length) = unpack('aN', take($client, 5));
