@@ -79,7 +79,7 @@ sub parse_values
 	return \%values;
 }
 
-# The values by our parser, or undef and its message.
+# The values that the extension's parser reads, or undef and its message.
 sub ours
 {
 	my ($text) = @_;
@@ -89,7 +89,7 @@ sub ours
 	return ($status == 0 ? parse_values($output) : undef, $stderr);
 }
 
-# The values by bash: those of the given variables, and all that it exports.
+# The values that bash reads: the given variables, and all exported ones.
 my $script = <<'SCRIPT';
 set -a; . ./file.env
 __status=$?
@@ -117,7 +117,8 @@ sub show
 	return join('', map { "$_" . (defined $values->{$_} ? "=<$values->{$_}>" : ' unset') . "\n" } sort keys %$values);
 }
 
-# Is the text accepted, with bash's meaning?  Returns 1, or 0 when refused.
+# Checks that the text is refused, or has the same meaning as in bash.
+# Returns 1 if it is accepted, 0 if it is refused.
 sub compare
 {
 	my ($text, $problem) = @_;
@@ -237,7 +238,7 @@ sub random_statement
 {
 	my $text = pick(@starts);
 	$text .= pick(@pieces) for 1 .. 1 + int(rand(6));
-	# give unbalanced quotes a chance to be closed
+	# sometimes close unbalanced quotes
 	$text .= q{'} if ($text =~ tr/'//) % 2 && rand() < 0.8;
 	$text .= q{"} if ($text =~ tr/"//) % 2 && rand() < 0.8;
 	$text .= '}' x (() = $text =~ /\$\{[A-Z]+[:+=-]/g) if rand() < 0.3;

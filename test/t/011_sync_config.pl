@@ -24,7 +24,7 @@ sub read_file
 	return scalar(<$fh>) // '';
 }
 
-# What the driver shows of a text, and its messages.
+# Returns the driver's output for a text, and its messages.
 sub run
 {
 	my ($text) = @_;
@@ -263,7 +263,7 @@ accepted('settings of pgsync that do not matter', "defer_constraints_v1: true\nd
 
 # --- what must be refused
 
-# ignored, these would let everything come that they were to keep back
+# If these were ignored, a pull would copy what they exclude.
 refused("the unknown key $_", "exclude: [b]\n$_: [a]\n", 2, qq{unknown key "$_"; known keys are "exclude"})
   foreach qw(tables excludes Exclude only include skip where filter mask schema group limit);
 

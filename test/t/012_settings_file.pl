@@ -30,10 +30,10 @@ sub write_file
 	return;
 }
 
-# Did the last command die of a signal?  (A shell may stand in between.)
+# Returns whether a signal ended the last command, directly or in a shell.
 sub died { return ($? & 127) || ($? >> 8) > 127; }
 
-# What the driver shows and says.
+# Returns the driver's output and messages.
 sub run
 {
 	my @arguments = @_;

@@ -19,7 +19,7 @@ sub replaced
 
 my $all = join(' ', sort @PgTunsync::shop);
 
-# the first one makes the two sides equal: no later one can orphan a row
+# The first call makes both sides equal, so no later one can orphan a row.
 my @spellings = (
 	[ ''                                          => $all ],
 	[ q{'{users}'}                                => 'users' ],

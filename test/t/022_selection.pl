@@ -33,7 +33,7 @@ foreach my $table (qw(users parts pages audit_log sales.users sales.plans sales.
 	$w->local_sql(qq{INSERT INTO $table VALUES (99, 'local')});
 }
 
-# A test: this call, in this session, replaced exactly these tables.
+# A test: this call, in this session, replaces exactly these tables.
 sub replaces
 {
 	my ($arguments, $expected, $setup) = @_;

@@ -11,7 +11,7 @@ use Test::More;
 my $w = PgTunsync->new(users => 50);
 my $before = $w->snapshot;
 
-# Runs it: list of [step, ok, detail, hint].
+# Runs check().  Returns a list of [step, ok, detail, hint].
 sub check
 {
 	my $call = $w->call("\\pset fieldsep '\\x01'\n\\pset recordsep '\\x02'\nSELECT * FROM pgtunsync.check();")->finish;
@@ -19,7 +19,7 @@ sub check
 	return map { [ split /\x01/, $_, -1 ] } grep { /\S/ } split /\x02/, $call->{out};
 }
 
-# A subtest: the steps up to a failing one, which says this.
+# A subtest: check() ends with this failing step and these messages.
 sub fails_at
 {
 	my ($title, @message) = @_;

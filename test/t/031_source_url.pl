@@ -87,7 +87,7 @@ $w->refused("'users'", 'a URL without user', sqlstate => 'F0000', message => [qr
 
 # ---- how long to wait for the source ----
 
-# The kernel accepts a connection for a stopped postmaster, and nobody answers.
+# The kernel accepts a connection to a stopped postmaster, which never answers.
 sub times_out
 {
 	my ($title, $milliseconds) = @_;
@@ -117,7 +117,7 @@ my $me = (getpwuid($<))[0];
 $w->write_env(PGSYNC_FROM_URL => "postgresql://$me:x\@127.0.0.1:$port/dev", PGSYNC_REMOTE_PORT => $w->local_node->port);
 $w->refused("'users'", 'the source is this very database', sqlstate => '55000', message => [qr/same|itself|very/]);
 
-# another database of the same server is a source like any other
+# Another database of the same server is a valid source.
 $w->local_node->safe_psql('postgres', 'CREATE DATABASE twin TEMPLATE template0');
 $w->local_node->safe_psql('twin', 'CREATE TABLE users (id int, email text, name text);
 	INSERT INTO users SELECT i, i, i FROM generate_series(1, 9) i');

@@ -84,7 +84,7 @@ my %own = map { $_ => join(' ', (split / /, slurp_file($jump->host_key($_) . '.p
 known_hosts("\@revoked $name $own{ed25519}\n\@revoked $name $own{ecdsa}\n$known");
 bad_ssh('28000', 'revoked host keys', qr/revoked/i);
 
-# known_hosts has another type than the server offers
+# known_hosts has a key type that the server does not offer
 $jump->stop;
 {
 	local $jump->{types} = ['ecdsa'];
@@ -95,7 +95,7 @@ bad_ssh('28000', 'a host key of another type than the known one', qr/known_hosts
 $jump->stop;
 $jump->start;
 
-# known_hosts has one of the types: that one is negotiated
+# known_hosts has one of the types, and that one is negotiated
 foreach my $type (qw(ed25519 ecdsa))
 {
 	known_hosts('');

@@ -70,7 +70,7 @@ $w->write_env(PGSYNC_LOCAL_PORT => 0);
 my $run = $w->pulls('', 'PGSYNC_LOCAL_PORT=0: a private socket', [@PgTunsync::shop]);
 ok(!PgTunsync::listening($port), 'and no TCP port');
 
-# any number of pulls run side by side then
+# any number of pulls can run at the same time then
 my @calls = map { $w->start_pull("'$_'") } qw(users reviews shipments);
 is($_->finish->{rc}, 0, 'pulls side by side') || diag($_->{err}) foreach @calls;
 $w->nothing_left;

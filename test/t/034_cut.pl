@@ -16,7 +16,7 @@ my $before = $w->snapshot;
 my $relay = $w->relay;
 $w->setting(connect_attempts => 1);
 
-# A subtest: what happens in mid-COPY makes the run fail in full.
+# A subtest: an event during COPY makes the whole run fail.
 sub broken
 {
 	my ($title, $break, %params) = @_;
@@ -54,7 +54,8 @@ broken('the source is restarted at once', sub { $w->source->stop('immediate'); $
 broken('the source is shut down', sub { $w->source->stop('fast') }, repair => sub { $w->source->start });
 broken('a relay on the way is killed', sub { $relay->stop; delete $w->{relay}; $relay = $w->relay; });
 
-# cut by bytes: at the very start, in the handshake, in the catalog queries, in the data
+# Cut after this many bytes: at the start, in the handshake, in the catalog
+# queries, in the data.
 foreach my $bytes (1, 100, 400, 3000, 30_000, 100_000, 1_000_000, 5_000_000)
 {
 	$relay->set(cut_after => $bytes);

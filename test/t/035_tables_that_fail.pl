@@ -52,7 +52,7 @@ $w->source_sql('CREATE TABLE a_view (id int); GRANT SELECT ON a_view TO reader')
 
 my $before = $w->snapshot;
 
-# each alone, then beside good ones
+# each alone, then together with good ones
 my @failing = (
 	[ 'only_there', '42P01', qr/only_there/ ],
 	[ 'only_here', '42P01', qr/only_here/ ],

@@ -17,7 +17,7 @@ my $run = $w->refused("'users'", 'a parent alone, with local children that would
 	qr/HINT:.*pull\(.*users.*(orders|reviews)|HINT:.*pull\(.*(orders|reviews).*users/ ]);
 like($run->{err}, qr/\d+ rows?|\d+ of/, 'the count of rows is told');
 
-# the call of the HINT works
+# the call that the HINT suggests works
 my ($call) = $run->{err} =~ /HINT:.*?(SELECT\s+pgtunsync\.pull\(.*?\))/;
 ok(defined $call, 'the HINT has a call') or diag($run->{err});
 $call = 'SELECT pgtunsync.pull()' unless defined $call;
@@ -32,7 +32,7 @@ is($w->last_run('status'), 'succeeded', 'which works');
 $w->both_equal('users');
 $w->healthy;
 
-# a child alone whose new rows need parents that are not here
+# only the child, whose new rows refer to parents that the local side lacks
 $w->source_sql("INSERT INTO users (email, name) VALUES ('late\@example.com', 'late');
 	INSERT INTO reviews (product_id, user_id, stars) SELECT 1, max(id), 5 FROM users");
 $w->pull('');
@@ -126,7 +126,7 @@ $w->source_sql(q{
 $w->local_node->safe_psql('postgres', "ALTER SYSTEM SET log_min_messages = 'debug1'");
 $w->local_node->reload;
 
-# The parallel workers that leaders started since then.
+# Returns the parallel workers that leaders have started since then.
 sub workers_of_leaders
 {
 	my ($since) = @_;

@@ -11,7 +11,7 @@ my $w = PgTunsync->new(users => 500);
 my $relay = $w->relay;
 my $before = $w->snapshot;
 
-# Starts a call that comes to a stop in mid-COPY.
+# Starts a call that stalls during COPY.
 sub stalled_call
 {
 	my ($sql, %params) = @_;
@@ -23,7 +23,7 @@ sub stalled_call
 	return $call;
 }
 
-# A test: the run has ended like this, and nothing changed.
+# A test: the run has ended with this status, and nothing changed.
 sub ended_as
 {
 	my ($status) = @_;

@@ -12,7 +12,7 @@ my $w = PgTunsync->new(users => 1000, local_conf => "wal_level = replica\nmax_wa
 my $relay = $w->relay;
 my $before = $w->snapshot;
 
-# Starts a call that comes to a stop in mid-COPY, with loaders at work.
+# Starts a call that stalls during COPY, while loaders work.
 sub stalled_call
 {
 	$relay->set(stall_after => 60_000);
@@ -64,7 +64,7 @@ foreach my $kind (qw(leader loader tunnel))
 		$w->server_is_up;
 		$w->unchanged($before, 'every local table is as it was');
 
-		# the next run, whatever it is, tells of the dead one and cleans up
+		# any next run reports the crashed one and cleans up
 		my $next = $w->pull("'nowhere'");
 		isnt($next->{rc}, 0, 'another run');
 		is($w->local_sql("SELECT status, error IS NOT NULL, finished_at IS NOT NULL FROM pgtunsync.runs

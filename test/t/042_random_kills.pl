@@ -23,7 +23,7 @@ $_->(q{
 	CREATE INDEX ON child (parent_id); CREATE INDEX ON child (generation, payload);
 }) foreach sub { $w->source_sql(@_) }, sub { $w->local_sql(@_) };
 
-# Each generation has ids of its own: rows of two can never satisfy the key.
+# Each generation has its own ids, so rows of two generations violate the key.
 my $generation = 0;
 sub next_generation
 {
@@ -33,7 +33,7 @@ sub next_generation
 		INSERT INTO child SELECT $generation * 100000 + i, $generation * 100000 + i, $generation,
 			repeat(md5(i::text), 3) FROM generate_series(1, $rows) i");
 
-	# every other one looks large, and comes in parts
+	# every second generation looks large and is read in parts
 	$w->source_sql("ANALYZE child;
 		UPDATE pg_class SET relpages = 40000 WHERE oid = (SELECT reltoastrelid FROM pg_class
 		WHERE oid = 'child'::regclass)")
@@ -43,7 +43,8 @@ sub next_generation
 next_generation();
 is($w->pull('')->{rc}, 0, 'the first generation is pulled');
 
-# Readers: pgbench divides by zero at a reading that is not one whole generation.
+# Readers: pgbench divides by zero if it reads anything but one complete
+# generation.
 my $whole = "(SELECT count(DISTINCT generation) = 1 AND count(*) = $rows
 	AND min(generation) = (SELECT max(generation) FROM child)"
   . " AND (SELECT count(*) FROM child c JOIN parent p ON p.id = c.parent_id) = $rows FROM parent)";
@@ -70,7 +71,7 @@ sub start_readers
 	return;
 }
 
-# A test: no reader has seen anything but whole generations.
+# A test: every reader has seen complete generations only.
 sub readers_are_content
 {
 	my ($title) = @_;
@@ -94,13 +95,13 @@ sub stop_readers
 	return;
 }
 
-# Local rows are of exactly one generation; which?
+# Returns the generation of the local rows, which must all have the same one.
 sub local_generation
 {
 	return $w->local_sql("SELECT CASE WHEN $whole THEN (SELECT max(generation) FROM parent) ELSE -1 END");
 }
 
-# How long a run takes here.
+# Measures how long a run takes on this machine.
 next_generation();
 my $start = time();
 is($w->pull('')->{rc}, 0, 'the second generation is pulled');

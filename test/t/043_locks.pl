@@ -35,7 +35,7 @@ foreach my $case (
 my $run = $w->call("BEGIN; SELECT count(*) FROM categories; SELECT pgtunsync.pull('reviews'); COMMIT;")->finish;
 is($run->{rc}, 0, 'a lock on another table does not matter') or diag($run->{err});
 
-# a lock that is let go in time by another session of the same client
+# another session of the same client releases its lock in time
 my $holder = $w->call("BEGIN; LOCK TABLE users IN ROW EXCLUSIVE MODE; SELECT 'locked';", more => 1);
 $holder->wait_message(qr/locked/, 'out');
 my $call = $w->start_pull("'users'");
@@ -83,7 +83,7 @@ is($second->finish->{rc}, 0, 'a second pull that may wait succeeds after it') or
 $w->both_equal(@all);
 $w->nothing_left;
 
-# the same tables in many pulls at once: all succeed, one after the other
+# concurrent pulls of the same tables succeed one after the other
 my @calls = map { $w->start_pull("'users,orders,order_items,shipments,reviews'",
 	options => '-c pgtunsync.lock_timeout=100s -c pgtunsync.jobs=1') } 1 .. 4;
 is($_->finish->{rc}, 0, 'one of four pulls at once') || diag($_->{err}) foreach @calls;

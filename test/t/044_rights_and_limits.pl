@@ -94,7 +94,7 @@ my $other = $w->local_sql("SELECT max(id) FROM pgtunsync.runs WHERE role <> 'dev
 is($w->call("SELECT pgtunsync.cancel($other);", user => 'dev')->finish->{sqlstate}, '42704',
 	"another's run cannot be cancelled");
 
-# a condition that tells what it sees is not asked about rows of others
+# a condition that reports its input does not see other roles' rows
 $w->local_sql(q{CREATE FUNCTION tells(name) RETURNS boolean LANGUAGE plpgsql COST 0.0001 AS $$ BEGIN
 	RAISE NOTICE 'saw %', $1; RETURN true; END $$});
 $run = $w->call('SELECT count(*) FROM pgtunsync.runs WHERE tells(role);', user => 'dev')->finish;
@@ -140,7 +140,7 @@ $run = $w->call("SELECT pgtunsync.pull('users');", node => $standby)->finish;
 is($run->{sqlstate}, '25006', 'on a standby') or diag($run->{err});
 like($run->{err}, qr/recovery|standby|read-only/, 'the reason is told');
 
-# and what was pulled arrives there
+# and the pulled rows arrive there
 $w->source_sql("UPDATE users SET name = 'replicated'");
 is($w->pull("'users'")->{rc}, 0, 'a pull on the primary');
 $w->local_node->wait_for_catchup($standby, 'replay', $w->local_node->lsn('insert'));

@@ -13,7 +13,7 @@ my $w = PgTunsync->new(users => 100,
 push @{ $w->{secrets} }, 'S3cret';
 my $relay = $w->relay;
 
-# while it runs: titles, environments, command lines, views
+# during the run: process titles, environments, command lines, views
 $relay->set(stall_after => 5_000);
 my $call = $w->start_pull('');
 $relay->wait_stalled;
@@ -35,7 +35,7 @@ is($call->finish->{rc}, 0, 'the run succeeds');
 unlike($call->{err} . $call->{out}, qr/S3cret/, 'not in its messages');
 $w->nothing_left;
 
-# the most talkative client, and a failure
+# a client with the most verbose settings, and a failure
 $call = $w->pull("'users'", options => '-c client_min_messages=debug5');
 unlike($call->{err}, qr/S3cret/, 'not in messages at debug5');
 $w->write_env(PGSYNC_FROM_URL => $w->source_url(password => 'S3cret-but-wrong'));
@@ -54,7 +54,7 @@ like($dump, qr/^CREATE EXTENSION IF NOT EXISTS pgtunsync /m, 'pg_dump dumps the 
 unlike($dump, qr/pgtunsync(?:_internal|_staging)?\./, 'and nothing that belongs to it');
 unlike($dump, qr/S3cret/, 'and no secret');
 
-# and can be restored
+# and it can be restored
 $w->local_node->safe_psql('postgres', 'CREATE DATABASE restored');
 append_to_file($w->dir . '/dump.sql', $dump);
 is(system_log($w->local_node->installed_command('psql'), '-Xqv', 'ON_ERROR_STOP=1', '-d',
@@ -63,7 +63,7 @@ is($w->local_node->safe_psql('restored', 'SELECT count(*) FROM pgtunsync.runs'),
 
 is_deeply([ $w->leaked ], [], 'nowhere at the end');
 
-# the extension goes without a trace
+# DROP EXTENSION leaves nothing behind
 $w->local_sql('DROP EXTENSION pgtunsync');
 is($w->local_sql("SELECT count(*) FROM pg_namespace WHERE nspname ~ '^pgtunsync'"), 0,
 	'DROP EXTENSION takes its schemas with it');

@@ -18,7 +18,7 @@ sub table
 	return;
 }
 
-# A test: the whole table comes over, each row in the partition it belongs to.
+# A test: the whole table is pulled, each row into its partition.
 sub comes
 {
 	my ($table, $title, $arguments) = @_;
@@ -89,7 +89,7 @@ foreach my $table (qw(ranges levels strategy expression columns_two))
 	comes($table, "partitions that differ: $table");
 }
 
-# types that differ, columns in another order
+# different types, columns in another order
 $w->source_sql('CREATE TABLE retyped (v varchar(20), id int)');
 $w->local_sql('CREATE TABLE retyped (id bigint, v text) PARTITION BY RANGE (id);
 	CREATE TABLE retyped_a PARTITION OF retyped FOR VALUES FROM (0) TO (50);
@@ -143,7 +143,7 @@ $w->refused("'same'", 'the same partitions, one fails', sqlstate => '23514', mes
 
 # ---- clauses ----
 
-# A test: those rows of the table come, and no others.
+# A test: exactly those rows of the table are pulled.
 sub brings
 {
 	my ($table, $clause, $wanted, $title) = @_;
@@ -218,7 +218,7 @@ is($w->last_run('status'), 'partial', 'to the end');
 table('bare', 'id int', '', 'PARTITION BY RANGE (id)');
 $w->refused("'bare'", 'no partition at all', sqlstate => '0A000', message => [qr/has no partitions/]);
 
-# an excluded partition is left alone, the others come
+# an excluded partition stays unchanged, the others are pulled
 $w->write_config("exclude: [events_old]\n");
 $w->local_sql("DELETE FROM events; INSERT INTO events VALUES (-1, '2000-01-01', 'x', 0)");
 is($w->pull("'events'")->{rc}, 0, 'with an excluded partition');

@@ -46,7 +46,8 @@ $w->source_sql(q{
 $w->local_sql(q{INSERT INTO products VALUES (999, 1, 'stale');
 	INSERT INTO posts VALUES (1, 'First Post'), (4, 'Post 4')});
 
-# A test: the call succeeds, and the table holds what the query finds at the source.
+# A test: the call succeeds, and the table has the rows that the query finds on
+# the source.
 sub gets
 {
 	my ($arguments, $table, $query, $title) = @_;

@@ -112,7 +112,8 @@ is_deeply($w->snapshot('source'), $before_source, 'the source is as it was');
 $w->nothing_left;
 ok(!-e '/tmp/x', 'no program was run');
 
-# a backslash at the end of a literal, as another server would read it
+# a backslash at the end of a literal, which another server would read
+# differently
 rows(q{v = '\\' or v = ' or true) TO STDOUT; DROP TABLE other; --'}, '', 'what escapes elsewhere');
 
 # ---- values are data, wherever they stand ----
@@ -153,7 +154,7 @@ foreach my $i (0 .. $#nasty)
 is(join("\n", @wrong), '', scalar(@nasty) . " values each find their own row (seed $seed)");
 is_deeply([ $w->source_sql('SELECT secret FROM other') ], ['the-secret-of-other'], 'the source is as it was');
 
-# a value where a name would have to stand
+# a value in the place of a name
 $w->write_config("groups:\n  g:\n    probe: 'where \"{1}\" = 1'\n");
 $w->refused("grp => 'g:id', mode => 'replace'", 'a value as a name', sqlstate => '42601',
 	message => [qr/variable \{1\} stands in a name/]);
@@ -162,7 +163,7 @@ $w->refused("grp => 'g:id', mode => 'replace'", 'a value as a place', sqlstate =
 $w->write_config("groups:\n  g:\n    probe: 'where id in ({1})'\n");
 $w->refused("grp => 'g:1,2', mode => 'replace'", 'a value as a list', sqlstate => '22P02');
 
-# names of the caller's search_path, and what it hides
+# names in the caller's search_path, and names that it hides
 $w->source_sql("CREATE SCHEMA apart; CREATE TABLE apart.ids (id int); INSERT INTO apart.ids VALUES (5)");
 $w->local_sql("CREATE SCHEMA apart");
 $w->refused("'t', filter => 'id in (select id from ids)', mode => 'replace'", 'a table outside of the search_path',

@@ -17,7 +17,7 @@ my $relay = $w->relay;
 $w->write_env(PGSYNC_REMOTE_PORT => $relay->port, PGSYNC_MASK_KEY => $key);
 $relay->set(record => 1);
 
-# A test: the call succeeds and no row holds what the source has hidden.
+# A test: the call succeeds and no local row has a hidden value of the source.
 sub pulls
 {
 	my ($arguments, $title) = @_;
@@ -87,7 +87,7 @@ like($run->{err}, qr/NOTICE:  00000: columns look sensitive and have no data rul
 	'what looks sensitive is told');
 never_seen("pgsync's rules");
 
-# first match wins, wildcards, statements, values, null
+# the first match applies; wildcards, statements, values, null
 $w->both_sql(q{CREATE TABLE shapes (id bigint PRIMARY KEY, a varchar(6), b int NOT NULL, encrypted_x bytea,
 	encrypted_y text, n numeric(5,2), code char(4), at timestamptz, tags text[], j jsonb, ok boolean,
 	addr inet, same text)});
@@ -114,7 +114,7 @@ is( $w->local_sql(q{SELECT count(*), string_agg(DISTINCT a, ','), min(b), max(b)
 	"20|it's l|3|5|0|0|1.50|x   |{}|t|fine|t|1", 'cast to the type and the length of the column');
 never_seen('values and statements');
 
-# with a clause, with another partitioning, by the name of the whole
+# with a clause, with other partitions, by the name of the partitioned table
 $w->both_sql('CREATE TABLE clients (id int, email text, at date) PARTITION BY RANGE (id);
 	CREATE TABLE clients_a PARTITION OF clients FOR VALUES FROM (0) TO (50);
 	CREATE TABLE clients_b PARTITION OF clients FOR VALUES FROM (50) TO (100)');
@@ -227,7 +227,7 @@ my $options = slurp_file($w->source->logfile);
 unlike($options, qr/pgtunsync_mask\.(?:inner|outer)=/, "the source's log has no key");
 unlike($options, qr/parameters:/, 'not as a parameter either');
 
-# HMAC-SHA-256 as anybody can compute it
+# HMAC-SHA-256, computed independently
 SKIP: {
 	eval { require Digest::SHA; 1 } or skip 'no Digest::SHA', 1;
 	my $derived = Digest::SHA::hmac_sha256('pgtunsync mask key 1', "$key-2");
@@ -301,7 +301,7 @@ foreach (
 }
 never_seen('rules that cannot work');
 
-# an error amid the rows does not tell their values
+# an error between rows does not show their values
 $w->write_config("data_rules:\n  strict.n: {statement: \"must::int\"}\n");
 $w->refused("'strict'", 'a statement that fails on a value', sqlstate => '22P02',
 	message => [qr/its text could show values that data rules mask/i], unlike => [qr/hidden/]);

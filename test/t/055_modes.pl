@@ -11,7 +11,7 @@ my $w = PgTunsync->new(empty => 1,
 	local_conf => "wal_level = logical\nmax_wal_senders = 4\nmax_replication_slots = 4\n"
 		. "max_prepared_transactions = 2\n");
 
-# A test: the call succeeds, and the table holds these rows.
+# A test: the call succeeds, and the table has these rows.
 sub lands
 {
 	my ($arguments, $table, $expected, $title) = @_;

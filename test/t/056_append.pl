@@ -17,7 +17,7 @@ sub last_table
 		AND table_name = '$table'");
 }
 
-# A test: the call succeeds, and the query gives this.
+# A test: the call succeeds, and the query returns this.
 sub appends
 {
 	my ($arguments, $query, $expected, $title) = @_;

@@ -35,7 +35,7 @@ sub config
 	return $w->write_config("exclude: [auth_user, app.auth_user]\nrewrite:\n" . join('', map { "  $_\n" } @_));
 }
 
-# A test: the call succeeds and the query has this answer.
+# A test: the call succeeds, and the query returns this.
 sub gives
 {
 	my ($arguments, $query, $expected, $title) = @_;
@@ -98,7 +98,7 @@ $w->write_config("exclude: [auth_user]\ndata_rules: {title: {value: masked}}\n"
 	. "rewrite: {title: \"title || '!'\", author_id: '1'}\n");
 gives("'posts'", 'SELECT DISTINCT title FROM posts', 'masked!', 'after the mask, of which it sees only the outcome');
 
-# the local state is that before the run, also of tables that are pulled with it
+# the values see the local state before the run, also of tables in the same run
 $w->local_sql('DELETE FROM posts; DELETE FROM stores; DELETE FROM app.posts; INSERT INTO app.posts VALUES (77, 0)');
 $w->write_config(qq{exclude: [auth_user]
 rewrite: {owner_id: "$me", size: "(select max(id) from app.posts)", author_id: '1', region: "'x'"}\n});
@@ -211,7 +211,7 @@ $w->refused("'stores'", 'and sees no rows less by row security', sqlstate => '42
 $w->local_sql('ALTER TABLE auth_user DISABLE ROW LEVEL SECURITY');
 gives("'stores'", 'SELECT DISTINCT owner_id FROM stores', '1', 'then it works');
 
-# an index expression of somebody else's table
+# an index expression on another owner's table
 $w->local_sql(q{
 	CREATE FUNCTION public.attempt() RETURNS int LANGUAGE plpgsql AS $$BEGIN
 		EXECUTE 'ALTER ROLE mallory SUPERUSER'; RETURN 1; EXCEPTION WHEN insufficient_privilege THEN RETURN 2; END$$;

@@ -40,7 +40,7 @@ $w->local_sql(qq{
 	INSERT INTO bookings VALUES (900, 900, 77, '[1,9)'), (5, 3, 78, '[1,9)');
 	INSERT INTO logs VALUES (900, 900, 7), (901, 901, 70), (902, 3, 70);
 	INSERT INTO plain VALUES (7, 'mine'), (8, 'theirs'), (NULL, 'mine'), (9, NULL)});
-# rows from before the columns, and a column that is no more
+# rows older than the columns, and a dropped column
 $w->local_sql(q{ALTER TABLE orders ADD COLUMN region text NOT NULL DEFAULT 'here';
 	ALTER TABLE orders ADD COLUMN len int GENERATED ALWAYS AS (length(code)) STORED;
 	ALTER TABLE tenants ADD COLUMN gone int DEFAULT 5; ALTER TABLE tenants DROP COLUMN gone;
@@ -54,7 +54,8 @@ exclude: [slow]
 YML
 $w->write_config($yml);
 
-# The rows of a table, both sides' as they should be together: those of the source and those that are kept.
+# Returns the rows that a table should have: those of the source and the kept
+# ones.
 sub rows_of
 {
 	my ($query) = @_;
@@ -170,7 +171,7 @@ is(rows_of('SELECT * FROM plain'), '(,mine)/(1,new)/(2,new)/(20,other)/(3,new)/(
 	'add up, and are not rewritten');
 $w->write_config($yml);
 
-# a virtual column is computed when it is read, and a row in hand does not hold it
+# a virtual column is computed when it is read and is not stored in the row
 if ($w->major('local') >= 18)
 {
 	$w->both_sql('CREATE TABLE virtuals (id int PRIMARY KEY, v int)');
@@ -185,7 +186,8 @@ if ($w->major('local') >= 18)
 
 # ---- local writes while the run goes on ----
 
-# Starts a pull that is held up by another table, with all that matters loaded already.
+# Starts a pull that waits for another table after the relevant ones are
+# loaded.
 sub held_up
 {
 	my ($arguments) = @_;
@@ -220,7 +222,8 @@ is($w->local_sql("SELECT code FROM orders WHERE id = 20"), 'code 20', 'and are b
 is($w->local_sql("SELECT rows, rows_kept, rows_yielded FROM pgtunsync.run_tables WHERE table_name = 'orders'
 	ORDER BY run_id DESC LIMIT 1"), '97|4|3', 'counted as they are now');
 is($w->local_sql('SELECT count(*) FROM tenants WHERE id >= 900'), 3, 'the other table too');
-# a reader whose snapshot is older sees no key twice, and all that was kept when it was loaded
+# A reader with an older snapshot sees each key once, and all rows that were
+# kept at the time of loading.
 $_->say('SET enable_indexscan = off; SET enable_bitmapscan = off; SELECT $$keys $$ || count(*) || chr(32) || '
 	. 'count(DISTINCT id) || chr(32) || count(*) FILTER (WHERE id = 900) FROM orders; COMMIT;') foreach $old, $reader;
 like($_->finish->{out}, qr/keys (\d+) \g1 1/, 'an older snapshot') foreach $old, $reader;
@@ -241,7 +244,7 @@ $w->unchanged($before);
 $w->nothing_left;
 $w->local_sql("DELETE FROM orders WHERE id = 996");
 
-# a writer at work when the swap is due
+# a writer is active when the swap begins
 $middle = held_up("'tenants,orders,slow'");
 my $writer = $w->call("BEGIN; INSERT INTO orders VALUES (960, 900, 'in time', NULL); SELECT 'ready';", more => 1);
 $writer->wait_message(qr/ready/, 'out');

@@ -23,7 +23,7 @@ $w->both_sql(q{
 $w->local_sql("INSERT INTO parent SELECT -i, 0, 'local ' || i FROM generate_series(1, 100) i;
 	INSERT INTO child SELECT -i, -i, 0, 'local' FROM generate_series(1, 100) i");
 
-# A generation updates all rows, and brings some more.
+# A generation updates all rows and adds some.
 my $generation = 0;
 sub next_generation
 {
@@ -37,7 +37,8 @@ sub next_generation
 	return;
 }
 
-# The generation that both tables have in full, beside the local rows; or what is wrong.
+# Returns the generation that both tables have completely, besides the local
+# rows, or a description of the error.
 sub whole
 {
 	return $w->local_sql("SELECT CASE WHEN p.low = p.high AND c.low = p.low AND c.high = p.high
@@ -97,7 +98,7 @@ $writers->stop('INT');
 open(my $log, '<', $w->dir . '/writes.log') or die;
 my $said = do { local $/ = undef; <$log> };
 unlike($said, qr/ERROR|aborted|deadlock/, 'no writer met an error');
-# up to three were interrupted between the number and the commit
+# up to three were interrupted between sequence number and commit
 is($w->local_sql('SELECT last_value - (SELECT count(*) FROM child WHERE id > 100000) BETWEEN 0 AND 3 FROM written'),
 	't', 'each has kept its row');
 $w->local_sql('DELETE FROM child WHERE id > 100000');

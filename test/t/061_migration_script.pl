@@ -54,7 +54,7 @@ is($w->local_sql("SELECT count(*) FROM users WHERE nickname = 'user' || id"), 15
 	'later steps work on the pulled rows');
 $w->healthy;
 
-# a failure stops the script and leaves the rest undone
+# a failure stops the script, and the rest does not run
 append_to_file($w->dir . '/broken.sql',
 	"\\set ON_ERROR_STOP on\nSELECT pgtunsync.pull('no_such_table');\nDROP TABLE users CASCADE;\n");
 my $before = $w->snapshot;

@@ -37,7 +37,7 @@ sub key_file
 	return "$dir/$name";
 }
 
-# A test: check() goes all the way under this alias; returns its steps.
+# A test: check() succeeds with this alias.  Returns its steps.
 sub arrives
 {
 	my ($alias, $title, %env) = @_;
@@ -48,7 +48,7 @@ sub arrives
 	return $steps;
 }
 
-# Tests: check() stops at this step, and says why.
+# Tests: check() stops at this step and gives the reason.
 sub stops
 {
 	my ($alias, $step, $title, $message, %env) = @_;
@@ -60,7 +60,7 @@ sub stops
 	return $steps;
 }
 
-# What all Host blocks share that are not about what differs.
+# The lines that are the same in all Host blocks.
 my $rest = "GlobalKnownHostsFile /dev/null\nIdentityAgent none\nIdentitiesOnly yes\nStrictHostKeyChecking yes\n";
 my $basics = "HostName 127.0.0.1\nUser $user\n";
 my $known = slurp_file($jump->known_hosts);
@@ -223,7 +223,7 @@ arrives('certified', 'a certificate beside a good key: the plain key is used');
 stops('certified-stranger', 'tunnel', 'a certificate beside a key that is refused',
 	qr/certificate \S+user-cert\.pub: not supported/);
 
-# the same with pulls: in full, nothing changes
+# the same with pulls: the whole run fails, and nothing changes
 $w->write_env(PGSYNC_SSH_HOST => 'command');
 $w->refused("'users'", 'ProxyCommand in a pull', before => $before, before_tunnel => 1, sqlstate => 'F0000',
 	message => [qr/ProxyCommand/, qr/HINT:.*ProxyJump/]);

@@ -23,7 +23,7 @@ my $authorized = "$dir/authorized_keys";
 push @{ $w->{secrets} }, 'S3cret-passphrase', 'S3cret-wrong', 'S3cret-of-ssh';
 $w->setting(connect_timeout => '3s');
 
-# Makes a key pair that the jump host takes; options for ssh-keygen.
+# Makes a key pair that the jump host accepts; options for ssh-keygen.
 sub key
 {
 	my ($name, @options) = @_;
@@ -38,7 +38,7 @@ sub fingerprint
 	return (`ssh-keygen -lf '$file'` =~ /(SHA256:\S+)/)[0];
 }
 
-# A test: the steps of check() with this environment end well, after a login by this.
+# A test: check() succeeds with this environment and logs in by this method.
 sub logs_in
 {
 	my ($title, $by, %env) = @_;
@@ -49,7 +49,7 @@ sub logs_in
 	return $steps;
 }
 
-# Tests: no login; the error has all these.
+# Tests: the login fails, and the error matches all of these.
 sub refused
 {
 	my ($title, $message, %env) = @_;
@@ -63,7 +63,7 @@ sub refused
 	return $steps;
 }
 
-# Tests: the same in a pull, with all that a failure must leave alone.
+# Tests: the same in a pull, which changes nothing.
 sub pull_refused
 {
 	my ($title, $message) = @_;
@@ -176,7 +176,7 @@ logs_in('the agent of SSH_AUTH_SOCK in the environment file', 'agent key ', SSH_
 $w->write_ssh_config(%no_file, IdentityAgent => '$MY_AGENT');
 logs_in('the agent that a variable names', 'agent key ', MY_AGENT => $socket);
 
-# only the key whose public half is named
+# only the key whose public key is configured
 PgTunsync::Sshd::keygen("$dir/stranger", 'ed25519');
 system_or_bail('cp', "$dir/ed25519.pub", "$dir/half_here.pub");
 $w->write_ssh_config(IdentityFile => "$dir/half_here", IdentitiesOnly => 'yes', IdentityAgent => $socket);
@@ -208,7 +208,7 @@ $agent->stop;
 unlink $socket;
 refused('an agent that is gone', [ qr/agent at "\Q$socket\E" could not be reached/, qr/PGSYNC_SSH_KEY/ ]);
 
-# an agent that takes the question and says nothing
+# an agent that reads the request and never answers
 my $mute = IO::Socket::UNIX->new(Local => $socket, Listen => 5) or die "$socket: $!";
 my $started = time();
 $w->write_env;
@@ -280,7 +280,7 @@ SKIP:
 	$w->write_env(PGSYNC_SSH_PASSWORD => $right, PGSYNC_SSH_KEY => "$dir/stranger");
 	pull_refused('the password alone', [qr/stranger.*refused/]);
 
-	# the password is the jump host's, not of those before it
+	# the password is for the jump host, not for the hops before it
 	my $gate = PgTunsync::Sshd->new("$dir/gate", 'gate');
 	$password->start($gate, "Password: =$right", %none, PasswordAuthentication => 'yes');
 	$gate->trust;

@@ -49,7 +49,7 @@ sub hashed
 	return slurp_file("$dir/to_hash");
 }
 
-# What sshd was told about users, as lines of its log.
+# The lines of sshd's log that name users.
 sub heard
 {
 	my ($sshd) = @_;
@@ -57,7 +57,7 @@ sub heard
 		/^.*(?:publickey|Accepted|Failed|Postponed|(?:authenticating|invalid) user).*$/mg);
 }
 
-# A test: with this known_hosts the server is believed, for the reason given.
+# A test: with this known_hosts the host key is accepted, for this reason.
 sub believed
 {
 	my ($title, $text, $because, %env) = @_;
@@ -70,7 +70,7 @@ sub believed
 	return $steps;
 }
 
-# Tests: it is not, nothing was said about the user; message: all patterns.
+# Tests: it is refused, and the user name was not sent; message: all patterns.
 sub doubted
 {
 	my ($title, $text, $message, %env) = @_;
@@ -111,7 +111,8 @@ believed('lines that make no sense beside it',
 	"nonsense\n$name\n$name ssh-ed25519\n$name ssh-ed25519 !!!!\n\@strange $name $other{ed25519}\n"
 		. "|1|x|y $other{ed25519}\n" . ('x' x 70_000) . " $own{ed25519}\n$name $own{ed25519}\n", qr/line 8\)$/);
 
-# the name without the port revokes for every port, and accept-new learns no revoked key
+# A name without a port revokes the key for every port, and accept-new adds no
+# revoked key.
 $w->write_ssh_config(StrictHostKeyChecking => 'accept-new');
 doubted('revoked under the name without the port, nothing else known',
 	"\@revoked 127.0.0.1 $own{ed25519}\n\@revoked 127.0.0.1 $own{ecdsa}\n", [ qr/revoked/, qr/\Q$file\E line/ ]);
@@ -168,7 +169,7 @@ doubted('the key revoked behind the entry', "$name $own{ed25519}\n\@revoked $nam
 doubted('the key revoked for all', "\@revoked * $own{ed25519}\n$name $own{ed25519}\n", $revoked);
 doubted('the key revoked, hashed', '@revoked ' . hashed("$name $own{ed25519}\n") . "$name $own{ed25519}\n", $revoked);
 
-# in a pull: in full, and not tried again
+# in a pull: the whole run fails and is not retried
 known_hosts("$name $other{ed25519}\n");
 $w->write_env;
 my $heard = heard($jump);

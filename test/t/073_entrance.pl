@@ -16,7 +16,8 @@ my $port = $w->port;
 my $node = $w->local_node;
 my $long = $node->basedir;
 
-# a data directory with a short name: room for a socket in it, so none is made in /tmp
+# The data directory has a short name, so the socket fits into it and none is
+# made in /tmp.
 $node->stop;
 symlink $long, $w->dir . '/l' or die "symlink: $!";
 $node->{_basedir} = $w->dir . '/l';
@@ -31,7 +32,7 @@ $w->local_sql('CREATE TABLE big (id int PRIMARY KEY, x text)');
 $w->pulls('', 'both sides are equal', [ @PgTunsync::shop, 'big' ]);
 $before = $w->snapshot;
 
-# Starts a pull of big that stands still in the middle.
+# Starts a pull of big that stalls in the middle.
 sub standing_pull
 {
 	my (%env) = @_;
@@ -42,7 +43,7 @@ sub standing_pull
 	return $call;
 }
 
-# A test: it goes on and ends well.
+# A test: it continues and succeeds.
 sub goes_on
 {
 	my ($call, $title) = @_;
@@ -53,7 +54,8 @@ sub goes_on
 	return;
 }
 
-# What a stranger gets before it is dropped: speaks as a client of the source would.
+# Connects as a client of the source would.  Returns what the entrance sends
+# before it closes the connection.
 sub stranger
 {
 	my ($socket) = @_;
@@ -65,7 +67,7 @@ sub stranger
 	return $got eq '' ? 'dropped' : "an answer: $got";
 }
 
-# The directory of the private socket while a run has one.
+# Returns the directory of the private socket of the current run.
 sub socket_directory
 {
 	my @found = grep { -d } glob("$data/base/pgsql_tmp/pgsql_tmp.pgtunsync.*");
@@ -89,7 +91,7 @@ isnt($direct->{rc}, 0, 'knowing the source\'s password helps nobody');
 is(() = PostgreSQL::Test::Utils::slurp_file($w->source->logfile) =~ /SSL negotiation|incomplete startup packet/g, 0,
 	'the source never heard of them');
 
-# many at once: the run is served all the same, and the log is not flooded
+# many connections at once: the run still works, and the log stays small
 my @many = grep { defined } map { IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port,
 	Timeout => 2) } 1 .. 120;
 cmp_ok(scalar(@many), '>', 50, 'a crowd at the door');
@@ -101,7 +103,7 @@ cmp_ok($warnings, '<=', 20, 'up to a bound');
 close $_ foreach @many;
 $w->nothing_left;
 
-# a connection that stays open does not keep the port for the next run
+# a connection that stays open does not block the port for the next run
 $call = standing_pull();
 my $late = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port);
 goes_on($call, 'with a stranger at the door until the end');
@@ -109,7 +111,7 @@ $w->write_env;
 is($w->pull("'users'")->{rc}, 0, 'the next run gets the same port at once');
 close $late;
 
-# two runs and one port: the second waits for it, and says whose it is
+# two runs with one port: the second waits for it and names the first
 $call = standing_pull();
 my $second = $w->pull("'users'", options => '-c pgtunsync.lock_timeout=1s');
 like($second->{sqlstate} || 'none', qr/^55/, 'a second run waits for the port, for lock_timeout')
@@ -137,7 +139,7 @@ is(stranger($unix), 'dropped', 'another process of the same user is dropped');
 $call->wait_message(qr/WARNING: .*dropped a connection from process $$ to the tunnel's entrance/);
 pass('and reported with its pid');
 
-# a second run beside it, from start to end
+# a second run at the same time, from start to end
 my $beside = $w->start_pull("'users'");
 is($beside->finish->{rc}, 0, 'a second run goes from start to end meanwhile') or diag($beside->{err});
 ok($call->running, 'while the first one still stands');
@@ -171,7 +173,7 @@ foreach my $case ([ 'cancelled', sub { $w->local_sql("SELECT pgtunsync.cancel(ma
 	}
 }
 
-# after a crash the server clears away
+# after a crash the server cleans up
 $before = $w->snapshot;
 $call = standing_pull(PGSYNC_LOCAL_PORT => 0);
 $directory = socket_directory();
@@ -185,7 +187,7 @@ $w->unchanged($before);
 is($w->pull("'users'")->{rc}, 0, 'the next run goes its way');
 $w->nothing_left;
 
-# leftovers of the dead are removed, those of the living are not
+# leftovers of dead processes are removed, those of living ones are not
 my ($dead) = grep { !kill(0, $_) && $!{ESRCH} } reverse 3_000_000 .. 3_001_000;
 my %left = map { $_ => "$data/base/pgsql_tmp/pgsql_tmp.pgtunsync.$_" } $dead, $$;
 mkdir "$data/base/pgsql_tmp";

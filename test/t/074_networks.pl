@@ -15,7 +15,7 @@ my %alive = (ServerAliveInterval => 1, ServerAliveCountMax => 2);
 my $silence = 4;                # s: interval × (count + 1), and a round of waiting
 my $shop = "'{" . join(',', @PgTunsync::shop) . "}'";
 
-# much on the wire, little on the disk
+# much data on the wire, little on disk
 $w->source_sql("CREATE TABLE big (id int PRIMARY KEY, x text);
 	INSERT INTO big SELECT i, repeat(chr(65 + i % 26), 500000) FROM generate_series(1, 40) i");
 $w->local_sql('CREATE TABLE big (id int PRIMARY KEY, x text)');
@@ -24,7 +24,7 @@ $w->setting(connect_timeout => '2s');
 $w->write_ssh_config(%alive);
 my $before = $w->snapshot;
 
-# A relay between us and sshd, the way through it, and a fresh one.
+# A relay in front of sshd, the path through it, and a new one.
 my $keys = slurp_file($jump->known_hosts);
 my $wire;
 
@@ -50,7 +50,7 @@ sub sshd
 	return;
 }
 
-# Holds a table at the source, so that its COPY stands still; released by finish().
+# Locks a table on the source, so that its COPY waits; finish() releases it.
 sub hold
 {
 	my ($table) = @_;

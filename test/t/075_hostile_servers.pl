@@ -36,7 +36,7 @@ sub hostile
 	return $server;
 }
 
-# A subtest: nothing local is reached, whatever the server does.
+# A subtest: the run changes nothing local, whatever the server does.
 sub survived
 {
 	my ($title, $mode) = @_;
@@ -63,7 +63,8 @@ unlike(slurp_file($w->local_node->logfile), qr/terminated by signal|TRAP|PANIC/,
 $w->unchanged($before);
 $w->nothing_left;
 
-# a transient one is tried again, and told; one that speaks another language is not
+# A transient failure is retried and reported.  A server with another protocol
+# is not.
 $w->setting(connect_attempts => 2);
 $w->setting(connect_timeout => '10s');
 my $server = hostile('banner_close');
@@ -73,7 +74,7 @@ $server = hostile('wrong_signature');
 unlike($w->pull("'users'")->{err}, qr/attempt 2 of 2/, 'one that cannot prove its key is not');
 $server->stop('KILL');
 
-# behind a hop it is the same
+# the same behind a hop
 $w->setting(connect_timeout => 1000 * $timeout . 'ms');
 $w->write_ssh_config_text($w->jump->host_block('gate') . $w->jump->host_block('hatchbox', Port => $port,
 	ProxyJump => 'gate'));
@@ -90,7 +91,7 @@ foreach my $mode (qw(garbage close silent huge_packet wrong_signature))
 $w->unchanged($before);
 $w->nothing_left;
 
-# and a good one is still good
+# and a correct server still works
 $w->setting(connect_timeout => '10s');
 $w->setting(connect_attempts => 2);
 $w->write_ssh_config;

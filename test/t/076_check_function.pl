@@ -23,7 +23,7 @@ my $runs = "SELECT count(*), max(id) FROM pgtunsync.runs";
 my $recorded = $w->local_sql($runs);
 $w->setting(connect_attempts => 1);
 
-# A subtest: all is well, with these rows.
+# A subtest: every step succeeds, with these rows.
 sub all_well
 {
 	my ($title, $expected, %params) = @_;
@@ -50,7 +50,7 @@ sub unchanged
 	return;
 }
 
-# A subtest: it goes as far as this step, which fails and says why and what to do.
+# A subtest: this step fails, with this reason and hint, and no step follows.
 sub fails_at
 {
 	my ($step, $title, $detail, $hint, %params) = @_;
@@ -163,7 +163,7 @@ $w->write_env(PGSYNC_FROM_URL => $w->source_url(database => 'nowhere'));
 fails_at('source', 'a database that is not there', qr/nowhere/, qr/./);
 $w->write_env;
 
-# the plan: tables that a pull would refuse, or that are not quite the same
+# the plan: tables that a pull would refuse, or that differ
 $w->local_sql('ALTER TABLE products DROP COLUMN tags; ALTER TABLE reviews ADD COLUMN mine int;
 	ALTER TABLE shipments RENAME TO shipments_base; CREATE VIEW shipments AS SELECT * FROM shipments_base');
 $before = $w->snapshot;

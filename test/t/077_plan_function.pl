@@ -58,7 +58,7 @@ sub planned
 	return ($call, \%rows);
 }
 
-# A test: nothing came of it.
+# A test: the call had no effects.
 sub nothing_happened
 {
 	local $Test::Builder::Level = $Test::Builder::Level + 1;

@@ -20,7 +20,7 @@ my %alive = (ServerAliveInterval => 1, ServerAliveCountMax => 2);
 my $silence = 4;                # s: interval × (count + 1), and a round of waiting
 my $before;
 
-# the source is at the near end, reached over the wire that never fails
+# the source is at the near end, on the wire that never fails
 $w->source->append_conf('pg_hba.conf', 'host all all 10.98.0.0/30 scram-sha-256');
 $w->source->restart;
 $w->source_sql("CREATE TABLE big (id int PRIMARY KEY, x text);
@@ -56,7 +56,7 @@ sub flowing
 	return $call;
 }
 
-# Tests: it ends as a lost connection does, within these seconds.
+# Tests: it ends with a lost connection, within these seconds.
 sub lost
 {
 	my ($call, $title, $seconds, @message) = @_;
@@ -94,7 +94,7 @@ foreach my $case ([ 'both directions', 'near', 'far' ], [ 'what the server sends
 	lost($call, "nothing gets through any more: $what", $silence + 3, $silent);
 }
 
-# the time is the operator's to set
+# the operator can set the time
 way(ServerAliveInterval => 1, ServerAliveCountMax => 6);
 my $call = flowing();
 my $start = time();
@@ -112,7 +112,7 @@ lost($call, 'nobody answers at all', 2 * (1 + 1) + 3,
 	qr/could not connect to SSH server ".*" at 10\.99\.0\.2:\d+: Connection timed out/, qr/attempt 2 of 2/);
 $w->setting(connect_timeout => '10s');
 
-# an idle link: the source is made to wait, nothing flows
+# an idle connection: the source waits, and no data flows
 my $held = PgTunsync::Call->new($w->source, "BEGIN; LOCK TABLE users; SELECT 'held';",
 	database => 'production', more => 1);
 $held->wait_message(qr/held/, 'out');

@@ -23,7 +23,7 @@ PgTunsync::Sshd::keygen("$dir/locked", 'ed25519', 'S3cret-passphrase');
 append_to_file($jump->user_key . '.pub', slurp_file("$dir/locked.pub"));
 push @{ $w->{secrets} }, 'S3cret';
 
-# What the server has logged since the last call.
+# Returns what the server has logged since the last call.
 sub logged
 {
 	my $log = slurp_file($w->local_node->logfile);
@@ -32,21 +32,21 @@ sub logged
 	return $new;
 }
 
-# The trace in it, a line each.
+# Returns the lines of the trace in it.
 sub trace_of
 {
 	my ($log) = @_;
 	return join('', map { /LOG:  (pgtunsync (?:run \d+|check): .*\n)/ ? $1 : () } split /^/, $log);
 }
 
-# Private halves of keys, as they stand in their files.
+# Returns the private keys as their files have them.
 sub key_text
 {
 	my ($file) = @_;
 	return grep { length > 20 && !/PRIVATE KEY/ } split /\n/, slurp_file($file);
 }
 
-# Tests: no secret, and nothing that a terminal could take for more than text.
+# Tests: no secret, and no terminal control characters.
 sub harmless
 {
 	my ($log, $title) = @_;

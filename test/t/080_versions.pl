@@ -178,7 +178,7 @@ SKIP:
 	is($run->{rc}, 0, 'a foreign key over periods') or diag($run->{err});
 	$w->unchanged($before);
 
-	# a gap in the middle of each booking of room 1
+	# a gap within each booking of room 1
 	$w->source_sql("DELETE FROM rooms WHERE room = 1 AND at @> '2024-01-15'::date");
 	$w->refused("'bookings,rooms'", 'and rows that it forbids', message => [qr/in_a_room/]);
 }

@@ -51,7 +51,7 @@ sub schema_sql
 $w->source_sql(schema_sql('source', 5));
 $w->local_sql(schema_sql('stale', 2));
 
-# the same name as a view elsewhere, and on one side only
+# the same name as a view in another schema, and on one side only
 $w->source_sql(q{CREATE SCHEMA views; CREATE VIEW views.plain AS SELECT 1 AS id; CREATE TABLE only_there (a int)});
 $w->local_sql(q{CREATE SCHEMA views; CREATE TABLE views.plain (id int); INSERT INTO views.plain VALUES (7);
 	CREATE TABLE only_here (a int); INSERT INTO only_here VALUES (8)});
@@ -78,7 +78,7 @@ $w->source_sql(join '', map { 'UPDATE ' . quoted($_) . " SET \"${long}1\" = 'aga
 PgTunsync::Compare::pulls_everything($w, $list, 'and as text', quick => 1, except => ['views.plain']);
 is($w->last_run('tables'), scalar @names, 'each one once');
 
-# each of those that mean something else when unquoted, alone
+# each name that means something else without quotes, alone
 foreach my $name ('*', 'order*', 'dot.ted', 'group:core', 'Plain', "${long}b")
 {
 	my $table = quoted($name);

@@ -121,7 +121,8 @@ $w->source_sql($rows);
 my $run = PgTunsync::Compare::pulls_everything($w, '', 'values of every type');
 is($w->last_run('tables'), 2 * @types, 'in both formats');
 
-# a lone type that the comparison cannot tell apart: zero's sign, digits behind the point
+# values that the comparison cannot distinguish: the sign of zero, trailing
+# digits
 sub column_of
 {
 	my ($side, $type, $expression) = @_;
@@ -254,7 +255,7 @@ $w->local_sql('CREATE TABLE zones (v timestamptz, w timestamp)');
 is($w->pull("'zones'")->{rc}, 0, 'timestamp with and without time zone');
 is($w->local_sql('SELECT count(*) FROM zones WHERE v IS NOT NULL AND w IS NOT NULL'), 1, 'can be read');
 
-# what cannot be read fails by its name and row; the others go on
+# an unreadable value fails its table, by name and row; the others go on
 my @unreadable = ([ 'text', 'int4', "'12a'", '22P02' ], [ 'int8', 'int4', '2147483648', '22003' ],
 	[ 'varchar(9)', 'varchar(3)', "'abcd'", '22001' ], [ 'text', 'positive', "'-3'", '23514' ],
 	[ 'int4', 'positive', '-3', '23514' ],
@@ -283,7 +284,7 @@ $w->unchanged([ map { /^rows public\.bad_but_fine / ? (grep { /^rows public\.bad
 	: $_ } @$before ], 'and leave their tables as they were');
 is($w->local_sql('TABLE bad_but_fine'), 1, 'the other one was replaced');
 
-# an extra column that nothing fills: refused, unless there is no row; of a domain as well
+# an extra NOT NULL column without a default is refused unless there is no row
 $w->both_sql('CREATE TABLE needs (a int); CREATE TABLE needs_domain (a int); CREATE TABLE needs_none (a int);');
 $w->source_sql('INSERT INTO needs VALUES (1); INSERT INTO needs_domain VALUES (1)');
 $w->local_sql('ALTER TABLE needs ADD b int NOT NULL; ALTER TABLE needs_domain ADD b code;

@@ -157,7 +157,7 @@ $w->local_sql(join '', map { "INSERT INTO $_ VALUES (1, 'stale');" } 'mother', '
 	'becomes_empty', 'unlogged_here', 'unlogged_there');
 $w->local_sql("INSERT INTO grandchild VALUES (7, 'stale', 1, 2, 3); INSERT INTO options VALUES (1, 'stale', 1, 1)");
 
-# a tablespace of the local server's
+# a tablespace of the local server
 my $dir = $w->dir . '/space';
 mkdir $dir or die;
 $w->local_sql("CREATE TABLESPACE space LOCATION '$dir'");
@@ -181,7 +181,8 @@ is($w->local_sql("SELECT count(*) > 2 FROM pg_stats WHERE tablename = 'options'"
 is($w->local_sql("SELECT count(*) FROM pg_stats WHERE tablename = 'options_e'"), 1, 'expressions of indexes too');
 is($w->local_sql("SELECT reltuples FROM pg_class WHERE relname = 'options'"), 500, 'and the table its number of rows');
 
-# ANALYZE has seen the staging heap; only statistics objects and settings ask for it once more
+# ANALYZE ran on the staging heap.  Only statistics objects and settings need
+# it again.
 my $counts = "SELECT relname, analyze_count FROM pg_stat_user_tables WHERE relname IN ('typed', 'options')";
 my %analyzed = map { split /\|/ } split /\n/, $w->local_sql($counts);
 $w->pull("'{typed,options}'");
@@ -191,7 +192,7 @@ ok($w->local_node->poll_query_until('dev',
 is($w->local_sql("SELECT max(analyze_count) FILTER (WHERE relname = 'typed') - $analyzed{typed} FROM ($counts) c"), 1,
 	'one without is not');
 
-# unlogged tables survive a clean restart, and are emptied by a crash as ever
+# unlogged tables survive a clean restart, and a crash empties them as usual
 $w->local_node->restart;
 PgTunsync::Compare::all_equal($w, title => 'after a restart too');
 $w->local_node->stop('immediate');
@@ -263,7 +264,7 @@ SKIP:
 		'index half_failing is not usable index half_unique is not usable index only_root is not usable',
 		'invalid ones stay so, all others are sound');
 
-	# each index finds what a sequential scan finds
+	# each index scan finds the same rows as a sequential scan
 	my @questions = ('a = 5', "a = 6 AND a % 2 = 0", "lower(b) = 'text 77' AND twice(a) = 154", "b = 'text 300'",
 		"c @@ 'word12'::tsquery", q{j @> '{"k": 15}'}, "b LIKE '%xt 39%'", 'xs @> ARRAY[17]',
 		"d && int4range(100, 200)",
@@ -277,7 +278,7 @@ SKIP:
 		is($with, $without, "by index and by scan: $question");
 	}
 
-	# and they work on
+	# and the indexes stay usable
 	my ($rc, $out, $err) = $w->local_node->psql('dev', "INSERT INTO indexed (id, a, d)
 		VALUES (100000, 1 % 97, '[10,12)')");
 	like($err, qr/no_overlap/, 'the exclusion constraint holds against the new rows');

@@ -148,7 +148,7 @@ PgTunsync::Compare::pulls_everything($w, '', 'keys of every shape', options => $
 PgTunsync::Compare::pulls_everything($w, '', 'and once more, onto themselves', options => $path, quick => 1);
 is($w->local_sql('SELECT count(*) FROM not_valid WHERE id > 90'), 5, 'a key that is NOT VALID is left alone');
 
-# the internal triggers still do their work
+# the internal triggers still work
 my ($rc, $out, $err);
 sub rejected
 {
@@ -193,7 +193,7 @@ my @orphans = (
 $w->source_sql('SET session_replication_role = replica; BEGIN; ' . join('; ', map { $_->[2] } @orphans) . '; COMMIT');
 my $before = $w->snapshot;
 
-# an error names ten keys, so some are asked for at a time
+# an error names at most ten keys, so the test pulls some at a time
 while (my @some = splice(@orphans, 0, 7))
 {
 	my %tables = map { ($_->[0] => 1, $_->[1] => 1) } @some;
@@ -240,7 +240,7 @@ PgTunsync::Compare::pulls_everything($w, "'owner_of'", 'a key that is NOT VALID 
 	tables => ['public.owner_of'], quick => 1);
 is($w->local_sql('SELECT count(*) FROM outside_cascade WHERE id = 9'), 1, 'and loses nothing');
 
-# the owner of the referencing table may be unable to read the other one: no matter
+# the owner of the referencing table need not be able to read the other one
 $w->both_sql(q{CREATE TYPE kind AS ENUM ('a', 'b', 'c'); CREATE TABLE secret_kinds (k kind PRIMARY KEY);
 	CREATE TABLE kind_refs (k kind REFERENCES secret_kinds)});
 $w->local_sql(q{CREATE ROLE poor; CREATE ROLE rich; GRANT poor, rich TO CURRENT_USER;
@@ -254,7 +254,8 @@ $w->source_sql("INSERT INTO kind_refs VALUES ('b')");
 PgTunsync::Compare::pulls_everything($w, "'kind_refs'", 'the child alone', tables => ['public.kind_refs'], quick => 1);
 PgTunsync::Compare::pulls_everything($w, "'secret_kinds'", 'the parent alone',
 	tables => ['public.secret_kinds'], quick => 1);
-# row security of the referencing table hides rows from its owner, not from the check
+# row security hides rows of the referencing table from its owner, but not from
+# the check
 $w->local_sql(q{ALTER TABLE kind_refs ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 	CREATE POLICY none ON kind_refs USING (false)});
 $w->source_sql(q{DELETE FROM kind_refs; DELETE FROM secret_kinds WHERE k = 'b'});

@@ -67,7 +67,7 @@ $w->local_sql(q{
 	TRUNCATE fired;
 });
 
-# sessions that were there before
+# sessions that began before
 my $prepared = $w->call("PREPARE q AS SELECT count(*), min(v) FROM things WHERE id > \$1;
 	SET plan_cache_mode = force_generic_plan; EXECUTE q(0); SELECT 'fn', count_things(); SELECT 'ready';", more => 1);
 $prepared->wait_message(qr/ready/, 'out');
@@ -108,7 +108,7 @@ $w->local_sql('DROP EVENT TRIGGER reject_start; DROP EVENT TRIGGER reject_end; D
 	DROP EVENT TRIGGER reject_rewrite; DROP RULE loud ON things; DROP RULE silent ON things;
 	DROP RULE replaced ON other; DROP TRIGGER origin_row ON things; DROP TRIGGER always_row ON things;
 	DROP TRIGGER always_statement ON things; TRUNCATE fired');
-# VACUUM forgets that there were rules: now, not in the midst of a comparison
+# VACUUM clears relhasrules now, not during a comparison
 $w->local_sql('VACUUM things; VACUUM other');
 
 # ---- publications: what a subscriber is told ----
@@ -206,7 +206,7 @@ $w->nothing_left;
 PgTunsync::Compare::pulls_everything($w, $pulled, 'and once more on what that has made',
 	tables => [ map { "public.$_" } @pulled ], quick => 1);
 
-# DDL that was first: the pull waits for it, and knows what it has changed
+# DDL that came first: the pull waits for it and uses the changed definition
 my $old = $w->call("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM keyless; SELECT 'ready';", more => 1);
 $old->wait_message(qr/ready/, 'out');
 my $concurrently = $w->call('CREATE UNIQUE INDEX CONCURRENTLY things_u ON things (u);');

@@ -66,7 +66,7 @@ $run = $w->refused('', 'after SET ROLE the role counts', sql => 'SET ROLE carl; 
 $w->local_sql(q{CREATE FUNCTION refresh() RETURNS bigint SECURITY DEFINER
 	LANGUAGE sql AS 'SELECT pgtunsync.pull(''of_alice'')'; ALTER FUNCTION refresh OWNER TO alice});
 is($w->call('SELECT refresh();', user => 'dora')->finish->{rc}, 0, 'in a SECURITY DEFINER function its owner counts');
-# those that may be pulled are, the others fail by name
+# the tables that the role may pull are pulled, the others fail by name
 my $before = $w->snapshot;
 $run = $w->pull("'{guarded,of_alice,of_postgres}'", user => 'bob');
 isnt($run->{rc}, 0, 'some of the tables');
@@ -111,8 +111,8 @@ $w->write_env;
 
 # ---- hostile code ----
 
-# A table owner who is nobody puts one and the same function wherever code can be put.  It tells
-# the server's log what it does, since it cannot write.
+# An ordinary table owner puts one function everywhere code can be put.  It
+# reports to the server log, since it cannot write anywhere else.
 my $env = $w->env_file;
 $w->local_sql(qq{
 	CREATE ROLE mallory LOGIN; GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA pgtunsync TO mallory;
@@ -207,7 +207,8 @@ $w->source_sql(q{
 	INSERT INTO evil.parted SELECT i, 'v' FROM generate_series(1, 100) i;
 	INSERT INTO evil.parents SELECT i FROM generate_series(1, 3) i; INSERT INTO evil.refs VALUES ('1'), ('2')});
 
-# What the code has told since the last call: a list of [ place, who, search_path, what ].
+# Returns what the code has reported since the last call: a list of
+# [ place, role, search_path, action ].
 my $log_read = 0;
 sub told
 {
@@ -218,7 +219,7 @@ sub told
 	return map { [ split /\|/, $_ ] } sort keys %lines;
 }
 
-# Tests: whatever ran, ran as mallory, and got nowhere.
+# Tests: all code ran as mallory, and no attack succeeded.
 sub harmless
 {
 	my ($title, @places) = @_;
@@ -251,7 +252,7 @@ foreach my $user ('postgres', 'mallory')
 	harmless("hostile code in a pull by $user", @everywhere);
 }
 
-# keys that lead out of the run, in both directions
+# foreign keys from and to tables outside the run
 PgTunsync::Compare::pulls_everything($w, "'evil.parents'", 'the referenced table alone', quick => 1,
 	tables => ['evil.parents']);
 harmless('hostile casts of a table outside', 'cast');
@@ -272,7 +273,8 @@ PgTunsync::Compare::pulls_everything($w, $all, 'hostile tables with a subscriber
 harmless('hostile code, row by row', @everywhere);
 $w->local_sql("SELECT pg_drop_replication_slot('slot'); DROP PUBLICATION everything");
 
-# the tables belong to another role than their functions do: as the owner again
+# The tables and their functions have different owners.  The code runs as the
+# owner of the tables.
 $w->local_sql('CREATE ROLE victim; GRANT USAGE ON SCHEMA evil TO victim; GRANT USAGE ON SCHEMA public TO victim;
 	ALTER TABLE evil.refs OWNER TO victim; ALTER TABLE evil.parents OWNER TO victim');
 $run = $w->pull("'evil.parents,evil.refs'");

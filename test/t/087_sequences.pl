@@ -39,7 +39,8 @@ $w->source_sql(join('', map { "INSERT INTO $_ (v) SELECT 'new' FROM generate_ser
 $w->local_sql(join('', map { "INSERT INTO $_ (v) SELECT 'old' FROM generate_series(1, 3);" } @tables)
 	. "SELECT setval('never_called_id_seq', 77), nextval('free')");
 
-# identity here, serial there; another name; owned on one side only
+# identity on one side, serial on the other; another name; owned on one side
+# only
 $w->source_sql(q{CREATE TABLE serial_there (id serial PRIMARY KEY, v text);
 	INSERT INTO serial_there (v) SELECT 'x' FROM generate_series(1, 33); CREATE TABLE renamed (id serial, v text);
 	INSERT INTO renamed (v) SELECT 'x' FROM generate_series(1, 34);
@@ -75,14 +76,14 @@ is($w->local_sql("INSERT INTO $_ (v) VALUES ('next') RETURNING id"),
 my ($rc, $out, $err) = $w->local_node->psql('dev', "INSERT INTO exhausted (v) VALUES ('next')");
 like($err, qr/reached maximum value/, 'an exhausted one stays so');
 
-# sequences go with their owner's table only
+# a sequence changes only together with the table of its column
 $w->source_sql("SELECT nextval('shared') FROM generate_series(1, 100)");
 my $shared = state_of('local', 'shared');
 PgTunsync::Compare::pulls_everything($w, "'shares_2'", 'a table that uses the sequence of another', quick => 1,
 	tables => ['public.shares_2']);
 is(state_of('local', 'shared'), $shared, 'leaves it alone');
 
-# a session that has values in its cache
+# a session with cached values
 my $session = $w->call("SELECT nextval('always_id_seq'); SELECT 'ready';", more => 1);
 $session->wait_message(qr/ready/, 'out');
 $w->source_sql("INSERT INTO always (v) SELECT 'more' FROM generate_series(1, 100)");

@@ -10,7 +10,7 @@ use Test::More;
 my $w = PgTunsync->new(empty => 1, local_init => { extra => [ '--encoding=UTF8', '--locale=C' ] });
 my $password = 'encodings';
 
-# A database of each encoding on both servers; each pair of them is a pull.
+# Both servers have a database of each encoding.  Each pair is one pull.
 sub make_database
 {
 	my ($side, $encoding) = @_;
@@ -98,7 +98,8 @@ pulls_between('SQL_ASCII', 'UTF8', $texts{SQL_ASCII});
 pulls_between('UTF8', 'SQL_ASCII', $texts{UTF8},
 	"SELECT convert_from('\\xc3a4e282ace697a5e69cacf09f9880'::bytea, 'SQL_ASCII')");
 
-# bytes of a SQL_ASCII source that are UTF8 arrive as they are; those that are not fail by table and row
+# Bytes of a SQL_ASCII source that are valid UTF8 arrive unchanged.  Others
+# fail by table and row.
 my $sql_ascii = sub { return $w->{source}->safe_psql('db_sql_ascii', $_[0]); };
 $sql_ascii->("DROP SCHEMA public CASCADE; CREATE SCHEMA public; CREATE TABLE bytes (id int, t text);
 	INSERT INTO bytes VALUES (1, E'\\303\\244'), (2, E'\\342\\202\\254')");
@@ -181,7 +182,7 @@ foreach my $case ([ 'the source by its database', 'source', 'DATABASE production
 	$call = $w->pull(q{'in_binary', filter => 'pg_catalog.pg_sleep(0.02) IS NOT NULL', mode => 'replace'});
 	is($call->{rc}, 0, 'a statement of the source that takes longer than its statement_timeout') or diag($call->{err});
 }
-# for the caller's own session
+# the caller's session
 $w->local_sql('TRUNCATE in_text, in_binary');
 my $call = $w->call(join('',
 	map { "SET $_ = $odd{$_}[0];\n" } grep { defined $odd{$_}[0]

@@ -93,7 +93,7 @@ my ($needed) = $run->{err} =~ /HINT:[^\n]*max_locks_per_transaction\D*(\d+)/;
 is($w->pull("'t_1'")->{rc}, 0, 'a single table can be pulled');
 is($w->local_sql("SELECT count(*) FROM pg_class WHERE relname LIKE 'staging%'"), 0, 'and nothing is left');
 
-# the value that the HINT gives is enough
+# the value in the HINT is sufficient
 $needed ||= 2 * $tables;
 $node->stop;
 $node->append_conf('postgresql.conf', "max_locks_per_transaction = $needed");

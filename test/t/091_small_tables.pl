@@ -22,7 +22,7 @@ $w->source_sql('ANALYZE');
 $w->source_sql('GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader;
 	GRANT SELECT ON ALL SEQUENCES IN SCHEMA public TO reader');
 
-# The messages that sessions of pgtunsync have sent to the source, while this runs.
+# Returns the messages that sessions of pgtunsync send to the source meanwhile.
 sub messages
 {
 	my ($code) = @_;

@@ -56,13 +56,13 @@ is($run->{rc}, 0, 'a clause that reads such a table') or diag($run->{err});
 is($w->local_sql('SELECT count(*) FROM open'), 100, 'sees what the role may see');
 unlike($run->{err}, qr/row security on the source filters/, 'and is no reason for a NOTICE');
 
-# what is hidden is not there: foreign keys say so
+# hidden rows are missing, and foreign keys report it
 $w->both_sql('CREATE TABLE refs (id int PRIMARY KEY, note int REFERENCES notes)');
 $w->source_sql('INSERT INTO refs VALUES (1, 1), (2, 2)');
 $w->refused("'refs,notes'", 'rows that refer to hidden ones', sqlstate => '23503',
 	message => [ qr/refs_note_fkey/, qr/\(2\)/ ]);
 
-# a role to whom no policy applies
+# a role to which no policy applies
 $w->source_sql('ALTER ROLE reader BYPASSRLS');
 $run = $w->pull("'notes,refs'");
 is($run->{rc}, 0, 'a role with BYPASSRLS') or diag($run->{err});

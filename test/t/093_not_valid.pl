@@ -85,7 +85,7 @@ rejected(q{INSERT INTO domains VALUES (4, 'w', 'b', -4, 4)}, qr/"positive"/);
 is($w->local_sql("SELECT pg_typeof(w), pg_typeof(n) FROM domains WHERE n = 'longer'"), 'word|name_of',
 	'the column is of its domain');
 
-# what is valid of them
+# the valid ones among them
 sub domain_refused
 {
 	my ($change, $back, $code, $pattern, $title) = @_;

@@ -37,7 +37,7 @@ $w->local_sql($schema . q{
 	INSERT INTO other VALUES (1, 'local');
 });
 
-# The source takes the table for one of this many MB, to be read in parts of 64.
+# Makes the source report this size in MB; a table is read in parts of 64 MB.
 sub enlarge
 {
 	my ($mb) = @_;
@@ -47,7 +47,7 @@ sub enlarge
 	return;
 }
 
-# How many parts were read since the last question.
+# Returns the number of parts read since the last call.
 my $seen = 0;
 
 sub parts_read
@@ -90,7 +90,7 @@ $w->source_sql("TRUNCATE large;
 	INSERT INTO large SELECT i, 1 + i % 100, i, md5(i::text) FROM generate_series(1, $rows) i");
 enlarge(500);
 
-# a clause chooses rows, so there are no ranges
+# a clause selects rows, so the table is not read in ranges
 my $filtered = $w->pull("'large', filter => 'n > 0', mode => 'replace', jobs => 2");
 is($filtered->{rc}, 0, 'with a clause') or diag($filtered->{err});
 is(parts_read(), 0, 'in one piece');

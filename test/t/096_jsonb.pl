@@ -93,7 +93,8 @@ is($run->{rc}, 0, 'the table is pulled') or diag($run->{err});
 my $texts = 'SELECT count(*), sum(hashtextextended(doc::text, 0)), sum(jsonb_hash_extended(doc, 0)) FROM docs';
 is($w->local_sql($texts), $w->source_sql($texts), 'the documents are the same');
 
-# What the server makes of their text, in a table of the same form.
+# The values as the server makes them from the text, in a table of the same
+# form.
 $w->local_sql('CREATE TABLE again (LIKE docs INCLUDING STORAGE);
 	INSERT INTO again SELECT id, doc::text::jsonb FROM docs');
 is($w->local_sql('SELECT count(*) FROM docs JOIN again USING (id)
@@ -104,7 +105,7 @@ SKIP:
 	skip 'no pageinspect', 1 if !$w->local_sql("SELECT count(*) FROM pg_available_extensions
 		WHERE name = 'pageinspect'");
 	$w->local_sql('CREATE EXTENSION pageinspect');
-	# but for those out of line: 0x01 and 18 are the head of the pointer to one
+	# except toasted values: 0x01 and 18 are the header of a toast pointer
 	my $stored = sub {
 		my ($table) = @_;
 		return "SELECT t_data FROM generate_series(0, pg_relation_size('$table') / 8192 - 1) b,

@@ -13,7 +13,7 @@ my $rows = 40_000;
 
 # a number between 0 and 1 that looks random, the same in each run
 sub random { my ($salt) = @_; return "(('x' || left(md5(i || '$salt'), 8))::bit(32)::int8 / 4294967296.0)"; }
-# NULL now and then
+# sometimes NULL
 sub sometimes { my ($sql) = @_; return "CASE WHEN i % 11 <> 3 THEN $sql END"; }
 
 $w->both_sql(q{
@@ -52,13 +52,13 @@ my %columns = (
 	mood => [ 'mood', "(ARRAY['sad', 'so so', 'ok', 'glad', NULL])[1 + i % 5]::mood" ],
 	state => [ 'text', "(ARRAY['paid', 'Cart', '', 'placed', 'shipped', NULL])[1 + i % 6]" ],
 	email => [ 'text', sometimes("'user' || md5(i::text) || '\@example.com'") ],
-	# prefixes that are the same for long, and texts that end there
+	# long common prefixes, and texts that end after them
 	path => [ 'text COLLATE "C"', "'https://example.com/' || repeat('x', i % 23) || i % 1000" ],
 	bytes => [ 'bytea', sometimes(q{decode(repeat('00', i % 13) || md5(i % 5000 || 'b'), 'hex')}) ],
 	padded => [ 'char(12) COLLATE "C"', q{CASE WHEN i % 4 = 0 THEN 'a' || chr(9) ELSE 'a' || i % 500 END} ],
 	# more distinct ones than are numbered, but not at the beginning
 	late => [ 'varchar(40)', "CASE WHEN i < 20000 THEN 'v' || i % 4 ELSE md5(i::text) END" ],
-	# so long that they are compressed, or not in the row at all
+	# long enough to be compressed or toasted
 	long => [ 'text COLLATE "C"',
 	"CASE WHEN i % 5000 = 0 THEN repeat(md5(i::text), 65) WHEN i % 500 = 1 THEN repeat('compressible ' || i, 200) "
 		. "ELSE i::text END" ],
@@ -106,7 +106,7 @@ $w->both_sql('CREATE TABLE one_row (a int, b text); CREATE INDEX ON one_row (b, 
 $w->source_sql("INSERT INTO one_row VALUES (1, 'one')");
 $w->source_sql('GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader');
 
-# What an index has, in its order, is what a sort of the table has.
+# A test: the index returns the same rows in the same order as a sort.
 sub same_order
 {
 	my ($number) = @_;
@@ -115,7 +115,7 @@ sub same_order
 	my @wanted = map { /^(\w+)/ } split(/, /, $keys), split(/, /, $include // '');
 	my $digest = sub {
 		my ($off, $by) = @_;
-		# no other index is to answer
+		# no other index may be used
 		return $w->local_sql(join '', 'BEGIN;', (map { "SET LOCAL enable_$_ = off;" } 'bitmapscan', @$off), qq{
 			DO \$\$BEGIN EXECUTE (SELECT 'DROP INDEX ' || string_agg(indexrelid::regclass::text, ',') FROM pg_index
 				WHERE indrelid = 'ordered'::regclass AND indexrelid <> 'ordered_$number'::regclass); END\$\$;

@@ -75,7 +75,7 @@ $w->source_sql(qq{
 });
 # every row of "wide" with all of its columns
 $w->source_sql('INSERT INTO wide SELECT i, ' . join(', ', ('i') x 1598) . ' FROM generate_series(100, 120) i');
-# the source takes it for a large one, which is read in parts
+# the source reports a large table, so it is read in parts
 $w->source_sql("VACUUM ANALYZE large;
 	UPDATE pg_class SET relpages = 300 * 128 WHERE oid = (SELECT reltoastrelid FROM pg_class
 	WHERE oid = 'large'::regclass)");
@@ -85,7 +85,8 @@ $w->write_config(qq{rewrite:
 
 sub ask { my ($node, $sql) = @_; return $node->safe_psql('dev', $sql); }
 
-# A table's rows as one string, those of the source as the local side should have them.
+# Returns a table's rows as one string; for the source, as the local side
+# should have them.
 sub expected
 {
 	my ($table) = @_;
@@ -111,7 +112,7 @@ sub rows_of { return "SELECT count(*), sum(hashtextextended(t::text, 0)) FROM $_
 
 my %expected = map { $_ => expected($_) } @all;
 
-# Tests: the rows, and what the server's own checks say of where they lie.
+# Tests: the rows, and the server's own checks of their pages.
 sub sound
 {
 	my ($node, $title, @tables) = @_;

@@ -11,7 +11,7 @@ use Time::HiRes qw(sleep time);
 
 my $w = PgTunsync->new(empty => 1);
 
-# each has a copy of evil() somewhere
+# each table uses a copy of evil() in one place
 my @places = qw(in_check in_constant in_default in_domain in_generated in_index in_keep in_part_a
 	in_predicate in_rewrite);
 my $rows = "(id int PRIMARY KEY, t text)";
@@ -69,7 +69,7 @@ sub mood
 	return $w->local_sql('UPDATE mood SET sql = ' . (defined $sql ? "\$quoted\$$sql\$quoted\$" : 'NULL'));
 }
 
-# What is there beside the rows of "good": it must stay.
+# Returns everything except the rows of "good".  It must stay unchanged.
 sub state_of_things
 {
 	return join "\n", grep { !/^rows public\.(good|mood) / } @{ $w->snapshot },
@@ -88,7 +88,8 @@ $w->nothing_left;
 
 # ---- what it may not do ----
 
-# A test: pulled together, each of these tables fails with that error, and the good one comes.
+# A test: each of these tables fails with that error, and the good one is
+# pulled.
 sub all_fail
 {
 	my ($sql, $sqlstate, $message, %params) = @_;
@@ -171,7 +172,7 @@ all_fail('SELECT pg_sleep(60)', '57014', $in_time, tables => [qw(in_constant)],
 all_fail('swallow', '57014', $in_time, tables => [qw(in_generated)], title => 'catching the cancel', within => 25);
 all_fail('swallow', '57014', $in_time, tables => [qw(in_part_a)], title => 'catching it in the leader', within => 25);
 
-# a real cancel gets through
+# a real cancel still works
 foreach my $mood ('swallow', 'replace')
 {
 	mood($mood);

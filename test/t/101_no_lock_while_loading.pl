@@ -10,7 +10,7 @@ use Time::HiRes qw(sleep time);
 my $w = PgTunsync->new(empty => 1);
 my $relay = $w->relay;
 
-# "slow" stops in mid-COPY; "later" is loaded after it by the same loader
+# "slow" stalls during COPY; the same loader loads "later" after it
 $w->source_sql(q{
 	CREATE TABLE slow (id int PRIMARY KEY, t text, n int);
 	INSERT INTO slow SELECT i, repeat('x', 100), i FROM generate_series(1, 5000) i;
@@ -26,7 +26,8 @@ $w->local_sql(q{
 	CREATE TABLE kept (id int PRIMARY KEY, t text); INSERT INTO kept VALUES (-1, 'mine');
 	CREATE TABLE lookup (id int); INSERT INTO lookup VALUES (1)});
 
-# A pull whose COPY stalls, with all that makes loaders look at the table.
+# Starts a pull whose COPY stalls, with every feature that makes loaders open
+# the table.
 sub stalled_pull
 {
 	my ($tables) = @_;

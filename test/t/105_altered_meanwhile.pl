@@ -11,12 +11,12 @@ use Time::HiRes qw(sleep time);
 my $w = PgTunsync->new(local_conf => "allow_in_place_tablespaces = on\n");
 my $relay = $w->relay;
 
-# its COPY comes to a stop half-way
+# its COPY stalls half-way
 $w->source_sql("CREATE TABLE big AS SELECT i AS id, repeat('x', 100) AS filler FROM generate_series(1, 20000) i");
 $w->local_sql('CREATE TABLE big (id int, filler text)');
 my $half = 1_000_000;
 
-# Each case has a table of its own, with rows of its own on each side.
+# Each case has its own table, with different rows on each side.
 # [ name, commands on table T, expected DETAIL or undef ]
 my @cases = (
 	[ 'add_column', 'ALTER TABLE T ADD COLUMN more int', 'Column "more" was added' ],
@@ -48,7 +48,7 @@ my @cases = (
 	[ 'index_tablespace', 'ALTER INDEX T_s_idx SET TABLESPACE elsewhere', 'Index "T_s_idx" was changed' ],
 	[ 'dropped', 'DROP TABLE T', undef ],
 
-	# none of these matters
+	# none of these affects rows or indexes
 	[ 'ok_there_and_back', 'ALTER TABLE T ALTER v TYPE bigint; ALTER TABLE T ALTER v TYPE int', '' ],
 	[ 'ok_grant', 'GRANT SELECT ON T TO somebody; COMMENT ON TABLE T IS $$said$$', '' ],
 	[ 'ok_analyze', 'ANALYZE T; ALTER TABLE T ALTER v SET STATISTICS 500; CREATE STATISTICS T_st ON id, v FROM T', '' ],

@@ -32,7 +32,7 @@ $w->local_sql(q{
 	ALTER TABLE c ADD FOREIGN KEY (code) REFERENCES p;
 });
 
-# What the function does when a leader or a loader calls it.
+# Sets what the function does if a leader or a loader calls it.
 sub plant
 {
 	my ($where, $action) = @_;

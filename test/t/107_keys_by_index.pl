@@ -48,7 +48,7 @@ foreach my $case (@cases)
 	$w->source_sql("CREATE TABLE fk_$name (id serial PRIMARY KEY, $fk)");
 	if ($name eq 'parts')
 	{
-		# the leaves have their columns at other places
+		# the partitions have their columns in another order
 		$w->local_sql("CREATE TABLE pk_parts (a int PRIMARY KEY, note text) PARTITION BY RANGE (a);
 			CREATE TABLE pk_parts_1 PARTITION OF pk_parts FOR VALUES FROM (MINVALUE) TO (20);
 			CREATE TABLE pk_parts_2 (gone int, note text, a int NOT NULL);
@@ -103,7 +103,7 @@ sub add_user_code
 	return;
 }
 
-# What a pull says of each key: the count, and the samples in order.
+# Returns what a pull reports for each key: the count, and the sorted samples.
 sub verdict
 {
 	my ($name) = @_;
@@ -131,7 +131,7 @@ foreach my $seed (1 .. 3)
 	}
 }
 
-# all references have a match, or are none
+# every reference has a match or is NULL
 fill(7, 1);
 add_user_code(1);
 foreach my $case (@cases)
@@ -140,7 +140,7 @@ foreach my $case (@cases)
 }
 $w->both_equal(map { "fk_$_->[0]" } @cases);
 
-# a cast that fails: an error of the key, neither a cancel nor a passing lock
+# a failing cast is an error of the key, not a cancel or a temporary lock
 $w->local_sql(q{CREATE OR REPLACE FUNCTION unwrap(wrapped) RETURNS text LANGUAGE plpgsql IMMUTABLE AS
 	'BEGIN RAISE ''busy'' USING ERRCODE = ''55P03''; END'});
 my $run = $w->pull("'fk_self_made'");

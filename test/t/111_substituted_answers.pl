@@ -18,7 +18,8 @@ my $program = abs_path(dirname($0) . '/../lib/PgTunsync/substitute.pl');
 my $port = PostgreSQL::Test::Cluster::get_free_port();
 my ($cases_file, $shapes_file) = ($w->dir . '/cases', $w->dir . '/shapes');
 
-# parts has other partitions on the source, so its rows are counted there; logs has a sequence of its own
+# parts has other partitions on the source, so its rows are counted there; logs
+# owns a sequence.
 my $same = q{
 	CREATE TABLE users (id serial PRIMARY KEY, email text);
 	CREATE TABLE orders (id int PRIMARY KEY, user_id int REFERENCES users);
@@ -35,8 +36,9 @@ my $before = $w->snapshot;
 my $postmaster = $w->postmaster_pid;
 my $started = $w->local_sql('SELECT pg_postmaster_start_time()');
 
-# What is asked for, in the order of the source's answers: columns as name:kind.  Kinds: t text, n name, b Boolean,
-# o OID, i integer of a range, l any integer, f number, c character; with "?" it may be NULL.
+# The queries, in the order of the source's answers, with columns as name:kind.
+# Kinds: t text, n name, b Boolean, o OID, i integer of a range, l any integer,
+# f number, c character; "?" allows NULL.
 my @queries = (
 	undef,    # the session's set-up
 	[ 'facts about the server', qw(pg_export_snapshot:t server_version:t system_identifier:l? database:o
@@ -54,7 +56,7 @@ my @queries = (
 	[ 'sequences of partitioned tables', 'n:i', 'seqstart:l', 'has_sequence_privilege:b?',
 	'pg_sequence_last_value:l?' ]);
 
-# Which kinds of columns refuse which values.
+# The values that each kind of column must refuse.
 my %refuses = (
 	null     => qr/^[^?]+$/,
 	empty    => qr/^[^t]/,
@@ -63,7 +65,7 @@ my %refuses = (
 	number   => qr/^[boicfl]/,
 	garbage  => qr/./);
 
-# Runs plan() once for each case, in one session; returns what each has said: [out, err].
+# Runs plan() once for each case, in one session.  Returns [out, err] of each.
 sub run_cases
 {
 	my @cases = @_;
@@ -94,10 +96,10 @@ is_deeply([ map { $_->[0] } @shapes ], [ map { $_ ? $#$_ : 1 } @queries ], 'all 
 
 my %case;
 
-# Must end with this error.
+# The call must end with this error.
 sub must { my ($case, $message, $detail) = @_; $case{$case} = { message => $message, detail => $detail }; return; }
 
-# May end with it, with another error, or well.
+# The call may end with this error, with another one, or succeed.
 sub may { my ($case) = @_; $case{$case} = {}; return; }
 
 foreach my $n (0 .. $#queries)
@@ -148,7 +150,7 @@ foreach my $n (0 .. $#queries)
 	else { may("rows $n $_") foreach qw(none twice); }
 }
 
-# What is wrong with the outcome of a case; '' when all is well.
+# Returns what is wrong with the outcome of a case, or ''.
 sub wrong
 {
 	my ($expected, $out, $err) = @_;

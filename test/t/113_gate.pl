@@ -75,7 +75,7 @@ sub client
 	  || die "port $port: $!";
 }
 
-# What a stranger gets: any server answers SSLRequest by one byte.
+# Returns what a stranger receives; any server answers SSLRequest by one byte.
 sub answer
 {
 	my ($socket) = @_;
@@ -87,7 +87,7 @@ sub answer
 	return $got eq '' ? 'dropped' : "an answer: $got";
 }
 
-# How many connections to the entrance there are.
+# Returns the number of connections to the entrance.
 sub connections
 {
 	my $entrance = sprintf('0100007F:%04X', $port);
@@ -109,7 +109,7 @@ sub ends_dropped
 
 # ---- the address ----
 
-# 127.0.0.2 has the very port that is announced for 127.0.0.1, and comes first
+# 127.0.0.2 uses the port that is announced for 127.0.0.1, and connects first
 my $call = held_pull();
 my $stranger = client('127.0.0.2');
 my $its_port = $stranger->sockport;
@@ -145,7 +145,7 @@ SKIP:
 	ends_dropped($call, qr/dropped a connection from 127\.0\.0\.1:$its_port/);
 }
 
-# a stranger who comes first does not keep the run out
+# a stranger who connects first does not block the run
 $call = held_pull();
 my @crowd = map { client($_) } ('127.0.0.1', '127.0.0.2') x 5;
 switch_off('hold');
@@ -215,7 +215,7 @@ $w->nothing_left;
 
 # ---- the other side ----
 
-# Somebody else answers where the run connects, as if the port had been taken over.
+# Another program answers at the port that the run connects to.
 my $impostor = PgTunsync::AskingSource->new($w->dir);
 $impostor->start($PgTunsync::AskingSource::ok . unpack('H*', 'Z' . pack('N', 5) . 'I'));
 switch_on('redirect', $impostor->port);

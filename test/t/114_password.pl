@@ -67,21 +67,22 @@ foreach my $entrance ($w->port, 0)
 	}
 }
 
-# the same server gets it where the file says so: the test above sees what is sent
+# the same server gets the password if the file allows it, so the test above is
+# valid
 $asking->start($cleartext, 'r', $bye);
 $w->write_env(PGSYNC_REMOTE_PORT => $asking->port, PGSYNC_ALLOW_CLEARTEXT => 'yes');
 $w->refused("'users'", 'a server that is allowed to ask, and refuses the login',
 	sqlstate => '28P01', message => [qr/no such password/]);
 like($asking->received, qr/p\0\0\0.\Q$password\E\0/, 'got the password');
 
-# the check says it, too
+# check() reports it, too
 $asking->start($cleartext);
 $w->write_env(PGSYNC_REMOTE_PORT => $asking->port);
 my $steps = PgTunsync::Steps->of($w);
 is($steps->failed, 'source', 'check() stops there');
 like($steps->detail('source'), qr/asks for the password in clear text/, 'and says why');
 
-# what is no message of the protocol
+# invalid messages
 foreach my $garbage ([ 'a long request' => unpack('H*', 'R' . pack('NN', 5000, 3)) ],
 	[ 'a short request' => unpack('H*', 'R' . pack('NN', 4, 3)) ],
 	[ 'an endless message' => unpack('H*', 'S' . pack('N', 0x7fffffff)) ])
@@ -132,7 +133,7 @@ $w->write_env;
 $w->refused("'users'", 'the variable in the server\'s environment',
 	sqlstate => '28000', message => [qr/asks for the password in clear text/]);
 
-# without a password there is nothing to guard
+# without a password there is nothing to protect
 source_asks('trust');
 $w->pulls("'users'", 'trust, with a password in the URL', ['users']);
 my $bare = $w->source_url =~ s/:\Q$password\E//r;

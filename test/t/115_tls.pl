@@ -65,7 +65,7 @@ sub use_url
 	return;
 }
 
-# How often has the source got a password in clear text?
+# Returns how often the source received a password in clear text.
 sub passwords_seen
 {
 	my $pattern = qr/identity="reader" method=password|password authentication failed/;

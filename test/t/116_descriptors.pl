@@ -16,7 +16,7 @@ my ($limit) = `bash -c 'ulimit -Hn'` =~ /(\d+)/;
 plan skip_all => 'no list of descriptors' unless -d '/proc/self/fd';
 plan skip_all => 'too low a limit of open files' if !defined $limit || $limit <= $numbers[-1];
 
-# an "ssh" that writes down what it has open, and then does what it is asked
+# an "ssh" that records its open descriptors and then does its work
 mkdir "$dir/bin";
 my ($ssh) = grep { -x } map { "$_/ssh" } split(/:/, $ENV{PATH});
 append_to_file("$dir/bin/ssh",

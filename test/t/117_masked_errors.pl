@@ -36,7 +36,7 @@ $w->source_sql(qq{
 my $rules = "data_rules:\n  people.email: {value: hidden}\n";
 $w->write_config($rules);
 
-# A test: the value is in nothing that the local side shows.
+# A test: the local side shows the value nowhere.
 sub not_shown
 {
 	my ($call, $title) = @_;
@@ -109,7 +109,8 @@ foreach my $filter (@filters)
 }
 my $call;
 
-# the source's role cannot connect from within the source to look like a failed connection
+# a failed connection made by the source's own role is not taken for one of the
+# run
 SKIP: {
 	skip 'no dblink', 2 unless $w->source_sql("SELECT count(*) FROM pg_available_extensions WHERE name = 'dblink'");
 	$w->source_sql('CREATE EXTENSION dblink');
@@ -119,7 +120,7 @@ SKIP: {
 	not_shown($call, 'does not show it');
 }
 
-# policies run for tables that no rule meets
+# policies also run for tables without data rules
 $w->source_sql("ALTER TABLE other ENABLE ROW LEVEL SECURITY;
 	CREATE POLICY p ON other USING (public.raise_value('55000'))");
 $w->setting(source_row_security => 'filter');

@@ -12,7 +12,7 @@ use Time::HiRes qw(sleep time);
 
 my $w = PgTunsync->new(empty => 1);
 
-# How often a pattern stands in the client's stderr.
+# Returns how often a pattern occurs in the client's stderr.
 sub count_of { my ($call, $pattern) = @_; return scalar(() = $call->{err} =~ /$pattern/g); }
 
 $w->both_sql('CREATE TABLE loud (id int PRIMARY KEY); CREATE TABLE quiet (id int PRIMARY KEY);
@@ -95,7 +95,7 @@ is(count_of($call, qr/NOTICE:  00000: table many_\d+: row/), 1000, 'a thousand N
 is(count_of($call, qr/WARNING:  01000: table many_\d+: oh 30/), 60, 'and each WARNING');
 is(count_of($call, qr/740 more messages were left out/), 1, 'the others are counted');
 
-# psql stands still as somebody's does who looks at its pager
+# psql stops reading, as it does while its pager waits for the user
 my $stopped = $w->start_pull("'$list', jobs => 1", options => '-c application_name=stopped');
 $stopped->wait_message(qr/table many_\d+: row/);
 my $psql = $stopped->{process}{pid};

@@ -51,10 +51,11 @@ like($run->{err}, qr/NOTICE:  00000: going on with 2 of 4 loaders\nHINT:  Raise 
 is($w->local_sql('SELECT * FROM pgtunsync.progress; SHOW pgtunsync.max_workers'), 18,
 	'a quarter of the slots is for others');
 
-# The workers of the extension right now.
+# Returns the current workers of the extension.
 sub workers { return $w->local_sql("SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 'pgtunsync%'"); }
 
-# Calls that wait for a lock on the source, started all at once; the most workers that were seen.
+# Starts calls that wait for a lock on the source, all at once.  Returns the
+# largest number of workers seen.
 my $lock = $w->call('BEGIN; LOCK TABLE users IN ACCESS EXCLUSIVE MODE; SELECT 1;',
 	node => $w->source, database => 'production', more => 1);
 $lock->wait_message(qr/1/, 'out');
@@ -74,7 +75,7 @@ cmp_ok($most, '<=', 18, 'never more workers than allowed');
 cmp_ok($most, '>=', 12, 'but several pulls at a time');
 diag("most workers at one time: $most");
 
-# others find their slots
+# other extensions get their slots
 my $plan = $w->local_sql('SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0;
 	SET min_parallel_table_scan_size = 0;
 	EXPLAIN (ANALYZE, COSTS off, TIMING off, SUMMARY off) SELECT count(*) FROM order_items');

@@ -21,7 +21,7 @@ sub statuses { return $w->local_sql("SELECT string_agg(status, ' ' ORDER BY id) 
 sub log_size { return -s $w->local_node->logfile; }
 sub log_since { return substr(slurp_file($w->local_node->logfile), $_[0]); }
 
-# Starts a pull that comes to a stop while loaders fill staging heaps.
+# Starts a pull that stalls while loaders fill staging heaps.
 sub stalled_pull
 {
 	my (%params) = @_;
@@ -45,7 +45,7 @@ sub crash
 	return $w->local_sql('SELECT max(id) FROM pgtunsync.runs');
 }
 
-# a crash also takes sequences to the end of what they had reserved
+# after a crash sequences continue after their reserved values
 crash();
 $w->local_sql('SELECT * FROM pgtunsync.progress');
 my $before = $w->snapshot;
@@ -163,7 +163,7 @@ subtest 'a run that lives' => sub {
 	$w->nothing_left;
 };
 
-# the pull has changed everything
+# the pull has replaced everything
 crash();
 $w->local_sql('SELECT * FROM pgtunsync.progress');
 $before = $w->snapshot;

@@ -94,7 +94,7 @@ old('CREATE ROLE gone LOGIN');
 is(old('SELECT count(*) FROM pgtunsync.runs', 'gone'), 0, 'a role that is created under an old name sees nothing');
 old('DROP ROLE gone');
 
-# the same objects as a new installation, but for what was granted here
+# the same objects as in a new installation, except for the rights granted here
 $node->safe_psql('old', 'REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA pgtunsync FROM caller');
 $node->safe_psql('fresh', 'CREATE EXTENSION pgtunsync');
 my ($fresh, $updated) = (objects('fresh'), objects('old'));

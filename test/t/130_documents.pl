@@ -84,7 +84,7 @@ sub begin_page
 	return;
 }
 
-# Puts the test's names in the place of the documents'.
+# Replaces the names in the documents by those of the test.
 sub here
 {
 	my ($text) = @_;
@@ -307,7 +307,7 @@ sub check_form
 	return;
 }
 
-# What is in the extension is in the reference, and nothing else.
+# The reference lists exactly the objects of the extension.
 sub check_reference
 {
 	my $text = slurp_file("$tree/doc/reference.md");
@@ -352,7 +352,7 @@ sub check_reader
 
 # ---- drawings ----
 
-# A browser shows nothing of a file that is not well-formed.
+# A browser does not show a file that is not well-formed.
 sub check_drawings
 {
 	my $draw = "perl '$tree/test/terminal.pl' '$dir/drawn.svg' 'a & b'";

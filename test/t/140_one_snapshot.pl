@@ -50,7 +50,7 @@ sub moved_meanwhile
 moved_meanwhile('one loader', 'jobs => 1');
 moved_meanwhile('four loaders', 'jobs => 4');
 
-# the source takes the table for a large one, which is read in parts
+# the source reports a large table, so it is read in parts
 $w->source_sql("VACUUM ANALYZE payer;
 	UPDATE pg_class SET relpages = 300 * 128 WHERE oid = (SELECT reltoastrelid FROM pg_class
 	WHERE oid = 'payer'::regclass)");

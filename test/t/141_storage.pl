@@ -21,7 +21,8 @@ my $ages = q{
 	FROM pg_class c JOIN pg_class t ON t.oid = c.reltoastrelid WHERE c.oid = 'aged'::regclass};
 $w->local_sql(q{DO $$ BEGIN FOR i IN 1 .. 3000 LOOP BEGIN PERFORM pg_current_xact_id(); CREATE TEMP TABLE x ();
 	DROP TABLE x; EXCEPTION WHEN division_by_zero THEN NULL; END; END LOOP; END $$});
-# a row that is locked by a transaction and changed by its subtransaction takes a multixact
+# a row locked by a transaction and changed by its subtransaction needs a
+# multixact
 $w->local_sql(q{CREATE TABLE multis (id int PRIMARY KEY, n int);
 	INSERT INTO multis SELECT i, 0 FROM generate_series(1, 300) i;
 	DO $$ BEGIN FOR i IN 1 .. 300 LOOP PERFORM FROM multis WHERE id = i FOR KEY SHARE;
@@ -94,7 +95,7 @@ $holder->finish;
 
 # ---- a heap whose visibility map has more than one page ----
 
-# a page of the map stands for 8168 * 4 pages of the heap
+# a page of the map covers 8168 * 4 pages of the heap
 my $pages = 32_672;
 $schema = 'CREATE TABLE big (id int, body text); CREATE INDEX big_id ON big (id);';
 $w->source_sql("$schema ALTER TABLE big ALTER body SET STORAGE PLAIN");
