@@ -60,7 +60,8 @@ my $path = join(', ', map { quoted($_) } @schemas);
 my $run = PgTunsync::Compare::pulls_everything($w, '', 'everything in a search_path of odd schemas',
 	options => '-c search_path=' . ($path =~ s/([ \\\n])/\\$1/gr), except => ['views.plain']);
 is($w->last_run('tables'), $w->local_sql(q{SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-	WHERE relkind = 'r' AND nspname NOT IN ('pg_catalog', 'information_schema', 'pgtunsync', 'pgtunsync_internal', 'views')
+	WHERE relkind = 'r'
+	AND nspname NOT IN ('pg_catalog', 'information_schema', 'pgtunsync', 'pgtunsync_internal', 'views')
 		AND relname <> 'only_here'}),
 	'every table of both sides was replaced');
 is($w->local_sql('TABLE only_here; TABLE views.plain'), "8\n7",
