@@ -73,7 +73,7 @@
 /* how long foreign key checks wait for a lock on another table, in ms */
 #define OUTSIDE_LOCK_TIMEOUT	100
 
-/* All that an attempt works on. */
+/* The state of all attempts. */
 struct Replacement
 {
 	List	   *staged;			/* of StagedTable * */
@@ -88,7 +88,7 @@ struct Replacement
 	StagedTable *altered;
 	ErrorData  *alteration;
 
-	MemoryContext context;		/* what outlives an attempt */
+	MemoryContext context;		/* lives longer than an attempt */
 };
 
 /* Returns the tables that have not failed. */
@@ -611,6 +611,26 @@ report_by_row(const List *staged)
 	}
 }
 
+/* Leaves out a table, for a process that has locked it and waits for this pull. */
+static void
+give_way(void *arg, Oid target, int pid)
+{
+	Replacement *all = arg;
+	MemoryContext oldcontext = MemoryContextSwitchTo(all->context);
+	ListCell   *lc;
+
+	foreach(lc, remaining(all->staged))
+	{
+		StagedTable *table = lfirst(lc);
+
+		if (table->target == target && !table->failed)
+			fail_table(all, table, make_failure(ERRCODE_LOCK_NOT_AVAILABLE,
+												psprintf("process %d has locked it and waits for this pull", pid),
+												"A command such as CREATE INDEX CONCURRENTLY began while the rows were loaded."));
+	}
+	MemoryContextSwitchTo(oldcontext);
+}
+
 Replacement *
 replace_begin(List *staged, Oid role, int lock_timeout,
 			  ReplaceFailed on_failure, void *on_failure_arg)
@@ -642,6 +662,7 @@ replace_tables(Replacement *all, const VirtualTransactionId *caller)
 		.sequences = sequence_oids(all->staged),
 		.prepare = prepare_all,
 		.swap = swap_all,
+		.give_way = give_way,
 		.arg = all
 	};
 

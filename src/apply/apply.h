@@ -22,23 +22,24 @@ typedef struct Replacement Replacement;
 /*
  * Checks the foreign keys between the staging heaps (a List of StagedTable *).
  * No target is locked, and the transaction may end before replace_tables().
- * role: the caller of the pull, whose rights are checked once more; lock_timeout
- * in ms.
+ * role is the caller of the pull, whose privileges are checked again.
+ * lock_timeout is in ms.
  *
- * A table that was altered since its rows were loaded, or whose owner's code
- * fails, is reported to on_failure, here and by replace_tables().  Raises
- * FOREIGN_KEY_VIOLATION, and whatever on_failure raises.  The result lives in
- * the current memory context.
+ * Tables that were altered since their rows were loaded, or whose owner's code
+ * fails, are reported to on_failure, here and by replace_tables().  Raises
+ * FOREIGN_KEY_VIOLATION, and any error of on_failure.  The result lives in the
+ * current memory context.
  */
 extern Replacement *replace_begin(List *staged, Oid role, int lock_timeout,
 								  ReplaceFailed on_failure, void *on_failure_arg);
 
 /*
- * Brings the rows into their targets, each as its plan's mode says, and the
- * sequences to the source's state, in the current transaction, which the caller
- * commits at once: it may hold AccessExclusiveLock when this returns.  The
- * waiting caller's transaction, or NULL, is looked for among those that are in
- * the way.  Raises LOCK_NOT_AVAILABLE after lock_timeout, and as above.
+ * Moves the rows into their targets, according to the mode of each plan, and
+ * sets the sequences.  All is done in the current transaction.  The caller
+ * must commit at once, because the function may return with
+ * AccessExclusiveLocks held.  caller is the waiting caller's transaction, or
+ * NULL; an error is raised if it blocks the pull.  Raises LOCK_NOT_AVAILABLE
+ * after lock_timeout, and the errors of replace_begin().
  */
 extern void replace_tables(Replacement *replacement, const VirtualTransactionId *caller);
 

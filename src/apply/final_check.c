@@ -27,7 +27,7 @@
 #include "schema/table_shape.h"
 #include "staging/staging.h"
 
-static ErrorData *
+ErrorData *
 make_failure(int sqlerrcode, const char *message, const char *detail)
 {
 	ErrorData  *error = palloc0(sizeof(ErrorData));
@@ -36,7 +36,7 @@ make_failure(int sqlerrcode, const char *message, const char *detail)
 	error->sqlerrcode = sqlerrcode;
 	error->message = pstrdup(message);
 	error->detail = detail != NULL ? pstrdup(detail) : NULL;
-	if (sqlerrcode == ERRCODE_OBJECT_IN_USE)
+	if (sqlerrcode == ERRCODE_OBJECT_IN_USE || sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE)
 		error->hint = pstrdup("Pull again.");
 	return error;
 }

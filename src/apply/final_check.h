@@ -10,6 +10,9 @@
 
 #include "apply/foreign_keys.h"
 
+/* Makes the error with which a table is left out.  palloc'd; detail may be NULL. */
+extern ErrorData *make_failure(int sqlerrcode, const char *message, const char *detail);
+
 /*
  * Compares the definition of a locked target with its plan, and checks the
  * privileges of the calling role.  Returns NULL, or a palloc'd error that says

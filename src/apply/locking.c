@@ -39,6 +39,7 @@
 #include "access/xact.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_index.h"
+#include "executor/spi.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "portability/instr_time.h"
@@ -77,6 +78,8 @@
  * transaction.
  */
 #define MAX_DEADLOCKS	3
+/* after this long, a pull looks for processes that wait for it, in ms */
+#define PATIENCE_WITH_WAITERS	2000
 /* the longest pause between two attempts, in ms */
 #define MAX_PAUSE	500
 
@@ -207,9 +210,9 @@ unlock_against_runs(const List *targets)
 }
 
 /*
- * Waits for a lock without a snapshot.  CREATE INDEX CONCURRENTLY and its like
- * wait for every transaction that has an older snapshot than they; it would be a
- * deadlock if they waited for ours while we wait for their lock.
+ * Waits for a lock without a snapshot.  CREATE INDEX CONCURRENTLY and similar
+ * commands wait for all transactions with an older snapshot.  If they waited
+ * for this one while it waits for their lock, that would be a deadlock.
  */
 static void
 lock_relation(Oid relid, LOCKMODE mode)
@@ -263,13 +266,26 @@ lock_await_maintenance(const List *targets, int timeout_ms)
 
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(oldcontext);
-	lock_targets(targets, ShareUpdateExclusiveLock, timeout_ms);
+	PG_TRY();
+	{
+		lock_targets(targets, ShareUpdateExclusiveLock, timeout_ms);
+	}
+	PG_CATCH();
+	{
+		/* the table that is locked for so long fails by itself */
+		if (geterrcode() != ERRCODE_LOCK_NOT_AVAILABLE)
+			PG_RE_THROW();
+		MemoryContextSwitchTo(oldcontext);
+		FlushErrorState();
+	}
+	PG_END_TRY();
 	RollbackAndReleaseCurrentSubTransaction();
+	session_set_int("lock_timeout", 0);
 	MemoryContextSwitchTo(oldcontext);
 	CurrentResourceOwner = oldowner;
 }
 
-/* Counts the catalog's rows of one kind that belong to a target. */
+/* Counts the indexes of the targets. */
 static int64
 count_indexes(HTAB *targets)
 {
@@ -555,6 +571,69 @@ writers_step(Attempt *attempt)
 	return false;
 }
 
+/* A transaction as pg_locks shows it. */
+static char *
+transaction_text(const VirtualTransactionId *transaction)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_VIRTUALTRANSACTION(tag, *transaction);
+	return psprintf("%d/%u", (int) tag.locktag_field1, tag.locktag_field2);
+}
+
+/* The query for report_waiters(): targets that a process holds which waits for us. */
+static char *
+waiters_query(const List *targets, const VirtualTransactionId *caller)
+{
+	StringInfoData sql;
+	ListCell   *lc;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql,
+					 "SELECT l.relation, l.pid FROM pg_catalog.pg_locks w"
+					 " JOIN pg_catalog.pg_locks l ON l.pid = w.pid"
+					 " WHERE NOT w.granted AND w.locktype = 'virtualxid'"
+					 " AND w.virtualxid IN ((SELECT virtualtransaction FROM pg_catalog.pg_locks"
+					 " WHERE pid = pg_catalog.pg_backend_pid() LIMIT 1), '%s')"
+					 " AND l.granted AND l.locktype = 'relation' AND l.database = %u"
+					 " AND l.relation IN (0",
+					 caller != NULL ? transaction_text(caller) : "", MyDatabaseId);
+	foreach(lc, targets)
+		appendStringInfo(&sql, ", %u", lfirst_oid(lc));
+	appendStringInfoString(&sql, ")");
+	return sql.data;
+}
+
+/*
+ * Leaves out targets of which a lock is held by a process that waits for this
+ * pull.  CREATE INDEX CONCURRENTLY waits for each transaction with an older
+ * snapshot than its own, so also for the statement that called us.  That is no
+ * lock of ours, so the deadlock detector does not see it.
+ */
+static void
+give_way_to_waiters(const LockedWork *work, const VirtualTransactionId *caller)
+{
+	char	   *sql = waiters_query(work->targets, caller);
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	SPI_connect();
+	if (SPI_execute(sql, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read pg_locks");
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		bool		isnull;
+		HeapTuple	row = SPI_tuptable->vals[i];
+		Oid			target = DatumGetObjectId(SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &isnull));
+		int			pid = DatumGetInt32(SPI_getbinval(row, SPI_tuptable->tupdesc, 2, &isnull));
+
+		work->give_way(work->arg, target, pid);
+	}
+	SPI_finish();
+	PopActiveSnapshot();
+	InvalidateCatalogSnapshot();
+	pfree(sql);
+}
+
 void
 lock_and_swap(const LockedWork *work, int timeout_ms, const VirtualTransactionId *caller)
 {
@@ -565,6 +644,8 @@ lock_and_swap(const LockedWork *work, int timeout_ms, const VirtualTransactionId
 	for (int tries = 1; !try_step(writers_step, &attempt); tries++)
 	{
 		lock_check_caller(work->targets, caller);
+		if (elapsed_ms(start) > PATIENCE_WITH_WAITERS)
+			give_way_to_waiters(work, caller);
 		if (elapsed_ms(start) - attempt.first_check_ms > timeout_ms ||
 			attempt.deadlocks >= MAX_DEADLOCKS)
 			ereport(ERROR,

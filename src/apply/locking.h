@@ -28,20 +28,19 @@ extern void unlock_local_port(int local_port);
 extern void lock_append(const List *targets, int timeout_ms);
 
 /*
- * Claims targets (a List of Oid) for this run, to the end of the transaction
- * or of the session: no other run works on them meanwhile.  Nobody else is kept
- * from anything.  Raises LOCK_NOT_AVAILABLE naming the table and the other run
- * after timeout_ms.
+ * Claims targets (a List of Oid) for this run until the end of the transaction
+ * or of the session.  Other runs wait; nobody else is blocked.  After
+ * timeout_ms, raises LOCK_NOT_AVAILABLE with the table and the other run.
  */
 extern void lock_against_runs(const List *targets, bool for_session, int timeout_ms);
 
-/* Gives up claims of the session. */
+/* Releases claims of the session. */
 extern void unlock_against_runs(const List *targets);
 
 /*
- * Waits until no command that changes a target (CREATE INDEX CONCURRENTLY,
- * VACUUM …) is at work on it.  No lock is kept.  LOCK_NOT_AVAILABLE naming the
- * table after timeout_ms.
+ * Waits until no command that changes a target is running (such as CREATE
+ * INDEX CONCURRENTLY or VACUUM).  Keeps no lock.  After timeout_ms, raises
+ * LOCK_NOT_AVAILABLE with the table.
  */
 extern void lock_await_maintenance(const List *targets, int timeout_ms);
 
@@ -100,6 +99,9 @@ typedef struct LockedWork
 	 */
 	void		(*prepare) (void *arg, List **swapped, List **others);
 	SwapResult	(*swap) (void *arg);
+
+	/* A target is locked by a process that waits for this pull: leaves it out. */
+	void		(*give_way) (void *arg, Oid target, int pid);
 	void	   *arg;
 } LockedWork;
 

@@ -9,7 +9,7 @@
  * TABLE while rows are loaded.  SQL cannot take such a lock (lock_tags.h).
  *
  * A pull keeps its claims over several transactions, an append for one batch.
- * A process that ends in any way gives them up, and the deadlock detector sees
+ * Claims are released however the process ends, and the deadlock detector sees
  * them.
  *
  *-------------------------------------------------------------------------

@@ -9,13 +9,13 @@
 #define PGTUNSYNC_TABLE_CLAIM_H
 
 /*
- * Waits for the claim and holds it to the end of the transaction, or of the
- * session.  Raises LOCK_NOT_AVAILABLE, naming the run that holds it, after
- * lock_timeout; timeout_ms is that setting's value.
+ * Waits for the claim and holds it until the end of the transaction or of the
+ * session.  After lock_timeout, raises LOCK_NOT_AVAILABLE with the run that
+ * holds the claim.  timeout_ms is the value of that setting.
  */
 extern void table_claim(Oid relid, bool for_session, int timeout_ms);
 
-/* Gives up a claim of the session. */
+/* Releases a claim of the session. */
 extern void table_unclaim(Oid relid);
 
 #endif							/* PGTUNSYNC_TABLE_CLAIM_H */

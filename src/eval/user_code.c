@@ -98,7 +98,10 @@ user_code_in(Node *tree)
 	return user_code_walker(tree, NULL);
 }
 
-/* What a default with nextval() may call beside immutable functions; none runs a query. */
+/*
+ * Functions that a default with nextval() may call besides immutable ones.
+ * None of them runs a query.
+ */
 static const char *const harmless_functions[] = {
 	"nextval", "currval", "lastval", "random", "gen_random_uuid", "now", "clock_timestamp",
 	"transaction_timestamp", "statement_timestamp", "timeofday", "to_char", "to_timestamp",
@@ -107,9 +110,9 @@ static const char *const harmless_functions[] = {
 };
 
 /*
- * Some built-in functions run a query given as a text, a cast, or the input
- * function of a domain: ts_rewrite(), query_to_xml(), to_json(), array_in().  None
- * of them is immutable.
+ * Returns whether the function cannot run a query, a cast or the input
+ * function of a domain.  Some built-in functions can: ts_rewrite(),
+ * query_to_xml(), to_json(), array_in().  None of them is immutable.
  */
 static bool
 is_harmless(Form_pg_proc form)

@@ -36,7 +36,11 @@ plan_check_local_rights(TablePlan *table, const Choice *choice, Oid role)
 				   psprintf("permission denied for table %s", table->display),
 				   psprintf("Role %s needs %s on it for mode \"%s\".",
 							quote_identifier(GetUserNameFromId(role, false)), lacking,
-							landing_name(table->mode)), NULL);
+							landing_name(table->mode)),
+				   psprintf("Let the table's owner run: GRANT INSERT%s ON %s TO %s;",
+							table->mode == LAND_REPLACE ? ", TRUNCATE" :
+							table->mode == LAND_OVERWRITE ? ", UPDATE" : "",
+							table->display, quote_identifier(GetUserNameFromId(role, false))));
 	else if (check_enable_rls(table->relid, role, true) == RLS_ENABLED ||
 			 (choice->root && check_enable_rls(choice->root->oid, role, true) == RLS_ENABLED))
 		table_fail(table, ERRCODE_INSUFFICIENT_PRIVILEGE,
@@ -54,7 +58,7 @@ plan_check_source_rights(TablePlan *table, const CatalogRelation *source, bool r
 		table_fail(table, ERRCODE_INSUFFICIENT_PRIVILEGE,
 				   psprintf("permission denied on the source for table %s", table->display),
 				   psprintf("The source's role has no USAGE on schema %s.", quote_identifier(source->schema)),
-				   NULL);
+				   "On the source, grant USAGE on the schema to the user of PGSYNC_FROM_URL.");
 	else if (source->row_security && !row_security)
 		table_fail(table, ERRCODE_INSUFFICIENT_PRIVILEGE,
 				   psprintf("row security on the source would filter table %s", table->display),
@@ -84,5 +88,5 @@ plan_check_column_rights(TablePlan *table, const CatalogRelation *source, List *
 				   psprintf("permission denied on the source for table %s", table->display),
 				   unreadable == NIL ? NULL :
 				   psprintf("The source's role has no SELECT on: %s.", plan_join_names(unreadable, true)),
-				   NULL);
+				   "On the source, grant SELECT on the table to the user of PGSYNC_FROM_URL, or exclude the table.");
 }

@@ -461,8 +461,8 @@ fail_login(SshNode *node, const char *what)
 						   node->disconnect_reason ? " It disconnected, saying \"" : "",
 						   node->disconnect_reason ? node->disconnect_reason : "", node->disconnect_reason ? "\"." : ""),
 				  auth->hint ? auth->hint :
-				  psprintf("Try \"ssh -v -p %d %s@%s\" as the server's operating system user.",
-						   node->hop->port, node->hop->user, node->hop->host));
+				  psprintf("Check that authorized_keys of user \"%s\" on that host has the public key. Try \"ssh -v -i KEYFILE -p %d %s@%s\" as the server's operating system user.",
+						   node->hop->user, node->hop->port, node->hop->user, node->hop->host));
 	return PROGRESS_FAILED;
 }
 

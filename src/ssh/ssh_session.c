@@ -277,7 +277,8 @@ stage_connect(SshLink *link, SshNode *node)
 							   address[0] ? " at " : "", address, problem),
 					  strstr(hop->alias, hop->host) != NULL ? NULL :
 					  psprintf("The host \"%s\" resolves to \"%s\".", hop->alias, hop->host),
-					  address[0] ? NULL :
+					  address[0] ?
+					  "Check HostName and Port of the SSH target, and that its SSH server can be reached from this machine." :
 					  psprintf("\"%s\" must be an alias in the ssh_config of the server's operating system user, or a host name; see PGSYNC_SSH_HOST.",
 							   hop->alias));
 	}

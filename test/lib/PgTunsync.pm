@@ -168,6 +168,15 @@ sub sql_file
 sub source_sql { return $_[0]->{source}->safe_psql('production', $_[1]); }
 sub local_sql { return $_[0]->{local}->safe_psql('dev', $_[1]); }
 
+# Runs SQL on the source, then on the local side.
+sub both_sql
+{
+	my ($self, $sql) = @_;
+	$self->source_sql($sql);
+	$self->local_sql($sql);
+	return;
+}
+
 # Sets pgtunsync.NAME for the local database; undef resets it.
 sub setting
 {
@@ -279,7 +288,9 @@ sub server_is_up
 sub kill_hard
 {
 	my ($self, @pids) = @_;
-	my $crashes = sub { scalar(() = slurp_file($self->{local}->logfile) =~ /all server processes terminated; reinitializing/g) };
+	my $crashes = sub {
+		return scalar(() = slurp_file($self->{local}->logfile) =~ /all server processes terminated; reinitializing/g);
+	};
 	my $before = $crashes->();
 	my $end = time() + 5;
 
@@ -388,7 +399,8 @@ sub nothing_left
 
 	# workers may still be ending
 	sleep 0.05 while time() < $end && $self->worker_pids;
-	push @found, grep { !$self->_empty_file_of_a_crash($_) } split /\n/, $self->sql_file('local', "$fixtures/leftovers.sql");
+	push @found, grep { !$self->_empty_file_of_a_crash($_) } split /\n/,
+		$self->sql_file('local', "$fixtures/leftovers.sql");
 	push @found, map { "process: $_" } $self->_worker_lines;
 	push @found, "port $self->{port} is listening"
 	  if listening($self->{port}) && !$self->{port_is_taken};
@@ -412,7 +424,8 @@ sub _empty_file_of_a_crash
 sub _sessions_at_source
 {
 	my ($self) = @_;
-	my $sql = "SELECT format('source session of %s: %s', application_name, query) FROM pg_stat_activity WHERE application_name LIKE 'pgtunsync/%'";
+	my $sql = "SELECT format('source session of %s: %s', application_name, query) FROM pg_stat_activity
+		WHERE application_name LIKE 'pgtunsync/%'";
 	my $rows = '';
 
 	return () if $self->{source_is_down};

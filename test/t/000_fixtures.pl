@@ -1,5 +1,5 @@
-# The fixtures themselves, without the extension: two clusters that are not one
-# and the same, and OpenSSH's own client through the private sshd.
+# The test fixtures, without the extension.  Source and local server are two
+# separate clusters, and OpenSSH's own client gets through the private sshd.
 
 use strict;
 use warnings;

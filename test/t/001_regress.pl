@@ -1,4 +1,4 @@
-# pg_regress: sql/test_*.sql against expected/, in a cluster of its own.
+# Runs pg_regress: sql/test_*.sql against expected/, in a cluster of its own.
 
 use strict;
 use warnings;

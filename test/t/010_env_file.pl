@@ -1,9 +1,9 @@
-# The environment file means what bash makes of it: whatever dotenv.c accepts
-# is given to bash as well, and every variable must come out the same.  What
-# it refuses must be refused by line and without a piece of a value.
-#
-# ENV_FILE_CASES and ENV_FILE_SEED make the random part longer or different;
-# ENV_FILE_DIR names a directory of further files, such as a fuzzer's finds.
+# The environment file has the same meaning here as in bash.  Each file that
+# dotenv.c accepts is also read by bash, and every variable must have the same
+# value.  Each file that it refuses must be refused with the line number and
+# without any part of a value.  ENV_FILE_CASES and ENV_FILE_SEED set the length
+# and the seed of the random part.  ENV_FILE_DIR names a directory with further
+# files, for example the finds of a fuzzer.
 
 use strict;
 use warnings;
@@ -152,26 +152,50 @@ foreach my $text (@accepted)
 
 my @refused = (
 	['A=hush&x=hush', 'line 1: unquoted "&"'], ['A=hush &', 'unquoted "&"'], ["\n\nA=hush&", 'line 3: '],
-	['A=hush hush', 'line 1: unquoted space'], ['A= hush', 'unquoted space'], ['A = hush', 'spaces around "="'], ['A =hush', 'spaces around "="'],
-	['A=hush B=hush hush', 'unquoted space'], ['export A=hush hush', 'unquoted space'], ['export A=hush -hush', 'argument of "export"'],
-	['hush', 'a command'], ['source hush', '"source", which'], ['. hush', 'a command'], ['if true; then A=hush; fi', '"if", which'],
-	['A=$(hush)', 'substitution'], ['A="$(hush)"', 'substitution'], ['A=`hush`', 'backquotes'], ['A="`hush`"', 'backquotes'], ['A=$((1+hush))', 'substitution'], ['A=$[hush]', 'substitution'],
-	['A=${NO:-$(hush)}', 'substitution'], ['A=${INHERITED:-$(hush)}', 'substitution'], ['A="${INHERITED:-`hush`}"', 'backquotes'],
-	['A=hush|hush', 'unquoted "|"'], ['A=hush>hush', 'unquoted ">"'], ['A=<hush', 'unquoted "<"'], ['A=hush(hush', 'unquoted "("'], ['A=(hush)', 'unquoted "("'], ['A[0]=hush', 'array'],
-	['>hush', 'a command'], ['{ A=hush; }', 'a command'], ['(A=hush)', 'a command'], ['! A=hush', 'a command'], ['A=1 || B=hush', 'unquoted space'], ['A=1||B=hush', 'unquoted "|"'],
-	['A=1;;B=hush', 'operator'], [';A=hush', 'a command'], ['&& A=hush', 'a command'], ['A=hush &&', 'without a command'], ['A=1; ; B=hush', 'operator'],
-	["A='hush\nB=hush\n", 'line 1: a single quote'], ["A=x\nB=\"hush\n", 'line 2: a double quote'], ["A=\$'hush", 'line 1: a $\' quote'], ['A=${hush', 'operator within'], ['A=hush\\', 'backslash'],
-	['A=hush$1', 'special parameter'], ['A="hush$$"', 'special parameter'], ['A=$!hush', 'special parameter'], ['A=${1}hush', 'not the name'], ['A=${#INHERITED}hush', 'not the name'], ['A=${!INHERITED}hush', 'not the name'],
-	['A=${INHERITED%hush}', 'operator'], ['A=${INHERITED/hush/x}', 'operator'], ['A=${INHERITED:1:2}hush', 'operator'], ['A=${INHERITED^^}', 'operator'], ['A=${INHERITED[0]}', 'operator'],
-	['A=${NO:?hush}', 'NO is required'], ['A=$"hush"', 'translated'], [q{A=$'\u00e9hush'}, 'escape'], [q{A=$'\x00hush'}, 'escape'], [q{A=$'\400hush'}, 'escape'], [q{A=$'\cahush'}, 'escape'],
-	['A=~root/hush', '"~"'], ['A=hush:~user', '"~"'], ['A=~+', '"~"'], ['export A={hush,b}', 'unquoted "{"'], ['A=hush=~/x', '"~" after'], ['unset HOME; HOME=/; A=~/hush', 'home'],
-	["A=hush\r\nB=x\r\n", 'line 1: carriage return'], ["A=x\nB='hush\r\n'", 'line 2: carriage return'], ["\xEF\xBB\xBFA=hush", 'byte order mark'], ["A=x\nB=hush\0", 'line 2: zero byte'],
-	['A-B=hush', 'a command'], ['1A=hush', 'a command'], ['"A"=hush', 'a command'], ['A"="hush', 'a command'], ['$A=hush', 'a command'], ['export "A=hush"', 'argument of "export"'], ['export $A=hush', 'argument of'],
-	['export -n A', 'option'], ['export -p', 'option'], ['export', 'without arguments'], ['declare -a A=hush', 'option'], ['declare -i A=1', 'option'], ['local A=hush', '"local"'], ['readonly A', 'without a value'],
-	['readonly A=1; A=hush', 'read-only'], ['readonly A=1; unset A', 'read-only'], ['RANDOM=1', 'belongs to the shell'], ['UID=1', 'belongs'], ['BASH_ENV=hush', 'belongs'], ['A=$RANDOM', 'sets by itself'], ['A=$PWD', 'sets by itself'],
-	['set -e', '"set" with'], ['set -a b', '"set" with'], ['set', '"set" with'], ['A=x export B=hush', 'unquoted space'], [':hush', 'a command'], ['unset -f A', 'argument of "unset"'], ['exit 0', '"exit"'],
-	['A=' . ('x' x 70000), 'too long'], ['A' x 200 . '=hush', 'too long'], ['A=' . ('${A:-' x 40) . ('}' x 40), 'nested'], [join("\n", 'A=' . 'x' x 40000, ('A=$A$A') x 3), 'line 2: value too long'],
-	[join("\n", map { "A$_=x" } 1 .. 2000), 'too many variables'], [join("\n", 'A=' . 'x' x 60000, ('B=$A') x 200), 'too long in total'], [join("\n", 'A=' . 'x' x 60000, (': $A') x 200), 'too long in total'],
+	['A=hush hush', 'line 1: unquoted space'], ['A= hush', 'unquoted space'], ['A = hush', 'spaces around "="'],
+	['A =hush', 'spaces around "="'],
+	['A=hush B=hush hush', 'unquoted space'], ['export A=hush hush', 'unquoted space'],
+	['export A=hush -hush', 'argument of "export"'],
+	['hush', 'a command'], ['source hush', '"source", which'], ['. hush', 'a command'],
+	['if true; then A=hush; fi', '"if", which'],
+	['A=$(hush)', 'substitution'], ['A="$(hush)"', 'substitution'], ['A=`hush`', 'backquotes'],
+	['A="`hush`"', 'backquotes'], ['A=$((1+hush))', 'substitution'], ['A=$[hush]', 'substitution'],
+	['A=${NO:-$(hush)}', 'substitution'], ['A=${INHERITED:-$(hush)}', 'substitution'],
+	['A="${INHERITED:-`hush`}"', 'backquotes'],
+	['A=hush|hush', 'unquoted "|"'], ['A=hush>hush', 'unquoted ">"'], ['A=<hush', 'unquoted "<"'],
+	['A=hush(hush', 'unquoted "("'], ['A=(hush)', 'unquoted "("'], ['A[0]=hush', 'array'],
+	['>hush', 'a command'], ['{ A=hush; }', 'a command'], ['(A=hush)', 'a command'], ['! A=hush', 'a command'],
+	['A=1 || B=hush', 'unquoted space'], ['A=1||B=hush', 'unquoted "|"'],
+	['A=1;;B=hush', 'operator'], [';A=hush', 'a command'], ['&& A=hush', 'a command'],
+	['A=hush &&', 'without a command'], ['A=1; ; B=hush', 'operator'],
+	["A='hush\nB=hush\n", 'line 1: a single quote'], ["A=x\nB=\"hush\n", 'line 2: a double quote'],
+	["A=\$'hush", 'line 1: a $\' quote'], ['A=${hush', 'operator within'], ['A=hush\\', 'backslash'],
+	['A=hush$1', 'special parameter'], ['A="hush$$"', 'special parameter'], ['A=$!hush', 'special parameter'],
+	['A=${1}hush', 'not the name'], ['A=${#INHERITED}hush', 'not the name'], ['A=${!INHERITED}hush', 'not the name'],
+	['A=${INHERITED%hush}', 'operator'], ['A=${INHERITED/hush/x}', 'operator'], ['A=${INHERITED:1:2}hush', 'operator'],
+	['A=${INHERITED^^}', 'operator'], ['A=${INHERITED[0]}', 'operator'],
+	['A=${NO:?hush}', 'NO is required'], ['A=$"hush"', 'translated'], [q{A=$'\u00e9hush'}, 'escape'],
+	[q{A=$'\x00hush'}, 'escape'], [q{A=$'\400hush'}, 'escape'], [q{A=$'\cahush'}, 'escape'],
+	['A=~root/hush', '"~"'], ['A=hush:~user', '"~"'], ['A=~+', '"~"'], ['export A={hush,b}', 'unquoted "{"'],
+	['A=hush=~/x', '"~" after'], ['unset HOME; HOME=/; A=~/hush', 'home'],
+	["A=hush\r\nB=x\r\n", 'line 1: carriage return'], ["A=x\nB='hush\r\n'", 'line 2: carriage return'],
+	["\xEF\xBB\xBFA=hush", 'byte order mark'], ["A=x\nB=hush\0", 'line 2: zero byte'],
+	['A-B=hush', 'a command'], ['1A=hush', 'a command'], ['"A"=hush', 'a command'], ['A"="hush', 'a command'],
+	['$A=hush', 'a command'], ['export "A=hush"', 'argument of "export"'], ['export $A=hush', 'argument of'],
+	['export -n A', 'option'], ['export -p', 'option'], ['export', 'without arguments'],
+	['declare -a A=hush', 'option'], ['declare -i A=1', 'option'], ['local A=hush', '"local"'],
+	['readonly A', 'without a value'],
+	['readonly A=1; A=hush', 'read-only'], ['readonly A=1; unset A', 'read-only'], ['RANDOM=1', 'belongs to the shell'],
+	['UID=1', 'belongs'], ['BASH_ENV=hush', 'belongs'], ['A=$RANDOM', 'sets by itself'], ['A=$PWD', 'sets by itself'],
+	['set -e', '"set" with'], ['set -a b', '"set" with'], ['set', '"set" with'],
+	['A=x export B=hush', 'unquoted space'], [':hush', 'a command'], ['unset -f A', 'argument of "unset"'],
+	['exit 0', '"exit"'],
+	['A=' . ('x' x 70000), 'too long'], ['A' x 200 . '=hush', 'too long'],
+	['A=' . ('${A:-' x 40) . ('}' x 40), 'nested'],
+	[join("\n", 'A=' . 'x' x 40000, ('A=$A$A') x 3), 'line 2: value too long'],
+	[join("\n", map { "A$_=x" } 1 .. 2000), 'too many variables'],
+	[join("\n", 'A=' . 'x' x 60000, ('B=$A') x 200), 'too long in total'],
+	[join("\n", 'A=' . 'x' x 60000, (': $A') x 200), 'too long in total'],
 );
 
 foreach my $case (@refused)
@@ -179,7 +203,8 @@ foreach my $case (@refused)
 	my ($text, $expected) = @$case;
 	my ($values, $message) = ours($text);
 	my $name = substr($text =~ s/[^ -~]/?/gr, 0, 60);
-	ok(!$values && $message =~ /^ERROR \w{5}: environment file "file.env", line \d+: /m && index($message, $expected) >= 0 && $message !~ /hush/,
+	ok(!$values && $message =~ /^ERROR \w{5}: environment file "file.env", line \d+: /m
+		&& index($message, $expected) >= 0 && $message !~ /hush/,
 		"refused: $name")
 	  or diag($values ? show($values) : $message);
 }
@@ -189,7 +214,8 @@ foreach my $case (@refused)
 {
 	my ($values, $message) = ours(qq{PASSWORD="pa\$hush"});
 	is($values->{PASSWORD}, 'pa', 'unset variable is empty');
-	like($message, qr/WARNING 01000: environment file "file.env", line 1: reference to a variable that is not set/, 'with a warning');
+	like($message, qr/WARNING 01000: environment file "file.env", line 1: reference to a variable that is not set/,
+		'with a warning');
 	unlike($message, qr/hush/, 'that does not name it');
 }
 
@@ -197,10 +223,13 @@ foreach my $case (@refused)
 
 my @pieces = (
 	qw(a b1 / : = ~ ~/ . - @ % ^ + ! ? * [x] ] } {), ',', '#', ' ', '  ', "\t", ';', '&&', '&', '|', "\n", "\\\n",
-	q{'}, q{"}, '\\', '$', '`', q{'q r'}, q{"s t"}, q{'$A'}, q{"$A"}, q{"${B}"}, '$A', '${A}', '$INHERITED', '"$INHERITED"', '${EMPTY}',
-	'${A:-', '${NO-', '"${NO:-', '${NO:=', '${B:+', '${EMPTY+', '}', '}"', '\\}', q{$'x\ty'}, q{$'}, '\\$', '\\"', '\\a', "\\\\",
+	q{'}, q{"}, '\\', '$', '`', q{'q r'}, q{"s t"}, q{'$A'}, q{"$A"}, q{"${B}"}, '$A', '${A}', '$INHERITED',
+	'"$INHERITED"', '${EMPTY}',
+	'${A:-', '${NO-', '"${NO:-', '${NO:=', '${B:+', '${EMPTY+', '}', '}"', '\\}', q{$'x\ty'}, q{$'}, '\\$',
+	'\\"', '\\a', "\\\\",
 	"''", '""', '~/x', ':~/y', ' # c', ';C=', ' D=', '+=', "\xc3\xa9", '"a\\', '"\\b"', "'\\'");
-my @starts = ('A=', 'B=', 'export A=', 'C+=', 'export C=$A B=', ': ${E:=', 'readonly R=', "A='", 'A="', 'B="$A', 'unset A; B=', 'A=~');
+my @starts = ('A=', 'B=', 'export A=', 'C+=', 'export C=$A B=', ': ${E:=', 'readonly R=', "A='", 'A="', 'B="$A',
+	'unset A; B=', 'A=~');
 
 sub pick { return $_[ int(rand(@_)) ] }
 

@@ -1,5 +1,5 @@
-# .pgsync.yml: what pgsync accepts is accepted with its meaning, and what could
-# not be honoured is refused by line.
+# Reading .pgsync.yml.  What pgsync accepts is accepted with the same meaning.
+# What cannot be honoured is refused with its line number.
 
 use strict;
 use warnings;
@@ -65,7 +65,8 @@ accepted('null', "~\n", '');
 accepted('keys without values', "exclude:\nschemas:\ngroups:\ndata_rules:\n", '');
 accepted('byte order mark', "\xEF\xBB\xBFexclude: [a]\n", qq{exclude "a"\n});
 
-accepted('the README of pgsync', <<'YAML', <<'SHOWN', qr/^NOTICE [^\n]*ignoring "from", "to", "to_safe"\nDETAIL: [^\n]*\n\z/);
+my $ignored = qr/^NOTICE [^\n]*ignoring "from", "to", "to_safe"\nDETAIL: [^\n]*\n\z/;
+accepted('the README of pgsync', <<'YAML', <<'SHOWN', $ignored);
 from: $(heroku config:get DATABASE_URL)?sslmode=require
 to: postgres://localhost:5432/myapp_development
 to_safe: true
@@ -253,7 +254,8 @@ like($merged->('{<<: a}'), qr/line 4: "<<" needs a map/, 'merge of a string');
 # --- warnings
 
 accepted('unknown keys', "colour: [a]\nexclude: [b]\n", qq{exclude "b"\n},
-	qr/^WARNING 01000: configuration file "[^"]*c.yml", line 1: unknown key "colour" is ignored\nHINT: Known keys are [^\n]*data_rules/);
+	qr/^WARNING 01000: configuration file "[^"]*c.yml", line 1: unknown key "colour" is ignored
+HINT: Known keys are [^\n]*data_rules/);
 accepted('unknown key of a rule', "data_rules:\n  a:\n    value: 1\n    why: x\n", qq{rule "a" value "1" 2\n},
 	qr/^WARNING [^\n]* line 4: unknown key "why"/);
 accepted('settings of pgsync that do not matter', "defer_constraints_v1: true\ndefer_constraints_v2: true\n", '',
@@ -267,9 +269,11 @@ refused("the unknown key $_", "exclude: [b]\n$_: [a]\n", 2, qq{unknown key "$_";
 
 refused('partial alone', "data_rules:\n  a: partial\n", 2, 'needs \{keep_first');
 refused('partial of nothing', "data_rules:\n  a:\n    partial: {}\n", 3, 'needs \{keep_first');
-refused('partial of words', "data_rules:\n  a:\n    partial: {keep_last: four}\n", 3, 'must be a number from 0 to 1000');
+refused('partial of words', "data_rules:\n  a:\n    partial: {keep_last: four}\n", 3,
+	'must be a number from 0 to 1000');
 refused('partial of something else', "data_rules:\n  a:\n    partial: {keep: 4}\n", 3, 'unknown key "keep"');
-refused("shift_date by $_", "data_rules:\n  a:\n    shift_date: $_\n", 3, 'must be a number from 1 to 100000') foreach '0', '-1', '1.5', 'x', '', '99999999999999999999';
+refused("shift_date by $_", "data_rules:\n  a:\n    shift_date: $_\n", 3, 'must be a number from 1 to 100000')
+  foreach '0', '-1', '1.5', 'x', '', '99999999999999999999';
 refused('a third name', "data_rules:\n  a: {pseudonym_name: middle}\n", 2, 'must be "first"');
 refused('two rules', "data_rules:\n  a: {partial: {keep_last: 4}, shift_date: 3}\n", 2, 'both partial and shift_date');
 refused('filters as a list', "filters: [a]\n", 1, 'must be a map of tables');
@@ -367,9 +371,12 @@ sub laughs
 }
 my $start = time;
 refused('a billion laughs', laughs('[x]') . "exclude: *l9\n", '\d+', 'must be a string');
-refused('a billion merges', "a0: &a0 {a: b}\n" . join('', map { "a$_: &a$_ {" . join(', ', map { "k$_: x" } 1 .. 300) . ", <<: *a" . ($_ - 1) . "}\n" } 1 .. 400),
+my $keys = join(', ', map { "k$_: x" } 1 .. 300);
+refused('a billion merges',
+	"a0: &a0 {a: b}\n" . join('', map { "a$_: &a$_ {$keys, <<: *a" . ($_ - 1) . "}\n" } 1 .. 400),
 	'\d+', 'too many', '54000');
-refused('many aliases', "exclude: &e [" . join(',', ('a') x 2000) . "]\ngroups:\n" . join('', map { "  g$_: *e\n" } 1 .. 400), '\d+', 'more than 100000', '54000');
+refused('many aliases', "exclude: &e [" . join(',', ('a') x 2000) . "]\ngroups:\n"
+	. join('', map { "  g$_: *e\n" } 1 .. 400), '\d+', 'more than 100000', '54000');
 refused('deep lists', '[' x 5000, 1, 'deeply nested', '54000');
 refused('deep maps', join('', map { (' ' x $_) . "a:\n" } 1 .. 200), '\d+', 'deeply nested', '54000');
 refused('many nodes', "exclude:\n" . "- a\n" x 100000, '\d+', 'too many', '54000');

@@ -1,5 +1,5 @@
-# Who may have written the two files, where they lie, and what other rooms get
-# from the environment file.
+# Owner, permissions and default paths of the two files, and the values that
+# the other modules read from the environment file.
 
 use strict;
 use warnings;
@@ -55,8 +55,10 @@ sub refused
 
 # --- answers
 
-write_file('good.env', "BOTH=file\nEMPTY=\nNUMBER=8\nBIG=10\nHUSH=hush\nunset FROM_SERVER\nexport MINUS=-1 SPACE='3 '\n");
-my $get = sub { my ($shown, $messages) = run('get', 'good.env', $_[0]); return join('|', split /\n/, $shown) . ($messages ? '!' : ''); };
+write_file('good.env', "BOTH=file\nEMPTY=\nNUMBER=8\nBIG=10\nHUSH=hush\nunset FROM_SERVER\n"
+	. "export MINUS=-1 SPACE='3 '\n");
+my $get = sub { my ($shown, $messages) = run('get', 'good.env', $_[0]);
+	return join('|', split /\n/, $shown) . ($messages ? '!' : ''); };
 is($get->('NUMBER'), "$tmp/good.env|8|8|3|8", 'a value, its line, its number');
 is($get->('EMPTY'), "$tmp/good.env|(none)|(none)|2|7", 'an empty value is none');
 is($get->('NOWHERE'), "$tmp/good.env|(none)|(none)|0|7", 'no value at all');
@@ -67,7 +69,8 @@ like((run('get', 'other.env', 'BOTH'))[0], qr/^server\n\(none\)\n0$/m, 'secrets 
 foreach my $name (qw(BIG MINUS SPACE HUSH))
 {
 	my (undef, $messages) = run('get', 'good.env', $name);
-	like($messages, qr/^ERROR F0000: $name must be a whole number between 1 and 9\nDETAIL: It is set in environment file "\Q$tmp\E\/good.env", line \d\.\n/, "$name is no number in the range");
+	like($messages, qr/^ERROR F0000: $name must be a whole number between 1 and 9
+DETAIL: It is set in environment file "\Q$tmp\E\/good.env", line \d\.\n/, "$name is no number in the range");
 	unlike($messages, qr/hush|10\b/, "$name: its value is not shown");
 }
 
@@ -100,10 +103,13 @@ foreach my $name (qw(BIG MINUS SPACE HUSH))
 # --- where the file is
 
 refused('missing file', 'nowhere.env',
-	qr/^ERROR 58P01: environment file "\Q$tmp\E\/nowhere.env" does not exist\nDETAIL: .*pgtunsync.env_file.*\nHINT: .*\.env\.pgsync\.example.*pgtunsync\.env_file/);
+	qr/^ERROR 58P01: environment file "\Q$tmp\E\/nowhere.env" does not exist
+DETAIL: .*pgtunsync.env_file.*\nHINT: .*\.env\.pgsync\.example.*pgtunsync\.env_file/);
 refused('missing directory', 'no/where.env', qr/^ERROR 58P01/);
 refused('file as a directory', 'good.env/x', qr/^ERROR 58P01/);
-refused('missing configuration', 'nowhere.yml', qr/^ERROR 58P01: configuration file "\Q$tmp\E\/nowhere.yml" does not exist\n.*\nHINT: .*\.pgsync\.yml\.example/, 'config');
+refused('missing configuration', 'nowhere.yml',
+	qr/^ERROR 58P01: configuration file "\Q$tmp\E\/nowhere.yml" does not exist\n.*\nHINT: .*\.pgsync\.yml\.example/,
+	'config');
 refused('no setting', "''", qr/^ERROR F0000: no environment file is configured/);
 is(join('', run('config', "''")), '', 'no configuration is an empty one');
 mkdir 'dir';
@@ -142,7 +148,8 @@ is((run('config', 'dir/link.yml'))[0], qq{exclude "a"\n}, 'a configuration may b
 foreach my $mode (0660, 0606, 0620, 0602, 0777)
 {
 	write_file('mode.env', "X=hush\n", $mode);
-	refused(sprintf('mode %o', $mode), 'mode.env', qr/^ERROR 42501: .* may be written by others\nDETAIL: .*\nHINT: Run: chmod 600 '/);
+	refused(sprintf('mode %o', $mode), 'mode.env',
+		qr/^ERROR 42501: .* may be written by others\nDETAIL: .*\nHINT: Run: chmod 600 '/);
 }
 foreach my $mode (0644, 0640, 0604)
 {
@@ -154,7 +161,8 @@ foreach my $mode (0644, 0640, 0604)
 write_file('mode.yml', "exclude: [a]\n", 0664);
 is(join('', run('config', 'mode.yml')), qq{exclude "a"\n}, 'a configuration may be written by a group');
 chmod 0666, 'mode.yml';
-refused('configuration for everybody', 'mode.yml', qr/^ERROR 42501: .* may be written by others\n.*\nHINT: Run: chmod o-w/, 'config');
+refused('configuration for everybody', 'mode.yml',
+	qr/^ERROR 42501: .* may be written by others\n.*\nHINT: Run: chmod o-w/, 'config');
 
 SKIP:
 {

@@ -1,6 +1,6 @@
-# The fuzzers' corpus through the parsers, with sanitizers.  FUZZ_SECONDS=n also
-# lets libFuzzer look for more, n seconds for each parser; by hand,
-# test/fuzz/Makefile does the same for longer.
+# Runs the corpus of the fuzzers through the parsers, with sanitizers.  With
+# FUZZ_SECONDS=n, libFuzzer also searches for new failures, n seconds for each
+# parser.  test/fuzz/Makefile runs the fuzzers by hand.
 
 use strict;
 use warnings;

@@ -1,5 +1,5 @@
-# The main path: from a stale local copy to the rows of the source, through a
-# tunnel, in one call; what the caller sees, what the audit keeps.
+# The main path: one call replaces stale local rows by the rows of the source,
+# through a tunnel.  Checks what the caller sees and what the audit records.
 
 use strict;
 use warnings;
@@ -20,7 +20,8 @@ is_deeply($w->snapshot('source'), $source_before, 'the source is as it was');
 
 is( $w->last_run(
 		'id = ' . $run->{id}
-		  . ", status, role = current_user, database, tables, error IS NULL, sqlstate IS NULL, requested_tables IS NULL, requested_group IS NULL"
+		  . ", status, role = current_user, database, tables, error IS NULL, sqlstate IS NULL, requested_tables IS "
+		  . "NULL, requested_group IS NULL"
 	),
 	't|succeeded|t|dev|7|t|t|t|t',
 	'the run is in the audit');
@@ -32,18 +33,21 @@ like($w->last_run('source'), qr/^reader\@127\.0\.0\.1:\d+\/production$/, 'the so
 like($w->last_run('ssh_host'), qr/hatchbox|127\.0\.0\.1/, 'the jump host');
 like($w->last_run('tunnel'), qr/${\$w->port}.*${\$w->source->port}/s, 'both ends of the tunnel');
 is( $w->local_sql(
-		"SELECT string_agg(table_name || ' ' || status, ', ' ORDER BY table_name) FROM pgtunsync.run_tables WHERE run_id = $run->{id}"
+		"SELECT string_agg(table_name || ' ' || status, ', ' ORDER BY table_name) FROM pgtunsync.run_tables
+			WHERE run_id = $run->{id}"
 	),
 	join(', ', map { "$_ succeeded" } sort @PgTunsync::shop),
 	'every table is in the audit');
-is( $w->local_sql("SELECT rows, seconds >= 0, bytes > 0 FROM pgtunsync.run_tables WHERE run_id = $run->{id} AND table_name = 'orders'"),
+is( $w->local_sql("SELECT rows, seconds >= 0, bytes > 0 FROM pgtunsync.run_tables WHERE run_id = $run->{id}
+	AND table_name = 'orders'"),
 	'3000|t|t', 'with rows, seconds and bytes');
 
 # ---- messages ----
 
 my ($banner) = $run->{err} =~ /\A(.*?)(?:users|orders|products)\b/s;
 like($run->{err}, qr/hatchbox/, 'the banner names the alias');
-like($run->{err}, qr/ssh .*-N .*-L ?\S*:?${\$w->port}:127\.0\.0\.1:${\$w->source->port}/, 'and the equivalent ssh command');
+like($run->{err}, qr/ssh .*-N .*-L ?\S*:?${\$w->port}:127\.0\.0\.1:${\$w->source->port}/,
+	'and the equivalent ssh command');
 like($run->{err}, qr/ExitOnForwardFailure=yes/, 'which fails when the forward does');
 like($run->{err}, qr/NOTICE:  00000: .*\b$_\b.*\b\d+ rows/, "a line tells of $_") foreach @PgTunsync::shop;
 cmp_ok(scalar(() = $run->{err} =~ /^NOTICE:/mg), '>=', 8, 'banner, a line per table, closing line');
@@ -54,7 +58,8 @@ foreach my $pair ([ users => 'id' ], [ products => 'id' ], [ orders => 'id' ], [
 {
 	my ($table, $column) = @$pair;
 	my $sql = "SELECT format('SELECT last_value, is_called FROM %s', pg_get_serial_sequence('$table', '$column'))";
-	is($w->local_sql($w->local_sql($sql)), $w->source_sql($w->source_sql($sql)), "the sequence of $table goes on where the source's does");
+	is($w->local_sql($w->local_sql($sql)), $w->source_sql($w->source_sql($sql)),
+		"the sequence of $table goes on where the source's does");
 }
 is($w->local_sql("INSERT INTO users (email, name) VALUES ('new\@example.com', 'new') RETURNING id"),
 	1001, 'a new row takes the next value');
@@ -63,7 +68,8 @@ is($w->local_sql("INSERT INTO users (email, name) VALUES ('new\@example.com', 'n
 
 $run = $w->pulls("'{users,orders,order_items,shipments,reviews}'", 'pull of named tables',
 	[qw(users orders order_items shipments reviews)]);
-is($w->last_run('requested_tables'), '{users,orders,order_items,shipments,reviews}', 'the audit has what was asked for');
+is($w->last_run('requested_tables'), '{users,orders,order_items,shipments,reviews}',
+	'the audit has what was asked for');
 
 $run = $w->pull("'{reviews}'", options => '-c client_min_messages=warning');
 is($run->{rc}, 0, 'another pull');

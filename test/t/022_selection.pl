@@ -1,4 +1,5 @@
-# Which tables a call means: search_path, schemas, globs, exclusions, groups.
+# Which tables a call selects: search_path, schemas, globs, exclusions and
+# groups.
 
 use strict;
 use warnings;
@@ -22,9 +23,11 @@ my $tables = q{
 $w->source_sql($tables);
 $w->local_sql($tables);
 $w->source_sql("CREATE TABLE only_there (id int)");
-$w->local_sql("CREATE TABLE only_here (id int); CREATE VIEW a_view AS SELECT 1 AS x; CREATE MATERIALIZED VIEW a_matview AS SELECT 1 AS x");
+$w->local_sql("CREATE TABLE only_here (id int); CREATE VIEW a_view AS SELECT 1 AS x;
+	CREATE MATERIALIZED VIEW a_matview AS SELECT 1 AS x");
 $w->source_sql("CREATE VIEW a_view AS SELECT 1 AS x; CREATE MATERIALIZED VIEW a_matview AS SELECT 1 AS x");
-foreach my $table (qw(users parts pages audit_log sales.users sales.plans sales.people "star*" starfish), q{"Odd.Name"."My Table"})
+foreach my $table (qw(users parts pages audit_log sales.users sales.plans sales.people "star*" starfish),
+	q{"Odd.Name"."My Table"})
 {
 	$w->source_sql(qq{INSERT INTO $table SELECT i, 'source ' || i FROM generate_series(1, 5) i});
 	$w->local_sql(qq{INSERT INTO $table VALUES (99, 'local')});
@@ -35,7 +38,8 @@ sub replaces
 {
 	my ($arguments, $expected, $setup) = @_;
 	my $run = $w->call(($setup || '') . "SELECT pgtunsync.pull($arguments);", go_on => 1)->finish;
-	is( $w->local_sql("SELECT coalesce(string_agg(table_name, ' ' ORDER BY table_name COLLATE \"C\"), '') FROM pgtunsync.run_tables
+	is( $w->local_sql("SELECT coalesce(string_agg(table_name, ' ' ORDER BY table_name COLLATE \"C\"), '')
+		FROM pgtunsync.run_tables
 			WHERE status = 'succeeded' AND run_id = (SELECT max(id) FROM pgtunsync.runs)"),
 		$expected, "pull($arguments) " . ($setup || '')) or diag($run->{err});
 	return $run;
@@ -45,7 +49,9 @@ sub replaces
 
 replaces('', '"star*" audit_log pages parts starfish users');
 replaces('', 'sales.people sales.plans sales.users', 'SET search_path = sales;');
-replaces('', 'audit_log pages parts sales.people sales.plans sales.users starfish users "star*"' =~ s/(.*) ("star\*")/$2 $1/r, 'SET search_path = public, sales;');
+replaces('',
+	'audit_log pages parts sales.people sales.plans sales.users starfish users "star*"' =~ s/(.*) ("star\*")/$2 $1/r,
+	'SET search_path = public, sales;');
 
 # ---- names ----
 
@@ -60,18 +66,19 @@ replaces("'pa*'", 'pages parts');
 replaces("'p*,sales.p*'", 'pages parts sales.people sales.plans');
 replaces("'sales.*'", 'sales.people sales.plans sales.users');
 replaces("'star*'", '"star*"');
-$w->both_equal('users', 'parts', 'pages', 'sales.users', 'sales.plans', 'sales.people', '"Odd.Name"."My Table"', '"star*"');
+$w->both_equal('users', 'parts', 'pages', 'sales.users', 'sales.plans', 'sales.people',
+	'"Odd.Name"."My Table"', '"star*"');
 
 # ---- names that cannot be meant ----
 
 $w->refused("'nowhere'", 'a name that neither side knows', sqlstate => '42P01', message => [qr/nowhere/]);
 $w->refused("'users,nowhere'", 'one such name among others', sqlstate => '42P01', message => [qr/nowhere/]);
-$w->refused("'no_such_schema.users'", 'an unknown schema', sqlstate => '42P01|3F000', message => [qr/no_such_schema/]);
+$w->refused("'no_such_schema.users'", 'an unknown schema', sqlstate => '42P01', message => [qr/no_such_schema/]);
 $w->refused("'zz*'", 'a glob that matches nothing', sqlstate => '42P01', message => [qr/zz\*/]);
-$w->refused("'a_view'", 'a view', sqlstate => '42809|0A000', message => [qr/a_view/]);
-$w->refused("'a_matview'", 'a materialised view', sqlstate => '42809|0A000', message => [qr/a_matview/, qr/REFRESH/i]);
-$w->refused("'pg_catalog.pg_class'", 'a system table', sqlstate => '\w{5}', message => [qr/pg_class/]);
-$w->refused("'pgtunsync.runs'", "the extension's own table", sqlstate => '\w{5}', message => [qr/runs/]);
+$w->refused("'a_view'", 'a view', sqlstate => '42809', message => [qr/a_view/]);
+$w->refused("'a_matview'", 'a materialised view', sqlstate => '42809', message => [qr/a_matview/, qr/REFRESH/i]);
+$w->refused("'pg_catalog.pg_class'", 'a system table', sqlstate => '42809', message => [qr/pg_class/]);
+$w->refused("'pgtunsync.runs'", "the extension's own table", sqlstate => '42809', message => [qr/runs/]);
 
 # ---- exclusions always win ----
 
@@ -90,8 +97,8 @@ replaces("'group:two'", 'pages parts');
 replaces("'group:one,group:two'", 'pages parts sales.plans users');
 my $run = replaces("NULL, 'two'", 'pages parts');
 is($w->last_run('requested_group'), 'two', 'the audit names the group');
-$w->refused("grp => 'three'", 'an unknown group', sqlstate => '42704|F0000', message => [ qr/three/, qr/pgsync\.yml/ ]);
-$w->refused("'group:three'", 'an unknown group in the list', sqlstate => '42704|F0000', message => [qr/three/]);
+$w->refused("grp => 'three'", 'an unknown group', sqlstate => '42704', message => [ qr/three/, qr/pgsync\.yml/ ]);
+$w->refused("'group:three'", 'an unknown group in the list', sqlstate => '42704', message => [qr/three/]);
 
 # ---- schemas in the configuration ----
 
@@ -110,9 +117,13 @@ replaces("'some:2'", 'parts');
 $w->write_config("groups:\n  users: [parts]\n");
 replaces("'users'", 'users');
 replaces("'group:users'", 'parts');
-$w->refused("'users nowhere'", 'an unknown name among several', sqlstate => '42P01', message => [qr/"nowhere" does not exist/]);
-$w->refused("'users where id = 1'", 'a clause in the place of a name', sqlstate => '42P01', message => [qr/"where" does not exist/, qr/HINT:  To choose rows, write filter => /]);
-$w->refused("'{users}', 'where id = 1'", 'a clause in the place of a group', sqlstate => '42704', message => [qr/group "where id = 1" does not exist/, qr/HINT:  The second argument names a group.  To choose rows, write filter => 'id = 1'/]);
+$w->refused("'users nowhere'", 'an unknown name among several', sqlstate => '42P01',
+	message => [qr/"nowhere" does not exist/]);
+$w->refused("'users where id = 1'", 'a clause in the place of a name', sqlstate => '42P01',
+	message => [qr/"where" does not exist/, qr/HINT:  To choose rows, write filter => /]);
+$w->refused("'{users}', 'where id = 1'", 'a clause in the place of a group', sqlstate => '42704',
+	message => [qr/group "where id = 1" does not exist/,
+	qr/HINT:  The second argument names a group.  To choose rows, write filter => 'id = 1'/]);
 
 # ---- globs in schemas; schemas that match nothing ----
 
@@ -124,7 +135,8 @@ foreach my $schema ('sale', 'zz*')
 {
 	my $run = $w->pull("schemas => '{$schema}'");
 	is($run->{sqlstate}, '3F000', "the unknown schema $schema is an error of the call") or diag($run->{err});
-	like($run->{message}, $schema eq 'sale' ? qr/^schema "sale" does not exist in the local database$/ : qr/^no schema of the local database matches "zz\*"$/, 'naming it');
+	like($run->{message}, $schema eq 'sale' ? qr/^schema "sale" does not exist in the local database$/
+		: qr/^no schema of the local database matches "zz\*"$/, 'naming it');
 	unlike($run->{err}, qr/opening the tunnel/, 'before the tunnel');
 }
 $w->write_config("schemas: [sales, sale]\n");
@@ -137,23 +149,30 @@ $w->source_sql('CREATE TABLE "Session" (id int PRIMARY KEY, t text)');
 $w->local_sql('CREATE TABLE "Session" (id int PRIMARY KEY, t text)');
 $w->write_config("exclude: [session, schema_migrations, '\"star*\"', p*, a*, users, starfish]\n");
 $run = replaces('', '"Session"');
-like($run->{err}, qr/WARNING:  01000: "session" in "exclude" of file "[^"]*" matches no table\nHINT:  Perhaps you meant "Session"\./, 'a name in other case is a warning with the right name');
+like($run->{err}, qr/WARNING:  01000: "session" in "exclude" of file "[^"]*" matches no table
+HINT:  Perhaps you meant "Session"\./,
+	'a name in other case is a warning with the right name');
 is(scalar(() = $run->{err} =~ /matches no table/g), 1, 'and the only one');
 $w->write_config("exclude: [Session, nowhere.*]\n");
 $run = replaces('', '"star*" audit_log pages parts starfish users');
 like($run->{err}, qr/"nowhere\.\*" in "exclude" of file "[^"]*" matches no table$/m, 'in an unknown schema, too');
-$w->refused("exclude => '{sesion}'", 'an exclude of the call that matches nothing', sqlstate => '42P01', message => [qr/"sesion" in "exclude" matches no table/, qr/HINT:  Perhaps you meant "Session"\./]);
+$w->refused("exclude => '{sesion}'", 'an exclude of the call that matches nothing', sqlstate => '42P01',
+	message => [qr/"sesion" in "exclude" matches no table/, qr/HINT:  Perhaps you meant "Session"\./]);
 $w->write_config('');
 
 # ---- tables of one side, and those of frameworks ----
 
 $run = replaces('', '"Session" "star*" audit_log pages parts starfish users');
-like($run->{err}, qr/NOTICE:  00000: tables that only one side has are left as they are\nDETAIL:  Only on the source: only_there\.\nOnly here: only_here\.$/m, 'tables that one side has are told');
+like($run->{err}, qr/NOTICE:  00000: tables that only one side has are left as they are
+DETAIL:  Only on the source: only_there\.\nOnly here: only_here\.$/m,
+	'tables that one side has are told');
 unlike(replaces("'users'", 'users')->{err}, qr/only one side/, 'not to a call that names its tables');
 
 my $state = 'CREATE TABLE schema_migrations (version text); CREATE TABLE ar_internal_metadata (key text, value text);
-	CREATE TABLE "__EFMigrationsHistory" (id text); CREATE TABLE migrations (id int, migration text, batch int); CREATE TABLE sales.migrations (id int, bird text);';
-$w->source_sql("$state INSERT INTO ar_internal_metadata VALUES ('environment', 'production'); INSERT INTO sales.migrations VALUES (1, 'swallow')");
+	CREATE TABLE "__EFMigrationsHistory" (id text); CREATE TABLE migrations (id int, migration text, batch int);
+	CREATE TABLE sales.migrations (id int, bird text);';
+$w->source_sql("$state INSERT INTO ar_internal_metadata VALUES ('environment', 'production');
+	INSERT INTO sales.migrations VALUES (1, 'swallow')");
 $w->local_sql("$state INSERT INTO ar_internal_metadata VALUES ('environment', 'development')");
 foreach my $arguments ('', "'*'")
 {
@@ -162,15 +181,19 @@ foreach my $arguments ('', "'*'")
 	like($run->{err}, qr/NOTICE:  00000: migration tables of frameworks are left out: "__EFMigrationsHistory", ar_internal_metadata, migrations, schema_migrations$/m, 'one NOTICE names them');
 }
 replaces("'sales.*'", 'sales.migrations sales.people sales.plans sales.users');
-is($w->local_sql('SELECT bird FROM sales.migrations'), 'swallow', 'a table of the user that is called migrations comes');
+is($w->local_sql('SELECT bird FROM sales.migrations'), 'swallow',
+	'a table of the user that is called migrations comes');
 replaces("'ar_internal_metadata'", 'ar_internal_metadata');
 is($w->local_sql('SELECT value FROM ar_internal_metadata'), 'production', 'named, it comes');
 $w->write_config(qq{exclude: ["!default", p*, users, audit_log, star*, Session]\n});
 $run = replaces('', '"__EFMigrationsHistory" ar_internal_metadata migrations schema_migrations');
 unlike($run->{err}, qr/left out|!default/, '"!default" lets them come');
 $w->write_config("exclude: [schema_migrations]\n");
-like($w->call("SELECT table_name, status, reason, hint FROM pgtunsync.plan() WHERE status = 'excluded' ORDER BY 1")->finish->{out},
-	qr/\A"__EFMigrationsHistory"\|excluded\|a framework keeps its migration state in it\|Name it to pull it, or add "!default" to exclude\.\nar_internal_metadata\|.*\nmigrations\|.*\nschema_migrations\|excluded\|excluded by "schema_migrations"\|$/,
+my $kept = 'a framework keeps its migration state in it';
+like($w->call("SELECT table_name, status, reason, hint FROM pgtunsync.plan() WHERE status = 'excluded'
+	ORDER BY 1")->finish->{out},
+	qr/\A"__EFMigrationsHistory"\|excluded\|$kept\|Name it to pull it, or add "!default" to exclude\.
+ar_internal_metadata\|.*\nmigrations\|.*\nschema_migrations\|excluded\|excluded by "schema_migrations"\|$/,
 	'the plan has a row for each');
 
 done_testing();

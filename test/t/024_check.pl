@@ -1,5 +1,6 @@
-# pgtunsync.check(): the way of a pull up to the plan, a row for each step;
-# nothing changes, and the first step that fails says what to do.
+# pgtunsync.check() goes through the steps of a pull up to the plan and returns
+# a row for each step.  It changes nothing.  The first step that fails has a
+# hint.
 
 use strict;
 use warnings;
@@ -37,7 +38,8 @@ sub fails_at
 
 my @steps = check();
 cmp_ok(scalar(@steps), '>=', 4, 'there are several steps');
-is(scalar(grep { $_->[1] eq 't' && $_->[2] ne '' } @steps), scalar(@steps), 'all are well, with a detail') or diag(explain(\@steps));
+is(scalar(grep { $_->[1] eq 't' && $_->[2] ne '' } @steps), scalar(@steps), 'all are well, with a detail')
+  or diag(explain(\@steps));
 is($w->local_sql('SELECT count(*) FROM pgtunsync.runs'), 0, 'no run is recorded');
 $w->unchanged($before);
 $w->nothing_left;

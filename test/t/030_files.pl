@@ -1,5 +1,5 @@
-# The environment file and the configuration: what is wrong with them is said
-# with path, line and variable, before any tunnel is tried.
+# Errors in the environment file and the configuration are reported with path,
+# line and variable, before any SSH connection is tried.
 
 use strict;
 use warnings;
@@ -39,9 +39,12 @@ chmod 0600, $env;
 bad_env('an unclosed quote', "PGSYNC_LOCAL_PORT=1\nPGSYNC_FROM_URL='postgresql://reader:S3cret-of-the-source\@x\n",
 	'F0000', qr/line 2/, qr/PGSYNC_FROM_URL/, qr/\Q$env\E/);
 bad_env('a line that is no assignment', "PGSYNC_LOCAL_PORT=1\n\nthis is nonsense\n", 'F0000', qr/line 3/, qr/\Q$env\E/);
-bad_env('a command substitution', "PGSYNC_FROM_URL=\$(cat /etc/passwd)\n", 'F0000', qr/line 1/, qr/PGSYNC_FROM_URL/, qr/\$\(|command/);
-bad_env('backticks', "X=1\nPGSYNC_FROM_URL=`cat /etc/passwd`\n", 'F0000', qr/line 2/, qr/PGSYNC_FROM_URL/, qr/`|command|backtick/i);
-bad_env('no PGSYNC_FROM_URL', "PGSYNC_LOCAL_PORT=5433\n", 'F0000', qr/PGSYNC_FROM_URL/, qr/\Q$env\E/, qr/\.env\.pgsync\.example/, qr/pgtunsync\.env_file/);
+bad_env('a command substitution', "PGSYNC_FROM_URL=\$(cat /etc/passwd)\n", 'F0000', qr/line 1/,
+	qr/PGSYNC_FROM_URL/, qr/\$\(|command/);
+bad_env('backticks', "X=1\nPGSYNC_FROM_URL=`cat /etc/passwd`\n", 'F0000', qr/line 2/, qr/PGSYNC_FROM_URL/,
+	qr/`|command|backtick/i);
+bad_env('no PGSYNC_FROM_URL', "PGSYNC_LOCAL_PORT=5433\n", 'F0000', qr/PGSYNC_FROM_URL/, qr/\Q$env\E/,
+	qr/\.env\.pgsync\.example/, qr/pgtunsync\.env_file/);
 bad_env('an empty PGSYNC_FROM_URL', "PGSYNC_FROM_URL=\n", 'F0000', qr/PGSYNC_FROM_URL/);
 foreach my $port ('no', '-1', '65536', '5433x')
 {
@@ -57,7 +60,8 @@ bad_env('an environment file that others may write', undef, '42501', qr/\Q$env\E
 # ---- where the path comes from ----
 
 $w->setting(env_file => undef);
-bad_env('the default path, from the data directory', undef, '58P01', qr/\Q${\$w->local_node->data_dir}\E\/\.env\.pgsync\b/);
+bad_env('the default path, from the data directory', undef, '58P01',
+	qr/\Q${\$w->local_node->data_dir}\E\/\.env\.pgsync\b/);
 append_to_file($w->local_node->data_dir . '/.env.pgsync', $good_env);
 chmod 0600, $w->local_node->data_dir . '/.env.pgsync';
 is($w->pull("'users'")->{rc}, 0, 'a file at the default path is read');

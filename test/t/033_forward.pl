@@ -1,5 +1,5 @@
-# The forward: proven before anything local is touched; the entrance serves
-# nobody but the run.
+# The forwarding through the jump host is proven before a pull touches anything
+# local.  The local entrance serves only the run.
 
 use strict;
 use warnings;
@@ -15,27 +15,33 @@ my $before = $w->snapshot;
 
 my $closed = PostgreSQL::Test::Cluster::get_free_port();
 $w->write_env(PGSYNC_REMOTE_PORT => $closed);
-$w->refused("'users'", 'the remote port is closed', before => $before, sqlstate => '08\w{3}', message => [ qr/$closed/, qr/127\.0\.0\.1|PGSYNC_REMOTE/ ]);
+$w->refused("'users'", 'the remote port is closed', before => $before, sqlstate => '08001',
+	message => [ qr/$closed/, qr/127\.0\.0\.1|PGSYNC_REMOTE/ ]);
 $w->write_env(PGSYNC_REMOTE_HOST => 'no-such-host.invalid');
-$w->refused("'users'", 'the remote host is unknown to the jump host', before => $before, sqlstate => '08\w{3}', message => [qr/no-such-host\.invalid/]);
+$w->refused("'users'", 'the remote host is unknown to the jump host', before => $before, sqlstate => '08001',
+	message => [qr/no-such-host\.invalid/]);
 
 $w->jump->stop;
 $w->jump->start(AllowTcpForwarding => 'no');
 $w->write_env;
-$w->refused("'users'", 'forwarding is forbidden', before => $before, sqlstate => '08\w{3}|42501|28\w{3}', message => [qr/prohibited|forbid|forward|AllowTcpForwarding/i]);
+$w->refused("'users'", 'forwarding is forbidden', before => $before, sqlstate => '08004',
+	message => [qr/prohibited|forbid|forward|AllowTcpForwarding/i]);
 $w->jump->stop;
 $w->jump->start(PermitOpen => '127.0.0.1:1');
-$w->refused("'users'", 'this destination is forbidden', before => $before, sqlstate => '08\w{3}|42501|28\w{3}', message => [qr/prohibited|forbid|forward|PermitOpen/i]);
+$w->refused("'users'", 'this destination is forbidden', before => $before, sqlstate => '08004',
+	message => [qr/prohibited|forbid|forward|PermitOpen/i]);
 $w->jump->stop;
 $w->jump->start;
 
 # ---- the near end ----
 
 my $port = $w->port;
-my $squatter = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $port, Listen => 1, ReuseAddr => 1) or die "port $port: $!";
+my $squatter = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $port, Listen => 1, ReuseAddr => 1)
+  or die "port $port: $!";
 $w->{port_is_taken} = 1;
 $w->setting(lock_timeout => '500ms');
-$w->refused("'users'", 'the local port is in use', before => $before, sqlstate => '\w{5}', message => [ qr/\b$port\b/, qr/PGSYNC_LOCAL_PORT/ ]);
+$w->refused("'users'", 'the local port is in use', before => $before, sqlstate => '55006',
+	message => [ qr/\b$port\b/, qr/PGSYNC_LOCAL_PORT/ ]);
 close $squatter;
 $w->{port_is_taken} = 0;
 $w->setting(lock_timeout => undef);

@@ -1,4 +1,5 @@
-# The way to the source breaks in mid-COPY: every local table stays as it was.
+# The connection to the source breaks during COPY.  Every local table stays
+# unchanged.
 
 use strict;
 use warnings;
@@ -8,7 +9,8 @@ use Test::More;
 my $w = PgTunsync->new(users => 100);
 $_->("CREATE TABLE big (id int PRIMARY KEY, payload text, user_id int REFERENCES users)")
   foreach sub { $w->source_sql(@_) }, sub { $w->local_sql(@_) };
-$w->source_sql("INSERT INTO big SELECT i, repeat(md5(i::text), 20), 1 + i % 100 FROM generate_series(1, 20000) i; ANALYZE big");	# a large one: what fails in a batch of small ones is tried again
+$w->source_sql("INSERT INTO big SELECT i, repeat(md5(i::text), 20), 1 + i % 100 FROM generate_series(1, 20000) i;
+	ANALYZE big");	# a large one: what fails in a batch of small ones is tried again
 $w->local_sql("INSERT INTO big SELECT i, 'stale', 1 + i % 20 FROM generate_series(1, 10) i");
 my $before = $w->snapshot;
 my $relay = $w->relay;
@@ -27,10 +29,12 @@ sub broken
 		$relay->set;			# the end of a connection gets through
 		$call->finish;
 		$params{repair}->() if $params{repair};
-		$w->check_refused($call, $before, sqlstate => $params{sqlstate} || '08\w{3}|57P0\w', message => $params{message});
+		$w->check_refused($call, $before, sqlstate => $params{sqlstate} || '08\w{3}|57P0\w',
+			message => $params{message});
 		like($w->last_run('status'), qr/^(failed|cancelled)$/, 'the audit has it');
 		is($w->last_run('sqlstate'), $call->{sqlstate}, 'with the SQLSTATE');
-		is($w->local_sql("SELECT count(*) FROM pgtunsync.run_tables WHERE status = 'succeeded' AND run_id = (SELECT max(id) FROM pgtunsync.runs)"),
+		is($w->local_sql("SELECT count(*) FROM pgtunsync.run_tables WHERE status = 'succeeded'
+			AND run_id = (SELECT max(id) FROM pgtunsync.runs)"),
 			0, 'no table is said to have been replaced');
 	};
 	return;
@@ -40,9 +44,11 @@ broken('the connections of sshd are killed', sub { $w->jump->cut_connections });
 broken('sshd is killed altogether', sub { $w->jump->stop('KILL') }, repair => sub { $w->jump->start });
 broken('sshd is stopped', sub { $w->jump->stop }, repair => sub { $w->jump->start });
 broken('the source terminates our sessions',
-	sub { $w->source_sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'pgtunsync/%'") });
+	sub { $w->source_sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+		WHERE application_name LIKE 'pgtunsync/%'") });
 broken('the source cancels our statements',
-	sub { $w->source_sql("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'pgtunsync/%' AND state = 'active'"); },
+	sub { $w->source_sql("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'pgtunsync/%'
+		AND state = 'active'"); },
 	arguments => "on_error => 'abort'", sqlstate => '57014');
 broken('the source is restarted at once', sub { $w->source->stop('immediate'); $w->source->start });
 broken('the source is shut down', sub { $w->source->stop('fast') }, repair => sub { $w->source->start });

@@ -1,5 +1,5 @@
-# A table that cannot be pulled fails by name; the others go on, or nothing
-# changes, as on_error says.
+# A table that cannot be pulled fails by name.  Depending on on_error, the
+# other tables are replaced or nothing changes.
 
 use strict;
 use warnings;
@@ -40,7 +40,8 @@ $w->local_sql($good . q{
 	CREATE TABLE has_null (id int, t text NOT NULL); INSERT INTO has_null VALUES (9, 'local');
 	CREATE TABLE checked (id int, n int CONSTRAINT under_fifty CHECK (n < 50)); INSERT INTO checked VALUES (1, 1);
 	CREATE TABLE doubled (id int CONSTRAINT doubled_once UNIQUE, t text); INSERT INTO doubled VALUES (1, 'local');
-	CREATE TABLE excluding (r int4range, CONSTRAINT no_overlap EXCLUDE USING gist (r WITH &&)); INSERT INTO excluding VALUES ('[1,2)');
+	CREATE TABLE excluding (r int4range, CONSTRAINT no_overlap EXCLUDE USING gist (r WITH &&));
+	INSERT INTO excluding VALUES ('[1,2)');
 	CREATE TYPE state AS ENUM ('known');
 	CREATE TABLE labelled (id int, state state); INSERT INTO labelled VALUES (1, 'known');
 	CREATE TABLE no_right (id int); INSERT INTO no_right VALUES (1);
@@ -68,7 +69,8 @@ my @failing = (
 foreach (@failing)
 {
 	my ($table, $sqlstate, @message) = @$_;
-	$w->refused("'$table'", "$table alone", before => $before, sqlstate => $sqlstate, message => \@message, audit => 'failed');
+	$w->refused("'$table'", "$table alone", before => $before, sqlstate => $sqlstate, message => \@message,
+		audit => 'failed');
 	$w->refused("'{good,$table}', on_error => 'abort'", "$table with on_error => abort", before => $before,
 		sqlstate => $sqlstate, message => \@message, audit => 'failed');
 }
@@ -86,9 +88,11 @@ is($w->local_sql("SELECT string_agg(table_name || ' ' || status, ', ' ORDER BY t
 	WHERE run_id = (SELECT max(id) FROM pgtunsync.runs)"),
 	join(', ', sort((map { "$_->[0] failed" } @failing), 'good succeeded', 'better succeeded')),
 	'every table has its outcome');
-is($w->local_sql("SELECT count(*) FROM pgtunsync.run_tables WHERE run_id = (SELECT max(id) FROM pgtunsync.runs) AND status = 'failed' AND (error IS NULL OR sqlstate IS NULL)"),
+is($w->local_sql("SELECT count(*) FROM pgtunsync.run_tables WHERE run_id = (SELECT max(id) FROM pgtunsync.runs)
+	AND status = 'failed' AND (error IS NULL OR sqlstate IS NULL)"),
 	0, 'and every failure its reason');
-is_deeply([ grep { !/^rows public\.(good|better) / } @{ $w->snapshot } ], [ grep { !/^rows public\.(good|better) / } @$before ],
+is_deeply([ grep { !/^rows public\.(good|better) / } @{ $w->snapshot } ],
+	[ grep { !/^rows public\.(good|better) / } @$before ],
 	'the failed tables are as they were');
 $w->healthy;
 $w->nothing_left;
@@ -99,7 +103,8 @@ $w->source_sql("UPDATE good SET t = 'changed'");
 $run = $w->refused("'{good,better,checked}', on_error => 'abort'", 'on_error => abort', sqlstate => '23514',
 	message => [ qr/checked/, qr/under_fifty/ ]);
 is($w->local_sql("SELECT string_agg(table_name || ' ' || status, ', ' ORDER BY table_name) FROM pgtunsync.run_tables
-	WHERE run_id = (SELECT max(id) FROM pgtunsync.runs) AND status = 'succeeded'"), '', 'no table is said to have been replaced');
+	WHERE run_id = (SELECT max(id) FROM pgtunsync.runs) AND status = 'succeeded'"), '',
+		'no table is said to have been replaced');
 
 # ---- a pull of everything leaves what is on one side only out ----
 

@@ -1,5 +1,5 @@
-# Callers that do not wait, and callers that go away: cancel, time out, are
-# terminated, lose their connection.  Whatever ends early changes nothing.
+# Callers that do not wait, and callers that cancel, time out, are terminated
+# or lose their connection.  A run that ends early changes nothing.
 
 use strict;
 use warnings;
@@ -29,13 +29,15 @@ sub ended_as
 	my ($status) = @_;
 	PgTunsync::Process::wait_until('the workers to end', sub { !$w->worker_pids; }, 20);
 	is($w->last_run('status'), $status, "the audit says $status");
-	is($w->last_run('finished_at IS NOT NULL AND error IS NOT NULL AND sqlstate IS NOT NULL'), 't', 'with time and reason');
+	is($w->last_run('finished_at IS NOT NULL AND error IS NOT NULL AND sqlstate IS NOT NULL'), 't',
+		'with time and reason');
 	$w->unchanged($before);
 	$w->nothing_left;
 	return;
 }
 
-my $my_pid = "SELECT pid FROM pg_stat_activity WHERE query LIKE 'SELECT pgtunsync.pull%' AND backend_type = 'client backend' AND state = 'active' AND pid <> pg_backend_pid()";
+my $my_pid = "SELECT pid FROM pg_stat_activity WHERE query LIKE 'SELECT pgtunsync.pull%'
+	AND backend_type = 'client backend' AND state = 'active' AND pid <> pg_backend_pid()";
 
 # Extensions can name their wait events from PostgreSQL 17 on.
 sub waits_for
@@ -87,8 +89,10 @@ subtest 'the client disappears' => sub {
 };
 
 subtest 'the session ends by \q in a DO block of another' => sub {
-	my $call = stalled_call("DO \$\$ BEGIN PERFORM pgtunsync.pull(); EXCEPTION WHEN query_canceled THEN RAISE NOTICE 'caught'; END \$\$;");
-	$w->local_sql("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query LIKE 'DO %' AND pid <> pg_backend_pid()");
+	my $call = stalled_call("DO \$\$ BEGIN PERFORM pgtunsync.pull(); EXCEPTION WHEN query_canceled THEN RAISE NOTICE "
+		. "'caught'; END \$\$;");
+	$w->local_sql("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query LIKE 'DO %'
+		AND pid <> pg_backend_pid()");
 	like($call->finish->{err}, qr/caught/, 'a handler in PL/pgSQL may catch the cancel');
 	ended_as('cancelled');
 };
@@ -162,14 +166,17 @@ $w->nothing_left;
 foreach my $way ('cancel', 'terminate the leader')
 {
 	subtest "too late to $way" => sub {
-		$w->local_sql('TRUNCATE users CASCADE; DROP MATERIALIZED VIEW IF EXISTS slow; CREATE MATERIALIZED VIEW slow AS SELECT count(*) FROM users, pg_sleep(2) s');
+		$w->local_sql('TRUNCATE users CASCADE; DROP MATERIALIZED VIEW IF EXISTS slow;
+			CREATE MATERIALIZED VIEW slow AS SELECT count(*) FROM users, pg_sleep(2) s');
 		my $late = $w->call('SELECT pgtunsync.pull(refresh => true);');
-		PgTunsync::Process::wait_until('the commit', sub { $w->last_run('status') eq 'succeeded' && $w->local_sql('SELECT count(*) FROM users') });
+		PgTunsync::Process::wait_until('the commit',
+			sub { $w->last_run('status') eq 'succeeded' && $w->local_sql('SELECT count(*) FROM users') });
 		$w->local_sql($way eq 'cancel' ? "SELECT pg_cancel_backend(pid) FROM ($my_pid) p"
 			: "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'pgtunsync leader'");
 		is($late->finish->{rc}, 0, 'the call succeeds, as its tables were replaced') or diag($late->{err});
 		is($late->{id}, $w->last_run('id'), 'with its id');
-		like($late->{err}, $way eq 'cancel' ? qr/WARNING: .*run \d+ was not cancelled: its tables had already been replaced/
+		like($late->{err}, $way eq 'cancel'
+			? qr/WARNING: .*run \d+ was not cancelled: its tables had already been replaced/
 			: qr/WARNING: .*the tables were replaced, but not all that should follow was done/, 'and says so');
 		$w->both_equal(@PgTunsync::shop);
 		$w->nothing_left;

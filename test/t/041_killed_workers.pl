@@ -1,6 +1,6 @@
-# Leader, loaders, tunnel and postmaster are killed in mid-run, gently and hard:
-# every local table stays as it was, the audit tells it, and the next run
-# cleans up what is left.
+# Leader, loaders, tunnel and postmaster are terminated or killed during a run.
+# Every local table stays unchanged, the audit records the failure, and the
+# next run cleans up.
 
 use strict;
 use warnings;
@@ -67,7 +67,8 @@ foreach my $kind (qw(leader loader tunnel))
 		# the next run, whatever it is, tells of the dead one and cleans up
 		my $next = $w->pull("'nowhere'");
 		isnt($next->{rc}, 0, 'another run');
-		is($w->local_sql("SELECT status, error IS NOT NULL, finished_at IS NOT NULL FROM pgtunsync.runs ORDER BY id DESC OFFSET 1 LIMIT 1") =~ /^(crashed|failed)\|t\|t$/ ? 1 : 0,
+		is($w->local_sql("SELECT status, error IS NOT NULL, finished_at IS NOT NULL FROM pgtunsync.runs
+			ORDER BY id DESC OFFSET 1 LIMIT 1") =~ /^(crashed|failed)\|t\|t$/ ? 1 : 0,
 			1, 'marks the dead one');
 		$w->unchanged($before);
 		$w->nothing_left;
@@ -86,7 +87,8 @@ subtest 'the postmaster is killed at once' => sub {
 	$w->unchanged($before);
 	$relay->set;
 	$w->pull("'nowhere'");
-	is($w->local_sql("SELECT status FROM pgtunsync.runs ORDER BY id DESC OFFSET 1 LIMIT 1"), 'crashed', 'the next run marks it as crashed');
+	is($w->local_sql("SELECT status FROM pgtunsync.runs ORDER BY id DESC OFFSET 1 LIMIT 1"), 'crashed',
+		'the next run marks it as crashed');
 	$w->nothing_left;
 };
 

@@ -1,6 +1,6 @@
-# Kills at random instants, from the first to the last millisecond of a run,
-# with readers alongside, then runs that succeed: nobody ever sees a torn set, an empty table or a part
-# of a generation; whatever the audit says is what the tables hold.
+# Processes are killed at random moments of a run while readers work.  Then
+# runs succeed.  No reader sees an empty table or rows of two generations, and
+# the audit agrees with the tables.
 
 use strict;
 use warnings;
@@ -18,7 +18,8 @@ my $rows = 5000;
 $_->(q{
 	CREATE TABLE parent (id int PRIMARY KEY, generation int NOT NULL, payload text);
 	CREATE INDEX ON parent (payload);
-	CREATE TABLE child (id int PRIMARY KEY, parent_id int NOT NULL REFERENCES parent, generation int NOT NULL, payload text);
+	CREATE TABLE child (id int PRIMARY KEY, parent_id int NOT NULL REFERENCES parent,
+		generation int NOT NULL, payload text);
 	CREATE INDEX ON child (parent_id); CREATE INDEX ON child (generation, payload);
 }) foreach sub { $w->source_sql(@_) }, sub { $w->local_sql(@_) };
 
@@ -29,10 +30,13 @@ sub next_generation
 	$generation++;
 	$w->source_sql("TRUNCATE parent, child;
 		INSERT INTO parent SELECT $generation * 100000 + i, $generation, md5(i::text) FROM generate_series(1, $rows) i;
-		INSERT INTO child SELECT $generation * 100000 + i, $generation * 100000 + i, $generation, repeat(md5(i::text), 3) FROM generate_series(1, $rows) i");
+		INSERT INTO child SELECT $generation * 100000 + i, $generation * 100000 + i, $generation,
+			repeat(md5(i::text), 3) FROM generate_series(1, $rows) i");
 
 	# every other one looks large, and comes in parts
-	$w->source_sql("ANALYZE child; UPDATE pg_class SET relpages = 40000 WHERE oid = (SELECT reltoastrelid FROM pg_class WHERE oid = 'child'::regclass)")
+	$w->source_sql("ANALYZE child;
+		UPDATE pg_class SET relpages = 40000 WHERE oid = (SELECT reltoastrelid FROM pg_class
+		WHERE oid = 'child'::regclass)")
 	  if $generation % 2;
 	return;
 }
@@ -40,12 +44,14 @@ next_generation();
 is($w->pull('')->{rc}, 0, 'the first generation is pulled');
 
 # Readers: pgbench divides by zero at a reading that is not one whole generation.
-my $whole = "(SELECT count(DISTINCT generation) = 1 AND count(*) = $rows AND min(generation) = (SELECT max(generation) FROM child)"
+my $whole = "(SELECT count(DISTINCT generation) = 1 AND count(*) = $rows
+	AND min(generation) = (SELECT max(generation) FROM child)"
   . " AND (SELECT count(*) FROM child c JOIN parent p ON p.id = c.parent_id) = $rows FROM parent)";
 my $check = "SELECT 1 / $whole\::int;\n";
 my %script = (
 	committed  => $check,
-	repeatable => "BEGIN ISOLATION LEVEL REPEATABLE READ;\nSELECT 1;\n\\sleep 20 ms\n$check\\sleep 20 ms\n${check}COMMIT;\n",
+	repeatable => "BEGIN ISOLATION LEVEL REPEATABLE READ;\nSELECT 1;\n\\sleep 20 ms\n"
+		. "$check\\sleep 20 ms\n${check}COMMIT;\n",
 	old_snapshot => "BEGIN ISOLATION LEVEL REPEATABLE READ;\nSELECT 1;\n\\sleep 250 ms\n${check}COMMIT;\n",
 	one_table  => "SELECT 1 / (SELECT count(*) = $rows FROM child)::int;\n");
 my %reader;
@@ -73,7 +79,9 @@ sub readers_are_content
 	{
 		my $text = PostgreSQL::Test::Utils::slurp_file($w->dir . "/$name.sql.log");
 		push @seen, "$name: $text" if $text =~ /division by zero|does not exist|could not (open|read)|invalid page/;
-		push @seen, "$name ended: $text" if $reader{$name}->ended && $text !~ /terminat|shutting down|closed the connection|backend died|crash|recovery/;
+		push @seen, "$name ended: $text"
+		  if $reader{$name}->ended
+			&& $text !~ /terminat|shutting down|closed the connection|backend died|crash|recovery/;
 	}
 	ok(!@seen, $title) or diag(join("\n", @seen));
 	return;
@@ -110,7 +118,8 @@ foreach my $round (1 .. $rounds)
 	my $call = $w->start_pull('');
 	sleep rand($length * 1.1);
 	my @pids = $kind eq 'caller' ? () : $w->worker_pids($kind);
-	if ($kind eq 'caller') { $w->local_sql("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query LIKE 'SELECT pgtunsync.pull%' AND pid <> pg_backend_pid()"); }
+	if ($kind eq 'caller') { $w->local_sql("SELECT pg_cancel_backend(pid) FROM pg_stat_activity
+		WHERE query LIKE 'SELECT pgtunsync.pull%' AND pid <> pg_backend_pid()"); }
 	my $pid = $pids[ int(rand(@pids)) ];
 	if ($pid) { $hard ? $w->kill_hard($pid) : kill 'TERM', $pid; }
 	$call->finish;
@@ -119,9 +128,12 @@ foreach my $round (1 .. $rounds)
 	my $now = local_generation();
 	my $status = $w->last_run('status') || 'none';
 	$outcome{ "$kind" . ($hard ? ' hard' : '') . ": $status" }++;
-	ok($now == $was || $now == $generation, "round $round: $kind: one whole generation is here") or diag("was $was, source $generation, now $now");
-	ok(($status eq 'succeeded') == ($now == $generation), "round $round: the audit ($status) says what is here") or diag("was $was, source $generation, now $now; $call->{err}");
-	is($call->{rc} eq '0', $now == $generation, "round $round: the call says it too") or diag($call->{err}) unless $hard;
+	ok($now == $was || $now == $generation, "round $round: $kind: one whole generation is here")
+	  or diag("was $was, source $generation, now $now");
+	ok(($status eq 'succeeded') == ($now == $generation), "round $round: the audit ($status) says what is here")
+	  or diag("was $was, source $generation, now $now; $call->{err}");
+	is($call->{rc} eq '0', $now == $generation, "round $round: the call says it too") or diag($call->{err})
+	  unless $hard;
 	if ($hard) { stop_readers(); start_readers(); }
 }
 note "$_ × $outcome{$_}" foreach sort keys %outcome;

@@ -1,4 +1,4 @@
-# Locks: the caller's own, other sessions', and those of two pulls at once.
+# Locks of the caller, of other sessions, and of two concurrent pulls.
 
 use strict;
 use warnings;
@@ -28,7 +28,7 @@ foreach my $case (
 	my $start = time();
 	my $run = $w->call("BEGIN; $setup SELECT pgtunsync.pull($arguments); COMMIT;", timeout => 60)->finish;
 	subtest "in a transaction: $title" => sub {
-		$w->check_refused($run, $before, sqlstate => '55006|55P03|40P01|25\w{3}', message => [qr/transaction|lock/]);
+		$w->check_refused($run, $before, sqlstate => '55006', message => [qr/transaction|lock/]);
 		cmp_ok(time() - $start, '<', 15, 'without waiting for long');
 	};
 }
@@ -52,7 +52,8 @@ $holder = $w->call("BEGIN; LOCK TABLE users IN ROW EXCLUSIVE MODE; SELECT 'locke
 $holder->wait_message(qr/locked/, 'out');
 $call = $w->start_pull("'users'", options => '-c pgtunsync.lock_timeout=1s');
 my $reader_start = time();
-is($w->call("SET lock_timeout = '5s'; SELECT count(*) FROM users;")->finish->{rc}, 0, 'readers pass while the pull waits');
+is($w->call("SET lock_timeout = '5s';
+	SELECT count(*) FROM users;")->finish->{rc}, 0, 'readers pass while the pull waits');
 cmp_ok(time() - $reader_start, '<', 3, 'at once');
 $call->finish;
 is($call->{sqlstate}, '55P03', 'lock_timeout ends the waiting') or diag($call->{err});
@@ -83,7 +84,8 @@ $w->both_equal(@all);
 $w->nothing_left;
 
 # the same tables in many pulls at once: all succeed, one after the other
-my @calls = map { $w->start_pull("'users,orders,order_items,shipments,reviews'", options => '-c pgtunsync.lock_timeout=100s -c pgtunsync.jobs=1') } 1 .. 4;
+my @calls = map { $w->start_pull("'users,orders,order_items,shipments,reviews'",
+	options => '-c pgtunsync.lock_timeout=100s -c pgtunsync.jobs=1') } 1 .. 4;
 is($_->finish->{rc}, 0, 'one of four pulls at once') || diag($_->{err}) foreach @calls;
 $w->both_equal(@all);
 $w->nothing_left;

@@ -1,5 +1,5 @@
-# Secrets stay in the environment file: not in messages, logs at their most
-# talkative, process titles, views, the audit, or a dump.
+# Secrets stay in the environment file.  They do not show in messages, verbose
+# logs, process titles, views, the audit or a dump.
 
 use strict;
 use warnings;
@@ -7,7 +7,9 @@ use PgTunsync;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $w = PgTunsync->new(users => 100, local_conf => "log_min_messages = debug5\nlog_error_verbosity = verbose\nlog_statement = all\nlog_parameter_max_length = -1\ndebug_print_parse = on");
+my $w = PgTunsync->new(users => 100,
+	local_conf => "log_min_messages = debug5\nlog_error_verbosity = verbose\nlog_statement = all\n"
+		. "log_parameter_max_length = -1\ndebug_print_parse = on");
 push @{ $w->{secrets} }, 'S3cret';
 my $relay = $w->relay;
 
@@ -55,14 +57,16 @@ unlike($dump, qr/S3cret/, 'and no secret');
 # and can be restored
 $w->local_node->safe_psql('postgres', 'CREATE DATABASE restored');
 append_to_file($w->dir . '/dump.sql', $dump);
-is(system_log($w->local_node->installed_command('psql'), '-Xqv', 'ON_ERROR_STOP=1', '-d', $w->local_node->connstr('restored'), '-f', $w->dir . '/dump.sql'), 0, 'which restores');
+is(system_log($w->local_node->installed_command('psql'), '-Xqv', 'ON_ERROR_STOP=1', '-d',
+	$w->local_node->connstr('restored'), '-f', $w->dir . '/dump.sql'), 0, 'which restores');
 is($w->local_node->safe_psql('restored', 'SELECT count(*) FROM pgtunsync.runs'), 0, 'with an audit that begins there');
 
 is_deeply([ $w->leaked ], [], 'nowhere at the end');
 
 # the extension goes without a trace
 $w->local_sql('DROP EXTENSION pgtunsync');
-is($w->local_sql("SELECT count(*) FROM pg_namespace WHERE nspname ~ '^pgtunsync'"), 0, 'DROP EXTENSION takes its schemas with it');
+is($w->local_sql("SELECT count(*) FROM pg_namespace WHERE nspname ~ '^pgtunsync'"), 0,
+	'DROP EXTENSION takes its schemas with it');
 $w->local_sql('CREATE EXTENSION pgtunsync');
 is($w->pull("'users'")->{id}, 1, 'and it can be created again');
 

@@ -1,4 +1,5 @@
-# keep: local rows that a replace must not lose, merged into the same swap.
+# keep preserves local rows during a replace.  They are merged into the same
+# swap.
 
 use strict;
 use warnings;
@@ -6,16 +7,17 @@ use PgTunsync;
 use Test::More;
 use Time::HiRes qw(sleep time);
 
-my $w = PgTunsync->new(empty => 1, local_conf => "wal_level = logical\nmax_wal_senders = 5\nmax_replication_slots = 5\n");
+my $w = PgTunsync->new(empty => 1,
+	local_conf => "wal_level = logical\nmax_wal_senders = 5\nmax_replication_slots = 5\n");
 
-sub both { my ($sql) = @_; $w->source_sql($sql); $w->local_sql($sql); return; }
-both(q{
+$w->both_sql(q{
 	CREATE EXTENSION btree_gist;
 	CREATE TABLE tenants (id int PRIMARY KEY, schema_name text UNIQUE);
 	CREATE TABLE orders (id serial PRIMARY KEY, tenant_id int REFERENCES tenants, code text, note text, doc text);
 	CREATE UNIQUE INDEX orders_code ON orders (code);
 	CREATE UNIQUE INDEX orders_lower ON orders (lower(note)) WHERE tenant_id > 0;
-	CREATE TABLE bookings (id int PRIMARY KEY, tenant_id int, room int, during int4range, EXCLUDE USING gist (room WITH =, during WITH &&));
+	CREATE TABLE bookings (id int PRIMARY KEY, tenant_id int, room int, during int4range, EXCLUDE
+		USING gist (room WITH =, during WITH &&));
 	CREATE TABLE logs (id int, tenant_id int, at int, PRIMARY KEY (id, at)) PARTITION BY RANGE (at);
 	CREATE TABLE logs_a PARTITION OF logs FOR VALUES FROM (0) TO (50);
 	CREATE TABLE logs_b PARTITION OF logs FOR VALUES FROM (50) TO (1000);
@@ -32,14 +34,17 @@ $w->source_sql(q{
 my $big = "(SELECT string_agg(md5(i::text), '') FROM generate_series(1, 3000) i)";
 $w->local_sql(qq{
 	INSERT INTO tenants VALUES (900, 'test_a'), (901, 'test_b'), (3, 'stale');
-	INSERT INTO orders VALUES (900, 900, 'test 1', NULL, $big), (901, 901, 'test 2', NULL, NULL), (902, 3, 'stale', NULL, NULL);
+	INSERT INTO orders VALUES (900, 900, 'test 1', NULL, $big), (901, 901, 'test 2', NULL, NULL),
+		(902, 3, 'stale', NULL, NULL);
 	SELECT setval('orders_id_seq', 950);
 	INSERT INTO bookings VALUES (900, 900, 77, '[1,9)'), (5, 3, 78, '[1,9)');
 	INSERT INTO logs VALUES (900, 900, 7), (901, 901, 70), (902, 3, 70);
 	INSERT INTO plain VALUES (7, 'mine'), (8, 'theirs'), (NULL, 'mine'), (9, NULL)});
 # rows from before the columns, and a column that is no more
-$w->local_sql(q{ALTER TABLE orders ADD COLUMN region text NOT NULL DEFAULT 'here'; ALTER TABLE orders ADD COLUMN len int GENERATED ALWAYS AS (length(code)) STORED;
-	ALTER TABLE tenants ADD COLUMN gone int DEFAULT 5; ALTER TABLE tenants DROP COLUMN gone; ALTER TABLE tenants ADD COLUMN flag bool DEFAULT true});
+$w->local_sql(q{ALTER TABLE orders ADD COLUMN region text NOT NULL DEFAULT 'here';
+	ALTER TABLE orders ADD COLUMN len int GENERATED ALWAYS AS (length(code)) STORED;
+	ALTER TABLE tenants ADD COLUMN gone int DEFAULT 5; ALTER TABLE tenants DROP COLUMN gone;
+	ALTER TABLE tenants ADD COLUMN flag bool DEFAULT true});
 my $yml = <<'YML';
 keep:
   tenants: "schema_name like 'test_%'"
@@ -50,7 +55,12 @@ YML
 $w->write_config($yml);
 
 # The rows of a table, both sides' as they should be together: those of the source and those that are kept.
-sub rows_of { my ($query) = @_; return $w->local_sql("SELECT coalesce(string_agg(t::text, '/' ORDER BY t::text COLLATE \"C\"), '') FROM ($query) t"); }
+sub rows_of
+{
+	my ($query) = @_;
+	return $w->local_sql("SELECT coalesce(string_agg(t::text, '/' ORDER BY t::text COLLATE \"C\"), '')
+		FROM ($query) t");
+}
 my $kept_orders = 'SELECT id, tenant_id, code, md5(doc), region, len FROM orders WHERE tenant_id >= 900';
 my $orders_before = rows_of($kept_orders);
 
@@ -58,17 +68,25 @@ my $orders_before = rows_of($kept_orders);
 
 my $run = $w->pull('');
 is($run->{rc}, 0, 'all tables, with rows that are kept') or diag($run->{err});
-is($w->local_sql('SELECT count(*), count(*) FILTER (WHERE id >= 900), count(*) FILTER (WHERE flag) FROM tenants'), '12|2|12', 'tenants: those of the source, and the kept ones');
-is(rows_of($kept_orders), $orders_before, 'kept as they were: values out of line, generated columns, and columns that only we have');
-is($w->local_sql('SELECT count(*), count(*) FILTER (WHERE tenant_id < 900) FROM orders'), '102|100', 'beside those of the source');
+is($w->local_sql('SELECT count(*), count(*) FILTER (WHERE id >= 900), count(*) FILTER (WHERE flag) FROM tenants'),
+	'12|2|12', 'tenants: those of the source, and the kept ones');
+is(rows_of($kept_orders), $orders_before,
+	'kept as they were: values out of line, generated columns, and columns that only we have');
+is($w->local_sql('SELECT count(*), count(*) FILTER (WHERE tenant_id < 900) FROM orders'), '102|100',
+	'beside those of the source');
 is($w->local_sql('SELECT count(*), max(id) FROM bookings'), '11|900', 'by the column that another pattern names');
-is($w->local_sql('SELECT count(*), count(*) FILTER (WHERE id >= 900), (SELECT count(*) FROM logs_b) FROM logs'), '102|2|51', 'in partitions');
-is($w->local_sql("SELECT count(*), count(*) FILTER (WHERE v = 'mine'), count(*) FILTER (WHERE id IS NULL) FROM plain"), '7|2|1', 'without any key, and with NULLs');
+is($w->local_sql('SELECT count(*), count(*) FILTER (WHERE id >= 900), (SELECT count(*) FROM logs_b) FROM logs'),
+	'102|2|51', 'in partitions');
+is($w->local_sql("SELECT count(*), count(*) FILTER (WHERE v = 'mine'), count(*) FILTER (WHERE id IS NULL) FROM plain"),
+	'7|2|1', 'without any key, and with NULLs');
 like($run->{err}, qr/orders: 100 rows, .*; kept: 2 local rows, to which 0 pulled rows yielded/, 'a line for the table');
-like($run->{err}, qr/tables replaced, 225 rows.*; 9 local rows kept, to which 0 pulled rows yielded/, 'and the closing line');
-is($w->local_sql("SELECT string_agg(table_name || ' ' || rows || ' ' || coalesce(rows_kept || ' ' || rows_yielded, '-'), ', ' ORDER BY table_name) FROM pgtunsync.run_tables WHERE run_id = $run->{id}"),
+like($run->{err}, qr/tables replaced, 225 rows.*; 9 local rows kept, to which 0 pulled rows yielded/,
+	'and the closing line');
+is($w->local_sql("SELECT string_agg(table_name || ' ' || rows || ' ' || coalesce(rows_kept || ' ' || rows_yielded, '-'),
+	', ' ORDER BY table_name) FROM pgtunsync.run_tables WHERE run_id = $run->{id}"),
 	'bookings 10 1 0, logs_a 50 1 0, logs_b 50 1 0, orders 100 2 0, plain 5 2 0, tenants 10 2 0', 'the audit');
-like($w->local_sql("SELECT keep[1] FROM pgtunsync.plan('tenants')"), qr/schema_name.*like 'test_%'/, 'has the condition');
+like($w->local_sql("SELECT keep[1] FROM pgtunsync.plan('tenants')"), qr/schema_name.*like 'test_%'/,
+	'has the condition');
 cmp_ok($w->local_sql("SELECT nextval('orders_id_seq')"), '>', 950, 'a sequence does not fall back behind kept rows');
 is($w->pull('')->{rc}, 0, 'again');
 is(rows_of($kept_orders), $orders_before, 'and they are still there');
@@ -79,20 +97,29 @@ $w->nothing_left;
 
 $w->local_sql(q{DELETE FROM orders WHERE tenant_id < 900; DELETE FROM bookings WHERE id < 900;
 	INSERT INTO tenants VALUES (903, 'test_c');
-	INSERT INTO orders VALUES (7, 903, 'mine 7', NULL), (990, 903, 'code 8', 'X'), (991, 903, 'x', 'NOTE 9'), (10, 903, 'code 11', 'note 12'), (992, 903, NULL, NULL);
+	INSERT INTO orders VALUES (7, 903, 'mine 7', NULL), (990, 903, 'code 8', 'X'), (991, 903, 'x', 'NOTE 9'),
+		(10, 903, 'code 11', 'note 12'), (992, 903, NULL, NULL);
 	UPDATE bookings SET room = 1, during = '[1,9)' WHERE id = 900});
 $run = $w->pull("'tenants,orders,bookings'");
 is($run->{rc}, 0, 'kept rows have keys of pulled ones') or diag($run->{err});
-is($w->local_sql('SELECT string_agg(id || chr(32) || code, chr(44) ORDER BY id) FROM orders WHERE tenant_id = 903 AND id < 992'), '7 mine 7,10 code 11,990 code 8,991 x', 'the kept rows win');
-is($w->local_sql("SELECT count(*) FROM orders WHERE tenant_id < 900"), 94, 'by primary key, second unique index, and one over an expression');
-is($w->local_sql("SELECT string_agg(id::text, ',') FROM generate_series(1, 100) id WHERE NOT EXISTS (SELECT FROM orders o WHERE o.id = id.id AND tenant_id < 900)"), '7,8,9,10,11,12', 'just those yielded');
-is($w->local_sql('SELECT rows, rows_kept, rows_yielded FROM pgtunsync.run_tables WHERE table_name = \'orders\' ORDER BY run_id DESC LIMIT 1'), '94|7|6', 'they are counted');
+is($w->local_sql('SELECT string_agg(id || chr(32) || code, chr(44) ORDER BY id) FROM orders WHERE tenant_id = 903
+	AND id < 992'), '7 mine 7,10 code 11,990 code 8,991 x', 'the kept rows win');
+is($w->local_sql("SELECT count(*) FROM orders WHERE tenant_id < 900"), 94,
+	'by primary key, second unique index, and one over an expression');
+is($w->local_sql("SELECT string_agg(id::text, ',') FROM generate_series(1, 100) id
+	WHERE NOT EXISTS (SELECT FROM orders o WHERE o.id = id.id AND tenant_id < 900)"), '7,8,9,10,11,12',
+	'just those yielded');
+is($w->local_sql('SELECT rows, rows_kept, rows_yielded FROM pgtunsync.run_tables WHERE table_name = \'orders\'
+	ORDER BY run_id DESC LIMIT 1'), '94|7|6', 'they are counted');
 like($run->{err}, qr/kept: 7 local rows, to which 6 pulled rows yielded/, 'and told');
 is($w->local_sql('SELECT count(*), max(id) FROM bookings'), '9|900', 'an exclusion constraint');
-is($w->local_sql("SELECT rows_yielded FROM pgtunsync.run_tables WHERE table_name = 'bookings' ORDER BY run_id DESC LIMIT 1"), 2, 'may cost several');
-$w->local_sql('DELETE FROM orders WHERE tenant_id = 903; DELETE FROM tenants WHERE id = 903; UPDATE bookings SET room = 77 WHERE id = 900');
+is($w->local_sql("SELECT rows_yielded FROM pgtunsync.run_tables WHERE table_name = 'bookings' ORDER BY run_id DESC
+	LIMIT 1"), 2, 'may cost several');
+$w->local_sql('DELETE FROM orders WHERE tenant_id = 903; DELETE FROM tenants WHERE id = 903;
+	UPDATE bookings SET room = 77 WHERE id = 900');
 is($w->pull("'tenants,orders,bookings'")->{rc}, 0, 'once they are gone');
-is($w->local_sql('SELECT (SELECT count(*) FROM orders), (SELECT count(*) FROM bookings)'), '102|11', 'the pulled rows are back');
+is($w->local_sql('SELECT (SELECT count(*) FROM orders), (SELECT count(*) FROM bookings)'), '102|11',
+	'the pulled rows are back');
 $w->healthy;
 $w->nothing_left;
 
@@ -101,9 +128,11 @@ $w->nothing_left;
 $w->local_sql("INSERT INTO orders VALUES (995, 3, 'keep me', NULL)");
 $w->write_config($yml . "filters: {tenants: id <> 3, orders: tenant_id <> 3}\n");
 is($w->pull("'tenants,orders'")->{rc}, 0, 'a row that is not kept goes with what it refers to');
-$w->write_config($yml =~ s/keep:\n/keep:\n  orders: "code = 'keep me'"\n/r . "filters: {tenants: id <> 3, orders: tenant_id <> 3}\n");
+$w->write_config($yml =~ s/keep:\n/keep:\n  orders: "code = 'keep me'"\n/r
+	. "filters: {tenants: id <> 3, orders: tenant_id <> 3}\n");
 $w->local_sql("INSERT INTO tenants VALUES (3, 'x'); INSERT INTO orders VALUES (995, 3, 'keep me', NULL)");
-$w->refused("'tenants,orders'", 'a kept row refers to one that vanishes', sqlstate => '23503', message => [ qr/orders_tenant_id_fkey/, qr/\(tenant_id\)=\(3\)/ ]);
+$w->refused("'tenants,orders'", 'a kept row refers to one that vanishes', sqlstate => '23503',
+	message => [ qr/orders_tenant_id_fkey/, qr/\(tenant_id\)=\(3\)/ ]);
 $w->local_sql("DELETE FROM orders WHERE id = 995");
 $w->write_config($yml);
 is($w->pull("'tenants,orders'")->{rc}, 0, 'else all is well');
@@ -113,7 +142,8 @@ is($w->pull("'tenants,orders'")->{rc}, 0, 'else all is well');
 my $before = $w->snapshot;
 foreach my $case (
 	[ 'no condition', 'tenants: "id + 1"', '42804', qr/must be type boolean.*keep of "tenants", line 2 of file/ ],
-	[ 'an unknown column', 'tenants: "nowhere = 1"', '42703', qr/"nowhere" does not exist.*keep of "tenants", line 2 of file/ ],
+	[ 'an unknown column', 'tenants: "nowhere = 1"', '42703',
+	qr/"nowhere" does not exist.*keep of "tenants", line 2 of file/ ],
 	[ 'a column that some table lacks', '"*": "tenant_id = 1"', '42703', qr/"tenant_id" does not exist/ ],
 	[ 'more than a condition', 'tenants: "id > 1 order by id limit 1"', '0A000', qr/by a condition, and nothing else/ ],
 	[ 'no SQL', 'tenants: "id ="', '42601', qr/syntax error/ ],
@@ -129,22 +159,27 @@ foreach my $case (
 $w->write_config("keep: {nothing: 'true', 'no.column': 'true', tenant_id: 'true', plain: v = 'mine'}\n");
 $run = $w->pull("'plain'");
 is($run->{rc}, 0, 'patterns that match nothing');
-like($run->{err}, qr/WARNING:  01000: "$_" in "keep", line 1 of file/, "a WARNING for $_") foreach qw(nothing no\.column tenant_id);
+like($run->{err}, qr/WARNING:  01000: "$_" in "keep", line 1 of file/, "a WARNING for $_")
+  foreach qw(nothing no\.column tenant_id);
 unlike($run->{err}, qr/WARNING.*"plain"/, 'and no other');
-$w->write_config("keep: {plain: \"v = 'mine'\", '*.v': \"v = 'other'\", 'public.pl*': id = 4}\nrewrite: {plain.v: \"'new'\"}\n");
+$w->write_config("keep: {plain: \"v = 'mine'\", '*.v': \"v = 'other'\", 'public.pl*': id = 4}\n"
+	. "rewrite: {plain.v: \"'new'\"}\n");
 $w->local_sql("INSERT INTO plain VALUES (20, 'other')");
 is($w->pull("'plain'")->{rc}, 0, 'several that match a table');
-is(rows_of('SELECT * FROM plain'), '(,mine)/(1,new)/(2,new)/(20,other)/(3,new)/(4,new)/(4,source)/(5,new)/(7,mine)', 'add up, and are not rewritten');
+is(rows_of('SELECT * FROM plain'), '(,mine)/(1,new)/(2,new)/(20,other)/(3,new)/(4,new)/(4,source)/(5,new)/(7,mine)',
+	'add up, and are not rewritten');
 $w->write_config($yml);
 
 # a virtual column is computed when it is read, and a row in hand does not hold it
 if ($w->major('local') >= 18)
 {
-	both('CREATE TABLE virtuals (id int PRIMARY KEY, v int)');
-	$w->local_sql('ALTER TABLE virtuals ADD twice int GENERATED ALWAYS AS (v * 2) VIRTUAL; INSERT INTO virtuals VALUES (7, 7)');
+	$w->both_sql('CREATE TABLE virtuals (id int PRIMARY KEY, v int)');
+	$w->local_sql('ALTER TABLE virtuals ADD twice int GENERATED ALWAYS AS (v * 2) VIRTUAL;
+		INSERT INTO virtuals VALUES (7, 7)');
 	$w->write_config("keep: {virtuals: twice = 14}\n");
-	$w->refused("'virtuals'", 'a virtual column', sqlstate => '42703', message => [qr/"twice" does not exist.*keep of "virtuals", line 1/]);
-	both('DROP TABLE virtuals');
+	$w->refused("'virtuals'", 'a virtual column', sqlstate => '42703',
+		message => [qr/"twice" does not exist.*keep of "virtuals", line 1/]);
+	$w->both_sql('DROP TABLE virtuals');
 	$w->write_config($yml);
 }
 
@@ -166,20 +201,28 @@ my $old = $w->call("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM 
 $old->wait_message(qr/\d/, 'out');
 $w->local_sql("UPDATE orders SET tenant_id = 900, code = 'clash ' || id WHERE id IN (20, 21)");
 my $middle = held_up("'tenants,orders,slow'");
-$w->local_sql("UPDATE orders SET code = 'changed', doc = doc || 'x' WHERE id = 900; DELETE FROM orders WHERE id IN (20, 30); UPDATE orders SET tenant_id = 900, code = 'clash 22' WHERE id = 22; INSERT INTO orders VALUES (998, 901, 'code 30', NULL);
-	UPDATE orders SET tenant_id = 1 WHERE id = 901; UPDATE orders SET code = 'late' WHERE id = 5; INSERT INTO tenants VALUES (905, 'test_late')");
+$w->local_sql("UPDATE orders SET code = 'changed', doc = doc || 'x' WHERE id = 900;
+	DELETE FROM orders WHERE id IN (20, 30); UPDATE orders SET tenant_id = 900, code = 'clash 22' WHERE id = 22;
+	INSERT INTO orders VALUES (998, 901, 'code 30', NULL);
+	UPDATE orders SET tenant_id = 1 WHERE id = 901; UPDATE orders SET code = 'late' WHERE id = 5;
+	INSERT INTO tenants VALUES (905, 'test_late')");
 my $reader = $w->call("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 'ready';", more => 1);
 $reader->wait_message(qr/ready/, 'out');
 $run = $middle->finish;
 is($run->{rc}, 0, 'kept rows were changed, deleted and added during the run') or diag($run->{err});
-is($w->local_sql("SELECT string_agg(id || chr(32) || code, ',' ORDER BY id) FROM orders WHERE tenant_id >= 900"), '21 clash 21,22 clash 22,900 changed,998 code 30', 'they are as they were at the swap');
+is($w->local_sql("SELECT string_agg(id || chr(32) || code, ',' ORDER BY id) FROM orders WHERE tenant_id >= 900"),
+	'21 clash 21,22 clash 22,900 changed,998 code 30', 'they are as they were at the swap');
 is($w->local_sql("SELECT length(doc), len FROM orders WHERE id = 900"), '96001|7', 'with their values');
-is($w->local_sql("SELECT string_agg(id::text, ',') FROM generate_series(1, 100) id WHERE NOT EXISTS (SELECT FROM orders o WHERE o.id = id.id AND tenant_id < 900)"), '21,22,30', 'pulled rows yield to those of now');
+is($w->local_sql("SELECT string_agg(id::text, ',') FROM generate_series(1, 100) id
+	WHERE NOT EXISTS (SELECT FROM orders o WHERE o.id = id.id AND tenant_id < 900)"), '21,22,30',
+	'pulled rows yield to those of now');
 is($w->local_sql("SELECT code FROM orders WHERE id = 20"), 'code 20', 'and are back where a kept row went');
-is($w->local_sql("SELECT rows, rows_kept, rows_yielded FROM pgtunsync.run_tables WHERE table_name = 'orders' ORDER BY run_id DESC LIMIT 1"), '97|4|3', 'counted as they are now');
+is($w->local_sql("SELECT rows, rows_kept, rows_yielded FROM pgtunsync.run_tables WHERE table_name = 'orders'
+	ORDER BY run_id DESC LIMIT 1"), '97|4|3', 'counted as they are now');
 is($w->local_sql('SELECT count(*) FROM tenants WHERE id >= 900'), 3, 'the other table too');
 # a reader whose snapshot is older sees no key twice, and all that was kept when it was loaded
-$_->say('SET enable_indexscan = off; SET enable_bitmapscan = off; SELECT $$keys $$ || count(*) || chr(32) || count(DISTINCT id) || chr(32) || count(*) FILTER (WHERE id = 900) FROM orders; COMMIT;') foreach $old, $reader;
+$_->say('SET enable_indexscan = off; SET enable_bitmapscan = off; SELECT $$keys $$ || count(*) || chr(32) || '
+	. 'count(DISTINCT id) || chr(32) || count(*) FILTER (WHERE id = 900) FROM orders; COMMIT;') foreach $old, $reader;
 like($_->finish->{out}, qr/keys (\d+) \g1 1/, 'an older snapshot') foreach $old, $reader;
 $w->healthy;
 $w->nothing_left;
@@ -214,26 +257,34 @@ is($w->local_sql('SELECT code FROM orders WHERE id = 960'), 'in time', 'with wha
 
 # ---- partitions that differ, other modes, a group's clause ----
 
-$w->source_sql('CREATE TABLE moved (id int PRIMARY KEY, v text); INSERT INTO moved SELECT i, $$source$$ FROM generate_series(1, 20) i');
-$w->local_sql(q{CREATE TABLE moved (id int PRIMARY KEY, v text) PARTITION BY RANGE (id); CREATE TABLE moved_a PARTITION OF moved FOR VALUES FROM (0) TO (10); CREATE TABLE moved_b PARTITION OF moved FOR VALUES FROM (10) TO (99);
+$w->source_sql('CREATE TABLE moved (id int PRIMARY KEY, v text);
+	INSERT INTO moved SELECT i, $$source$$ FROM generate_series(1, 20) i');
+$w->local_sql(q{CREATE TABLE moved (id int PRIMARY KEY, v text) PARTITION BY RANGE (id);
+	CREATE TABLE moved_a PARTITION OF moved FOR VALUES FROM (0) TO (10);
+	CREATE TABLE moved_b PARTITION OF moved FOR VALUES FROM (10) TO (99);
 	INSERT INTO moved VALUES (5, 'mine'), (6, 'x'), (40, 'mine')});
 $w->write_config("keep: {moved: moved.v = 'mine'}\n");
 is($w->pull("'moved'")->{rc}, 0, 'partitions that the source has not');
-is($w->local_sql("SELECT count(*), string_agg(id::text, ',' ORDER BY id) FILTER (WHERE v = 'mine') FROM moved"), '21|5,40', 'keep their rows by a condition for the whole table');
+is($w->local_sql("SELECT count(*), string_agg(id::text, ',' ORDER BY id) FILTER (WHERE v = 'mine') FROM moved"),
+	'21|5,40', 'keep their rows by a condition for the whole table');
 is($w->pull("'moved', filter => 'id < 3', mode => 'replace'")->{rc}, 0, 'with a clause');
 is(rows_of('SELECT * FROM moved'), '(1,source)/(2,source)/(40,mine)/(5,mine)', 'as well');
 $w->write_config("keep: {plain: 'true', '*.at': 'true'}\n");
 $w->local_sql("DELETE FROM logs WHERE id < 900 AND id % 3 = 0; UPDATE logs SET tenant_id = 4 WHERE id < 900");
 is($w->pull("'logs', mode => 'preserve'")->{rc}, 0, 'a mode that leaves all rows anyway');
-is($w->local_sql("SELECT count(*), count(*) FILTER (WHERE tenant_id = 4 AND id % 3 <> 0) >= 60, (SELECT count(rows_kept) FROM pgtunsync.run_tables WHERE run_id = (SELECT max(id) FROM pgtunsync.runs)) FROM logs"), '102|t|0', 'has no use for it');
+is($w->local_sql("SELECT count(*), count(*) FILTER (WHERE tenant_id = 4 AND id % 3 <> 0) >= 60, (SELECT count(rows_kept)
+	FROM pgtunsync.run_tables WHERE run_id = (SELECT max(id) FROM pgtunsync.runs)) FROM logs"), '102|t|0',
+	'has no use for it');
 
 $w->write_config("keep: {plain: 'true', orders: id > 900}\n");
-$w->refused("'orders', mode => 'append'", 'append, which counts on the highest key', sqlstate => '0A000', message => [qr/in mode "append": rows of it are kept/]);
+$w->refused("'orders', mode => 'append'", 'append, which counts on the highest key', sqlstate => '0A000',
+	message => [qr/in mode "append": rows of it are kept/]);
 
 # ---- published tables are replaced row by row ----
 
 $w->write_config($yml);
-$w->local_sql("CREATE PUBLICATION all_of_it FOR TABLE plain, orders WITH (publish = 'insert'); SELECT pg_create_logical_replication_slot('sub', 'pgoutput')");
+$w->local_sql("CREATE PUBLICATION all_of_it FOR TABLE plain, orders WITH (publish = 'insert');
+	SELECT pg_create_logical_replication_slot('sub', 'pgoutput')");
 $w->local_sql("UPDATE orders SET tenant_id = 900, code = 'row by row' WHERE id = 31");
 $run = $w->pull("'tenants,orders,plain'");
 is($run->{rc}, 0, 'a published table') or diag($run->{err});
@@ -270,7 +321,8 @@ $w->local_sql(q{
 	INSERT INTO plain VALUES (77, 'mine');
 	RESET ROLE});
 $w->write_config("keep: {plain: public.become(v)}\n");
-$w->refused("'plain'", "a condition that calls an owner's function, which writes", sqlstate => '25006', message => [qr/cannot execute INSERT in a read-only transaction/]);
+$w->refused("'plain'", "a condition that calls an owner's function, which writes", sqlstate => '25006',
+	message => [qr/cannot execute INSERT in a read-only transaction/]);
 $w->local_sql(q{CREATE OR REPLACE FUNCTION become(text) RETURNS bool LANGUAGE plpgsql AS $$BEGIN
 	BEGIN EXECUTE 'ALTER ROLE alice SUPERUSER'; EXCEPTION WHEN insufficient_privilege THEN NULL; END;
 	BEGIN EXECUTE 'SET SESSION AUTHORIZATION postgres'; EXCEPTION WHEN others THEN NULL; END;
@@ -311,12 +363,14 @@ for my $round (1 .. $ENV{KILL_ROUNDS} || 12)
 	my $last = $w->last_run('status');
 	$ended{"$signal $last"}++;
 	is(rows_of($mine), $expected, "round $round, $signal: the kept rows are there ($last)");
-	$w->unchanged($state, "round $round: and all others as before") unless $run->{rc} eq '0' || $last =~ /succeeded|partial|running/;
+	$w->unchanged($state, "round $round: and all others as before")
+	  unless $run->{rc} eq '0' || $last =~ /succeeded|partial|running/;
 }
 note join(', ', map { "$_: $ended{$_}" } sort keys %ended);
 is($w->pull("'tenants,orders,bookings,logs'")->{rc}, 0, 'after all of them a run succeeds');
 is(rows_of($mine), $expected, 'with the kept rows');
 $w->healthy;
-is($w->local_sql("SELECT count(*) FROM pg_class WHERE relnamespace = 'pgtunsync_staging'::regnamespace"), 0, 'and without leftovers');
+is($w->local_sql("SELECT count(*) FROM pg_class WHERE relnamespace = 'pgtunsync_staging'::regnamespace"), 0,
+	'and without leftovers');
 
 done_testing();

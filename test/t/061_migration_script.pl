@@ -1,5 +1,5 @@
-# Inside a script of migrations and seeds, as psql runs it: \set, variables,
-# ON_ERROR_STOP, transactions, \if, the id of the run kept by \gset.
+# A pull within a psql script of migrations and seeds: \set, variables,
+# ON_ERROR_STOP, transactions, \if, and the id of the run stored by \gset.
 
 use strict;
 use warnings;
@@ -44,28 +44,36 @@ END $$;
 SQL
 
 my ($out, $err) = run_command([
-	$w->local_node->installed_command('psql'), '-XAtq', '-d', $w->local_node->connstr('dev'), '-f', $w->dir . '/migrate.sql' ]);
+	$w->local_node->installed_command('psql'), '-XAtq', '-d', $w->local_node->connstr('dev'), '-f',
+		$w->dir . '/migrate.sql' ]);
 is($out, 'pulled 7 tables', 'the script runs to its end') or diag($err);
 like($err, qr/run succeeded/, 'a DO block can read the outcome of its own call');
 unlike($err, qr/ERROR/, 'without an error');
 $w->both_equal(@PgTunsync::shop);
-is($w->local_sql("SELECT count(*) FROM users WHERE nickname = 'user' || id"), 150, 'later steps work on the pulled rows');
+is($w->local_sql("SELECT count(*) FROM users WHERE nickname = 'user' || id"), 150,
+	'later steps work on the pulled rows');
 $w->healthy;
 
 # a failure stops the script and leaves the rest undone
-append_to_file($w->dir . '/broken.sql', "\\set ON_ERROR_STOP on\nSELECT pgtunsync.pull('no_such_table');\nDROP TABLE users CASCADE;\n");
+append_to_file($w->dir . '/broken.sql',
+	"\\set ON_ERROR_STOP on\nSELECT pgtunsync.pull('no_such_table');\nDROP TABLE users CASCADE;\n");
 my $before = $w->snapshot;
 ($out, $err) = run_command([
-	$w->local_node->installed_command('psql'), '-XAtq', '-d', $w->local_node->connstr('dev'), '-f', $w->dir . '/broken.sql' ]);
+	$w->local_node->installed_command('psql'), '-XAtq', '-d', $w->local_node->connstr('dev'), '-f',
+		$w->dir . '/broken.sql' ]);
 like($err, qr/no_such_table/, 'a failure is an error for psql');
 $w->unchanged($before, 'the script stops there');
 
 # --single-transaction: fine as long as the tables were not touched
-append_to_file($w->dir . '/single.sql', "CREATE TABLE seeded (id int);\nSELECT pgtunsync.pull('reviews');\nINSERT INTO seeded SELECT count(*) FROM reviews;\n");
+append_to_file($w->dir . '/single.sql',
+	"CREATE TABLE seeded (id int);\nSELECT pgtunsync.pull('reviews');\nINSERT INTO seeded SELECT count(*) FROM "
+		. "reviews;\n");
 ($out, $err) = run_command([
-	$w->local_node->installed_command('psql'), '-XAtq', '-1', '-v', 'ON_ERROR_STOP=1', '-d', $w->local_node->connstr('dev'), '-f', $w->dir . '/single.sql' ]);
+	$w->local_node->installed_command('psql'), '-XAtq', '-1', '-v', 'ON_ERROR_STOP=1', '-d',
+		$w->local_node->connstr('dev'), '-f', $w->dir . '/single.sql' ]);
 unlike($err, qr/ERROR/, 'in a script run as a single transaction') or diag($err);
-is($w->local_sql('SELECT id FROM seeded'), $w->source_sql('SELECT count(*) FROM reviews'), 'later statements of the transaction see the new rows');
+is($w->local_sql('SELECT id FROM seeded'), $w->source_sql('SELECT count(*) FROM reviews'),
+	'later statements of the transaction see the new rows');
 
 $w->nothing_left;
 

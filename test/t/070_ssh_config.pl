@@ -1,6 +1,7 @@
-# The way to the jump host as ssh_config has it: aliases, includes, matches,
-# tokens, several keys, hops with aliases of their own; what beats it, what is
-# refused by name, and what can never become an option.
+# The path to the jump host follows ssh_config: aliases, includes, matches,
+# tokens, several keys, and hops with their own aliases.  Checks which settings
+# override ssh_config, which are refused by name, and that no value can become
+# an option.
 
 use strict;
 use warnings;
@@ -168,7 +169,9 @@ Host *
 CONFIG
 
 my $steps = arrives('included', 'Include');
-is($steps->detail('ssh target'), "$user\@127.0.0.1:$port (alias \"included\"); jump host: none, the target is reached directly", 'the target is shown as resolved');
+is($steps->detail('ssh target'),
+	"$user\@127.0.0.1:$port (alias \"included\"); jump host: none, the target is reached directly",
+	'the target is shown as resolved');
 stops('matched', 'tunnel', 'Match exec that does not hold', qr/127\.0\.0\.1:1\b.*refused/);
 file('flag', '');
 arrives('matched', 'Match exec that holds');
@@ -182,7 +185,8 @@ $steps = arrives('blanks', 'paths with blanks');
 like($steps->detail('hop 1: login'), qr{/key with blanks }, 'of the key');
 like($steps->detail('hop 1: host key'), qr{/kh with blanks line}, 'of the second known_hosts file');
 $steps = arrives('key-alias', 'HostKeyAlias');
-like($steps->detail('hop 1: host key'), qr/kh_of_thealias line/, 'is the name that known_hosts has, in lower case or not');
+like($steps->detail('hop 1: host key'), qr/kh_of_thealias line/,
+	'is the name that known_hosts has, in lower case or not');
 $steps = arrives('global', 'GlobalKnownHostsFile');
 like($steps->detail('hop 1: host key'), qr/kh_127\.0\.0\.1 line/, 'is believed');
 $steps = arrives('by-name', 'AddressFamily inet of a name with two');
@@ -195,7 +199,8 @@ $w->setting(log_level => 'debug1');
 arrives('algorithms', 'KexAlgorithms, Ciphers and MACs');
 my $log = slurp_file($w->local_node->logfile);
 like($log, qr/key exchange ecdh-sha2-nistp384, /, 'the key exchange is the one that is allowed');
-like($log, qr/$_ to [a-z]+: cipher aes256-ctr, MAC hmac-sha2-512,/, "cipher and MAC of the $_") foreach 'client', 'server';
+like($log, qr/$_ to [a-z]+: cipher aes256-ctr, MAC hmac-sha2-512,/, "cipher and MAC of the $_")
+  foreach 'client', 'server';
 $w->setting(log_level => undef);
 
 # ---- what is refused, by name ----
@@ -214,19 +219,24 @@ $steps = stops('lax', 'ssh target', 'StrictHostKeyChecking no', qr/StrictHostKey
 like($steps->hint('ssh target'), qr/accept-new/, 'the hint says what instead');
 stops('loop-1', 'ssh target', 'hosts that are each the other\'s ProxyJump', qr/more than \d jump hosts/);
 arrives('certified', 'a certificate beside a good key: the plain key is used');
-stops('certified-stranger', 'tunnel', 'a certificate beside a key that is refused', qr/certificate \S+user-cert\.pub: not supported/);
+stops('certified-stranger', 'tunnel', 'a certificate beside a key that is refused',
+	qr/certificate \S+user-cert\.pub: not supported/);
 
 # the same with pulls: in full, nothing changes
 $w->write_env(PGSYNC_SSH_HOST => 'command');
-$w->refused("'users'", 'ProxyCommand in a pull', before => $before, before_tunnel => 1, sqlstate => 'F0000', message => [qr/ProxyCommand/, qr/HINT:.*ProxyJump/]);
+$w->refused("'users'", 'ProxyCommand in a pull', before => $before, before_tunnel => 1, sqlstate => 'F0000',
+	message => [qr/ProxyCommand/, qr/HINT:.*ProxyJump/]);
 $w->write_env(PGSYNC_SSH_HOST => 'lax');
-$w->refused("'users'", 'StrictHostKeyChecking no in a pull', before => $before, before_tunnel => 1, sqlstate => 'F0000', message => [qr/StrictHostKeyChecking no/]);
+$w->refused("'users'", 'StrictHostKeyChecking no in a pull', before => $before, before_tunnel => 1, sqlstate => 'F0000',
+	message => [qr/StrictHostKeyChecking no/]);
 
 # ---- nothing becomes an option, or a shell's business ----
 
 my $trap = "$dir/trap";
-foreach my $alias ("-oProxyCommand=touch $trap", "-F$trap", '-V', '--', '-', "x;touch $trap", "\$(touch $trap)", "`touch $trap`", 'a b', 'a/b',
-	"a\tb", 'a"b', "a\\b", 'a|b', 'a&b', 'a*', 'a?', '~x', '@host', "u\@-oProxyCommand=touch", '-l@host', 'host:0', 'host:65536', 'host:x', 'host:', '[::1', '[]:22', 'h' x 256, "h\303\266st")
+foreach my $alias ("-oProxyCommand=touch $trap", "-F$trap", '-V', '--', '-', "x;touch $trap", "\$(touch $trap)",
+	"`touch $trap`", 'a b', 'a/b',
+	"a\tb", 'a"b', "a\\b", 'a|b', 'a&b', 'a*', 'a?', '~x', '@host', "u\@-oProxyCommand=touch", '-l@host', 'host:0',
+	'host:65536', 'host:x', 'host:', '[::1', '[]:22', 'h' x 256, "h\303\266st")
 {
 	stops($alias, 'ssh target', 'alias ' . substr($alias, 0, 40), qr/invalid SSH host name/);
 }
@@ -235,14 +245,17 @@ foreach my $name ("-oProxyCommand=touch $trap", 'a b', "x;touch $trap")
 	stops('included', 'ssh target', "PGSYNC_SSH_USER=$name", qr/invalid SSH host name/, PGSYNC_SSH_USER => $name);
 }
 file('jump_option', "Host hatchbox\n$basics ProxyJump -oProxyCommand=touch$trap\n");
-stops('hatchbox', 'ssh target', 'an option as ProxyJump', qr/ssh -G|invalid SSH host name/, PGSYNC_SSH_CONFIG => "$dir/jump_option");
+stops('hatchbox', 'ssh target', 'an option as ProxyJump', qr/ssh -G|invalid SSH host name/,
+	PGSYNC_SSH_CONFIG => "$dir/jump_option");
 ok(!-e $trap, 'nothing of all this was run');
 $w->write_env(PGSYNC_SSH_HOST => "-oProxyCommand=touch $trap");
-$w->refused("'users'", 'an option as an alias in a pull', before => $before, before_tunnel => 1, sqlstate => 'F0000', message => [qr/PGSYNC_SSH_HOST/]);
+$w->refused("'users'", 'an option as an alias in a pull', before => $before, before_tunnel => 1, sqlstate => 'F0000',
+	message => [qr/PGSYNC_SSH_HOST/]);
 
 # ---- a link that is squeezed ----
 
-$w->source_sql("CREATE TABLE xs (id int PRIMARY KEY, x text); INSERT INTO xs SELECT i, repeat('x', 20000) FROM generate_series(1, 100) i");
+$w->source_sql("CREATE TABLE xs (id int PRIMARY KEY, x text);
+	INSERT INTO xs SELECT i, repeat('x', 20000) FROM generate_series(1, 100) i");
 $w->local_sql('CREATE TABLE xs (id int PRIMARY KEY, x text)');
 my $wire = PgTunsync::Relay->new($dir, $port);
 file('kh_wire', known_as("[127.0.0.1]:${\$wire->port}"));
@@ -282,48 +295,62 @@ foreach my $case ([ 'two-hops', 2 ], [ 'three-hops', 3 ], [ 'nested', 3 ], [ 'sp
 	is(scalar(grep { /^hop \d: login$/ } $steps->names), $count, "logs in $count times");
 	foreach my $n (1 .. $count)
 	{
-		like($steps->detail("hop $n: login"), qr/:${\$way[$n - 1]->port}, by key \Q${\$way[$n - 1]->user_key}\E /, "hop $n with its own key");
+		like($steps->detail("hop $n: login"), qr/:${\$way[$n - 1]->port}, by key \Q${\$way[$n - 1]->user_key}\E /,
+			"hop $n with its own key");
 		like($steps->detail("hop $n: host key"), qr/\Q${\$way[$n - 1]->known_hosts}\E line/, 'and its own known_hosts');
 	}
 }
-is($steps->detail('ssh target'), "$user\@127.0.0.1:$port (alias \"none\"); jump host: none, the target is reached directly", 'ProxyJump none is none');
+is($steps->detail('ssh target'),
+	"$user\@127.0.0.1:$port (alias \"none\"); jump host: none, the target is reached directly",
+	'ProxyJump none is none');
 $w->write_env(PGSYNC_SSH_HOST => 'three-hops');
 my $run = $w->pulls('', 'a pull through three hops', [ @PgTunsync::shop, 'xs' ]);
 like($run->{err}, qr/via .*:${\$gate[0]->port}, then .*:${\$gate[1]->port}/, 'the banner names them');
-cmp_ok(scalar(() = slurp_file($_->log) =~ /Accepted publickey/g), '>=', 2, "$_->{name} was passed") foreach @gate, $jump;
+cmp_ok(scalar(() = slurp_file($_->log) =~ /Accepted publickey/g), '>=', 2, "$_->{name} was passed")
+  foreach @gate, $jump;
 $before = $w->snapshot;
 
 $w->setting(connect_attempts => 1);
 $w->write_env(PGSYNC_SSH_HOST => 'dead-end');
-$w->refused("'users'", 'a second hop that is not there', before => $before, sqlstate => '08\w{3}', message => [ qr/hop 2/, qr/:1\b/, qr/through ".*:${\$gate[0]->port}"/ ]);
+$w->refused("'users'", 'a second hop that is not there', before => $before, sqlstate => '08\w{3}',
+	message => [ qr/hop 2/, qr/:1\b/, qr/through ".*:${\$gate[0]->port}"/ ]);
 $w->write_env(PGSYNC_SSH_HOST => 'wrong-order');
-$w->refused("'users'", 'a key that only another hop takes', before => $before, sqlstate => '28\w{3}', message => [ qr/hop 2/, qr/refused/, qr/\Q${\$gate[1]->user_key}\E/ ]);
+$w->refused("'users'", 'a key that only another hop takes', before => $before, sqlstate => '28\w{3}',
+	message => [ qr/hop 2/, qr/refused/, qr/\Q${\$gate[1]->user_key}\E/ ]);
 $w->write_env(PGSYNC_SSH_HOST => 'two-hops', PGSYNC_SSH_KEY => "$dir/stranger");
-$w->refused("'users'", 'PGSYNC_SSH_KEY is for the jump host, not for those before it', before => $before, sqlstate => '28\w{3}', message => [ qr/hop 2/, qr/stranger/ ]);
+$w->refused("'users'", 'PGSYNC_SSH_KEY is for the jump host, not for those before it', before => $before,
+	sqlstate => '28\w{3}', message => [ qr/hop 2/, qr/stranger/ ]);
 $gate[0]->stop;
 $gate[0]->start(AllowTcpForwarding => 'no');
 $w->write_env(PGSYNC_SSH_HOST => 'two-hops');
-$w->refused("'users'", 'a first hop that forbids forwarding', before => $before, sqlstate => '08\w{3}', message => [ qr/hop 2/, qr/AllowTcpForwarding/ ]);
+$w->refused("'users'", 'a first hop that forbids forwarding', before => $before, sqlstate => '08\w{3}',
+	message => [ qr/hop 2/, qr/AllowTcpForwarding/ ]);
 $_->stop foreach @gate;
 
 # ---- what the environment file says beats ssh_config ----
 
-$w->write_ssh_config(User => 'nobody-of-that-name', Port => 1, IdentityFile => "$dir/stranger", UserKnownHostsFile => '/dev/null');
+$w->write_ssh_config(User => 'nobody-of-that-name', Port => 1, IdentityFile => "$dir/stranger",
+	UserKnownHostsFile => '/dev/null');
 my %own = (
 	PGSYNC_SSH_USER        => $user,
 	PGSYNC_SSH_PORT        => $port,
 	PGSYNC_SSH_KEY         => $key,
 	PGSYNC_SSH_KNOWN_HOSTS => $jump->known_hosts);
 $steps = arrives('hatchbox', 'PGSYNC_SSH_USER, _PORT, _KEY and _KNOWN_HOSTS', %own);
-is($steps->detail('ssh target'), "$user\@127.0.0.1:$port (alias \"hatchbox\"); jump host: none, the target is reached directly", 'beat ssh_config');
+is($steps->detail('ssh target'),
+	"$user\@127.0.0.1:$port (alias \"hatchbox\"); jump host: none, the target is reached directly", 'beat ssh_config');
 foreach my $missing (sort keys %own)
 {
 	stops('hatchbox', 'tunnel', "without $missing it is ssh_config's", qr/./, %own, $missing => undef);
 }
-stops('hatchbox', 'ssh target', "PGSYNC_SSH_PORT=$_", qr/PGSYNC_SSH_PORT/, %own, PGSYNC_SSH_PORT => $_) foreach 'no', 0, 65536;
-stops('hatchbox', 'ssh target', 'a relative PGSYNC_SSH_KEY', qr/PGSYNC_SSH_KEY must be an absolute path\n.*line \d/, %own, PGSYNC_SSH_KEY => 'id_ed25519');
-stops('hatchbox', 'ssh target', 'a PGSYNC_SSH_COMPRESSION that is neither', qr/PGSYNC_SSH_COMPRESSION/, %own, PGSYNC_SSH_COMPRESSION => 'maybe');
-arrives("$user\@127.0.0.1:$port", 'user@host:port', PGSYNC_SSH_CONFIG => 'none', PGSYNC_SSH_KEY => $key, PGSYNC_SSH_KNOWN_HOSTS => $jump->known_hosts);
+stops('hatchbox', 'ssh target', "PGSYNC_SSH_PORT=$_", qr/PGSYNC_SSH_PORT/, %own, PGSYNC_SSH_PORT => $_)
+  foreach 'no', 0, 65536;
+stops('hatchbox', 'ssh target', 'a relative PGSYNC_SSH_KEY', qr/PGSYNC_SSH_KEY must be an absolute path\n.*line \d/,
+	%own, PGSYNC_SSH_KEY => 'id_ed25519');
+stops('hatchbox', 'ssh target', 'a PGSYNC_SSH_COMPRESSION that is neither', qr/PGSYNC_SSH_COMPRESSION/, %own,
+	PGSYNC_SSH_COMPRESSION => 'maybe');
+arrives("$user\@127.0.0.1:$port", 'user@host:port', PGSYNC_SSH_CONFIG => 'none', PGSYNC_SSH_KEY => $key,
+	PGSYNC_SSH_KNOWN_HOSTS => $jump->known_hosts);
 
 # ---- an ssh program that does not answer as it should, or none ----
 
@@ -338,7 +365,8 @@ chmod 0755, "$dir/bin/ssh";
 }
 $w->write_ssh_config;
 $w->write_env;
-$w->refused("'users'", 'an ssh that fails', before => $before, before_tunnel => 1, sqlstate => 'F0000', message => [ qr/nonsense/, qr/ssh -G/ ]);
+$w->refused("'users'", 'an ssh that fails', before => $before, before_tunnel => 1, sqlstate => 'F0000',
+	message => [ qr/nonsense/, qr/ssh -G/ ]);
 file('bin/ssh', "#!/bin/sh\nhead -c 300000 /dev/urandom\n");
 chmod 0755, "$dir/bin/ssh";
 $w->refused("'users'", 'an ssh that prints garbage', before => $before, sqlstate => '\w{5}', message => [qr/hatchbox/]);
@@ -349,15 +377,18 @@ $w->refused("'users'", 'an ssh that prints garbage', before => $before, sqlstate
 SKIP:
 {
 	skip 'an ssh stands beside the server', 4 if -x "$bindir/ssh";
-	$w->refused("'users'", 'no ssh program: an alias is a host name', before => $before, sqlstate => '08\w{3}', message => [ qr/hatchbox/, qr/PGSYNC_SSH_HOST/ ]);
+	$w->refused("'users'", 'no ssh program: an alias is a host name', before => $before, sqlstate => '08\w{3}',
+		message => [ qr/hatchbox/, qr/PGSYNC_SSH_HOST/ ]);
 	my %plain = (PGSYNC_SSH_CONFIG => undef, PGSYNC_SSH_KEY => $key, PGSYNC_SSH_KNOWN_HOSTS => $jump->known_hosts);
 	$w->write_env(PGSYNC_SSH_HOST => "$user\@127.0.0.1:$port", %plain);
 	$w->pulls("'users'", 'no ssh program: user@host:port', ['users']);
-	arrives('127.0.0.1', 'and by PGSYNC_SSH_USER, _PORT, _KEY, _KNOWN_HOSTS', %plain, PGSYNC_SSH_USER => $user, PGSYNC_SSH_PORT => $port);
+	arrives('127.0.0.1', 'and by PGSYNC_SSH_USER, _PORT, _KEY, _KNOWN_HOSTS', %plain, PGSYNC_SSH_USER => $user,
+		PGSYNC_SSH_PORT => $port);
 	stops('-oProxyCommand=x', 'ssh target', 'an option is none here either', qr/invalid SSH host name/, %plain);
 }
 
 $w->nothing_left;
-is($w->local_sql("SELECT count(*) FROM pgtunsync.runs WHERE status NOT IN ('failed', 'succeeded')"), 0, 'the audit has only runs that ended');
+is($w->local_sql("SELECT count(*) FROM pgtunsync.runs WHERE status NOT IN ('failed', 'succeeded')"), 0,
+	'the audit has only runs that ended');
 
 done_testing();

@@ -1,5 +1,6 @@
-# Logging in: keys of each kind, encrypted ones, agents, passwords; in OpenSSH's
-# order, and with everything that was tried in the error.
+# Authentication to the jump host: keys of each type, encrypted keys, agents
+# and passwords, in OpenSSH's order.  The error lists every method that was
+# tried.
 
 use strict;
 use warnings;
@@ -74,8 +75,10 @@ sub pull_refused
 
 append_to_file($authorized, slurp_file($jump->user_key . '.pub'));
 key($_->[0], @$_[ 1 .. $#$_ ])
-  foreach ([ 'ed25519', '-t', 'ed25519' ], [ 'ecdsa256', '-t', 'ecdsa', '-b', 256 ], [ 'ecdsa384', '-t', 'ecdsa', '-b', 384 ],
-	[ 'ecdsa521', '-t', 'ecdsa', '-b', 521 ], [ 'ecdsa_pem', '-t', 'ecdsa', '-m', 'PEM' ], [ 'ecdsa_pkcs8', '-t', 'ecdsa', '-m', 'PKCS8' ],
+  foreach ([ 'ed25519', '-t', 'ed25519' ], [ 'ecdsa256', '-t', 'ecdsa', '-b', 256 ],
+  	[ 'ecdsa384', '-t', 'ecdsa', '-b', 384 ],
+	[ 'ecdsa521', '-t', 'ecdsa', '-b', 521 ], [ 'ecdsa_pem', '-t', 'ecdsa', '-m', 'PEM' ],
+	[ 'ecdsa_pkcs8', '-t', 'ecdsa', '-m', 'PKCS8' ],
 	[ 'rsa', '-t', 'rsa', '-b', 2048 ], [ 'rsa_pem', '-t', 'rsa', '-b', 2048, '-m', 'PEM' ]);
 $jump->stop;
 $jump->start(AuthorizedKeysFile => $authorized);
@@ -102,18 +105,21 @@ sub locked
 {
 	my ($name, @options) = @_;
 	my $file = key("locked_$name", @options);
-	system_or_bail('ssh-keygen', '-q', '-p', '-P', '', '-N', 'S3cret-passphrase', '-f', $file, (map { $_ eq '-m' ? @options[ -2, -1 ] : () } @options));
+	system_or_bail('ssh-keygen', '-q', '-p', '-P', '', '-N', 'S3cret-passphrase', '-f', $file,
+		(map { $_ eq '-m' ? @options[ -2, -1 ] : () } @options));
 	return $file;
 }
 
-foreach my $file (locked('ed25519', '-t', 'ed25519'), locked('ecdsa', '-t', 'ecdsa'), locked('ecdsa_pem', '-t', 'ecdsa', '-m', 'PEM'))
+foreach my $file (locked('ed25519', '-t', 'ed25519'), locked('ecdsa', '-t', 'ecdsa'),
+	locked('ecdsa_pem', '-t', 'ecdsa', '-m', 'PEM'))
 {
 	my ($name) = $file =~ m{([^/]+)$};
 	logs_in("$name with its passphrase", "key $file (", PGSYNC_SSH_KEY => $file, PGSYNC_SSH_KEY_PASSPHRASE => 'S3cret-passphrase');
 	refused("$name with a wrong one", [ qr/\Q$file\E.*PGSYNC_SSH_KEY_PASSPHRASE does not decrypt it/, qr/passphrase/ ], PGSYNC_SSH_KEY => $file, PGSYNC_SSH_KEY_PASSPHRASE => 'S3cret-wrong');
 	refused("$name without", [ qr/\Q$file\E: encrypted, and PGSYNC_SSH_KEY_PASSPHRASE is not set/, qr/Set PGSYNC_SSH_KEY_PASSPHRASE/ ], PGSYNC_SSH_KEY => $file);
 }
-logs_in('a passphrase does no harm to a key without', "key $dir/ed25519 (", PGSYNC_SSH_KEY => "$dir/ed25519", PGSYNC_SSH_KEY_PASSPHRASE => 'S3cret-passphrase');
+logs_in('a passphrase does no harm to a key without', "key $dir/ed25519 (", PGSYNC_SSH_KEY => "$dir/ed25519",
+	PGSYNC_SSH_KEY_PASSPHRASE => 'S3cret-passphrase');
 $w->write_env(PGSYNC_SSH_KEY => "$dir/locked_ed25519", PGSYNC_SSH_KEY_PASSPHRASE => 'S3cret-passphrase');
 $w->pulls("'users'", 'a pull with an encrypted key', ['users']);
 $before = $w->snapshot;
@@ -125,14 +131,17 @@ pull_refused('a pull with a wrong passphrase', [ qr/does not decrypt it/, qr/hop
 system_or_bail('cp', "$dir/ed25519", "$dir/readable");
 chmod 0644, "$dir/readable";
 mkdir "$dir/a_directory";
-append_to_file("$dir/nonsense", "-----BEGIN OPENSSH PRIVATE KEY-----\n" . ('AAAA' x 16 . "\n") x 4 . "-----END OPENSSH PRIVATE KEY-----\n");
+append_to_file("$dir/nonsense", "-----BEGIN OPENSSH PRIVATE KEY-----\n" . ('AAAA' x 16 . "\n") x 4
+	. "-----END OPENSSH PRIVATE KEY-----\n");
 append_to_file("$dir/empty", '');
 append_to_file("$dir/half", substr(slurp_file("$dir/ed25519"), 0, 200));
 append_to_file("$dir/big", 'x' x 100_000);
 chmod 0600, map { "$dir/$_" } qw(nonsense empty half big);
 refused("$_->[0] as a key", [ qr/\Q$dir\E\/$_->[0]/, $_->[1] ], PGSYNC_SSH_KEY => "$dir/$_->[0]")
-  foreach ([ readable => qr/others may read it \(mode 644\).*chmod 600/ ], [ a_directory => qr/not a regular file/ ], [ nonsense => qr/not a private key|cannot use this key/ ],
-	[ empty => qr/not a private key/ ], [ half => qr/not a private key/ ], [ big => qr/not a regular file of at most 64 kB/ ], [ no_such_key => qr/no such key file/ ]);
+  foreach ([ readable => qr/others may read it \(mode 644\).*chmod 600/ ], [ a_directory => qr/not a regular file/ ],
+  	[ nonsense => qr/not a private key|cannot use this key/ ],
+	[ empty => qr/not a private key/ ], [ half => qr/not a private key/ ],
+	[ big => qr/not a regular file of at most 64 kB/ ], [ no_such_key => qr/no such key file/ ]);
 system_or_bail('cp', "$dir/ed25519.pub", "$dir/public");
 chmod 0600, "$dir/public";
 refused('a public key as a key', [qr/a public key, and no agent holds the private key/], PGSYNC_SSH_KEY => "$dir/public");
@@ -165,7 +174,8 @@ logs_in('the agent that a variable names', 'agent key ', MY_AGENT => $socket);
 PgTunsync::Sshd::keygen("$dir/stranger", 'ed25519');
 system_or_bail('cp', "$dir/ed25519.pub", "$dir/half_here.pub");
 $w->write_ssh_config(IdentityFile => "$dir/half_here", IdentitiesOnly => 'yes', IdentityAgent => $socket);
-logs_in('IdentitiesOnly and the public half of a key: that key of the agent', 'agent key ssh-ed25519 ' . fingerprint("$dir/ed25519.pub"));
+logs_in('IdentitiesOnly and the public half of a key: that key of the agent',
+	'agent key ssh-ed25519 ' . fingerprint("$dir/ed25519.pub"));
 $w->write_ssh_config(IdentityFile => "$dir/half_here.pub", IdentitiesOnly => 'yes', IdentityAgent => $socket);
 logs_in('the same named with .pub', 'agent key ssh-ed25519 ' . fingerprint("$dir/ed25519.pub"));
 agent_has('stranger');
@@ -221,7 +231,8 @@ SKIP:
 	$w->pulls("'users'", 'a pull with a password', ['users']);
 	$w->write_env(PGSYNC_SSH_PASSWORD => 'S3cret-wrong');
 	pull_refused('a pull with a wrong password', [qr/password: refused/]);
-	cmp_ok(scalar(() = slurp_file($jump->log) =~ /Failed password/g), '<=', 2, 'a wrong password was given once in each');
+	cmp_ok(scalar(() = slurp_file($jump->log) =~ /Failed password/g), '<=', 2,
+		'a wrong password was given once in each');
 	$w->write_ssh_config(PasswordAuthentication => 'no');
 	refused('PasswordAuthentication no', [ qr/The server accepts: password/, qr/Tried: nothing/ ], PGSYNC_SSH_PASSWORD => $right);
 	$w->write_ssh_config(IdentityFile => "$dir/ed25519");
@@ -234,22 +245,28 @@ SKIP:
 
 	$jump->stop;
 	$password->start($jump, "+Your name: =x|Password: =$right", %none, KbdInteractiveAuthentication => 'yes');
-	refused('a prompt that shows what is typed gets no password', [qr/keyboard-interactive: refused/], PGSYNC_SSH_PASSWORD => $right);
+	refused('a prompt that shows what is typed gets no password', [qr/keyboard-interactive: refused/],
+		PGSYNC_SSH_PASSWORD => $right);
 
 	$jump->stop;
-	$password->start($jump, "Password: =$right", AuthorizedKeysFile => $authorized, KbdInteractiveAuthentication => 'yes', PasswordAuthentication => 'yes');
+	$password->start($jump, "Password: =$right", AuthorizedKeysFile => $authorized,
+		KbdInteractiveAuthentication => 'yes', PasswordAuthentication => 'yes');
 	logs_in('a key comes before a password', "key $dir/ed25519", PGSYNC_SSH_PASSWORD => $right);
-	logs_in('keyboard-interactive comes before a password', 'keyboard-interactive', PGSYNC_SSH_PASSWORD => $right, PGSYNC_SSH_KEY => "$dir/stranger");
+	logs_in('keyboard-interactive comes before a password', 'keyboard-interactive', PGSYNC_SSH_PASSWORD => $right,
+		PGSYNC_SSH_KEY => "$dir/stranger");
 	$w->write_ssh_config(IdentityFile => "$dir/ed25519", PreferredAuthentications => 'password,publickey');
 	logs_in('PreferredAuthentications', 'password', PGSYNC_SSH_PASSWORD => $right);
-	$w->write_ssh_config(IdentityFile => "$dir/ed25519", PubkeyAuthentication => 'no', KbdInteractiveAuthentication => 'no');
+	$w->write_ssh_config(IdentityFile => "$dir/ed25519", PubkeyAuthentication => 'no',
+		KbdInteractiveAuthentication => 'no');
 	logs_in('PubkeyAuthentication no, KbdInteractiveAuthentication no', 'password', PGSYNC_SSH_PASSWORD => $right);
 	$w->write_ssh_config(IdentityFile => "$dir/ed25519");
 
 	$jump->stop;
-	$password->start($jump, "Password: =$right", AuthorizedKeysFile => $authorized, PasswordAuthentication => 'yes', AuthenticationMethods => 'publickey,password');
+	$password->start($jump, "Password: =$right", AuthorizedKeysFile => $authorized, PasswordAuthentication => 'yes',
+		AuthenticationMethods => 'publickey,password');
 	logs_in('a key and a password', 'password', PGSYNC_SSH_PASSWORD => $right);
-	refused('the key alone', [ qr/accepted, and the server then asked for password/, qr/PGSYNC_SSH_PASSWORD is not set/ ]);
+	refused('the key alone',
+		[ qr/accepted, and the server then asked for password/, qr/PGSYNC_SSH_PASSWORD is not set/ ]);
 	$w->write_env(PGSYNC_SSH_PASSWORD => $right, PGSYNC_SSH_KEY => "$dir/stranger");
 	pull_refused('the password alone', [qr/stranger.*refused/]);
 
@@ -258,7 +275,8 @@ SKIP:
 	$password->start($gate, "Password: =$right", %none, PasswordAuthentication => 'yes');
 	$gate->trust;
 	$w->write_ssh_config_text($gate->host_block('gate') . $jump->host_block('hatchbox', ProxyJump => 'gate'));
-	refused('PGSYNC_SSH_PASSWORD is for the last hop only', [qr/hop 1.*PGSYNC_SSH_PASSWORD is for the last hop only/s], PGSYNC_SSH_PASSWORD => $right);
+	refused('PGSYNC_SSH_PASSWORD is for the last hop only', [qr/hop 1.*PGSYNC_SSH_PASSWORD is for the last hop only/s],
+		PGSYNC_SSH_PASSWORD => $right);
 	unlike(slurp_file($gate->log), qr/Failed password|Accepted password/, 'the first never saw it');
 	$gate->stop;
 }
@@ -267,7 +285,9 @@ $jump->start(MaxAuthTries => 2);
 PgTunsync::Sshd::keygen("$dir/many_$_", 'ed25519') foreach 1 .. 4;
 $w->write_ssh_config(IdentityFile => join("\n    IdentityFile ", map { "$dir/many_$_" } 1 .. 4));
 $w->setting(connect_attempts => 3);
-refused('more keys than MaxAuthTries', [ qr/many_1 \S+: refused/, $old ? (qr/It disconnected, saying "Too many authentication failures/, qr/Name the key that the server takes with PGSYNC_SSH_KEY/) : () ]);
+refused('more keys than MaxAuthTries',
+	[ qr/many_1 \S+: refused/, $old ? (qr/It disconnected, saying "Too many authentication failures/,
+	qr/Name the key that the server takes with PGSYNC_SSH_KEY/) : () ]);
 $jump->stop;
 $jump->start(MaxAuthTries => 1);
 $w->write_ssh_config(IdentityFile => "$dir/many_1");

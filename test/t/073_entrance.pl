@@ -1,5 +1,5 @@
-# The local entrance serves its run and nobody else, by TCP and by a private
-# socket, and goes with it; beside what 033_forward.pl has.
+# The local entrance, a TCP port or a private socket, serves only its run and
+# closes with it.  033_forward.pl has further cases.
 
 use strict;
 use warnings;
@@ -25,7 +25,8 @@ my $data = $node->data_dir;
 my $relay = $w->relay;
 my $before;
 
-$w->source_sql("CREATE TABLE big (id int PRIMARY KEY, x text); INSERT INTO big SELECT i, repeat(md5(i::text), 30) FROM generate_series(1, 3000) i");
+$w->source_sql("CREATE TABLE big (id int PRIMARY KEY, x text);
+	INSERT INTO big SELECT i, repeat(md5(i::text), 30) FROM generate_series(1, 3000) i");
 $w->local_sql('CREATE TABLE big (id int PRIMARY KEY, x text)');
 $w->pulls('', 'both sides are equal', [ @PgTunsync::shop, 'big' ]);
 $before = $w->snapshot;
@@ -85,10 +86,12 @@ $call->wait_message(qr/WARNING: .*dropped a connection from 127\.0\.0\.1:$strang
 pass('and reported with its port');
 my $direct = $w->call('SELECT count(*) FROM users;', connstr => $w->source_url)->finish;
 isnt($direct->{rc}, 0, 'knowing the source\'s password helps nobody');
-is(() = PostgreSQL::Test::Utils::slurp_file($w->source->logfile) =~ /SSL negotiation|incomplete startup packet/g, 0, 'the source never heard of them');
+is(() = PostgreSQL::Test::Utils::slurp_file($w->source->logfile) =~ /SSL negotiation|incomplete startup packet/g, 0,
+	'the source never heard of them');
 
 # many at once: the run is served all the same, and the log is not flooded
-my @many = grep { defined } map { IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port, Timeout => 2) } 1 .. 120;
+my @many = grep { defined } map { IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port,
+	Timeout => 2) } 1 .. 120;
 cmp_ok(scalar(@many), '>', 50, 'a crowd at the door');
 sleep 3;
 goes_on($call, 'the run goes on');
@@ -109,7 +112,8 @@ close $late;
 # two runs and one port: the second waits for it, and says whose it is
 $call = standing_pull();
 my $second = $w->pull("'users'", options => '-c pgtunsync.lock_timeout=1s');
-like($second->{sqlstate} || 'none', qr/^55/, 'a second run waits for the port, for lock_timeout') or diag($second->{err});
+like($second->{sqlstate} || 'none', qr/^55/, 'a second run waits for the port, for lock_timeout')
+  or diag($second->{err});
 like($second->{err}, qr/\b$port\b/, 'and says which');
 like($second->{err}, qr/PGSYNC_LOCAL_PORT/, 'and what to do');
 $second = $w->start_pull("'users'");

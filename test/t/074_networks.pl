@@ -1,5 +1,6 @@
-# Bad networks: silence, slowness, servers that allow little, links that break
-# anywhere.  A run either succeeds in full or fails in full, in bounded time.
+# Bad networks: silence, low speed, servers with tight limits, and connections
+# that break at any point.  A run succeeds completely or fails completely, in
+# bounded time.
 
 use strict;
 use warnings;
@@ -15,7 +16,8 @@ my $silence = 4;                # s: interval × (count + 1), and a round of wai
 my $shop = "'{" . join(',', @PgTunsync::shop) . "}'";
 
 # much on the wire, little on the disk
-$w->source_sql("CREATE TABLE big (id int PRIMARY KEY, x text); INSERT INTO big SELECT i, repeat(chr(65 + i % 26), 500000) FROM generate_series(1, 40) i");
+$w->source_sql("CREATE TABLE big (id int PRIMARY KEY, x text);
+	INSERT INTO big SELECT i, repeat(chr(65 + i % 26), 500000) FROM generate_series(1, 40) i");
 $w->local_sql('CREATE TABLE big (id int PRIMARY KEY, x text)');
 $w->setting(connect_attempts => 2);
 $w->setting(connect_timeout => '2s');
@@ -52,7 +54,8 @@ sub sshd
 sub hold
 {
 	my ($table) = @_;
-	my $session = PgTunsync::Call->new($w->source, "BEGIN; LOCK TABLE $table; SELECT 'held';", database => 'production', more => 1);
+	my $session = PgTunsync::Call->new($w->source, "BEGIN; LOCK TABLE $table; SELECT 'held';",
+		database => 'production', more => 1);
 	$session->wait_message(qr/held/, 'out');
 	return $session;
 }
@@ -60,7 +63,8 @@ sub hold
 sub wait_for_loader
 {
 	return PgTunsync::Process::wait_until('a loader at the lock',
-		sub { $w->source_sql("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'pgtunsync/%' AND wait_event_type = 'Lock'") > 0 });
+		sub { $w->source_sql("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'pgtunsync/%'
+			AND wait_event_type = 'Lock'") > 0 });
 }
 
 # Tests: the call ends as a lost connection does, within these seconds of now;
@@ -98,7 +102,9 @@ $held = hold('users');
 $call = $w->start_pull("'users'");
 wait_for_loader();
 kill 'STOP', PgTunsync::Process::descendants($jump->pid);
-lost($call, 'an sshd that is stopped while a query runs', $silence + 4, [ qr/the connection to SSH server ".*:${\$jump->port}" was lost/, qr/silent for \d s, and did not answer 2 keepalives/ ],
+lost($call, 'an sshd that is stopped while a query runs', $silence + 4,
+	[ qr/the connection to SSH server ".*:${\$jump->port}" was lost/,
+	qr/silent for \d s, and did not answer 2 keepalives/ ],
 	sub { kill 'CONT', PgTunsync::Process::descendants($jump->pid); $held->finish; });
 
 new_wire();
@@ -112,7 +118,8 @@ lost($call, 'an sshd that is stopped in mid-COPY', $silence + 4, [qr/was lost/],
 kill 'STOP', $jump->pid;
 $w->write_ssh_config(%alive);
 $call = $w->start_pull("'users'");
-lost($call, 'an sshd that was stopped before', 2 * (2 + 3), [ qr/timeout during the key exchange with SSH server/, qr/pgtunsync\.connect_timeout/, qr/attempt 2 of 2/ ]);
+lost($call, 'an sshd that was stopped before', 2 * (2 + 3),
+	[ qr/timeout during the key exchange with SSH server/, qr/pgtunsync\.connect_timeout/, qr/attempt 2 of 2/ ]);
 kill 'CONT', $jump->pid;
 $w->setting(connect_timeout => '20s');
 kill 'STOP', $jump->pid;
@@ -131,7 +138,8 @@ $call = $w->start_pull("'users'", options => '-c pgtunsync.jobs=3');
 wait_for_loader();
 sleep 4;
 $held->finish;
-is($call->finish->{rc}, 0, 'ClientAliveInterval: sessions answer while a query is slow, also idle ones') or diag($call->{err});
+is($call->finish->{rc}, 0, 'ClientAliveInterval: sessions answer while a query is slow, also idle ones')
+  or diag($call->{err});
 unlike($call->{err}, qr/idle SSH session was lost/, 'none of them was lost');
 $w->write_ssh_config(%alive);
 
@@ -149,7 +157,8 @@ sshd(MaxStartups => 1);
 $run = $w->pulls($shop, 'MaxStartups 1', \@PgTunsync::shop, options => '-c pgtunsync.jobs=4');
 sshd(MaxStartups => '10:100:10');
 my $heard = length slurp_file($jump->log);
-$run = $w->pulls('', 'more sessions than may log in at a time', [ @PgTunsync::shop, 'big' ], options => '-c pgtunsync.jobs=18 -c pgtunsync.max_jobs=18 -c pgtunsync.max_workers=24');
+$run = $w->pulls('', 'more sessions than may log in at a time', [ @PgTunsync::shop, 'big' ],
+	options => '-c pgtunsync.jobs=18 -c pgtunsync.max_jobs=18 -c pgtunsync.max_workers=24');
 unlike(substr(slurp_file($jump->log), $heard), qr/MaxStartups|drop connection/i, 'they take turns');
 unlike($run->{err}, qr/SSH sessions/, 'and all arrive');
 $w->local_sql('TRUNCATE big');
@@ -218,8 +227,10 @@ $wire->set;
 # ---- a hop on the way dies ----
 
 my $gate = PgTunsync::Sshd->new($w->dir . '/gate', 'gate')->start->trust;
-$w->write_ssh_config_text($gate->host_block('gate', %alive) . $jump->host_block('hatchbox', %alive, ProxyJump => 'gate'));
-foreach my $case ([ 'killed', sub { $gate->cut_connections } ], [ 'stopped', sub { kill 'STOP', PgTunsync::Process::descendants($gate->pid) } ])
+$w->write_ssh_config_text($gate->host_block('gate', %alive) . $jump->host_block('hatchbox', %alive,
+	ProxyJump => 'gate'));
+foreach my $case ([ 'killed', sub { $gate->cut_connections } ],
+	[ 'stopped', sub { kill 'STOP', PgTunsync::Process::descendants($gate->pid) } ])
 {
 	$held = hold('users');
 	$call = $w->start_pull("'users'");
@@ -236,7 +247,8 @@ new_wire();
 $wire->set(rate => 2_000_000);
 $call = $w->start_pull("'big'");
 my ($tunnel) = $w->wait_worker('tunnel');
-PgTunsync::Process::wait_until('data', sub { $w->worker_pids('loader') && $wire->passed > 1_000_000 || !$call->running });
+PgTunsync::Process::wait_until('data',
+	sub { $w->worker_pids('loader') && $wire->passed > 1_000_000 || !$call->running });
 $wire->set;
 my @loaders = $w->worker_pids('loader');
 kill 'STOP', @loaders;

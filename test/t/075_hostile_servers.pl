@@ -1,5 +1,6 @@
-# What answers at the SSH port is no SSH server, or a hostile one: every run ends
-# in bounded time with an error that says what it is about, the server goes on.
+# The SSH port belongs to another kind of server, or to a hostile one.  Every
+# run ends in bounded time with an error that names the cause, and the local
+# server goes on.
 
 use strict;
 use warnings;
@@ -24,7 +25,8 @@ cmp_ok(scalar(@modes), '>', 40, 'there are modes');
 $w->setting(connect_timeout => 1000 * $timeout . 'ms');
 $w->setting(connect_attempts => 1);
 $w->write_ssh_config(Port => $port);
-append_to_file($w->jump->known_hosts, join('', map { s/:${\$w->jump->port} /:$port /r } split /^/, slurp_file($w->jump->known_hosts)));
+append_to_file($w->jump->known_hosts,
+	join('', map { s/:${\$w->jump->port} /:$port /r } split /^/, slurp_file($w->jump->known_hosts)));
 
 sub hostile
 {
@@ -45,7 +47,8 @@ sub survived
 		my $run = $w->pull("'users'");
 		my $took = time() - $start;
 		isnt($run->{rc}, 0, 'the call fails');
-		like($run->{sqlstate} || 'none', qr/^(?:08\w{3}|28000)$/, 'with the SQLSTATE of a connection') or diag($run->{err});
+		like($run->{sqlstate} || 'none', qr/^(?:08\w{3}|28000)$/, 'with the SQLSTATE of a connection')
+		  or diag($run->{err});
 		like($run->{err}, qr/ERROR:.*SSH server ".*:$port"/, 'naming the server') or diag($run->{err});
 		cmp_ok($took, '<', 3 * $timeout + 4, 'in time');
 		is($w->postmaster_pid, $postmaster, 'the server lives');
@@ -72,7 +75,8 @@ $server->stop('KILL');
 
 # behind a hop it is the same
 $w->setting(connect_timeout => 1000 * $timeout . 'ms');
-$w->write_ssh_config_text($w->jump->host_block('gate') . $w->jump->host_block('hatchbox', Port => $port, ProxyJump => 'gate'));
+$w->write_ssh_config_text($w->jump->host_block('gate') . $w->jump->host_block('hatchbox', Port => $port,
+	ProxyJump => 'gate'));
 $w->setting(connect_attempts => 1);
 foreach my $mode (qw(garbage close silent huge_packet wrong_signature))
 {

@@ -1,5 +1,6 @@
-# pgtunsync.plan(): what a pull with the same arguments would do, a row for each
-# table; nothing is changed, recorded, or sent but the plan.
+# pgtunsync.plan() shows what a pull with the same arguments would do, a row
+# for each table.  It changes and records nothing, and reads only catalogs from
+# the source.
 
 use strict;
 use warnings;
@@ -10,8 +11,7 @@ use Test::More;
 
 my $w = PgTunsync->new(empty => 1, source_conf => "log_statement = 'all'\n");
 
-sub both { my ($sql) = @_; $w->source_sql($sql); $w->local_sql($sql); return; }
-both(q{
+$w->both_sql(q{
 	CREATE TABLE stores (id int PRIMARY KEY, name text);
 	CREATE TABLE products (id int PRIMARY KEY, store_id int, email text, v varchar(10));
 	CREATE TABLE sessions (id int PRIMARY KEY, data text);
@@ -20,9 +20,12 @@ both(q{
 	CREATE TABLE logs (id int, at date) PARTITION BY RANGE (id);
 	CREATE TABLE logs_a PARTITION OF logs FOR VALUES FROM (0) TO (50);
 	CREATE TABLE logs_b PARTITION OF logs FOR VALUES FROM (50) TO (1000)});
-$w->source_sql(q{ALTER TABLE stores ADD COLUMN only_there int; ALTER TABLE products ALTER COLUMN v TYPE text; CREATE TABLE only_there (id int);
-	INSERT INTO stores SELECT i, 'a store with a name ' || i FROM generate_series(1, 1000) i; INSERT INTO logs SELECT i FROM generate_series(0, 99) i; INSERT INTO audit_log VALUES (1); ANALYZE});
-$w->local_sql(q{ALTER TABLE stores ADD COLUMN mine int; ALTER TABLE strict ADD COLUMN needed int NOT NULL; CREATE VIEW seen AS SELECT 1 AS id; CREATE TABLE only_here (id int);
+$w->source_sql(q{ALTER TABLE stores ADD COLUMN only_there int; ALTER TABLE products ALTER COLUMN v TYPE text;
+	CREATE TABLE only_there (id int);
+	INSERT INTO stores SELECT i, 'a store with a name ' || i FROM generate_series(1, 1000) i;
+	INSERT INTO logs SELECT i FROM generate_series(0, 99) i; INSERT INTO audit_log VALUES (1); ANALYZE});
+$w->local_sql(q{ALTER TABLE stores ADD COLUMN mine int; ALTER TABLE strict ADD COLUMN needed int NOT NULL;
+	CREATE VIEW seen AS SELECT 1 AS id; CREATE TABLE only_here (id int);
 	INSERT INTO stores VALUES (1, 'stale'), (2, 'stale'); ANALYZE});
 $w->source_sql('CREATE TABLE seen (id int); INSERT INTO strict VALUES (1); ANALYZE strict');
 my $config = <<'YML';
@@ -38,7 +41,8 @@ my $before = $w->snapshot;
 my $recorded = $w->local_sql('SELECT count(*) FROM pgtunsync.runs');
 
 # The rows of a plan by table: {column => value}, null as ''.
-my @names = qw(table_name status mode filter columns columns_masked columns_unmasked columns_missing columns_extra columns_retyped source_rows source_bytes local_rows reason hint);
+my @names = qw(table_name status mode filter columns columns_masked columns_unmasked columns_missing columns_extra
+	columns_retyped source_rows source_bytes local_rows reason hint);
 sub planned
 {
 	my ($arguments, %params) = @_;
@@ -72,16 +76,24 @@ sub nothing_happened
 my ($call, $rows) = planned('');
 is($call->{rc}, 0, 'plan() of all tables') or diag($call->{err});
 is($call->{err}, '', 'without a word');
-is(join(' ', sort keys %$rows), 'audit_log logs_a logs_b only_here only_there products sessions stores strict', 'a row for each');
-is_deeply([ map { $rows->{$_}{status} } qw(audit_log logs_a logs_b products sessions stores strict) ], [qw(excluded pulled pulled pulled emptied pulled refused)], 'what becomes of them');
+is(join(' ', sort keys %$rows), 'audit_log logs_a logs_b only_here only_there products sessions stores strict',
+	'a row for each');
+is_deeply([ map { $rows->{$_}{status} } qw(audit_log logs_a logs_b products sessions stores strict) ],
+	[qw(excluded pulled pulled pulled emptied pulled refused)], 'what becomes of them');
 is_deeply([ map { @{ $rows->{$_} }{qw(status reason)} } qw(only_here only_there) ],
-	[ 'only here', 'the source does not have it', 'only on the source', 'the local database does not have it' ], 'tables of one side');
-is_deeply([ @{ $rows->{stores} }{qw(mode filter columns columns_missing columns_extra columns_retyped source_rows local_rows reason)} ], [ 'replace', '', '{id,name}', '{only_there}', '{mine}', '', 1000, 2, '' ], 'a table as it is');
+	[ 'only here', 'the source does not have it', 'only on the source', 'the local database does not have it' ],
+	'tables of one side');
+is_deeply([ @{ $rows->{stores} }{qw(mode filter columns columns_missing columns_extra columns_retyped source_rows
+	local_rows reason)} ], [ 'replace', '', '{id,name}', '{only_there}', '{mine}', '', 1000, 2, '' ],
+	'a table as it is');
 cmp_ok($rows->{stores}{source_bytes}, '>=', 8192, 'with its size there');
-is_deeply([ @{ $rows->{products} }{qw(columns columns_masked columns_retyped)} ], [ '{id,store_id,email,v}', '{"email: unique_email","v: random_letter"}', '{"v: text -> character varying(10)"}' ], 'masks and types');
+is_deeply([ @{ $rows->{products} }{qw(columns columns_masked columns_retyped)} ],
+	[ '{id,store_id,email,v}', '{"email: unique_email","v: random_letter"}', '{"v: text -> character varying(10)"}' ],
+	'masks and types');
 is_deeply([ @{ $rows->{logs_b} }{qw(filter source_rows)} ], [ 'id < 70', 50 ], 'partitions, by their filter');
 is_deeply([ @{ $rows->{sessions} }{qw(mode filter reason)} ], [ 'replace', '', '' ], 'one that is emptied');
-is_deeply([ @{ $rows->{audit_log} }{qw(mode columns source_rows reason)} ], [ '', '', 1, 'excluded by "audit_*"' ], 'one that is excluded');
+is_deeply([ @{ $rows->{audit_log} }{qw(mode columns source_rows reason)} ], [ '', '', 1, 'excluded by "audit_*"' ],
+	'one that is excluded');
 like($rows->{strict}{reason}, qr/NOT NULL.*\nColumns: needed\./, 'one that is refused, and why');
 like($rows->{strict}{hint}, qr/default/, 'and what to do');
 nothing_happened();
@@ -90,7 +102,9 @@ nothing_happened();
 
 ($call, $rows) = planned("'stores,nonesuch,storse,only_here,only_there,seen,audit_log'");
 is($call->{rc}, 0, 'unknown names are no end of it') or diag($call->{err});
-is(join(' ', map { "$_:$rows->{$_}{status}" } sort keys %$rows), 'audit_log:excluded nonesuch:refused only_here:refused only_there:refused seen:refused stores:pulled storse:refused', 'but rows');
+is(join(' ', map { "$_:$rows->{$_}{status}" } sort keys %$rows),
+	'audit_log:excluded nonesuch:refused only_here:refused only_there:refused seen:refused stores:pulled '
+		. 'storse:refused', 'but rows');
 like($rows->{nonesuch}{reason}, qr/does not exist on either side/, 'a name that nobody knows');
 is($rows->{storse}{hint}, 'Perhaps you meant stores.', 'or a misspelt one');
 like($rows->{only_here}{reason}, qr/not exist on the source/, 'one that only we have');
@@ -98,11 +112,17 @@ like($rows->{only_there}{reason}, qr/not exist in the local/, 'one that only the
 like($rows->{seen}{reason}, qr/a view/, 'a view');
 ($call, $rows) = planned("grp => 'some'");
 like($rows->{nonesuch}{reason}, qr/group "some", line 5/, 'a group with an unknown name') or diag($call->{err});
-($call, $rows) = planned(q{'{stores,products}'::text[], filter => 'id < {n}', mode => 'replace', variables => '{"n": 5}', exclude => '{prod*}', jobs => 1, wait => false, on_error => 'abort'});
-is_deeply([ map { @{ $rows->{$_} }{qw(status filter reason)} } qw(products stores) ], [ 'excluded', '', 'excluded by "prod*"', 'pulled', 'id < {n}', '' ], 'all arguments of a pull') or diag($call->{err});
+($call, $rows) = planned(q{'{stores,products}'::text[], filter => 'id < {n}', mode => 'replace',
+	variables => '{"n": 5}', exclude => '{prod*}', jobs => 1, wait => false, on_error => 'abort'});
+is_deeply([ map { @{ $rows->{$_} }{qw(status filter reason)} } qw(products stores) ],
+	[ 'excluded', '', 'excluded by "prod*"', 'pulled', 'id < {n}', '' ], 'all arguments of a pull')
+  or diag($call->{err});
 ($call, $rows) = planned("'stores', filter => 'only_there = nowhere', mode => 'replace'");
-like($rows->{stores}{reason}, qr/by its clause: .*column "nowhere" does not exist\n.*only_there = nowhere/, 'a filter that the source refuses') or diag($call->{err});
-is(join(' ', map { "$_->{table_name}:$_->{status}" } map { $_->{table_name} =~ /^logs/ ? $_ : () } @{ (planned("'logs', exclude => '{logs_b}'"))[1] }{qw(logs_a logs_b)}), 'logs_a:pulled logs_b:excluded', 'an excluded partition lets the others be');
+like($rows->{stores}{reason}, qr/by its clause: .*column "nowhere" does not exist\n.*only_there = nowhere/,
+	'a filter that the source refuses') or diag($call->{err});
+is(join(' ', map { "$_->{table_name}:$_->{status}" } map { $_->{table_name} =~ /^logs/ ? $_
+	: () } @{ (planned("'logs', exclude => '{logs_b}'"))[1] }{qw(logs_a logs_b)}), 'logs_a:pulled logs_b:excluded',
+	'an excluded partition lets the others be');
 nothing_happened();
 
 # ---- rules ----
@@ -136,11 +156,13 @@ nothing_happened();
 
 # ---- rights ----
 
-$w->local_sql('CREATE ROLE alice LOGIN; CREATE ROLE bob LOGIN; ALTER TABLE stores OWNER TO alice; GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA pgtunsync TO alice');
+$w->local_sql('CREATE ROLE alice LOGIN; CREATE ROLE bob LOGIN; ALTER TABLE stores OWNER TO alice;
+	GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA pgtunsync TO alice');
 $before = $w->snapshot;
 is((planned('', user => 'bob'))[0]{sqlstate}, '42501', 'not everybody may ask');
 ($call, $rows) = planned("'stores,products'", user => 'alice');
-is_deeply([ map { $rows->{$_}{status} } qw(stores products) ], [qw(pulled refused)], 'who may is shown what she may') or diag($call->{err});
+is_deeply([ map { $rows->{$_}{status} } qw(stores products) ], [qw(pulled refused)], 'who may is shown what she may')
+  or diag($call->{err});
 like($rows->{products}{reason}, qr/permission denied.*\n.*TRUNCATE and INSERT/, 'and why not the rest');
 
 # ---- locks ----
@@ -150,7 +172,8 @@ $writer->wait_message(qr/ready/, 'out');
 is((planned("'stores'"))[1]{stores}{status}, 'pulled', 'writers are not in its way');
 $writer->say('ROLLBACK;');
 $writer->finish;
-$call = $w->call("BEGIN; INSERT INTO stores VALUES (77, 'x'); SELECT status FROM pgtunsync.plan('stores'); ROLLBACK;")->finish;
+$call = $w->call("BEGIN; INSERT INTO stores VALUES (77, 'x'); SELECT status FROM pgtunsync.plan('stores');
+ROLLBACK;")->finish;
 is($call->{out}, "pulled\n", 'nor what the caller has done') or diag($call->{err});
 $call = $w->call("BEGIN READ ONLY; SELECT status FROM pgtunsync.plan('stores'); COMMIT;")->finish;
 is($call->{out}, "pulled\n", 'in a read-only transaction') or diag($call->{err});

@@ -1,5 +1,5 @@
-# Packets that are lost on the way, in a network of the test's own: some of them,
-# which must just work, and all of them, which must end in bounded time.
+# Lost packets, in a network namespace.  If some are lost, the run succeeds.
+# If all are lost, it ends in bounded time.
 
 use strict;
 use warnings;
@@ -23,13 +23,16 @@ my $before;
 # the source is at the near end, reached over the wire that never fails
 $w->source->append_conf('pg_hba.conf', 'host all all 10.98.0.0/30 scram-sha-256');
 $w->source->restart;
-$w->source_sql("CREATE TABLE big (id int PRIMARY KEY, x text); INSERT INTO big SELECT i, repeat(md5(i::text), 3000) FROM generate_series(1, 300) i");
+$w->source_sql("CREATE TABLE big (id int PRIMARY KEY, x text);
+	INSERT INTO big SELECT i, repeat(md5(i::text), 3000) FROM generate_series(1, 300) i");
 $w->local_sql('CREATE TABLE big (id int PRIMARY KEY, x text)');
 
 # sshd moves to the far end
 $jump->stop;
-$jump->start(within => [ $network->far ], ListenAddress => "10.99.0.2:${\$jump->port}", listens => sub { return IO::Socket::INET->new(PeerAddr => '10.99.0.2', PeerPort => $jump->port); });
-append_to_file($jump->known_hosts, join('', map { s/\[127\.0\.0\.1\]/[10.99.0.2]/r } split /^/, slurp_file($jump->known_hosts)));
+$jump->start(within => [ $network->far ], ListenAddress => "10.99.0.2:${\$jump->port}",
+	listens => sub { return IO::Socket::INET->new(PeerAddr => '10.99.0.2', PeerPort => $jump->port); });
+append_to_file($jump->known_hosts,
+	join('', map { s/\[127\.0\.0\.1\]/[10.99.0.2]/r } split /^/, slurp_file($jump->known_hosts)));
 
 sub way
 {
@@ -80,7 +83,8 @@ $before = $w->snapshot;
 
 # ---- all of them ----
 
-my $silent = qr/the connection to SSH server ".*\@10\.99\.0\.2:\d+" was lost\n.*(?:silent for \d s, and did not answer \d keepalives|Connection timed out)/s;
+my $causes = 'silent for \d s, and did not answer \d keepalives|Connection timed out';
+my $silent = qr/the connection to SSH server ".*\@10\.99\.0\.2:\d+" was lost\n.*(?:$causes)/s;
 
 foreach my $case ([ 'both directions', 'near', 'far' ], [ 'what the server sends', 'far' ], [ 'what we send', 'near' ])
 {
@@ -104,15 +108,18 @@ $w->setting(connect_attempts => 2);
 $w->setting(connect_timeout => '1s');
 $network->block('far');
 $call = $w->start_pull("'users'");
-lost($call, 'nobody answers at all', 2 * (1 + 1) + 3, qr/could not connect to SSH server ".*" at 10\.99\.0\.2:\d+: Connection timed out/, qr/attempt 2 of 2/);
+lost($call, 'nobody answers at all', 2 * (1 + 1) + 3,
+	qr/could not connect to SSH server ".*" at 10\.99\.0\.2:\d+: Connection timed out/, qr/attempt 2 of 2/);
 $w->setting(connect_timeout => '10s');
 
 # an idle link: the source is made to wait, nothing flows
-my $held = PgTunsync::Call->new($w->source, "BEGIN; LOCK TABLE users; SELECT 'held';", database => 'production', more => 1);
+my $held = PgTunsync::Call->new($w->source, "BEGIN; LOCK TABLE users; SELECT 'held';",
+	database => 'production', more => 1);
 $held->wait_message(qr/held/, 'out');
 $call = $w->start_pull("'users'");
 PgTunsync::Process::wait_until('a loader at the lock',
-	sub { $w->source_sql("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'pgtunsync/%' AND wait_event_type = 'Lock'") > 0 });
+	sub { $w->source_sql("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'pgtunsync/%'
+		AND wait_event_type = 'Lock'") > 0 });
 $network->block('near', 'far');
 $call->finish;
 $held->finish;

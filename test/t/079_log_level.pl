@@ -1,5 +1,6 @@
-# pgtunsync.log_level: what "ssh -v" tells, in the server log; by superusers
-# only, whatever log_min_messages is; never a secret, nothing to clients.
+# pgtunsync.log_level writes the details of "ssh -v" to the server log.  Only
+# superusers can set it, it does not depend on log_min_messages, it never shows
+# a secret, and clients get none of it.
 
 use strict;
 use warnings;
@@ -51,7 +52,8 @@ sub harmless
 	my ($log, $title) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	unlike($log, qr/S3cret/, "$title: no password, no passphrase");
-	is(scalar(grep { index($log, $_) >= 0 } map { key_text($_) } $jump->user_key, "$dir/locked", $gate->user_key), 0, 'no private key');
+	is(scalar(grep { index($log, $_) >= 0 } map { key_text($_) } $jump->user_key, "$dir/locked", $gate->user_key),
+		0, 'no private key');
 	unlike(trace_of($log), qr/[^\n\x20-\x7e]/, 'nothing but text');
 	return;
 }
@@ -90,9 +92,13 @@ foreach my $line ("environment file: ${\$w->env_file}", "configuration: ${\$w->c
 	qr/session 1, hop 1: the server accepts publickey for user $user; it answered in \d+ ms/, "session 1, hop 1: trying key ${\$gate->user_key} (ssh-ed25519)",
 	"session 1, hop 1: the server accepted it; logged in as $user by key ${\$gate->user_key}", "session 1, hop 1: a channel to 127.0.0.1 port ${\$jump->port} is open, for the next hop",
 	"session 1, hop 2: trying key $dir/locked (ssh-ed25519)", qr/session 1 of \d is up, round trip \d+ ms/,
-	qr/opening a channel to 127\.0\.0\.1 port ${\$w->source->port}, window \d+ bytes, round trip \d+ ms/, qr/the channel is open; the server's window is \d+ bytes/,
-	"the entrance is open: 127.0.0.1 port ${\$w->port}", qr/connection 1: through SSH session 1, by the channel that is open/, qr/connection 1: closed after \d+ ms, [1-9]\d* bytes in, [1-9]\d* out/,
-	qr/session 1, hop 1: closing after \d+ ms, [1-9]\d* bytes in, [1-9]\d* out, 0 new session keys/, qr/session 1, hop 2: closing after/)
+	qr/opening a channel to 127\.0\.0\.1 port ${\$w->source->port}, window \d+ bytes, round trip \d+ ms/,
+		qr/the channel is open; the server's window is \d+ bytes/,
+	"the entrance is open: 127.0.0.1 port ${\$w->port}",
+	qr/connection 1: through SSH session 1, by the channel that is open/,
+	qr/connection 1: closed after \d+ ms, [1-9]\d* bytes in, [1-9]\d* out/,
+	qr/session 1, hop 1: closing after \d+ ms, [1-9]\d* bytes in, [1-9]\d* out, 0 new session keys/,
+	qr/session 1, hop 2: closing after/)
 {
 	like($trace, ref $line ? $line : qr/\Q$line\E/, 'tells: ' . (ref $line ? substr("$line", 4, 60) : $line));
 }
@@ -110,7 +116,7 @@ foreach my $level (2, 3)
 	$lines{$level} = () = $trace =~ /\n/g;
 	cmp_ok($lines{$level}, '>', $lines{ $level - 1 }, "tells more than debug@{[$level - 1]}");
 	like($trace, qr{debug2: session 1, hop 2: key file \Q$dir\E/locked: ssh-ed25519, encrypted, SHA256:}, 'key files looked at');
-	like($trace, qr/debug2: client \(port \d+, process 0\) at the entrance/, 'clients');
+	like($trace, qr/debug2: client 127\.0\.0\.1:\d+ at the entrance/, 'clients');
 	like($trace, qr/debug2:   a keepalive every \d+ s, lost after \d+ unanswered/, 'keepalives');
 }
 like($trace, qr/debug3:   Ciphers \S*aes128-ctr/, 'algorithms that ssh_config allows');
@@ -124,7 +130,8 @@ PgTunsync::Sshd::keygen("$dir/stranger", 'ed25519');
 $w->write_ssh_config(IdentityFile => "$dir/stranger");
 PgTunsync::Steps->of($w);
 $trace = trace_of($log = logged());
-like($trace, qr/^pgtunsync check: debug1: authentication: key \Q$dir\E\/stranger \(ssh-ed25519\): refused$/m, 'check() tells, too: a key that is refused');
+like($trace, qr/^pgtunsync check: debug1: authentication: key \Q$dir\E\/stranger \(ssh-ed25519\): refused$/m,
+	'check() tells, too: a key that is refused');
 like($trace, qr/session 1, hop 1: failed: SSH server ".*" \(hop 1\) refused the login; /, 'and how it ends');
 harmless($log, 'a refused key');
 
@@ -146,7 +153,8 @@ $w->write_env;
 
 $jump->stop;
 $jump->start(RekeyLimit => '1M');
-$w->source_sql("CREATE TABLE big (id int PRIMARY KEY, x text); INSERT INTO big SELECT i, repeat('x', 500000) FROM generate_series(1, 20) i");
+$w->source_sql("CREATE TABLE big (id int PRIMARY KEY, x text);
+	INSERT INTO big SELECT i, repeat('x', 500000) FROM generate_series(1, 20) i");
 $w->local_sql('CREATE TABLE big (id int PRIMARY KEY, x text)');
 $w->write_ssh_config;
 $w->pulls("'big'", 'a server that wants new keys', ['big']);
@@ -160,7 +168,9 @@ my $port = PostgreSQL::Test::Cluster::get_free_port();
 my $program = abs_path(dirname($0) . '/../lib/PgTunsync/hostile.pl');
 my $server = PgTunsync::Process->start("$dir/hostile.log", $^X, $program, $port, 'escapes');
 PgTunsync::Process::wait_until('the hostile server', sub { PgTunsync::listening($port) });
-append_to_file($jump->known_hosts, join('', map { s/:${\$jump->port} /:$port /r } grep { /:${\$jump->port} / } split /^/, slurp_file($jump->known_hosts)));
+append_to_file($jump->known_hosts,
+	join('', map { s/:${\$jump->port} /:$port /r } grep { /:${\$jump->port} / } split /^/,
+	slurp_file($jump->known_hosts)));
 $w->write_ssh_config(Port => $port);
 $w->setting(log_level => 'debug3');
 logged();
@@ -177,12 +187,15 @@ $server->stop('KILL');
 # ---- who may ----
 
 $w->local_sql("CREATE ROLE dev_user LOGIN; GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA pgtunsync TO dev_user");
-is($w->call("LOAD 'pgtunsync'; SET pgtunsync.log_level = 'debug1';", user => 'dev_user')->finish->{sqlstate}, '42501', 'an ordinary role may not turn it on');
+is($w->call("LOAD 'pgtunsync'; SET pgtunsync.log_level = 'debug1';", user => 'dev_user')->finish->{sqlstate}, '42501',
+	'an ordinary role may not turn it on');
 $w->setting(log_level => undef);
 logged();
-$w->call('SELECT count(*) FROM pgtunsync.check();', user => 'dev_user', options => '-c pgtunsync.log_level=debug3')->finish;
+$w->call('SELECT count(*) FROM pgtunsync.check();', user => 'dev_user',
+	options => '-c pgtunsync.log_level=debug3')->finish;
 is(trace_of(logged()), '', 'nor by the connection\'s options');
-is($w->call("LOAD 'pgtunsync'; SET pgtunsync.log_level = 'debug4';")->finish->{sqlstate}, '22023', 'there is no debug4');
+is($w->call("LOAD 'pgtunsync'; SET pgtunsync.log_level = 'debug4';")->finish->{sqlstate}, '22023',
+	'there is no debug4');
 $gate->stop;
 
 done_testing();

@@ -1,5 +1,5 @@
-# Sequences that columns own go on where the source's do, whatever their form;
-# others are left alone; and those of a run that fails as well.
+# Sequences that columns own continue where those of the source do, in every
+# form.  Other sequences, and those of a failed run, stay unchanged.
 
 use strict;
 use warnings;
@@ -9,8 +9,7 @@ use Test::More;
 
 my $w = PgTunsync->new(empty => 1);
 
-sub both { my ($sql) = @_; $w->source_sql($sql); $w->local_sql($sql); return; }
-both(q{
+$w->both_sql(q{
 	CREATE TABLE owned (id serial PRIMARY KEY, v text);
 	CREATE TABLE bigs (id bigserial PRIMARY KEY, other bigserial, v text);
 	CREATE TABLE always (id int GENERATED ALWAYS AS IDENTITY (START 100 INCREMENT 5 CACHE 7) PRIMARY KEY, v text);
@@ -19,36 +18,59 @@ both(q{
 	CREATE TABLE never_called (id serial PRIMARY KEY, v text);
 	CREATE TABLE behind (id serial PRIMARY KEY, v text);
 	CREATE TABLE exhausted (id int GENERATED ALWAYS AS IDENTITY (MAXVALUE 3) PRIMARY KEY, v text);
-	CREATE SEQUENCE shared; CREATE TABLE shares_1 (id int DEFAULT nextval('shared') PRIMARY KEY, v text); CREATE TABLE shares_2 (id int DEFAULT nextval('shared') PRIMARY KEY, v text); ALTER SEQUENCE shared OWNED BY shares_1.id;
+	CREATE SEQUENCE shared; CREATE TABLE shares_1 (id int DEFAULT nextval('shared') PRIMARY KEY, v text);
+	CREATE TABLE shares_2 (id int DEFAULT nextval('shared') PRIMARY KEY, v text);
+	ALTER SEQUENCE shared OWNED BY shares_1.id;
 	CREATE SEQUENCE free START 10; CREATE TABLE uses_free (id int DEFAULT nextval('free') PRIMARY KEY, v text);
-	CREATE TABLE "Odd ""table" ("The id" serial, v text); CREATE SCHEMA "Apart"; CREATE SEQUENCE "Apart"."a.b'c"; CREATE TABLE owns_apart (id int DEFAULT nextval('"Apart"."a.b''c"'), v text); ALTER SEQUENCE "Apart"."a.b'c" OWNED BY NONE;
-	CREATE TABLE two_of_one (id int, v text); CREATE SEQUENCE two_a OWNED BY two_of_one.id; CREATE SEQUENCE two_b OWNED BY two_of_one.id;
-	CREATE TABLE parted (id bigserial, v text) PARTITION BY RANGE (id); CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM (0) TO (100000);
+	CREATE TABLE "Odd ""table" ("The id" serial, v text); CREATE SCHEMA "Apart"; CREATE SEQUENCE "Apart"."a.b'c";
+	CREATE TABLE owns_apart (id int DEFAULT nextval('"Apart"."a.b''c"'), v text);
+	ALTER SEQUENCE "Apart"."a.b'c" OWNED BY NONE;
+	CREATE TABLE two_of_one (id int, v text); CREATE SEQUENCE two_a OWNED BY two_of_one.id;
+	CREATE SEQUENCE two_b OWNED BY two_of_one.id;
+	CREATE TABLE parted (id bigserial, v text) PARTITION BY RANGE (id);
+	CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM (0) TO (100000);
 	CREATE UNLOGGED TABLE unlogged (id serial, v text);
 });
 my @tables = qw(owned bigs always by_default descending behind shares_1 shares_2 uses_free owns_apart parted unlogged);
 $w->source_sql(join('', map { "INSERT INTO $_ (v) SELECT 'new' FROM generate_series(1, 40);" } @tables)
-	  . q{INSERT INTO "Odd ""table" (v) VALUES ('x'), ('y'); INSERT INTO exhausted (v) VALUES ('1'), ('2'), ('3'); INSERT INTO never_called VALUES (1000, 'x'); UPDATE behind SET id = id + 500; SELECT setval('two_a', 17), setval('two_b', 18, false), setval('bigs_other_seq', 9000000000)});
-$w->local_sql(join('', map { "INSERT INTO $_ (v) SELECT 'old' FROM generate_series(1, 3);" } @tables) . "SELECT setval('never_called_id_seq', 77), nextval('free')");
+	  . q{INSERT INTO "Odd ""table" (v) VALUES ('x'), ('y'); INSERT INTO exhausted (v) VALUES ('1'), ('2'), ('3');
+	  INSERT INTO never_called VALUES (1000, 'x'); UPDATE behind SET id = id + 500;
+	  SELECT setval('two_a', 17), setval('two_b', 18, false), setval('bigs_other_seq', 9000000000)});
+$w->local_sql(join('', map { "INSERT INTO $_ (v) SELECT 'old' FROM generate_series(1, 3);" } @tables)
+	. "SELECT setval('never_called_id_seq', 77), nextval('free')");
 
 # identity here, serial there; another name; owned on one side only
-$w->source_sql(q{CREATE TABLE serial_there (id serial PRIMARY KEY, v text); INSERT INTO serial_there (v) SELECT 'x' FROM generate_series(1, 33); CREATE TABLE renamed (id serial, v text); INSERT INTO renamed (v) SELECT 'x' FROM generate_series(1, 34);
-	CREATE TABLE owned_there (id serial, v text); INSERT INTO owned_there (v) SELECT 'x' FROM generate_series(1, 35); CREATE TABLE owned_here (id int, v text); INSERT INTO owned_here SELECT i, 'x' FROM generate_series(1, 36) i});
-$w->local_sql(q{CREATE TABLE serial_there (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, v text); CREATE TABLE renamed (id serial, v text); ALTER SEQUENCE renamed_id_seq RENAME TO "New %name";
+$w->source_sql(q{CREATE TABLE serial_there (id serial PRIMARY KEY, v text);
+	INSERT INTO serial_there (v) SELECT 'x' FROM generate_series(1, 33); CREATE TABLE renamed (id serial, v text);
+	INSERT INTO renamed (v) SELECT 'x' FROM generate_series(1, 34);
+	CREATE TABLE owned_there (id serial, v text); INSERT INTO owned_there (v) SELECT 'x' FROM generate_series(1, 35);
+	CREATE TABLE owned_here (id int, v text); INSERT INTO owned_here SELECT i, 'x' FROM generate_series(1, 36) i});
+$w->local_sql(q{CREATE TABLE serial_there (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, v text);
+	CREATE TABLE renamed (id serial, v text); ALTER SEQUENCE renamed_id_seq RENAME TO "New %name";
 	CREATE TABLE owned_there (id int, v text); CREATE TABLE owned_here (id serial, v text)});
 
-my $definitions = q{SELECT schemaname, sequencename, data_type, start_value, min_value, max_value, increment_by, cycle, cache_size FROM pg_sequences ORDER BY 1, 2};
+my $definitions = q{SELECT schemaname, sequencename, data_type, start_value, min_value, max_value, increment_by, cycle,
+	cache_size FROM pg_sequences ORDER BY 1, 2};
 my $before = $w->local_sql($definitions);
 my $run = PgTunsync::Compare::pulls_everything($w, '', 'tables with sequences of every kind');
 is($w->local_sql($definitions), $before, 'the definitions are as they were');
-sub state_of { my ($side, $sequence) = @_; my $method = "${side}_sql"; return $w->$method("SELECT last_value, is_called FROM $sequence"); }
+sub state_of
+{
+	my ($side, $sequence) = @_;
+	my $method = "${side}_sql";
+	return $w->$method("SELECT last_value, is_called FROM $sequence");
+}
 is(state_of('local', $_), state_of('source', $_), "$_ is where the source's is")
-  foreach qw(owned_id_seq bigs_id_seq bigs_other_seq always_id_seq by_default_id_seq descending_id_seq never_called_id_seq behind_id_seq exhausted_id_seq shared two_a two_b parted_id_seq unlogged_id_seq), '"Odd ""table_The id_seq"';
+  foreach qw(owned_id_seq bigs_id_seq bigs_other_seq always_id_seq by_default_id_seq descending_id_seq
+  	never_called_id_seq behind_id_seq exhausted_id_seq shared two_a two_b parted_id_seq unlogged_id_seq),
+  	'"Odd ""table_The id_seq"';
 is(state_of('local', 'serial_there_id_seq'), '33|t', 'identity here, serial there');
 is(state_of('local', '"New %name"'), '34|t', 'a sequence of another name');
 is(state_of('local', 'free'), '13|t', 'a sequence that no column owns is left alone');
 is(state_of('local', 'owned_here_id_seq'), '1|f', 'and so is one that has none on the source to follow');
-is($w->local_sql("INSERT INTO $_ (v) VALUES ('next') RETURNING id"), $w->source_sql("INSERT INTO $_ (v) VALUES ('next') RETURNING id"), "the next row of $_ has the id that it has on the source")
+is($w->local_sql("INSERT INTO $_ (v) VALUES ('next') RETURNING id"),
+	$w->source_sql("INSERT INTO $_ (v) VALUES ('next') RETURNING id"),
+	"the next row of $_ has the id that it has on the source")
   foreach qw(owned bigs always by_default descending never_called behind shares_1 parted unlogged);
 my ($rc, $out, $err) = $w->local_node->psql('dev', "INSERT INTO exhausted (v) VALUES ('next')");
 like($err, qr/reached maximum value/, 'an exhausted one stays so');
@@ -56,34 +78,39 @@ like($err, qr/reached maximum value/, 'an exhausted one stays so');
 # sequences go with their owner's table only
 $w->source_sql("SELECT nextval('shared') FROM generate_series(1, 100)");
 my $shared = state_of('local', 'shared');
-PgTunsync::Compare::pulls_everything($w, "'shares_2'", 'a table that uses the sequence of another', quick => 1, tables => ['public.shares_2']);
+PgTunsync::Compare::pulls_everything($w, "'shares_2'", 'a table that uses the sequence of another', quick => 1,
+	tables => ['public.shares_2']);
 is(state_of('local', 'shared'), $shared, 'leaves it alone');
 
 # a session that has values in its cache
 my $session = $w->call("SELECT nextval('always_id_seq'); SELECT 'ready';", more => 1);
 $session->wait_message(qr/ready/, 'out');
 $w->source_sql("INSERT INTO always (v) SELECT 'more' FROM generate_series(1, 100)");
-PgTunsync::Compare::pulls_everything($w, "'always'", 'while a session holds a cache of the sequence', quick => 1, tables => ['public.always']);
+PgTunsync::Compare::pulls_everything($w, "'always'", 'while a session holds a cache of the sequence', quick => 1,
+	tables => ['public.always']);
 $session->say("INSERT INTO always (v) VALUES ('cached') RETURNING 'id', id;");
 my ($id) = $session->finish->{out} =~ /id\|(\d+)/;
-ok(defined $id && $id > $w->source_sql('SELECT max(id) FROM always'), 'and does not use it any more') or diag($session->{out} . $session->{err});
+ok(defined $id && $id > $w->source_sql('SELECT max(id) FROM always'), 'and does not use it any more')
+  or diag($session->{out} . $session->{err});
 
 # ---- a run that fails changes no sequence ----
 
-both('CREATE TABLE parent (id serial PRIMARY KEY); CREATE TABLE child (id serial PRIMARY KEY, parent int)');
+$w->both_sql('CREATE TABLE parent (id serial PRIMARY KEY); CREATE TABLE child (id serial PRIMARY KEY, parent int)');
 $w->local_sql('ALTER TABLE child ADD FOREIGN KEY (parent) REFERENCES parent');
 $w->source_sql('INSERT INTO parent SELECT FROM generate_series(1, 5); INSERT INTO child (parent) VALUES (99)');
 $w->refused("'parent,child'", 'a run that fails at its end', sqlstate => '23503');
 
 # ---- a value that the local sequence cannot have ----
 
-$w->source_sql("CREATE TABLE large (id bigserial, v text); SELECT setval('large_id_seq', 5000000000); INSERT INTO large (id, v) VALUES (1, 'x')");
+$w->source_sql("CREATE TABLE large (id bigserial, v text); SELECT setval('large_id_seq', 5000000000);
+	INSERT INTO large (id, v) VALUES (1, 'x')");
 $w->local_sql("CREATE TABLE large (id serial, v text); INSERT INTO large (v) VALUES ('old')");
 my $facts = $w->snapshot;
 $run = $w->pull("'large'");
 if ($run->{rc} eq '0')
 {
-	PgTunsync::Compare::all_equal($w, tables => ['public.large'], title => 'a value that the local sequence cannot have: the rows are there');
+	PgTunsync::Compare::all_equal($w, tables => ['public.large'],
+		title => 'a value that the local sequence cannot have: the rows are there');
 	like($run->{err}, qr/large_id_seq/, 'and a message names the sequence');
 	$w->nothing_left;
 }
@@ -94,10 +121,12 @@ else
 
 # ---- a sequence that the source's role may not read ----
 
-$w->source_sql("CREATE ROLE narrow LOGIN PASSWORD 'narrow'; GRANT SELECT ON owned TO narrow; INSERT INTO owned (v) VALUES ('more')");
+$w->source_sql("CREATE ROLE narrow LOGIN PASSWORD 'narrow'; GRANT SELECT ON owned TO narrow;
+	INSERT INTO owned (v) VALUES ('more')");
 $w->write_env(PGSYNC_FROM_URL => $w->source_url(user => 'narrow', password => 'narrow'));
 my $state = state_of('local', 'owned_id_seq');
-$run = PgTunsync::Compare::pulls_everything($w, "'owned'", 'a sequence that may not be read', quick => 1, tables => ['public.owned']);
+$run = PgTunsync::Compare::pulls_everything($w, "'owned'", 'a sequence that may not be read', quick => 1,
+	tables => ['public.owned']);
 is(state_of('local', 'owned_id_seq'), $state, 'is left as it is');
 like($run->{err}, qr/NOTICE:[^\n]*owned_id_seq/, 'which a NOTICE tells');
 

@@ -1,7 +1,6 @@
-# Many objects in one pull: time grows with their number, the lock table and
-# memory suffice, or the message names the setting before anything changes.
-#
-# TABLES=2000 for the long version (the default is 300).
+# Many objects in one pull.  The time grows with their number.  The lock table
+# and memory suffice, or an error names the setting before anything changes.
+# TABLES=2000 runs the long version (default 300).
 
 use strict;
 use warnings;
@@ -12,7 +11,8 @@ use Time::HiRes qw(time);
 
 my $tables = $ENV{TABLES} || 300;
 my $w = PgTunsync->new(empty => 1,
-	local_conf => "max_connections = 20\nmax_wal_senders = 0\nmax_locks_per_transaction = " . ($tables * 2) . "\nshared_buffers = 256MB\n",
+	local_conf => "max_connections = 20\nmax_wal_senders = 0\nmax_locks_per_transaction = " . ($tables * 2)
+		. "\nshared_buffers = 256MB\n",
 	source_conf => "max_locks_per_transaction = $tables\n");
 
 # Five indexes and a toast table each, every table refers to the one before.
@@ -22,7 +22,8 @@ sub schema_sql
 	return join '', map {
 		my $refers = $_ > $from ? " REFERENCES ${prefix}_" . ($_ - 1) : '';
 		"CREATE TABLE ${prefix}_$_ (id int PRIMARY KEY$refers, a int UNIQUE, b text, c int, d int[]);"
-		  . "CREATE INDEX ON ${prefix}_$_ (c); CREATE INDEX ON ${prefix}_$_ (lower(b)); CREATE INDEX ON ${prefix}_$_ USING gin (d);\n"
+		  . "CREATE INDEX ON ${prefix}_$_ (c); CREATE INDEX ON ${prefix}_$_ (lower(b)); CREATE INDEX ON ${prefix}_$_ "
+		  . "USING gin (d);\n"
 	} $from .. $to;
 }
 
@@ -31,7 +32,8 @@ sub in_batches
 	my ($side, $from, $to, $make) = @_;
 	for (my $i = $from; $i <= $to; $i += 100)
 	{
-		PgTunsync::Compare::script($w, $side, 'SET search_path = public; ' . $make->($i, $i + 99 < $to ? $i + 99 : $to));
+		PgTunsync::Compare::script($w, $side,
+			'SET search_path = public; ' . $make->($i, $i + 99 < $to ? $i + 99 : $to));
 	}
 	return;
 }
@@ -39,7 +41,9 @@ foreach my $side ('source', 'local')
 {
 	in_batches($side, 1, $tables, sub { schema_sql('t', @_) });
 	my $rows = $side eq 'source' ? 20 : 3;
-	in_batches($side, 1, $tables, sub { join '', map { "INSERT INTO t_$_ SELECT i, i, '$side' || i, i % 5, ARRAY[i] FROM generate_series(1, $rows) i;\n" } $_[0] .. $_[1] });
+	in_batches($side, 1, $tables,
+		sub { join '', map { "INSERT INTO t_$_ SELECT i, i, '$side' || i, i % 5, ARRAY[i] FROM generate_series(1, "
+			. "$rows) i;\n" } $_[0] .. $_[1] });
 }
 
 sub timed
@@ -100,7 +104,9 @@ PgTunsync::Compare::all_equal($w);
 
 # a lock table that is too small on the source
 $w->source->stop;
-$w->source->append_conf('postgresql.conf', "max_locks_per_transaction = 10\nmax_connections = 10\nmax_wal_senders = 0\nmax_worker_processes = 0\nautovacuum_max_workers = 1");
+$w->source->append_conf('postgresql.conf',
+	"max_locks_per_transaction = 10\nmax_connections = 10\nmax_wal_senders = 0\nmax_worker_processes = 0\n"
+		. "autovacuum_max_workers = 1");
 $w->source->start;
 $run = $w->pull('', timeout => 900);
 note("a small lock table on the source: rc $run->{rc} " . ($run->{message} || ''));

@@ -1,4 +1,5 @@
-# Some random schemas, the same ones each time.  SEEDS and START for others; test/random_schema.pl for many.
+# Random schemas from fixed seeds.  SEEDS and START select others.
+# test/random_schema.pl runs many.
 
 use strict;
 use warnings;

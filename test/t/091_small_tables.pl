@@ -1,5 +1,5 @@
-# Many small tables: the source is asked as often for a hundred as for one, and what it
-# says about them on the way is heeded.
+# Many small tables.  A hundred tables take as many queries on the source as
+# one, and errors in the answers are noticed.
 
 use strict;
 use warnings;
@@ -14,11 +14,13 @@ my @small = map { "small_$_" } 1 .. 40;
 foreach my $name (@small)
 {
 	my $sql = "CREATE TABLE $name (id serial PRIMARY KEY, note text, other serial);";
-	$w->source_sql("$sql INSERT INTO $name (note) SELECT '$name ' || i FROM generate_series(1, 30) i; SELECT setval('${name}_other_seq', 77, false)");
+	$w->source_sql("$sql INSERT INTO $name (note) SELECT '$name ' || i FROM generate_series(1, 30) i;
+		SELECT setval('${name}_other_seq', 77, false)");
 	$w->local_sql($sql);
 }
 $w->source_sql('ANALYZE');
-$w->source_sql('GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader; GRANT SELECT ON ALL SEQUENCES IN SCHEMA public TO reader');
+$w->source_sql('GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader;
+	GRANT SELECT ON ALL SEQUENCES IN SCHEMA public TO reader');
 
 # The messages that sessions of pgtunsync have sent to the source, while this runs.
 sub messages
@@ -40,10 +42,12 @@ my @one = messages(sub { is($w->pull("'small_1', jobs => 2")->{rc}, 0, 'one tabl
 my @all = messages(sub { is($w->pull("'$list', jobs => 2")->{rc}, 0, 'forty tables'); });
 $w->both_equal(@small);
 is(scalar(@one), 2, 'one table takes a message about it and one for its rows') or diag(join "\n", @one);
-is(scalar(@all), 3, 'forty take one about them, and one for each loader\'s share') or diag(join "\n", map { substr $_, 0, 200 } @all);
+is(scalar(@all), 3, 'forty take one about them, and one for each loader\'s share')
+  or diag(join "\n", map { substr $_, 0, 200 } @all);
 is($w->local_sql("SELECT last_value, is_called FROM small_7_id_seq"), '30|t', 'sequences came along');
 is($w->local_sql("SELECT last_value, is_called FROM small_7_other_seq"), '77|f', 'also one that was never called');
-my $files = "SELECT string_agg(relfilenode::text, ',' ORDER BY relname) FROM pg_class WHERE relkind = 'S' AND relname LIKE 'small%'";
+my $files = "SELECT string_agg(relfilenode::text, ',' ORDER BY relname) FROM pg_class WHERE relkind = 'S'
+	AND relname LIKE 'small%'";
 my $sequences = $w->local_sql($files);
 is($w->pull("'$list', jobs => 2")->{rc}, 0, 'once more');
 is($w->local_sql($files), $sequences, 'sequences that are in the state of the source\'s are not touched');
@@ -57,11 +61,13 @@ $w->both_equal(qw(small_2 small_3));
 # ---- truncated while the run was under way ----
 
 my $before = $w->local_sql('SELECT count(*) FROM small_5');
-my $truncate = PgTunsync::Call->new($w->source, "BEGIN; TRUNCATE small_5; SELECT 'held';", database => 'production', more => 1);
+my $truncate = PgTunsync::Call->new($w->source, "BEGIN; TRUNCATE small_5; SELECT 'held';",
+	database => 'production', more => 1);
 $truncate->wait_message(qr/held/, 'out');
 my $call = $w->start_pull("'{small_4,small_5,small_6}', jobs => 1");
 PgTunsync::Process::wait_until('a loader at the lock',
-	sub { $w->source_sql("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'pgtunsync/%' AND wait_event_type = 'Lock'") > 0 });
+	sub { $w->source_sql("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'pgtunsync/%'
+		AND wait_event_type = 'Lock'") > 0 });
 $truncate->say('COMMIT;');
 $truncate->finish;
 my $run = $call->finish;
@@ -69,7 +75,8 @@ isnt($run->{rc}, 0, 'a table that was truncated after the snapshot fails the cal
 like($run->{err}, qr/small_5 was truncated or rewritten on the source during the run/, 'by its name');
 is($w->local_sql('SELECT count(*) FROM small_5'), $before, 'it is left as it was');
 $w->both_equal(qw(small_4 small_6));
-is($w->local_sql("SELECT string_agg(status, ',' ORDER BY table_name) FROM pgtunsync.run_tables WHERE run_id = (SELECT max(id) FROM pgtunsync.runs)"),
+is($w->local_sql("SELECT string_agg(status, ',' ORDER BY table_name) FROM pgtunsync.run_tables
+	WHERE run_id = (SELECT max(id) FROM pgtunsync.runs)"),
 	'succeeded,failed,succeeded', 'the audit says so');
 $w->nothing_left;
 

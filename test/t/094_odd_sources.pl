@@ -1,5 +1,5 @@
-# What stands behind the tunnel is no PostgreSQL server, or not an honest one: its
-# answers are looked at before they are read.
+# The server behind the tunnel is no PostgreSQL server, or sends false answers.
+# Its answers are validated before they are used.
 
 use strict;
 use warnings;
@@ -28,8 +28,10 @@ my %expected = (
 	no_facts       => [ 'facts about the server', 'The number of rows is 0, expected 1.' ],
 	short_facts    => [ 'facts about the server', 'The number of columns is 4, expected 6.' ],
 	thin_relations => [ 'relations',              'The number of columns is 3, expected 14.' ],
-	circle         => [ 'relations',              'A partition is a part of itself, or is nested more than 100 levels deep.' ],
-	itself         => [ 'relations',              'A partition is a part of itself, or is nested more than 100 levels deep.' ],
+	circle         => [ 'relations',
+	'A partition is a part of itself, or is nested more than 100 levels deep.' ],
+	itself         => [ 'relations',
+	'A partition is a part of itself, or is nested more than 100 levels deep.' ],
 	thin_columns   => [ 'columns',                'The number of columns is 2, expected 8.' ],
 	thin_sequences => [ 'sequences',              'The number of columns is 2, expected 8.' ],
 	no_keys        => [ 'foreign keys',           'It has no rows and no columns.' ],
@@ -42,7 +44,8 @@ foreach my $mode (split /\n/, scalar `$^X '$program' 0 list`)
 	PgTunsync::Process::wait_until("odd source $mode", sub { PgTunsync::listening($port) });
 	my $run = $w->pull("'users'");
 	my ($query, $detail) = @{ $expected{$mode} };
-	is($run->{message}, "invalid answer from the source to the query for $query", "$mode: the call fails") or diag($run->{err});
+	is($run->{message}, "invalid answer from the source to the query for $query", "$mode: the call fails")
+	  or diag($run->{err});
 	is($run->{sqlstate}, '08P01', "$mode: with the SQLSTATE");
 	like($run->{err}, qr/^DETAIL:  \Q$detail\E$/m, "$mode: and says why") or diag($run->{err});
 	$server->stop('KILL');

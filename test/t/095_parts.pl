@@ -1,9 +1,8 @@
-# A large table comes in parts, by several loaders into one staging heap; its
-# indexes are built by any of them.  All rows come, once, whatever was estimated, and a step that
-# fails fails the table.
-#
-# A table is large when the source's catalog says so: its toast table's pages are
-# made up, the heap's are counted.
+# Several loaders read a large table in parts into one staging heap, and any of
+# them builds its indexes.  Every row arrives once, whatever the estimate was.
+# If one part fails, the table fails.  A table is large if the source's catalog
+# says so.  The test sets the pages of the toast table in the catalog; those of
+# the heap are counted.
 
 use strict;
 use warnings;
@@ -14,11 +13,13 @@ use Time::HiRes qw(sleep);
 
 # the foreign keys are checked by parallel queries, too
 my $w = PgTunsync->new(empty => 1, source_conf => "log_statement = all",
-	local_conf => "min_parallel_table_scan_size = 0\nparallel_setup_cost = 0\nparallel_tuple_cost = 0\nmax_worker_processes = 16");
+	local_conf => "min_parallel_table_scan_size = 0\nparallel_setup_cost = 0\nparallel_tuple_cost = 0\n"
+		. "max_worker_processes = 16");
 my $rows = 20_000;
 my $schema = q{
 	CREATE TABLE parent (id int PRIMARY KEY, name text);
-	CREATE TABLE large (id int PRIMARY KEY, parent_id int NOT NULL REFERENCES parent, n int, body text, twice int GENERATED ALWAYS AS (n * 2) STORED);
+	CREATE TABLE large (id int PRIMARY KEY, parent_id int NOT NULL REFERENCES parent, n int, body text,
+		twice int GENERATED ALWAYS AS (n * 2) STORED);
 	CREATE INDEX large_parent ON large (parent_id);
 	CREATE INDEX large_body ON large (lower(left(body, 20))) WHERE n % 2 = 0;
 	CREATE TABLE other (id int PRIMARY KEY, t text);
@@ -27,18 +28,22 @@ $w->source_sql($schema . qq{
 	INSERT INTO parent SELECT i, 'parent ' || i FROM generate_series(1, 100) i;
 	INSERT INTO large SELECT i, 1 + i % 100, i, repeat(md5(i::text), 3) FROM generate_series(1, $rows) i;
 	INSERT INTO other SELECT i, md5(i::text) FROM generate_series(1, 100) i;
-	UPDATE large SET body = (SELECT string_agg(md5((j * large.id)::text), '') FROM generate_series(1, 300) j) WHERE id % 1000 = 7;
+	UPDATE large SET body = (SELECT string_agg(md5((j * large.id)::text), '') FROM generate_series(1, 300) j)
+		WHERE id % 1000 = 7;
 	DELETE FROM large WHERE id % 11 = 5;
 });
 $w->local_sql($schema . q{
-	INSERT INTO parent VALUES (1, 'local'); INSERT INTO large VALUES (1, 1, 1, 'local'); INSERT INTO other VALUES (1, 'local');
+	INSERT INTO parent VALUES (1, 'local'); INSERT INTO large VALUES (1, 1, 1, 'local');
+	INSERT INTO other VALUES (1, 'local');
 });
 
 # The source takes the table for one of this many MB, to be read in parts of 64.
 sub enlarge
 {
 	my ($mb) = @_;
-	$w->source_sql("VACUUM ANALYZE large; UPDATE pg_class SET relpages = $mb * 128 WHERE oid = (SELECT reltoastrelid FROM pg_class WHERE oid = 'large'::regclass)");
+	$w->source_sql("VACUUM ANALYZE large;
+		UPDATE pg_class SET relpages = $mb * 128 WHERE oid = (SELECT reltoastrelid FROM pg_class
+		WHERE oid = 'large'::regclass)");
 	return;
 }
 
@@ -58,7 +63,8 @@ sub pulls_large
 	my ($arguments, $title, $parts) = @_;
 	my $run = PgTunsync::Compare::pulls_everything($w, $arguments, $title);
 	is(parts_read(), $parts, "$title: $parts parts");
-	is($w->last_run('rows'), $w->source_sql('SELECT (SELECT count(*) FROM large) + (SELECT count(*) FROM parent) + (SELECT count(*) FROM other)'),
+	is($w->last_run('rows'), $w->source_sql('SELECT (SELECT count(*) FROM large) + (SELECT count(*)
+		FROM parent) + (SELECT count(*) FROM other)'),
 		'the audit has the sum of their rows');
 	is(scalar(() = $run->{err} =~ /NOTICE:  \w+: large: /g), 1, 'the table is told of once');
 	return;
@@ -80,7 +86,8 @@ $w->source_sql("INSERT INTO large SELECT i, 1, i, 'after the ANALYZE' FROM gener
 pulls_large('jobs => 2', 'more rows than the catalog knows of', 16);
 $w->source_sql('DELETE FROM large WHERE id > 100');
 pulls_large('jobs => 2', 'fewer', 16);
-$w->source_sql("TRUNCATE large; INSERT INTO large SELECT i, 1 + i % 100, i, md5(i::text) FROM generate_series(1, $rows) i");
+$w->source_sql("TRUNCATE large;
+	INSERT INTO large SELECT i, 1 + i % 100, i, md5(i::text) FROM generate_series(1, $rows) i");
 enlarge(500);
 
 # a clause chooses rows, so there are no ranges
@@ -91,11 +98,13 @@ $w->both_equal('large');
 
 # ---- rows that keep the local ones company ----
 
-$w->local_sql("UPDATE large SET body = 'changed' WHERE id < 50; INSERT INTO large VALUES ($rows * 10, 1, 1, 'local only')");
+$w->local_sql("UPDATE large SET body = 'changed' WHERE id < 50;
+	INSERT INTO large VALUES ($rows * 10, 1, 1, 'local only')");
 my $merged = $w->pull("'large', mode => 'overwrite', jobs => 2");
 is($merged->{rc}, 0, 'mode overwrite') or diag($merged->{err});
 is(parts_read(), 7, 'in parts');
-is($w->local_sql("SELECT count(*), count(*) FILTER (WHERE body = 'changed') FROM large"), ($rows + 1) . '|0', 'the rows were merged');
+is($w->local_sql("SELECT count(*), count(*) FILTER (WHERE body = 'changed') FROM large"), ($rows + 1) . '|0',
+	'the rows were merged');
 $w->local_sql("DELETE FROM large WHERE id = $rows * 10");
 
 # ---- a step that fails ----

@@ -1,5 +1,5 @@
-# Indexes of a staging heap get their rows in the order of their keys, a chunk of them
-# at a time: no row is lost, comes twice, or with a value that is another's.
+# The indexes of a staging heap get the rows in the order of their keys, in
+# chunks.  No row is lost, duplicated, or indexed with the value of another.
 
 use strict;
 use warnings;
@@ -11,14 +11,12 @@ my $w = PgTunsync->new(empty => 1,
 	local_conf => "maintenance_work_mem = 1MB\nmax_parallel_maintenance_workers = 0\n");
 my $rows = 40_000;
 
-sub both { my ($sql) = @_; $w->source_sql($sql); $w->local_sql($sql); return; }
-
 # a number between 0 and 1 that looks random, the same in each run
 sub random { my ($salt) = @_; return "(('x' || left(md5(i || '$salt'), 8))::bit(32)::int8 / 4294967296.0)"; }
 # NULL now and then
 sub sometimes { my ($sql) = @_; return "CASE WHEN i % 11 <> 3 THEN $sql END"; }
 
-both(q{
+$w->both_sql(q{
 	CREATE TYPE mood AS ENUM ('sad', 'ok', 'glad');
 	ALTER TYPE mood ADD VALUE 'so so' BEFORE 'ok';
 	CREATE DOMAIN positive AS int8 CHECK (VALUE > 0);
@@ -26,7 +24,7 @@ both(q{
 my $blind = '"C"';
 if ($w->local_sql("SELECT count(*) FROM pg_collation WHERE collprovider = 'i'") > 0)
 {
-	both("CREATE COLLATION blind (provider = icu, locale = 'und-u-ks-level1', deterministic = false)");
+	$w->both_sql("CREATE COLLATION blind (provider = icu, locale = 'und-u-ks-level1', deterministic = false)");
 	$blind = 'blind';
 }
 
@@ -37,10 +35,13 @@ my %columns = (
 	big => [ 'int8', sometimes('((' . random(3) . " - 0.5) * 1.8e19)::int8") ],
 	edge => [ 'int8', "(ARRAY['-9223372036854775808', '9223372036854775807', '0', '-1', NULL])[1 + i % 5]::int8" ],
 	few => [ 'int4', 'i % 7 - 3' ],
-	single => [ 'float4', "(ARRAY['NaN', '-0', '0', 'Infinity', '-Infinity', '1e-45', '-1.5', NULL])[1 + i % 8]::float4" ],
+	single => [ 'float4', "(ARRAY['NaN', '-0', '0', 'Infinity', '-Infinity', '1e-45', '-1.5', NULL])[1 + i % "
+		. "8]::float4" ],
 	wide => [ 'float8', sometimes('(' . random(4) . ' - 0.5) * 1e300') ],
-	moment => [ 'timestamptz', sometimes("'2000-01-01 00:00+00'::timestamptz + " . random(5) . " * interval '9000 days'") ],
-	bound => [ 'timestamp', "(ARRAY['infinity', '-infinity', '4713-01-01 BC', '2020-02-02', NULL])[1 + i % 5]::timestamp" ],
+	moment => [ 'timestamptz',
+	sometimes("'2000-01-01 00:00+00'::timestamptz + " . random(5) . " * interval '9000 days'") ],
+	bound => [ 'timestamp', "(ARRAY['infinity', '-infinity', '4713-01-01 BC', '2020-02-02', NULL])[1 + i % "
+		. "5]::timestamp" ],
 	day => [ 'date', "'-infinity'::date" ],
 	clock => [ 'time', sometimes("'00:00'::time + " . random(6) . " * interval '23 hours'") ],
 	flag => [ 'bool', sometimes('i % 3 = 0') ],
@@ -58,7 +59,9 @@ my %columns = (
 	# more distinct ones than are numbered, but not at the beginning
 	late => [ 'varchar(40)', "CASE WHEN i < 20000 THEN 'v' || i % 4 ELSE md5(i::text) END" ],
 	# so long that they are compressed, or not in the row at all
-	long => [ 'text COLLATE "C"', "CASE WHEN i % 5000 = 0 THEN repeat(md5(i::text), 65) WHEN i % 500 = 1 THEN repeat('compressible ' || i, 200) ELSE i::text END" ],
+	long => [ 'text COLLATE "C"',
+	"CASE WHEN i % 5000 = 0 THEN repeat(md5(i::text), 65) WHEN i % 500 = 1 THEN repeat('compressible ' || i, 200) "
+		. "ELSE i::text END" ],
 	amount => [ 'numeric(10,2)', "(i % 300 - 150) / 7.0" ],
 	net => [ 'inet', "('10.' || i % 50 || '.0.1')::inet" ],
 	named => [ 'name', "'n' || i % 40" ],
@@ -71,26 +74,35 @@ my %columns = (
 
 # the columns of one index of a table, in its words
 my @indexes = (
-	'small', 'number', 'big', 'edge', 'few', 'single', 'wide', 'moment', 'bound', 'day', 'clock', 'flag', 'letter', 'price', 'object',
-	'key', 'mood', 'state', 'email', 'path', 'bytes', 'padded', 'late', 'long', 'amount', 'net', 'named', 'folded', 'id', 'ascending', 'empty',
-	'number DESC', 'number NULLS FIRST', 'big DESC NULLS LAST', 'single DESC', 'wide DESC NULLS LAST', 'key DESC', 'mood DESC', 'email DESC', 'path DESC',
+	'small', 'number', 'big', 'edge', 'few', 'single', 'wide', 'moment', 'bound', 'day', 'clock', 'flag',
+	'letter', 'price', 'object',
+	'key', 'mood', 'state', 'email', 'path', 'bytes', 'padded', 'late', 'long', 'amount', 'net', 'named', 'folded',
+	'id', 'ascending', 'empty',
+	'number DESC', 'number NULLS FIRST', 'big DESC NULLS LAST', 'single DESC', 'wide DESC NULLS LAST', 'key DESC',
+	'mood DESC', 'email DESC', 'path DESC',
 	'bytes NULLS FIRST', 'email COLLATE "C" DESC NULLS LAST', 'email text_pattern_ops', 'email COLLATE "C"',
-	'state, moment', 'state DESC, moment', 'state NULLS FIRST, moment DESC', 'few, path, big', 'path, state, number DESC', 'few DESC, key', 'flag, mood, few, single, number',
-	'edge, bound', 'few, few, path, path', 'path, email COLLATE "C"', 'small, small DESC', 'few, late', 'state, email', 'big, big DESC, big, big',
-	'number INCLUDE (note)', 'state, number INCLUDE (note, big, key, amount)', 'path INCLUDE (note, flag)', 'email COLLATE "C" INCLUDE (long)', 'few INCLUDE (named, net, small)',
+	'state, moment', 'state DESC, moment', 'state NULLS FIRST, moment DESC', 'few, path, big',
+	'path, state, number DESC', 'few DESC, key', 'flag, mood, few, single, number',
+	'edge, bound', 'few, few, path, path', 'path, email COLLATE "C"', 'small, small DESC', 'few, late', 'state, email',
+	'big, big DESC, big, big',
+	'number INCLUDE (note)', 'state, number INCLUDE (note, big, key, amount)', 'path INCLUDE (note, flag)',
+	'email COLLATE "C" INCLUDE (long)', 'few INCLUDE (named, net, small)',
 	'key, moment INCLUDE (number)', 'mood INCLUDE (empty, note)', 'big INCLUDE (bytes, edge, wide, moment)',
 );
 
 my $names = join ', ', sort keys %columns;
-both("CREATE TABLE ordered (" . join(', ', map { "$_ $columns{$_}[0]" } sort keys %columns) . ');');
-$w->source_sql("INSERT INTO ordered ($names) SELECT " . join(', ', map { $columns{$_}[1] } sort keys %columns) . " FROM generate_series(1, $rows) i");
+$w->both_sql("CREATE TABLE ordered (" . join(', ', map { "$_ $columns{$_}[0]" } sort keys %columns) . ');');
+$w->source_sql("INSERT INTO ordered ($names) SELECT " . join(', ', map { $columns{$_}[1] } sort keys %columns) . "
+	FROM generate_series(1, $rows) i");
 foreach my $number (0 .. $#indexes)
 {
 	my ($keys, $include) = $indexes[$number] =~ /^(.*?)( INCLUDE .*)?$/;
 	$w->local_sql("CREATE INDEX ordered_$number ON ordered ($keys)" . ($include // ''));
 }
-both('CREATE UNIQUE INDEX unique_id ON ordered (id); CREATE UNIQUE INDEX unique_key ON ordered (key) INCLUDE (id);');
-both('CREATE TABLE one_row (a int, b text); CREATE INDEX ON one_row (b, a); CREATE TABLE no_row (a int, b text); CREATE INDEX ON no_row (b, a);');
+$w->both_sql('CREATE UNIQUE INDEX unique_id ON ordered (id);
+	CREATE UNIQUE INDEX unique_key ON ordered (key) INCLUDE (id);');
+$w->both_sql('CREATE TABLE one_row (a int, b text); CREATE INDEX ON one_row (b, a); CREATE TABLE no_row (a int, b text);
+	CREATE INDEX ON no_row (b, a);');
 $w->source_sql("INSERT INTO one_row VALUES (1, 'one')");
 $w->source_sql('GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader');
 
@@ -107,9 +119,11 @@ sub same_order
 		return $w->local_sql(join '', 'BEGIN;', (map { "SET LOCAL enable_$_ = off;" } 'bitmapscan', @$off), qq{
 			DO \$\$BEGIN EXECUTE (SELECT 'DROP INDEX ' || string_agg(indexrelid::regclass::text, ',') FROM pg_index
 				WHERE indrelid = 'ordered'::regclass AND indexrelid <> 'ordered_$number'::regclass); END\$\$;
-			SELECT md5(string_agg(r, '|')), count(*) FROM (SELECT ROW(} . join(', ', @wanted) . ", ctid)::text r FROM ordered ORDER BY $by) x; ROLLBACK");
+			SELECT md5(string_agg(r, '|')), count(*) FROM (SELECT ROW(} . join(', ', @wanted) . ", ctid)::text r
+				FROM ordered ORDER BY $by) x; ROLLBACK");
 	};
-	return is($digest->([ 'seqscan', 'sort', 'incremental_sort' ], $order), $digest->([ 'indexscan', 'indexonlyscan' ], "$order, ctid"),
+	return is($digest->([ 'seqscan', 'sort', 'incremental_sort' ], $order),
+		$digest->([ 'indexscan', 'indexonlyscan' ], "$order, ctid"),
 		"an index on $indexes[$number]");
 }
 

@@ -1,6 +1,7 @@
-# Pulled rows lie on pages that the server could have written itself: sound to its own checks, frozen
-# and all-visible in the map, as many as after a rewrite, with checksums that are right; and
-# they are there after a crash, after one amid checkpoints, and on a standby.
+# Pulled rows are on pages that the server could have written itself.  They
+# pass its checks, are frozen and all-visible, are as many as after a rewrite,
+# and have correct checksums.  They survive a crash, also one during
+# checkpoints, and reach a standby.
 
 use strict;
 use warnings;
@@ -54,10 +55,12 @@ $w->local_sql($schema . qq{
 });
 $w->source_sql(qq{
 	INSERT INTO inline SELECT i, ${\sprintf($noise, 50)} FROM generate_series(1, 500) i;
-	INSERT INTO toasted SELECT i, ${\sprintf($noise, 400)}, repeat('packed ' || i, 3000), repeat('x', i * 100) FROM generate_series(1, 100) i;
+	INSERT INTO toasted SELECT i, ${\sprintf($noise, 400)}, repeat('packed ' || i, 3000), repeat('x', i * 100)
+		FROM generate_series(1, 100) i;
 	INSERT INTO half SELECT i, md5(i::text) FROM generate_series(1, 3000) i;
 	INSERT INTO full_rows SELECT i, left(${\sprintf($noise, 300)}, 7900 + i) FROM generate_series(1, 200) i;
-	INSERT INTO nulls (id, f7, body) SELECT i, CASE WHEN i % 3 = 0 THEN i END, CASE WHEN i % 5 = 0 THEN md5(i::text) END FROM generate_series(1, 3000) i;
+	INSERT INTO nulls (id, f7, body) SELECT i, CASE WHEN i % 3 = 0 THEN i END, CASE WHEN i % 5 = 0 THEN md5(i::text) END
+		FROM generate_series(1, 3000) i;
 	INSERT INTO tiny SELECT CASE WHEN i % 2 = 0 THEN i % 4 = 0 END FROM generate_series(1, 2000) i;
 	INSERT INTO nothing SELECT FROM generate_series(1, 1000);
 	INSERT INTO wide (id, c1, c800, c1598) SELECT i, i, -i, 7 FROM generate_series(1, 50) i;
@@ -67,14 +70,18 @@ $w->source_sql(qq{
 	INSERT INTO filled SELECT i FROM generate_series(1, 20) i;
 	INSERT INTO rewritten SELECT i, md5(i::text) FROM generate_series(1, 30) i;
 	INSERT INTO large SELECT i, repeat(md5(i::text), 5) FROM generate_series(1, 60000) i;
-	UPDATE large SET body = (SELECT string_agg(md5((id * j)::text), '') FROM generate_series(1, 200) j) WHERE id % 3000 = 1;
+	UPDATE large SET body = (SELECT string_agg(md5((id * j)::text), '') FROM generate_series(1, 200) j)
+		WHERE id % 3000 = 1;
 });
 # every row of "wide" with all of its columns
 $w->source_sql('INSERT INTO wide SELECT i, ' . join(', ', ('i') x 1598) . ' FROM generate_series(100, 120) i');
 # the source takes it for a large one, which is read in parts
-$w->source_sql("VACUUM ANALYZE large; UPDATE pg_class SET relpages = 300 * 128 WHERE oid = (SELECT reltoastrelid FROM pg_class WHERE oid = 'large'::regclass)");
+$w->source_sql("VACUUM ANALYZE large;
+	UPDATE pg_class SET relpages = 300 * 128 WHERE oid = (SELECT reltoastrelid FROM pg_class
+	WHERE oid = 'large'::regclass)");
 $w->local_sql('CREATE EXTENSION pg_visibility; CREATE EXTENSION amcheck') if $map;
-$w->write_config(qq{rewrite: {"rewritten.body": "repeat(body, 3000) || (SELECT string_agg(md5(j::text), '') FROM generate_series(1, 500) j)"}\n});
+$w->write_config(qq{rewrite:
+  {"rewritten.body": "repeat(body, 3000) || (SELECT string_agg(md5(j::text), '') FROM generate_series(1, 500) j)"}\n});
 
 sub ask { my ($node, $sql) = @_; return $node->safe_psql('dev', $sql); }
 
@@ -82,9 +89,11 @@ sub ask { my ($node, $sql) = @_; return $node->safe_psql('dev', $sql); }
 sub expected
 {
 	my ($table) = @_;
-	return $w->source_sql(rows_of("(SELECT id, repeat(body, 3000) || (SELECT string_agg(md5(j::text), '') FROM generate_series(1, 500) j) FROM rewritten)"))
+	return $w->source_sql(rows_of("(SELECT id, repeat(body, 3000) || (SELECT string_agg(md5(j::text), '') FROM "
+		. "generate_series(1, 500) j) FROM rewritten)"))
 	  if $table eq 'rewritten';
-	return $w->source_sql(rows_of("(SELECT id, '" . $w->local_sql('SELECT md5(body) FROM elsewhere') . "' FROM filled)"))
+	return $w->source_sql(rows_of("(SELECT id, '" . $w->local_sql('SELECT md5(body)
+		FROM elsewhere') . "' FROM filled)"))
 	  if $table eq 'filled';
 	return $w->source_sql(rows_of("(SELECT id, n, body, body || body FROM computed)")) if $table eq 'computed';
 	return $w->source_sql(rows_of($table));
@@ -112,14 +121,18 @@ sub sound
 		is(found($node, $table), $expected{$table}, "$title: the rows of $table");
 		is(ask($node, "SELECT count(DISTINCT ctid) FROM $table"), $rows, "$title: each in its place in $table");
 		next unless $map;
-		is(ask($node, "SELECT (SELECT count(*) FROM pg_check_frozen('$table')), (SELECT count(*) FROM pg_check_visible('$table'))"),
+		is(ask($node, "SELECT (SELECT count(*) FROM pg_check_frozen('$table')),
+			(SELECT count(*) FROM pg_check_visible('$table'))"),
 			'0|0', "$title: all rows of $table are frozen and visible")
 		  unless $node->safe_psql('postgres', 'SELECT pg_is_in_recovery()') eq 't';
 		my $pages = ask($node, "SELECT pg_relation_size('$table') / current_setting('block_size')::int");
 		cmp_ok($pages, '>', 0, "$title: $table has pages");
-		is(ask($node, "SELECT * FROM pg_visibility_map_summary('$table')"), "$pages|$pages", "$title: the map knows all pages of $table");
-		is(ask($node, "SELECT count(*) FROM pg_visibility('$table') WHERE NOT pd_all_visible"), 0, "$title: and they know it, too");
-		is(ask($node, "SELECT * FROM verify_heapam('$table', check_toast => true)"), '', "$title: verify_heapam() finds nothing in $table");
+		is(ask($node, "SELECT * FROM pg_visibility_map_summary('$table')"), "$pages|$pages",
+			"$title: the map knows all pages of $table");
+		is(ask($node, "SELECT count(*) FROM pg_visibility('$table') WHERE NOT pd_all_visible"), 0,
+			"$title: and they know it, too");
+		is(ask($node, "SELECT * FROM verify_heapam('$table', check_toast => true)"), '',
+			"$title: verify_heapam() finds nothing in $table");
 	}
 	return;
 }
@@ -146,9 +159,14 @@ note('pg_visibility and amcheck are not there: rows only') unless $map;
 
 pulls('first');
 sound($local, 'first', @all);
-cmp_ok(scalar(() = slurp_file($w->local_node->logfile) =~ /PANIC|TRAP|terminated by signal/g), '==', 0, 'nothing crashed');
+cmp_ok(scalar(() = slurp_file($w->local_node->logfile) =~ /PANIC|TRAP|terminated by signal/g), '==', 0,
+	'nothing crashed');
 
-sub pages { return $w->local_sql(join ' UNION ALL ', map { "SELECT '$_ ' || pg_relation_size('$_')" } grep { $_ ne 'large' } @all); }
+sub pages
+{
+	return $w->local_sql(join ' UNION ALL ',
+		map { "SELECT '$_ ' || pg_relation_size('$_')" } grep { $_ ne 'large' } @all);
+}
 
 my $pages = pages();
 $w->local_sql("VACUUM FULL $_") foreach @all;
@@ -187,7 +205,8 @@ foreach my $full_page_writes ('on', 'off')
 	# the first change of a page that was never in a buffer
 	$w->local_sql("DELETE FROM half WHERE id % 2 = 0; UPDATE half SET body = 'new'");
 	crash();
-	is($w->local_sql('SELECT count(*), min(body), max(body) FROM half'), '1500|new|new', 'changes of pulled rows survive as well');
+	is($w->local_sql('SELECT count(*), min(body), max(body) FROM half'), '1500|new|new',
+		'changes of pulled rows survive as well');
 	pulls('once more');
 	survives_crash("amid checkpoints, full_page_writes = $full_page_writes");
 }

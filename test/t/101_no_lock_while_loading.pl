@@ -12,12 +12,16 @@ my $relay = $w->relay;
 
 # "slow" stops in mid-COPY; "later" is loaded after it by the same loader
 $w->source_sql(q{
-	CREATE TABLE slow (id int PRIMARY KEY, t text, n int); INSERT INTO slow SELECT i, repeat('x', 100), i FROM generate_series(1, 5000) i;
-	CREATE TABLE later (id int PRIMARY KEY, t text); INSERT INTO later SELECT i, repeat('y', 100) FROM generate_series(1, 5000) i;
-	CREATE TABLE kept (id int PRIMARY KEY, t text); INSERT INTO kept SELECT i, repeat('z', 100) FROM generate_series(1, 5000) i});
+	CREATE TABLE slow (id int PRIMARY KEY, t text, n int);
+	INSERT INTO slow SELECT i, repeat('x', 100), i FROM generate_series(1, 5000) i;
+	CREATE TABLE later (id int PRIMARY KEY, t text);
+	INSERT INTO later SELECT i, repeat('y', 100) FROM generate_series(1, 5000) i;
+	CREATE TABLE kept (id int PRIMARY KEY, t text);
+	INSERT INTO kept SELECT i, repeat('z', 100) FROM generate_series(1, 5000) i});
 $w->local_sql(q{
 	CREATE DOMAIN short AS text CHECK (length(VALUE) < 1000);
-	CREATE TABLE slow (id int PRIMARY KEY, t short, n int CHECK (n > 0), d int DEFAULT 7, g int GENERATED ALWAYS AS (n * 2) STORED); CREATE INDEX slow_expression ON slow (lower(t)) WHERE n > 3;
+	CREATE TABLE slow (id int PRIMARY KEY, t short, n int CHECK (n > 0), d int DEFAULT 7,
+		g int GENERATED ALWAYS AS (n * 2) STORED); CREATE INDEX slow_expression ON slow (lower(t)) WHERE n > 3;
 	CREATE TABLE later (id int PRIMARY KEY, t text);
 	CREATE TABLE kept (id int PRIMARY KEY, t text); INSERT INTO kept VALUES (-1, 'mine');
 	CREATE TABLE lookup (id int); INSERT INTO lookup VALUES (1)});
@@ -33,7 +37,9 @@ sub stalled_pull
 	return $call;
 }
 
-my $locks = "SELECT count(*) FROM pg_locks l JOIN pg_class c ON c.oid = l.relation WHERE c.relname IN ('slow', 'later', 'kept', 'slow_pkey', 'slow_expression', 'later_pkey', 'kept_pkey') AND l.database = (SELECT oid FROM pg_database WHERE datname = 'dev') AND l.pid <> pg_backend_pid()";
+my $locks = "SELECT count(*) FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
+	WHERE c.relname IN ('slow', 'later', 'kept', 'slow_pkey', 'slow_expression', 'later_pkey', 'kept_pkey')
+	AND l.database = (SELECT oid FROM pg_database WHERE datname = 'dev') AND l.pid <> pg_backend_pid()";
 
 # ---- plain ----
 
@@ -48,8 +54,11 @@ cmp_ok(time() - $start, '<', 3, 'ALTER TABLE and readers behind it do not wait')
 ok($call->running, 'while the pull goes on');
 $relay->set;
 is($call->finish->{sqlstate}, '55006', 'the tables fail') or diag($call->{err});
-like($call->{err}, qr/table "slow" could not be pulled: it was altered meanwhile.*Column "more" was added while its rows were loaded/s, 'saying what was altered');
-like($call->{err}, qr/table "later" could not be pulled: it was altered meanwhile.*Column "t" was changed while its rows were loaded/s, 'also the one that was not begun yet');
+my $altered = 'could not be pulled: it was altered meanwhile';
+like($call->{err}, qr/table "slow" $altered.*Column "more" was added while its rows were loaded/s,
+	'saying what was altered');
+like($call->{err}, qr/table "later" $altered.*Column "t" was changed while its rows were loaded/s,
+	'also the one that was not begun yet');
 is($w->local_sql('SELECT count(*) FROM slow'), 0, 'nothing has changed');
 $w->healthy;
 $w->nothing_left;
@@ -60,8 +69,10 @@ $call = stalled_pull('slow,later');
 $w->local_sql('DROP TABLE later');
 $relay->set;
 $call->finish;
-like($call->{err}, qr/table "later" could not be pulled: it was dropped meanwhile/, 'a table that is dropped meanwhile') or diag($call->{err});
-is($w->local_sql('SELECT count(*), sum(g), min(d) FROM slow'), '5000|25005000|7', 'the other comes, by its own defaults and expressions');
+like($call->{err}, qr/table "later" could not be pulled: it was dropped meanwhile/, 'a table that is dropped meanwhile')
+  or diag($call->{err});
+is($w->local_sql('SELECT count(*), sum(g), min(d) FROM slow'), '5000|25005000|7',
+	'the other comes, by its own defaults and expressions');
 $w->local_sql('CREATE TABLE later (id int PRIMARY KEY, t text)');
 
 # ---- rows that are kept ----

@@ -1,6 +1,6 @@
-# A table is altered by another session while a pull goes on.  Nothing makes
-# that session wait.  What rows or indexes depend on is found out, and only that
-# table fails, by name; what does not matter is ignored.
+# Another session alters a table during a pull.  That session does not wait.
+# If the change affects rows or indexes, only that table fails, by name.  Other
+# changes are ignored.
 
 use strict;
 use warnings;
@@ -114,7 +114,8 @@ foreach my $case (@cases)
 {
 	my ($table, $sql) = @$case;
 	my $start = time();
-	my $ddl = $w->call("SET lock_timeout = '5s';\n" . join("\n", map { of($table, $_) . ';' } split /; /, $sql))->finish;
+	my $ddl = $w->call("SET lock_timeout = '5s';\n"
+		. join("\n", map { of($table, $_) . ';' } split /; /, $sql))->finish;
 	ok($ddl->{rc} == 0 && time() - $start < 4, "$table: the command does not wait") or diag($ddl->{err});
 }
 $relay->set;
@@ -205,7 +206,8 @@ is($ddl->{rc}, 0, 'REASSIGN OWNED works') or diag($ddl->{err});
 $relay->set;
 $call->finish;
 is($call->{sqlstate}, '55006', 'the run tells of it') or diag($call->{err});
-like($call->{err}, qr/table "t_domain" could not be pulled: it was altered meanwhile\n.*?DETAIL:\s+Its owner was changed/,
+like($call->{err}, qr/table "t_domain" could not be pulled: it was altered meanwhile
+.*?DETAIL:\s+Its owner was changed/,
 	'by the name of the table');
 $w->both_equal('big');
 $w->nothing_left;

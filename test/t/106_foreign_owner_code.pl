@@ -1,6 +1,6 @@
-# Code in an index of a table that is not pulled does not run when a foreign key
-# leads to it: it can neither change the pulled tables between their check and
-# their commit, nor make anybody wait.
+# A foreign key refers to a table that is not pulled and has user code in an
+# index.  The code does not run.  It can neither change the pulled tables
+# between check and commit nor make another session wait.
 
 use strict;
 use warnings;

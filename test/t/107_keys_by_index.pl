@@ -1,6 +1,6 @@
-# Foreign keys that lead out of the run are checked by a query, or, where an index
-# of one of the tables holds code of users, by looking each reference up.  Both
-# must come to the same result.
+# Foreign keys to tables outside the run are checked by a query.  If an index
+# of one of the tables has user code, each reference is looked up instead.
+# Both ways must have the same result.
 
 use strict;
 use warnings;
@@ -74,14 +74,16 @@ sub fill
 		my ($name, undef, undef, $fk, $columns, undef, $there, $here) = @$case;
 		my @names = map { (split ' ')[0] } split /, /, $fk;
 		my $last = (split /, /, $columns)[0];
-		my $null = $whole && $name eq 'full' ? '' : "UPDATE fk_$name SET $last = NULL WHERE hashint4(id + $seed) % 5 = 0;";
+		my $null = $whole && $name eq 'full' ? ''
+			: "UPDATE fk_$name SET $last = NULL WHERE hashint4(id + $seed) % 5 = 0;";
 
 		my $pk_names = join(', ', map { (split ' ')[0] } split /, /, $case->[1]);
 
 		$w->local_sql("TRUNCATE pk_$name CASCADE; INSERT INTO pk_$name ($pk_names)
 			SELECT $there FROM generate_series(1, 40) i WHERE $present ON CONFLICT DO NOTHING");
 		$w->source_sql("TRUNCATE fk_$name RESTART IDENTITY; INSERT INTO fk_$name (" . join(', ', @names) . ")
-			SELECT $here FROM (SELECT abs(hashint4(n * 7 + $seed)) % 40 + 1 AS i FROM generate_series(1, 60) n) r; $null");
+			SELECT $here FROM (SELECT abs(hashint4(n * 7 + $seed)) % 40 + 1 AS i FROM generate_series(1, 60) n) r;
+			$null");
 	}
 	return;
 }
@@ -94,7 +96,8 @@ sub add_user_code
 		my $column = (split ' ', $case->[1])[0];
 		my $table = "pk_$case->[0]";
 
-		$w->local_sql($there ? "CREATE INDEX code_$case->[0] ON $table (id_text($column)) WHERE id_text($column) <> 'never'" :
+		$w->local_sql($there ? "CREATE INDEX code_$case->[0] ON $table (id_text($column))
+			WHERE id_text($column) <> 'never'" :
 			"DROP INDEX code_$case->[0]");
 	}
 	return;

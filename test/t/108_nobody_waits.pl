@@ -1,5 +1,6 @@
-# While targets are locked for the swap, nothing is waited for that others hold:
-# not the run's row in the audit, not a standby that is down.
+# While the leader locks the targets for the swap, it does not wait for locks
+# that others hold, such as one on the run's audit row, nor for a standby that
+# is down.
 
 use strict;
 use warnings;
@@ -61,7 +62,8 @@ foreach my $case (
 	$holder->finish;
 	$call->finish;
 	is($call->{sqlstate}, '55P03', 'the run gives up after lock_timeout') or diag($call->{err});
-	like($call->{err}, qr/could not lock the row of run \d+ in pgtunsync_internal\.runs within 3000 ms/, 'and says why');
+	like($call->{err}, qr/could not lock the row of run \d+ in pgtunsync_internal\.runs within 3000 ms/,
+		'and says why');
 	$w->unchanged($before);
 	$w->pull("'categories'");	# marks the run that could not write its end
 	$w->nothing_left;

@@ -1,7 +1,8 @@
-# A relay between us and a real source changes one thing in one answer at a time: each field of each answer of
-# the source's catalog becomes NULL, empty, huge, negative or garbage, rows are left out or come twice, columns
-# are missing or too many.  Each plan() ends with an error that names query and column, or succeeds; the server
-# lives on.
+# A relay in front of a real source changes one thing in one answer at a time.
+# Each field of each answer about the catalog becomes NULL, empty, huge,
+# negative or garbage; rows are missing or sent twice; columns are missing or
+# added.  Each plan() succeeds or fails with an error that names query and
+# column, and the server goes on.
 
 use strict;
 use warnings;
@@ -49,7 +50,8 @@ my @queries = (
 	undef,    # an EXPLAIN of what is masked
 	[ 'a count', 'count:i' ],
 	[ 'patterns of columns', 'exists:b' ],
-	[ 'sequences of partitioned tables', 'n:i', 'seqstart:l', 'has_sequence_privilege:b?', 'pg_sequence_last_value:l?' ]);
+	[ 'sequences of partitioned tables', 'n:i', 'seqstart:l', 'has_sequence_privilege:b?',
+	'pg_sequence_last_value:l?' ]);
 
 # Which kinds of columns refuse which values.
 my %refuses = (

@@ -1,7 +1,7 @@
-# The gate admits the socket that was announced and no other.  A preloaded library
-# holds a connection of the run, or makes it announce the port of a stranger, which
-# is what an announcement amounts to whose socket is closed and whose port has gone
-# to somebody else.
+# The gate admits only the socket that was announced.  A preloaded library
+# holds a connection of the run, or makes the run announce a stranger's port.
+# The second case is the same as a socket that was closed and whose port
+# another process got.
 
 use strict;
 use warnings;

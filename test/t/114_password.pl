@@ -1,6 +1,6 @@
-# The password goes out as SCRAM, or as MD5 with a warning; in clear text only where
-# the environment file allows it.  Servers that ask for it otherwise, in whatever
-# pieces and at whatever moment, never see it.
+# The password is sent as SCRAM, or as MD5 with a warning.  It is sent in clear
+# text only if the environment file allows that.  A server that asks for it in
+# another way, in any pieces and at any time, never gets it.
 
 use strict;
 use warnings;

@@ -1,5 +1,6 @@
-# The password within TLS: in clear text only to a server whose certificate was
-# verified.  Servers with a certificate of their own make ask for it in pieces.
+# The password within TLS.  It is sent in clear text only to a server whose
+# certificate was verified.  The test servers have their own certificates and
+# ask for the password in pieces.
 
 use strict;
 use warnings;

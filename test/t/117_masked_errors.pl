@@ -1,6 +1,6 @@
-# Whatever the source says while data rules are in force: errors of every class,
-# in all their fields, NOTICEs, errors of the planner.  No masked value shows
-# in the client's output, the server log, the views or the audit, on no path.
+# Messages of the source while data rules apply: errors of every class, in all
+# their fields, NOTICEs, and errors of the planner.  No masked value shows in
+# the client's output, the server log, the views or the audit.
 
 use strict;
 use warnings;
@@ -11,9 +11,8 @@ use Test::More;
 my $value = 'jane.4711@vault.example';
 my $w = PgTunsync->new(empty => 1, local_conf => "log_min_messages = debug1\nlog_error_verbosity = verbose\n");
 
-sub both { my ($sql) = @_; $w->source_sql($sql); $w->local_sql($sql); return; }
-
-both('CREATE TABLE people (id int PRIMARY KEY, email text, note text); CREATE TABLE other (id int PRIMARY KEY, n int)');
+$w->both_sql('CREATE TABLE people (id int PRIMARY KEY, email text, note text);
+	CREATE TABLE other (id int PRIMARY KEY, n int)');
 $w->source_sql(qq{
 	INSERT INTO people SELECT i, '$value', 'n' || i FROM generate_series(1, 5) i;
 	INSERT INTO other SELECT i, i FROM generate_series(1, 5) i;
@@ -147,7 +146,7 @@ foreach my $section ("rewrite:\n  people.note: email::int::text\n", "keep:\n  pe
 	not_shown($call, 'without the value');
 }
 $w->write_config($rules);
-both('ALTER TABLE people ALTER note TYPE text');
+$w->both_sql('ALTER TABLE people ALTER note TYPE text');
 $w->local_sql('TRUNCATE people; ALTER TABLE people ALTER note TYPE int USING 1');
 $call = $w->pull("'people'");
 is($call->{sqlstate}, '22P02', 'a value that does not fit here');

@@ -1,6 +1,7 @@
-# Messages without end: code of tables' owners that speaks for each row, a source
-# that does, a client that stops reading.  The run ends, what it shows is
-# bounded and names the table, and what is left out is counted.
+# Floods of messages: code of table owners that sends one for each row, a
+# source that never stops, a client that stops reading.  The run ends.  What it
+# shows is bounded and names the table, and the suppressed messages are
+# counted.
 
 use strict;
 use warnings;
@@ -11,12 +12,10 @@ use Time::HiRes qw(sleep time);
 
 my $w = PgTunsync->new(empty => 1);
 
-sub both { my ($sql) = @_; $w->source_sql($sql); $w->local_sql($sql); return; }
-
 # How often a pattern stands in the client's stderr.
 sub count_of { my ($call, $pattern) = @_; return scalar(() = $call->{err} =~ /$pattern/g); }
 
-both('CREATE TABLE loud (id int PRIMARY KEY); CREATE TABLE quiet (id int PRIMARY KEY);
+$w->both_sql('CREATE TABLE loud (id int PRIMARY KEY); CREATE TABLE quiet (id int PRIMARY KEY);
 	CREATE TABLE seen (id int PRIMARY KEY)');
 $w->source_sql("INSERT INTO $_ SELECT generate_series(1, 30000)") foreach qw(loud quiet);
 $w->local_sql(q{
@@ -86,7 +85,7 @@ foreach my $mode (qw(overwrite preserve append))
 # ---- many tables, and a client that does not read ----
 
 my @many = map { "many_$_" } 1 .. 60;
-both("CREATE TABLE $_ (id int PRIMARY KEY)") foreach @many;
+$w->both_sql("CREATE TABLE $_ (id int PRIMARY KEY)") foreach @many;
 $w->source_sql("INSERT INTO $_ SELECT generate_series(1, 30)") foreach @many;
 $w->local_sql("ALTER TABLE $_ ADD CONSTRAINT c
 	CHECK (public.say(CASE WHEN id = 30 THEN 'w' ELSE 'd' END, id, repeat('x', 100000)))") foreach @many;

@@ -1,5 +1,5 @@
-# Who may pull cannot take the worker slots of the server: a pull has no more
-# loaders, and all pulls together have no more workers, than a superuser lets them.
+# A role that may pull cannot use up the worker slots of the server.  A
+# superuser limits the loaders of one pull and the workers of all pulls.
 
 use strict;
 use warnings;

@@ -1,5 +1,6 @@
-# pg_upgrade keeps the audit, which pg_dump leaves out, and takes along what a
-# crash left; that is found although pg_upgrade resets relrewrite.
+# pg_upgrade keeps the audit, which pg_dump leaves out.  It also keeps the
+# leftovers of a crash, and they are found although pg_upgrade resets
+# relrewrite.
 
 use strict;
 use warnings;

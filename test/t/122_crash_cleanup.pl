@@ -1,5 +1,5 @@
-# What a crash leaves is removed by the first call of any function, also without
-# a usable audit; what a living run has is left alone.
+# The first call of any function removes the leftovers of a crash, even if the
+# audit is unusable.  It does not touch a living run.
 
 use strict;
 use warnings;

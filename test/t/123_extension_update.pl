@@ -1,5 +1,5 @@
-# ALTER EXTENSION pgtunsync UPDATE: the objects are those of a new installation,
-# the recorded runs and granted rights stay.
+# After ALTER EXTENSION pgtunsync UPDATE the objects are those of a new
+# installation.  Recorded runs and granted rights are kept.
 
 use strict;
 use warnings;

@@ -1,5 +1,6 @@
-# A base backup that runs beside pulls verifies the checksums of every file and reports none as
-# wrong, although it reads pages while loaders write them; the backup starts, and holds the rows.
+# A base backup runs beside pulls and reads pages while loaders write them.  It
+# verifies the checksum of every page and reports no failure.  The backup
+# starts and holds the rows.
 
 use strict;
 use warnings;
@@ -41,7 +42,8 @@ SKIP: {
 # ---- backups beside pulls ----
 
 my $session = $w->call(
-	q{SELECT 'pulled ' || count(*) FROM generate_series(1, 8) i, LATERAL (SELECT pgtunsync.pull('{notes,tags}', jobs => 1 + i % 2)) p;});
+	q{SELECT 'pulled ' || count(*) FROM generate_series(1, 8) i,
+		LATERAL (SELECT pgtunsync.pull('{notes,tags}', jobs => 1 + i % 2)) p;});
 my $backup;
 my $backups = 0;
 while ($session->running || $backups == 0)

@@ -1,9 +1,8 @@
-# What the documents show is true: every block of README.md and doc/*.md is run
-# against a real source behind a real sshd, and what they print is compared.
-# PgTunsync::Documents explains the words of the info strings.
-#
-# The documents say jump.example.com, port 5432 and /etc/pgtunsync; here() says
-# what these are in the test.  DOCUMENT=doc/masking.md runs one page.
+# The documents are true.  The test runs every block of README.md and doc/*.md
+# against a real source behind a real sshd and compares the output.
+# PgTunsync::Documents explains the words of the info strings.  here() maps
+# jump.example.com, port 5432 and /etc/pgtunsync to their values in the test.
+# DOCUMENT=doc/masking.md runs one page.
 
 use strict;
 use warnings;

@@ -1,6 +1,7 @@
-# All tables of a pull, and all parts of a table, show the source at one instant: that of the plan.
-# The pull is held after its plan by a local lock; meanwhile the source moves an amount from one
-# table to the other, in one commit.
+# All tables of a pull, and all parts of a table, show the source at one
+# moment, that of the plan.  A local lock holds the pull after its plan.
+# Meanwhile one transaction on the source moves an amount from one table to the
+# other.
 
 use strict;
 use warnings;
@@ -25,7 +26,8 @@ $w->local_sql($schema);
 sub moved_meanwhile
 {
 	my ($title, $arguments) = @_;
-	my $before = $w->source_sql('SELECT sum(amount) FROM payer') . '|' . $w->source_sql('SELECT sum(amount) FROM payee');
+	my $before = $w->source_sql('SELECT sum(amount) FROM payer') . '|'
+		. $w->source_sql('SELECT sum(amount) FROM payee');
 	my $holder = $w->call("BEGIN; LOCK TABLE gate; SELECT 'locked';", more => 1);
 	$holder->wait_message(qr/locked/, 'out');
 	my $call = $w->start_pull($arguments);
@@ -49,7 +51,9 @@ moved_meanwhile('one loader', 'jobs => 1');
 moved_meanwhile('four loaders', 'jobs => 4');
 
 # the source takes the table for a large one, which is read in parts
-$w->source_sql("VACUUM ANALYZE payer; UPDATE pg_class SET relpages = 300 * 128 WHERE oid = (SELECT reltoastrelid FROM pg_class WHERE oid = 'payer'::regclass)");
+$w->source_sql("VACUUM ANALYZE payer;
+	UPDATE pg_class SET relpages = 300 * 128 WHERE oid = (SELECT reltoastrelid FROM pg_class
+	WHERE oid = 'payer'::regclass)");
 moved_meanwhile('a table in parts', 'jobs => 4');
 like(PostgreSQL::Test::Utils::slurp_file($w->source->logfile), qr/COPY \(SELECT [^;\n]*ctid >= /, 'parts were read');
 $w->nothing_left;

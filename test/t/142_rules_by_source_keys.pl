@@ -1,5 +1,6 @@
-# A rule on a column holds for columns that refer to it, also where only the source has the foreign
-# key; an exclude of a partitioned table holds for its partitions, however they are selected.
+# A rule on a column also applies to columns that refer to it, even if only the
+# source has the foreign key.  Excluding a partitioned table excludes its
+# partitions, however they are selected.
 
 use strict;
 use warnings;
@@ -28,7 +29,8 @@ foreach my $arguments ("'people,logins'", "'logins'")
 	cmp_ok(length $seen, '>', 1000, 'bytes were captured');
 	unlike($seen, qr/hidden\d/, 'no value of the masked column, nor of the one that refers to it, crossed the wire');
 	$relay->forget;
-	is($w->local_sql("SELECT count(*), count(*) FILTER (WHERE who LIKE '%hidden%') FROM logins"), '20|0', 'the rows came, masked');
+	is($w->local_sql("SELECT count(*), count(*) FILTER (WHERE who LIKE '%hidden%') FROM logins"), '20|0',
+		'the rows came, masked');
 }
 is($w->local_sql('SELECT count(*) FROM logins JOIN people ON who = email'), 20, 'and still refer to each other');
 
@@ -40,7 +42,8 @@ my $parted = q{
 	CREATE TABLE events_2026 PARTITION OF events FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');
 	CREATE TABLE eventually (id int);
 };
-$w->source_sql("$parted INSERT INTO events VALUES (1, '2025-05-05'), (2, '2026-06-06'); INSERT INTO eventually VALUES (7)");
+$w->source_sql("$parted INSERT INTO events VALUES (1, '2025-05-05'), (2, '2026-06-06');
+	INSERT INTO eventually VALUES (7)");
 $w->local_sql("$parted INSERT INTO events VALUES (100, '2025-05-05')");
 $w->write_config("exclude: [events]\n");
 foreach my $arguments ("'events_2025,eventually'", "'event*'", "'events,eventually'", "'*'", '')
@@ -48,11 +51,13 @@ foreach my $arguments ("'events_2025,eventually'", "'event*'", "'events,eventual
 	$w->local_sql('TRUNCATE eventually');
 	my $run = $w->pull($arguments);
 	is($run->{rc}, 0, "pull($arguments)") or diag($run->{err});
-	is($w->local_sql('SELECT * FROM events'), '100|2025-05-05', 'the partitions of an excluded table are left as they are');
+	is($w->local_sql('SELECT * FROM events'), '100|2025-05-05',
+		'the partitions of an excluded table are left as they are');
 	is($w->local_sql('SELECT * FROM eventually'), 7, 'the other table came');
 }
 my $run = $w->pull("'events_2025'");
-like($run->{err}, qr/excluded table is left out: events_2025/, 'a partition that is named alone: the call says that it is excluded');
+like($run->{err}, qr/excluded table is left out: events_2025/,
+	'a partition that is named alone: the call says that it is excluded');
 is($w->local_sql('SELECT * FROM events'), '100|2025-05-05', 'and changes nothing');
 $w->nothing_left;
 

@@ -169,7 +169,8 @@ sub all_equal
 sub facts
 {
 	my ($w, $side) = @_;
-	my $kinds = 'rows|class|column|index|constraint|trigger|internal triggers|policy|rule|statistics|publication|inherits|sequence';
+	my $kinds = 'rows|class|column|index|constraint|trigger|internal '
+		. 'triggers|policy|rule|statistics|publication|inherits|sequence';
 	return [ split /\n(?=(?:$kinds) )/, $w->sql_file($side, "$PgTunsync::fixtures/snapshot.sql") ];
 }
 

@@ -28,7 +28,8 @@ sub enter
 	$ENV{PATH} .= ':/usr/sbin:/sbin';
 	return run(qw(ip link set lo up)) if $ENV{PGTUNSYNC_NETWORK};
 	plan skip_all => 'no network namespaces, no iproute2, or no packet scheduler'
-	  if system("@unshare sh -c 'ip link set lo up && unshare --net true && ip link add probe0 type veth peer name probe1 && tc qdisc add dev probe0 root tbf rate 1mbit burst 10k limit 10k' >/dev/null 2>&1") != 0;
+	  if system("@unshare sh -c 'ip link set lo up && unshare --net true && ip link add probe0 type veth peer name "
+	  	. "probe1 && tc qdisc add dev probe0 root tbf rate 1mbit burst 10k limit 10k' >/dev/null 2>&1") != 0;
 	$ENV{PGTUNSYNC_NETWORK} = 1;
 	exec @unshare, $^X, (map { "-I$_" } @INC), $0;
 	die "unshare: $!";
@@ -47,7 +48,8 @@ sub new
 
 	$self->{holder} = PgTunsync::Process->start("$dir/namespace.log", qw(unshare --net sleep 3600));
 	PgTunsync::Process::wait_until('the far namespace',
-		sub { return readlink("/proc/$$/ns/net") ne (readlink('/proc/' . $self->{holder}->pid . '/ns/net') || readlink("/proc/$$/ns/net")); });
+		sub { return readlink("/proc/$$/ns/net") ne (readlink('/proc/' . $self->{holder}->pid . '/ns/net')
+			|| readlink("/proc/$$/ns/net")); });
 	foreach ([ wire => 99 ], [ back => 98 ])
 	{
 		my ($name, $net) = @$_;
@@ -79,7 +81,8 @@ sub limit
 {
 	my ($self, %params) = @_;
 	$self->open;
-	run($self->_tc($_, 'replace', 'root', 'tbf', 'rate', $params{rate}, 'burst', $params{burst} || '16k', 'limit', $params{queue}))
+	run($self->_tc($_, 'replace', 'root', 'tbf', 'rate', $params{rate}, 'burst', $params{burst} || '16k',
+		'limit', $params{queue}))
 	  foreach qw(near far);
 	return;
 }

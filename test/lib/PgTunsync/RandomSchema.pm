@@ -49,54 +49,88 @@ sub literal { my ($text) = @_; $text =~ s/'/''/g; return "'$text'"; }
 
 # ---- types: how a value is written, what indexes it takes, what it may be here ----
 
-my @words = ('', 'a', "it's", 'tab	bed', 'back\\slash', '\\.', '\\N', "new\nline", "\r\n", '%s', '"quoted"', '{curly}', 'NULL', 'ü€', "\x01", ' padded ', 'x' x 3000, 'comma, (paren)');
+my @words = ('', 'a', "it's", 'tab	bed', 'back\\slash', '\\.', '\\N', "new\nline", "\r\n", '%s', '"quoted"', '{curly}',
+	'NULL', 'ü€', "\x01", ' padded ', 'x' x 3000, 'comma, (paren)');
 
 sub word { return literal(utf8(pick(@words)) . (chance(50) ? random(1000) : '')); }
 sub utf8 { my ($text) = @_; utf8::encode($text) if utf8::is_utf8($text); return $text; }
 sub number { return pick(0, -1, random(100), random(65536) * random(30000)); }
 
 my %types = (
-	int        => { make => sub { number() }, index => [ '', 'hash', 'brin' ], here => [ 'bigint', 'numeric' ], default => '7' },
+	int        => { make => sub { number() }, index => [ '', 'hash', 'brin' ],
+	here => [ 'bigint', 'numeric' ], default => '7' },
 	smallint   => { make => sub { random(30000) - 10000 }, index => [''], here => [ 'int', 'bigint' ], default => '7' },
-	bigint     => { make => sub { number() . pick('', '0000', '12345') }, index => [ '', 'brin' ], here => ['numeric'], default => '-1' },
-	numeric    => { make => sub { pick("'NaN'", "'Infinity'", '1.500', '-0.0001', number() . '.' . random(100), '1e50') }, index => [ '', 'hash' ], here => [], default => '0.0' },
-	'numeric(12,3)' => { make => sub { random(10000) . '.' . random(1000) }, index => [''], here => ['numeric'], default => '1' },
-	float8     => { make => sub { pick("'NaN'", "'-0'", "'-Infinity'", '0.1', '1e-300', number() . '/ 7.0') }, index => [''], here => [], default => '0.5' },
-	float4     => { make => sub { pick("'NaN'", '0.1', random(1000) . '/ 3.0') }, index => ['hash'], here => [], default => '0.5' },
+	bigint     => { make => sub { number() . pick('', '0000', '12345') }, index => [ '', 'brin' ],
+	here => ['numeric'], default => '-1' },
+	numeric    => { make => sub { pick("'NaN'", "'Infinity'", '1.500', '-0.0001', number() . '.' . random(100),
+	'1e50') }, index => [ '', 'hash' ], here => [], default => '0.0' },
+	'numeric(12,3)' => { make => sub { random(10000) . '.' . random(1000) }, index => [''],
+	here => ['numeric'], default => '1' },
+	float8     => { make => sub { pick("'NaN'", "'-0'", "'-Infinity'", '0.1', '1e-300', number() . '/ 7.0') },
+	index => [''], here => [], default => '0.5' },
+	float4     => { make => sub { pick("'NaN'", '0.1', random(1000) . '/ 3.0') }, index => ['hash'], here => [],
+	default => '0.5' },
 	text       => { make => \&word, index => [ '', 'hash', 'md5' ], here => [], default => "'default'" },
 	'varchar(4000)' => { make => \&word, index => ['md5'], here => ['text'], default => "'v'" },
-	'char(9)'  => { make => sub { literal(pick('a', 'b  ', '', 'üü', 'nine char')) }, index => [''], here => [], default => "'c'" },
+	'char(9)'  => { make => sub { literal(pick('a', 'b  ', '', 'üü', 'nine char')) }, index => [''], here => [],
+	default => "'c'" },
 	bool       => { make => sub { pick('true', 'false') }, index => [''], here => [], default => 'true' },
-	bytea      => { make => sub { "decode('" . join('', map { sprintf '%02x', random(256) } 0 .. random(40)) . "', 'hex')" }, index => ['hash'], here => [], default => "'\\x00'" },
-	date       => { make => sub { pick("'infinity'", "'0044-03-15 BC'", "'2024-02-29'::date + " . random(1000)) }, index => [ '', 'brin' ], here => [], default => "'2024-01-01'" },
-	timestamp  => { make => sub { "'2024-01-01 00:00:00.123456'::timestamp + " . random(1000) . " * interval '1 hour'" }, index => [ '', 'brin' ], here => [], default => 'now()' },
-	timestamptz => { make => sub { pick("'-infinity'", "'2024-01-01 00:00:00+00'::timestamptz + " . random(1000) . " * interval '1 hour'") }, index => [''], here => [], default => 'now()' },
-	interval   => { make => sub { "'" . (random(50) - 25) . ' mons ' . (random(50) - 25) . ' days ' . random(1000) . ".5 secs'" }, index => [''], here => [], default => "'1 day'" },
-	uuid       => { make => sub { "md5('" . random(1000) . "')::uuid" }, index => [ '', 'hash' ], here => [], default => 'gen_random_uuid()' },
-	json       => { make => sub { literal('{"a": ' . random(10) . ', "a":1,  "b" : []}') }, index => [], here => [], default => "'{}'" },
-	jsonb      => { make => sub { literal('{"k": [' . random(10) . ', null], "t": "' . ('y' x random(3000)) . '"}') }, index => [ 'gin', 'expression' ], here => [], default => "'[]'" },
-	'int[]'    => { make => sub { pick("'{}'", "'[-2:0]={1,NULL,3}'", 'ARRAY[' . join(',', map { random(100) } 0 .. random(5)) . ']') }, index => ['gin'], here => ['bigint[]'], default => "'{1}'" },
-	'text[]'   => { make => sub { 'ARRAY[' . join(',', map { chance(20) ? 'NULL' : word() } 0 .. random(3)) . ']::text[]' }, index => [], here => [], default => "'{}'" },
-	int4range  => { make => sub { my $i = random(1000); pick("'empty'", "'(,)'", "'[$i," . ($i + 5) . ")'") }, index => [ '', 'gist', 'spgist' ], here => [], default => "'empty'" },
+	bytea      => { make => sub { "decode('" . join('', map { sprintf '%02x', random(256) } 0 .. random(40))
+		. "', 'hex')" }, index => ['hash'], here => [], default => "'\\x00'" },
+	date       => { make => sub { pick("'infinity'", "'0044-03-15 BC'", "'2024-02-29'::date + " . random(1000)) },
+	index => [ '', 'brin' ], here => [], default => "'2024-01-01'" },
+	timestamp  => { make => sub { "'2024-01-01 00:00:00.123456'::timestamp + " . random(1000)
+		. " * interval '1 hour'" }, index => [ '', 'brin' ], here => [], default => 'now()' },
+	timestamptz => { make => sub { pick("'-infinity'", "'2024-01-01 00:00:00+00'::timestamptz + " . random(1000)
+		. " * interval '1 hour'") }, index => [''], here => [], default => 'now()' },
+	interval   => { make => sub { "'" . (random(50) - 25) . ' mons ' . (random(50) - 25) . ' days ' . random(1000)
+		. ".5 secs'" }, index => [''], here => [], default => "'1 day'" },
+	uuid       => { make => sub { "md5('" . random(1000) . "')::uuid" }, index => [ '', 'hash' ], here => [],
+	default => 'gen_random_uuid()' },
+	json       => { make => sub { literal('{"a": ' . random(10) . ', "a":1,  "b" : []}') }, index => [], here => [],
+	default => "'{}'" },
+	jsonb      => { make => sub { literal('{"k": [' . random(10) . ', null], "t": "' . ('y' x random(3000)) . '"}') },
+	index => [ 'gin', 'expression' ], here => [], default => "'[]'" },
+	'int[]'    => { make => sub { pick("'{}'", "'[-2:0]={1,NULL,3}'",
+	'ARRAY[' . join(',', map { random(100) } 0 .. random(5)) . ']') }, index => ['gin'], here => ['bigint[]'],
+	default => "'{1}'" },
+	'text[]'   => { make => sub { 'ARRAY[' . join(',', map { chance(20) ? 'NULL' : word() } 0 .. random(3))
+		. ']::text[]' }, index => [], here => [], default => "'{}'" },
+	int4range  => { make => sub { my $i = random(1000); pick("'empty'", "'(,)'", "'[$i," . ($i + 5) . ")'") },
+	index => [ '', 'gist', 'spgist' ], here => [], default => "'empty'" },
 	nummultirange => { make => sub { pick("'{}'", "'{[1.5,2),(7,)}'") }, index => [''], here => [], default => "'{}'" },
-	inet       => { make => sub { "'10.0.0." . random(256) . "'" }, index => [ '', 'spgist' ], here => [], default => "'::1'" },
-	'bit(5)'   => { make => sub { "B'" . join('', map { random(2) } 1 .. 5) . "'" }, index => [''], here => [], default => "B'00000'" },
-	tsvector   => { make => sub { "to_tsvector('simple', " . word() . ')' }, index => ['gin'], here => [], default => "''" },
-	point      => { make => sub { "'(" . random(100) . ',' . random(100) . ")'" }, index => [ 'gist', 'spgist' ], here => [], default => "'(0,0)'" },
-	money      => { make => sub { literal(random(1000) . '.' . (10 + random(90))) }, index => [''], here => [], default => "'1'" },
-	xml        => { make => sub { literal('<a>' . random(100) . '</a>text') }, index => [], here => [], default => "'<a/>'" },
+	inet       => { make => sub { "'10.0.0." . random(256) . "'" }, index => [ '', 'spgist' ], here => [],
+	default => "'::1'" },
+	'bit(5)'   => { make => sub { "B'" . join('', map { random(2) } 1 .. 5) . "'" }, index => [''], here => [],
+	default => "B'00000'" },
+	tsvector   => { make => sub { "to_tsvector('simple', " . word() . ')' }, index => ['gin'],
+	here => [], default => "''" },
+	point      => { make => sub { "'(" . random(100) . ',' . random(100) . ")'" }, index => [ 'gist', 'spgist' ],
+	here => [], default => "'(0,0)'" },
+	money      => { make => sub { literal(random(1000) . '.' . (10 + random(90))) }, index => [''], here => [],
+	default => "'1'" },
+	xml        => { make => sub { literal('<a>' . random(100) . '</a>text') }, index => [], here => [],
+	default => "'<a/>'" },
 	oid        => { make => sub { random(65536) }, index => [''], here => [], default => '1' },
-	'types.color' => { make => sub { literal(pick('red', 'green', 'very blue')) }, index => [ '', 'hash' ], here => ['text'], default => "'red'" },
-	'types.color[]' => { make => sub { "ARRAY['red','green']::types.color[]" }, index => [], here => [], default => "'{}'" },
+	'types.color' => { make => sub { literal(pick('red', 'green', 'very blue')) }, index => [ '', 'hash' ],
+	here => ['text'], default => "'red'" },
+	'types.color[]' => { make => sub { "ARRAY['red','green']::types.color[]" }, index => [], here => [],
+	default => "'{}'" },
 	'types.positive' => { make => sub { 1 + random(1000) }, index => [''], here => ['int'], default => '5' },
-	'types.pair' => { make => sub { 'ROW(' . random(100) . ', ' . word() . ", 'green')::types.pair" }, index => [], here => [], default => 'NULL' });
+	'types.pair' => { make => sub { 'ROW(' . random(100) . ', ' . word() . ", 'green')::types.pair" }, index => [],
+	here => [], default => 'NULL' });
 my %keys = (
-	int => sub { $_[0] }, bigint => sub { $_[0] * 1000000007 }, text => sub { literal("key $_[0]") }, uuid => sub { "md5('$_[0]')::uuid" }, numeric => sub { "$_[0].0" }, 'types.positive' => sub { $_[0] }, date => sub { "'2000-01-01'::date + $_[0]" }, 'types.pair' => sub { "ROW($_[0], 'x', 'red')::types.pair" });
+	int => sub { $_[0] }, bigint => sub { $_[0] * 1000000007 }, text => sub { literal("key $_[0]") },
+	uuid => sub { "md5('$_[0]')::uuid" }, numeric => sub { "$_[0].0" }, 'types.positive' => sub { $_[0] },
+	date => sub { "'2000-01-01'::date + $_[0]" }, 'types.pair' => sub { "ROW($_[0], 'x', 'red')::types.pair" });
 
 my $types_sql = {
-	source => "CREATE SCHEMA types; CREATE TYPE types.color AS ENUM ('red', 'green', 'very blue', 'unused'); CREATE DOMAIN types.positive AS int CHECK (VALUE > 0); CREATE TYPE types.pair AS (a int, b text, c types.color);\n",
-	local => "CREATE SCHEMA types; CREATE TYPE types.color AS ENUM ('very blue', 'red', 'green'); CREATE DOMAIN types.positive AS int CHECK (VALUE > 0); CREATE TYPE types.pair AS (a int, b text, c types.color);\n"
-	  . "CREATE FUNCTION types.never() RETURNS trigger LANGUAGE plpgsql AS \$\$ BEGIN RAISE EXCEPTION 'trigger % has fired', TG_NAME; END \$\$;\n" };
+	source => "CREATE SCHEMA types; CREATE TYPE types.color AS ENUM ('red', 'green', 'very blue', 'unused');
+	CREATE DOMAIN types.positive AS int CHECK (VALUE > 0); CREATE TYPE types.pair AS (a int, b text, c types.color);\n",
+	local => "CREATE SCHEMA types; CREATE TYPE types.color AS ENUM ('very blue', 'red', 'green');
+	CREATE DOMAIN types.positive AS int CHECK (VALUE > 0); CREATE TYPE types.pair AS (a int, b text, c types.color);\n"
+	  . "CREATE FUNCTION types.never() RETURNS trigger LANGUAGE plpgsql AS \$\$ BEGIN RAISE EXCEPTION 'trigger % has "
+	  . "fired', TG_NAME; END \$\$;\n" };
 
 # ---- a schema ----
 
@@ -104,7 +138,8 @@ sub odd_name
 {
 	my ($base) = @_;
 	return $base if chance(60);
-	return pick("Mixed $base", "$base.dot", "$base\"quote", "$base%s", "${base}'apo", "*$base", "$base\\back", "ü$base", ('x' x 55) . $base, "select $base");
+	return pick("Mixed $base", "$base.dot", "$base\"quote", "$base%s", "${base}'apo", "*$base", "$base\\back",
+		"ü$base", ('x' x 55) . $base, "select $base");
 }
 
 # The definition: a list of tables, each as both sides see it.
@@ -149,7 +184,8 @@ sub make_table
 		number => $number, fks => [], indexes => [], here => {}
 	};
 	$table->{kind} = 'plain' if $table->{kind} eq 'partitioned' && $key ne 'int';
-	$table->{key_form} = 'primary' if ($table->{key_form} =~ /identity|serial/ && $key !~ /^(int|bigint)$/) || ($table->{kind} eq 'partitioned' && $table->{key_form} =~ /identity|deferrable|none/);
+	$table->{key_form} = 'primary' if ($table->{key_form} =~ /identity|serial/ && $key !~ /^(int|bigint)$/)
+		|| ($table->{kind} eq 'partitioned' && $table->{key_form} =~ /identity|deferrable|none/);
 	$table->{partitioning} = pick('range', 'list', 'hash', 'deep') if $table->{kind} eq 'partitioned';
 	$table->{rows} = pick(0, 1, random(30), random(200));
 	$table->{stale} = pick(0, random(20));
@@ -159,14 +195,16 @@ sub make_table
 		$_->{where} = 'both', $_->{here} = $_->{type} foreach @{ $table->{columns} };
 	}
 	# foreign keys: to tables that both sides have, or to itself
-	my @targets = grep { $_->{where} eq 'both' && $_->{key_form} ne 'none' && $_->{key_form} ne 'deferrable' && ($_->{kind} ne 'unlogged' || $_ == $table) } @$others, $table;
+	my @targets = grep { $_->{where} eq 'both' && $_->{key_form} ne 'none' && $_->{key_form} ne 'deferrable'
+		&& ($_->{kind} ne 'unlogged' || $_ == $table) } @$others, $table;
 	foreach my $i (1 .. random(3))
 	{
 		last unless @targets;
 		my $target = pick(@targets);
 		push @{ $table->{fks} }, {
 			target => $target, name => "fk_${number}_$i", column => "f$i",
-			how => pick('', ' DEFERRABLE', ' DEFERRABLE INITIALLY DEFERRED', ' ON DELETE CASCADE', ' ON DELETE SET NULL ON UPDATE CASCADE', ' MATCH FULL'),
+			how => pick('', ' DEFERRABLE', ' DEFERRABLE INITIALLY DEFERRED', ' ON DELETE CASCADE',
+			' ON DELETE SET NULL ON UPDATE CASCADE', ' MATCH FULL'),
 			not_null => chance(20), where => chance(80) ? 'both' : 'not valid here' };
 	}
 	# without rows to refer to, nothing may be NOT NULL; keys from a table that only we have would be orphaned
@@ -180,7 +218,8 @@ sub make_table
 	foreach my $column (@{ $table->{columns} })
 	{
 		my @kinds = @{ $types{ $column->{type} }{index} };
-		push @{ $table->{indexes} }, { column => $column, kind => pick(@kinds), partial => chance(15), include => chance(10) } if @kinds && chance(30);
+		push @{ $table->{indexes} }, { column => $column, kind => pick(@kinds), partial => chance(15),
+			include => chance(10) } if @kinds && chance(30);
 	}
 	$table->{generated} = chance(15) && $key eq 'int' ? pick('both', 'source', 'local') : '';
 	$table->{generated} = '' if $table->{kind} eq 'inherited';
@@ -205,7 +244,8 @@ sub column_sql
 	my $sql = quoted($column->{name}) . ' ' . type_on($side, $column);
 	# what only we have must be able to do without a value
 	my $needs_default = $side eq 'local' && $column->{where} ne 'both';
-	$sql .= " DEFAULT $types{$column->{type}}{default}" if $column->{default} || ($needs_default && $column->{not_null});
+	$sql .= " DEFAULT $types{$column->{type}}{default}"
+	  if $column->{default} || ($needs_default && $column->{not_null});
 	$sql .= ' NOT NULL' if $column->{not_null};
 	return $sql;
 }
@@ -228,10 +268,17 @@ sub partitions_sql
 	my ($table) = @_;
 	my ($name, $p) = ($table->{name}, $table->{partitioning});
 	my $part = sub { $name =~ /^("(?:[^"]|"")*")\./ ? "$1.part_$table->{number}_$_[0]" : die };
-	return "CREATE TABLE ${\$part->(1)} PARTITION OF $name FOR VALUES FROM (MINVALUE) TO (50); CREATE TABLE ${\$part->(2)} PARTITION OF $name FOR VALUES FROM (50) TO (100); CREATE TABLE ${\$part->(3)} PARTITION OF $name DEFAULT;\n" if $p eq 'range';
-	return "CREATE TABLE ${\$part->(1)} PARTITION OF $name FOR VALUES IN (1, 2, 3); CREATE TABLE ${\$part->(2)} PARTITION OF $name DEFAULT;\n" if $p eq 'list';
-	return join('', map { "CREATE TABLE ${\$part->($_)} PARTITION OF $name FOR VALUES WITH (MODULUS 3, REMAINDER $_);\n" } 0 .. 2) if $p eq 'hash';
-	return "CREATE TABLE ${\$part->(1)} PARTITION OF $name FOR VALUES FROM (MINVALUE) TO (50) PARTITION BY HASH (id); CREATE TABLE ${\$part->(11)} PARTITION OF ${\$part->(1)} FOR VALUES WITH (MODULUS 2, REMAINDER 0); CREATE TABLE ${\$part->(12)} PARTITION OF ${\$part->(1)} FOR VALUES WITH (MODULUS 2, REMAINDER 1); CREATE TABLE ${\$part->(2)} PARTITION OF $name DEFAULT;\n";
+	return "CREATE TABLE ${\$part->(1)} PARTITION OF $name FOR VALUES FROM (MINVALUE) TO (50);
+		CREATE TABLE ${\$part->(2)} PARTITION OF $name FOR VALUES FROM (50) TO (100);
+		CREATE TABLE ${\$part->(3)} PARTITION OF $name DEFAULT;\n" if $p eq 'range';
+	return "CREATE TABLE ${\$part->(1)} PARTITION OF $name FOR VALUES IN (1, 2, 3);
+		CREATE TABLE ${\$part->(2)} PARTITION OF $name DEFAULT;\n" if $p eq 'list';
+	return join('', map { "CREATE TABLE ${\$part->($_)} PARTITION OF $name FOR VALUES WITH (MODULUS 3, "
+		. "REMAINDER $_);\n" } 0 .. 2) if $p eq 'hash';
+	return "CREATE TABLE ${\$part->(1)} PARTITION OF $name FOR VALUES FROM (MINVALUE) TO (50) PARTITION BY HASH (id);
+		CREATE TABLE ${\$part->(11)} PARTITION OF ${\$part->(1)} FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+		CREATE TABLE ${\$part->(12)} PARTITION OF ${\$part->(1)} FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+		CREATE TABLE ${\$part->(2)} PARTITION OF $name DEFAULT;\n";
 }
 
 sub table_sql
@@ -239,24 +286,29 @@ sub table_sql
 	my ($side, $table) = @_;
 	my $local = $side eq 'local';
 	my @columns = map { column_sql($side, $_) } grep { has_column($side, $_) } @{ $table->{columns} };
-	my @gone = map { quoted("gone $_->{name}") } grep { $_->{where} eq "dropped " . ($local ? 'here' : 'there') } @{ $table->{columns} };
+	my @gone = map { quoted("gone $_->{name}") } grep { $_->{where} eq "dropped "
+		. ($local ? 'here' : 'there') } @{ $table->{columns} };
 	my $kind = $table->{kind};
 
 	push @columns, map { "$_->{column} $_->{target}{key}" . ($_->{not_null} ? ' NOT NULL' : '') } @{ $table->{fks} };
 	push @columns, key_sql($table);
 	push @columns, map { "$_ text DEFAULT 'gone'" } @gone;
-	push @columns, "g bigint GENERATED ALWAYS AS (id * 2::bigint) STORED" if $table->{generated} eq 'both' || $table->{generated} eq $side;
+	push @columns, "g bigint GENERATED ALWAYS AS (id * 2::bigint) STORED"
+	  if $table->{generated} eq 'both' || $table->{generated} eq $side;
 	push @columns, 'g bigint' if $table->{generated} && $table->{generated} ne 'both' && $table->{generated} ne $side;
 	push @columns, 'CONSTRAINT "id is there" CHECK (id IS NOT NULL)' if $table->{check};
 	@columns = shuffled(@columns) unless $kind eq 'inherited';
 	# the order of constraints does not matter, of columns it may differ
-	my $sql = 'CREATE ' . ($kind eq 'unlogged' && chance(70) ? 'UNLOGGED ' : '') . "TABLE $table->{name} (" . join(', ', @columns) . ')';
-	$sql .= ' PARTITION BY ' . { range => 'RANGE (id)', list => 'LIST (id)', hash => 'HASH (id)', deep => 'RANGE (id)' }->{ $table->{partitioning} } if $kind eq 'partitioned';
+	my $sql = 'CREATE ' . ($kind eq 'unlogged' && chance(70) ? 'UNLOGGED ' : '') . "TABLE $table->{name} ("
+		. join(', ', @columns) . ')';
+	$sql .= ' PARTITION BY ' . { range => 'RANGE (id)', list => 'LIST (id)', hash => 'HASH (id)',
+		deep => 'RANGE (id)' }->{ $table->{partitioning} } if $kind eq 'partitioned';
 	$sql .= ' WITH (fillfactor = 70)' if $local && chance(10) && $kind ne 'partitioned';
 	$sql .= ";\n";
 	$sql .= partitions_sql($table) if $kind eq 'partitioned';
 	$sql .= "ALTER TABLE $table->{name} " . join(', ', map { "DROP COLUMN $_" } @gone) . ";\n" if @gone;
-	$sql .= "CREATE TABLE ${\child_name($table)} (extra_of_child int) INHERITS ($table->{name});\n" if $kind eq 'inherited';
+	$sql .= "CREATE TABLE ${\child_name($table)} (extra_of_child int) INHERITS ($table->{name});\n"
+	  if $kind eq 'inherited';
 	return $sql;
 }
 
@@ -283,7 +335,8 @@ sub row_values
 	my @values = map {
 		my $column = $_;
 		my $value = $column->{not_null} || !chance($column->{nulls}) ? $types{ $column->{type} }{make}->() : 'NULL';
-		$value eq 'NULL' ? 'NULL' : "($value)::$column->{type}" . ($side eq 'local' && $column->{here} ne $column->{type} ? "::$column->{here}" : '')
+		$value eq 'NULL' ? 'NULL' : "($value)::$column->{type}"
+			. ($side eq 'local' && $column->{here} ne $column->{type} ? "::$column->{here}" : '')
 	} @$columns;
 	foreach my $fk (@{ $table->{fks} })
 	{
@@ -302,9 +355,12 @@ sub rows_sql
 
 	$table->{"keys_$side"} = \@keys;
 	return '' unless @keys;
-	my $sql = "INSERT INTO $table->{name} ($names) OVERRIDING SYSTEM VALUE VALUES\n" . join(",\n", map { row_values($side, $table, \@columns, $_) } @keys) . ";\n";
-	$sql .= "INSERT INTO ${\child_name($table)} SELECT * FROM ONLY $table->{name} LIMIT 7;\n" if $table->{kind} eq 'inherited';
-	$sql .= "SELECT setval(pg_get_serial_sequence(" . literal($table->{name}) . ", 'id'), $keys[-1]);\n" if $table->{key_form} =~ /identity|serial/;
+	my $sql = "INSERT INTO $table->{name} ($names) OVERRIDING SYSTEM VALUE
+		VALUES\n" . join(",\n", map { row_values($side, $table, \@columns, $_) } @keys) . ";\n";
+	$sql .= "INSERT INTO ${\child_name($table)} SELECT * FROM ONLY $table->{name} LIMIT 7;\n"
+	  if $table->{kind} eq 'inherited';
+	$sql .= "SELECT setval(pg_get_serial_sequence(" . literal($table->{name}) . ", 'id'), $keys[-1]);\n"
+	  if $table->{key_form} =~ /identity|serial/;
 	return $sql;
 }
 
@@ -317,7 +373,8 @@ sub index_sql
 	return '' unless has_column($side, $column) && type_on($side, $column) eq $column->{type};
 	my $c = quoted($column->{name});
 	my $kind = $index->{kind};
-	my $what = $kind eq 'md5' ? "(md5($c))" : $kind eq 'expression' ? "(($c ->> 'k'))" : $column->{type} eq 'text' && $kind eq '' ? "left($c, 100)" : $c;
+	my $what = $kind eq 'md5' ? "(md5($c))" : $kind eq 'expression' ? "(($c ->> 'k'))" : $column->{type} eq 'text'
+		&& $kind eq '' ? "left($c, 100)" : $c;
 	$what =~ s/^left(.*)$/(left$1)/;
 	my $method = $kind =~ /^(hash|gin|gist|spgist|brin)$/ ? " USING $kind" : '';
 	my $sql = 'CREATE INDEX index_' . ++$index_number . " ON $table->{name}$method ($what)";
@@ -330,7 +387,8 @@ sub fk_sql
 {
 	my ($side, $table, $fk) = @_;
 	my $valid = $side eq 'local' && $fk->{where} ne 'both' ? ' NOT VALID' : '';
-	return "ALTER TABLE $table->{name} ADD CONSTRAINT $fk->{name} FOREIGN KEY ($fk->{column}) REFERENCES $fk->{target}{name} (id)$fk->{how}$valid;\n";
+	return "ALTER TABLE $table->{name} ADD CONSTRAINT $fk->{name} FOREIGN KEY ($fk->{column}) REFERENCES "
+		. "$fk->{target}{name} (id)$fk->{how}$valid;\n";
 }
 
 # What hangs on the local tables and must stay as it is.
@@ -342,7 +400,8 @@ sub ornaments_sql
 
 	if (chance(40))
 	{
-		$sql .= "CREATE TRIGGER fire_$n " . pick('BEFORE', 'AFTER') . ' INSERT OR UPDATE OR DELETE ON ' . $name . " FOR EACH ROW EXECUTE FUNCTION types.never();\n";
+		$sql .= "CREATE TRIGGER fire_$n " . pick('BEFORE', 'AFTER') . ' INSERT OR UPDATE OR DELETE ON ' . $name
+			. " FOR EACH ROW EXECUTE FUNCTION types.never();\n";
 		my $how = pick('', 'ENABLE ALWAYS', 'ENABLE REPLICA', 'DISABLE');
 		$sql .= "ALTER TABLE $name $how TRIGGER fire_$n;\n" if $how;
 	}
@@ -353,10 +412,12 @@ sub ornaments_sql
 	$sql .= "ALTER TABLE $name OWNER TO somebody;\n" if chance(20);
 	$sql .= "GRANT SELECT, UPDATE (id) ON $name TO PUBLIC;\n" if chance(20);
 	$sql .= "COMMENT ON TABLE $name IS 'comment';\n" if chance(10);
-	$sql .= "ALTER TABLE $name ENABLE ROW LEVEL SECURITY; CREATE POLICY policy_$n ON $name USING (id IS NULL);\n" if chance(10);
+	$sql .= "ALTER TABLE $name ENABLE ROW LEVEL SECURITY;
+	CREATE POLICY policy_$n ON $name USING (id IS NULL);\n" if chance(10);
 	$sql .= "ALTER TABLE $name FORCE ROW LEVEL SECURITY;\n" if chance(5);
 	$sql .= "ALTER TABLE $name REPLICA IDENTITY FULL;\n" if chance(10);
-	$sql .= "ALTER TABLE $name ADD PRIMARY KEY (id);\n" if $table->{key_form} eq 'none' && chance(30) && $table->{kind} ne 'partitioned';
+	$sql .= "ALTER TABLE $name ADD PRIMARY KEY (id);\n"
+	  if $table->{key_form} eq 'none' && chance(30) && $table->{kind} ne 'partitioned';
 	return $sql;
 }
 
@@ -378,7 +439,9 @@ sub side_sql
 	if ($side eq 'local')
 	{
 		$sql .= ornaments_sql($_) foreach @tables;
-		$sql .= 'CREATE PUBLICATION some_tables FOR TABLE ' . join(', ', map { $_->{name} } grep { chance(50) || $_ == $tables[0] } @tables) . ";\n" if chance(30) && !grep { $_->{kind} eq 'unlogged' } @tables;
+		$sql .= 'CREATE PUBLICATION some_tables FOR TABLE '
+			. join(', ', map { $_->{name} } grep { chance(50) || $_ == $tables[0] } @tables) . ";\n"
+		  if chance(30) && !grep { $_->{kind} eq 'unlogged' } @tables;
 	}
 	return $sql;
 }
@@ -388,7 +451,9 @@ sub side_sql
 sub clean
 {
 	my ($w, $side) = @_;
-	PgTunsync::Compare::script($w, $side, q{SELECT format('DROP SCHEMA %I CASCADE', nspname) FROM pg_namespace WHERE nspname !~ '^(pg_|information_schema|pgtunsync)' \gexec
+	PgTunsync::Compare::script($w, $side,
+		q{SELECT format('DROP SCHEMA %I CASCADE', nspname) FROM pg_namespace
+		WHERE nspname !~ '^(pg_|information_schema|pgtunsync)' \gexec
 		DROP PUBLICATION IF EXISTS some_tables});
 	return;
 }
@@ -432,7 +497,8 @@ sub pull_some
 
 	@some = ($common[0]) unless @some;
 	return pass('there is nothing that both sides have') unless $some[0];
-	$sql .= "DELETE FROM ONLY $_->{name} WHERE ctid = (SELECT max(ctid) FROM ONLY $_->{name});\n" foreach grep { $_->{kind} ne 'partitioned' && chance(30) } @common;
+	$sql .= "DELETE FROM ONLY $_->{name} WHERE ctid = (SELECT max(ctid) FROM ONLY $_->{name});\n"
+	  foreach grep { $_->{kind} ne 'partitioned' && chance(30) } @common;
 	PgTunsync::Compare::script($w, 'source', $sql);
 	my $before = PgTunsync::Compare::facts($w, 'local');
 	my $call = $w->pull('ARRAY[' . join(', ', map { literal($_->{name}) } @some) . ']');
@@ -441,16 +507,21 @@ sub pull_some
 		{
 			my @differs = PgTunsync::Compare::differences($w);
 			# by the catalog's spelling of names
-			my %names = map { my $n = $_->{name}; (PgTunsync::Compare::script($w, 'local', "SELECT format('%I.%I', nspname, relname) FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE c.oid = " . literal($n) . '::regclass;') =~ s/\n\z//r) => 1 } @some;
+			my %names = map { my $n = $_->{name};
+				(PgTunsync::Compare::script($w, 'local',
+				"SELECT format('%I.%I', nspname, relname) FROM pg_class c JOIN pg_namespace n ON n.oid = "
+					. "relnamespace WHERE c.oid = " . literal($n) . '::regclass;') =~ s/\n\z//r) => 1 } @some;
 			my @wrong = grep { my $d = $_; grep { index($d, "$_: ") == 0 } keys %names } @differs;
 			ok(!@wrong, 'the tables that were asked for are equal') or diag(join("\n", @wrong));
-			PgTunsync::Compare::same_facts(PgTunsync::Compare::facts($w, 'local'), $before, 'the catalog is as it was', catalog_only => 1);
+			PgTunsync::Compare::same_facts(PgTunsync::Compare::facts($w, 'local'), $before, 'the catalog is as it was',
+				catalog_only => 1);
 			$w->healthy;
 		}
 		else
 		{
 			is($call->{sqlstate}, '23503', 'refused for a foreign key') or diag($call->{err});
-			PgTunsync::Compare::same_facts(PgTunsync::Compare::facts($w, 'local'), $before, 'every local table is as it was');
+			PgTunsync::Compare::same_facts(PgTunsync::Compare::facts($w, 'local'), $before,
+				'every local table is as it was');
 		}
 		$w->nothing_left;
 	};

@@ -13,7 +13,8 @@ use warnings;
 sub of
 {
 	my ($class, $w, %params) = @_;
-	my $call = $w->call("SELECT concat_ws(chr(31), step, ok, detail, coalesce(hint, '')) || chr(30) FROM pgtunsync.check();", %params)->finish;
+	my $call = $w->call("SELECT concat_ws(chr(31), step, ok, detail, coalesce(hint, '')) || chr(30)
+		FROM pgtunsync.check();", %params)->finish;
 	my $self = bless { call => $call, rows => [] }, $class;
 
 	foreach my $row (split /\x1e\n?/, $call->{out})
@@ -48,7 +49,8 @@ sub failed
 sub text
 {
 	my ($self) = @_;
-	return join("\n", map { "$_->{step}: $_->{ok}: $_->{detail} ($_->{hint})" } $self->rows) . "\n" . $self->{call}{err};
+	return join("\n", map { "$_->{step}: $_->{ok}: $_->{detail} ($_->{hint})" } $self->rows) . "\n"
+		. $self->{call}{err};
 }
 
 1;

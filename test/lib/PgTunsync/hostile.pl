@@ -95,7 +95,8 @@ my %modes = (
 	half_kexinit => [ $banner, substr(kexinit(), 0, 60) ],
 	kex_stall    => [ $banner, kexinit(), 30 ],
 	disconnect   => [ $banner, packet("\x01" . pack('N', 11) . text('go away') . text('')), 1 ],
-	escapes      => [ "SSH-2.0-evil\e[31m\x9b2J\r\n", packet("\x04\x01" . text("debug\e]0;title\a") . text('')), packet("\x01" . pack('N', 11) . text("go\n2026-01-01 FATAL: faked\e[2J") . text('')), 1 ],
+	escapes      => [ "SSH-2.0-evil\e[31m\x9b2J\r\n", packet("\x04\x01" . text("debug\e]0;title\a") . text('')),
+	packet("\x01" . pack('N', 11) . text("go\n2026-01-01 FATAL: faked\e[2J") . text('')), 1 ],
 	map { ($_ => [ $banner, kexinit(), 0.2, $exchange{$_}, 1 ]) } keys %exchange);
 
 if ($mode eq 'list')

@@ -42,7 +42,8 @@ sub relation
 }
 
 my @facts = ([ '0001-1', '15.0', '1', '1', '1', 'f' ]);
-my %usual = (facts => rows(6, @facts), relations => rows(14), columns => rows(8), sequences => rows(8), keys => rows(6), patterns => rows(1));
+my %usual = (facts => rows(6, @facts), relations => rows(14), columns => rows(8), sequences => rows(8), keys => rows(6),
+	patterns => rows(1));
 my %modes = (
 	no_results     => { map { $_ => '' } keys %usual },
 	no_rowsets     => { map { $_ => done('BEGIN') } keys %usual },
@@ -164,7 +165,8 @@ sub copied
 	return {
 		relations => rows(14, [ 1, 'public', 'odd', 'r', 'p', 'f', undef, 't', 't', 'f', 8192, 1, undef, 1 ]),
 		columns   => rows(8, @columns),
-		copy      => message('H', pack('Cn', 1, scalar @types) . pack('n', 1) x @types) . join('', map { message('d', $_) } @messages) . message('c', '') . done('COPY') };
+		copy      => message('H', pack('Cn', 1, scalar @types) . pack('n', 1) x @types)
+			. join('', map { message('d', $_) } @messages) . message('c', '') . done('COPY') };
 }
 
 my %answers = (%usual, %{ $mode =~ /^copy:(.*)/ ? copied($1) : $modes{$mode} || $large{$mode} });
