@@ -177,7 +177,7 @@ $w->both_sql(q{
 $w->source_sql("INSERT INTO parents VALUES (1, 'a', 1), (2, 'b', 2);
 	INSERT INTO children VALUES (1, 1, 'a'), (2, 2, 'b'); INSERT INTO tree VALUES (1, 2), (2, 3), (3, NULL)");
 $w->refused("'children', mode => 'overwrite'", 'children without their parents', sqlstate => '23503',
-	message => [ qr/children_parent_id_fkey/, qr/Pull the rows.*parents/ ]);
+	message => [ qr/children_parent_id_fkey/, qr/Pull the matching rows.*parents/ ]);
 lands("'children,parents', mode => 'overwrite'", 'children', '(1,1,a) (2,2,b)', 'both');
 $w->local_sql("INSERT INTO parents VALUES (9, 'z', 9); INSERT INTO children VALUES (9, 9, 'z')");
 $w->source_sql("UPDATE parents SET v = 3");
