@@ -111,7 +111,10 @@ parse_jobs(FunctionCallInfo fcinfo, int arg)
 	return limit_jobs(jobs, NOTICE);
 }
 
-/* The existing schemas of the caller's search path, without pg_catalog and pg_temp. */
+/*
+ * The existing schemas of the caller's search path, without pg_catalog and
+ * pg_temp.
+ */
 static List *
 search_path_schemas(void)
 {

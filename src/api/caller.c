@@ -11,15 +11,15 @@
  *
  * The caller may go away at any moment.  On an error (a cancel, a statement
  * timeout) it interrupts the leader and waits until the leader has cleaned up.
- * When the backend ends, the callback on the segment sets a flag, and the leader
- * cancels itself.  If the run was committed by then, the call succeeds with a
- * WARNING, because an error would mean that nothing has changed.
+ * When the backend ends, the callback on the segment sets a flag, and the
+ * leader cancels itself.  If the run was committed by then, the call succeeds
+ * with a WARNING, because an error would mean that nothing has changed.
  *
  * A leader that waits for a lock of the caller's transaction would wait for
- * ever, because the deadlock detector does not see the caller wait.  So the call
- * is refused if this transaction has a lock on a table that is named in it; the
- * leader looks for our locks when it knows all targets; and we check who blocks
- * the leader while we wait.
+ * ever, because the deadlock detector does not see the caller wait.  So the
+ * call is refused if this transaction has a lock on a table that is named in
+ * it; the leader looks for our locks when it knows all targets; and we check
+ * who blocks the leader while we wait.
  *
  *-------------------------------------------------------------------------
  */
@@ -246,8 +246,8 @@ take_error(Pull *pull, StringInfo body)
 }
 
 /*
- * Handles one message; a NOTICE is shown at once.  Cancels are held off, because
- * check_cancel() must see them first.
+ * Handles one message; a NOTICE is shown at once.  Cancels are held off,
+ * because check_cancel() must see them first.
  */
 static void
 handle_message(Pull *pull, char type, StringInfo body)
@@ -385,7 +385,9 @@ follow_leader(Pull *pull, bool until_end)
 	pfree(body.data);
 }
 
-/* A leader that would find no room for its tunnel and loaders is not started. */
+/*
+ * A leader that would find no room for its tunnel and loaders is not started.
+ */
 static void
 start_leader(Pull *pull, int max_workers)
 {
@@ -402,7 +404,9 @@ start_leader(Pull *pull, int max_workers)
 	worker_end_launch();
 }
 
-/* Hands the request to a leader of its own and follows it; raises its error. */
+/*
+ * Hands the request to a leader of its own and follows it; raises its error.
+ */
 static Pull *
 run_leader(const RunRequest *request)
 {

@@ -29,7 +29,9 @@ extern List *caller_check(RunRequest *request);
  */
 extern List *caller_plan(RunRequest *request);
 
-/* Waits for a run of the current user to end; raises its error if it failed. */
+/*
+ * Waits for a run of the current user to end; raises its error if it failed.
+ */
 extern void caller_wait(int64 run_id);
 
 /* Asks the leader of a run to cancel it; false when it has ended already. */

@@ -5,17 +5,17 @@
  *
  * A pull passes through these files:
  *
- *	  api/caller.c			the caller's backend: starts a leader, shows its messages
+ *	  api/caller.c			the caller's backend: starts a leader, waits
  *	  run/leader.c			the leader's process
  *	  run/pull_run.c		a pull, from the audit row to the commit
  *	  config/, ssh/			what the operator configured
  *	  tunnel/tunnel.c		the tunnel to the source
- *	  source/source.c, plan/planner.c	what there is to pull, and how
- *	  load/loader_pool.c, load/loader.c	tables into staging heaps, side by side
+ *	  source/source.c, plan/planner.c	what to pull, and how
+ *	  load/loader_pool.c, load/loader.c	tables into staging heaps
  *	  apply/apply.c			the one commit that changes anything
  *	  run/append_run.c		instead: many commits, one for each batch
  *	  run/audit.c			what happened
- *	  run/crash_cleanup.c	what runs have left whose server or leader crashed
+ *	  run/crash_cleanup.c	removes what crashed runs have left
  *
  *-------------------------------------------------------------------------
  */
@@ -249,7 +249,10 @@ pgtunsync_check(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* progress_rows(): the tables of the runs whose audit rows the caller may read. */
+/*
+ * progress_rows(): the tables of the runs whose audit rows the caller may
+ * read.
+ */
 PG_FUNCTION_INFO_V1(pgtunsync_progress);
 Datum
 pgtunsync_progress(PG_FUNCTION_ARGS)

@@ -13,8 +13,8 @@
 
 /*
  * {"name": "value", …} as a List of char *: name, value, name, value, ….
- * Raises INVALID_PARAMETER_VALUE unless it is an object of strings, numbers and
- * booleans with names that a clause can use.
+ * Raises INVALID_PARAMETER_VALUE unless it is an object of strings, numbers
+ * and booleans with names that a clause can use.
  */
 extern List *variables_from_jsonb(Jsonb *jsonb);
 

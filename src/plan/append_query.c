@@ -8,7 +8,8 @@
  * whose order depends on no collation, with values as the source has them.
  * Rows that share a value must not be torn apart, since the next batch begins
  * behind it: all rows with the last one come along.  That they are unique here
- * does not make them so on the source, and a row must not be left out in silence.
+ * does not make them so on the source, and a row must not be left out in
+ * silence.
  *
  *-------------------------------------------------------------------------
  */
@@ -52,7 +53,10 @@ find_column(const TablePlan *table, const char *name)
 	return NULL;
 }
 
-/* Types whose order depends on nothing but the value, and whose text says it all. */
+/*
+ * Types whose order depends on nothing but the value, and whose text says it
+ * all.
+ */
 static bool
 is_ordered(Oid typid)
 {
@@ -105,7 +109,9 @@ is_masked(const CopyQuery *query, const char *name)
 	return false;
 }
 
-/* Why values of the column do not tell what is still to come; NULL: they do. */
+/*
+ * Why values of the column do not tell what is still to come; NULL: they do.
+ */
 static char *
 find_problem(const TablePlan *table, const Choice *choice, const CopyQuery *query,
 			 const ColumnPlan *cursor, bool indexed)

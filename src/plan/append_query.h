@@ -13,16 +13,17 @@
 #include "plan/selection.h"
 
 /*
- * Prepares table->batches for the rows of this query, by the named column or (NULL)
- * the primary key.  search_path: under which the source runs it.  What stands in
- * the way is written into the table's plan.
+ * Prepares table->batches for the rows of this query, by the named column or
+ * (NULL) the primary key.  search_path: under which the source runs it.  What
+ * stands in the way is written into the table's plan.
  */
 extern void batches_plan(TablePlan *table, const Choice *choice, const CopyQuery *query,
 						 const char *cursor, int source_version, const char *search_path);
 
 /*
- * The COPY for the next rows beyond a value (as text; NULL: from the first on), in order.
- * There are more than batch_size of them only if they share the last value.
+ * The COPY for the next rows beyond a value (as text; NULL: from the first
+ * on), in order.  There are more than batch_size of them only if they share
+ * the last value.
  */
 extern char *batches_copy_sql(const TablePlan *table, const char *bound, int batch_size);
 

@@ -9,8 +9,8 @@
  *
  * on the source.  It must not be able to leave that place, whatever quotes,
  * comments or escapes it is made of, and however the source reads them.  So
- * the text itself is never sent.  It goes through the server's own scanner, and
- * what comes out is written anew, token by token, in one spelling:
+ * the text itself is never sent.  It goes through the server's own scanner,
+ * and what comes out is written anew, token by token, in one spelling:
  *
  *		identifiers			quoted
  *		keywords			as they are
@@ -19,10 +19,11 @@
  *		;  $1  U&'…'		refused
  *
  * That text reads the same for any setting of standard_conforming_strings.
- * Variables are replaced between these two steps: {1} that stands alone becomes
- * a literal token, in a literal it is replaced in the literal's *value*; so there is
- * no kind of quoting to be broken out of.  Afterwards the server's parser says
- * whether it is one SELECT that just chooses rows of our table.
+ * Variables are replaced between these two steps: {1} that stands alone
+ * becomes a literal token, in a literal it is replaced in the literal's
+ * *value*; so there is no kind of quoting to be broken out of.  Afterwards the
+ * server's parser says whether it is one SELECT that just chooses rows of our
+ * table.
  *
  *-------------------------------------------------------------------------
  */
@@ -44,7 +45,8 @@
 
 /*
  * The scanner's tokens.  Their numbers are the same for every grammar that is
- * built upon it, see parser/scanner.h; keywords differ, and we know them by name.
+ * built upon it, see parser/scanner.h; keywords differ, and we know them by
+ * name.
  */
 typedef enum TokenCode
 {
@@ -482,7 +484,10 @@ is_only_where(const SelectStmt *select)
 		list_length(select->fromClause) == 1 && IsA(linitial(select->fromClause), RangeVar);
 }
 
-/* Our table, at the far left, unsampled and in no join that has rows without it. */
+/*
+ * Our table, at the far left, unsampled and in no join that has rows without
+ * it.
+ */
 static bool
 is_rowwise_source(Node *from)
 {

@@ -98,7 +98,9 @@ differs_in_meaning(Oid typid, int source_version)
 	return typid == INTERVALOID && source_version >= 170000 && PG_VERSION_NUM < 170000;
 }
 
-/* All of these are their characters, and each receive function checks its own. */
+/*
+ * All of these are their characters, and each receive function checks its own.
+ */
 static bool
 is_text_like(Oid typid)
 {

@@ -41,8 +41,8 @@ extern char *copy_select(const CopyQuery *query);
 extern char *copy_statement(const CopyQuery *query);
 
 /*
- * The same rows in several COPYs (List of char *), of about the same number of the
- * source's pages each; for queries of which copy_has_parts() is true.
+ * The same rows in several COPYs (List of char *), of about the same number of
+ * the source's pages each; for queries of which copy_has_parts() is true.
  */
 extern bool copy_has_parts(const CopyQuery *query, int source_version);
 extern List *copy_statement_parts(const CopyQuery *query, int parts);

@@ -3,10 +3,10 @@
  * framework_table.c
  *	  Tables in which frameworks keep their migration state.
  *
- * Such a table says which migrations this very database has seen, and for Rails
- * also which environment it is.  With the source's rows the framework would
- * believe that it talks to production.  A call that names no table therefore
- * leaves them out.
+ * Such a table says which migrations this very database has seen, and for
+ * Rails also which environment it is.  With the source's rows the framework
+ * would believe that it talks to production.  A call that names no table
+ * therefore leaves them out.
  *
  * Several frameworks call their table "migrations", and so may a user: only
  * its columns tell.

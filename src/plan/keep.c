@@ -3,10 +3,10 @@
  * keep.c
  *	  Which local rows a replace must not lose.
  *
- * A pattern means a table (tenants, app.tenants) or, with a column, every table
- * that has it (*.tenant_id).  Unlike with data rules, the first match is not the
- * only one: what any condition asks for is kept, so that none can
- * lose what another one keeps.  How rows are kept: kept.c.
+ * A pattern means a table (tenants, app.tenants) or, with a column, every
+ * table that has it (*.tenant_id).  Unlike with data rules, the first match is
+ * not the only one: what any condition asks for is kept, so that none can lose
+ * what another one keeps.  How rows are kept: kept.c.
  *
  *-------------------------------------------------------------------------
  */

@@ -20,8 +20,8 @@ typedef struct KeepContext
 } KeepContext;
 
 /*
- * The conditions for a table whose details were read: a List of RowExpression *; a
- * row that meets one of them is kept.  Raises SYNTAX_ERROR, and
+ * The conditions for a table whose details were read: a List of RowExpression
+ * *; a row that meets one of them is kept.  Raises SYNTAX_ERROR, and
  * FEATURE_NOT_SUPPORTED for a clause that is more than a condition.
  */
 extern List *keep_plan(KeepContext *context, const CatalogRelation *local);

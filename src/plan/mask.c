@@ -13,9 +13,10 @@
  *							row that is referred to
  *		chance				random_…: cannot be followed, and is refused
  *
- * A rule must fit its column: the wrong type, NULL for a NOT NULL column, a key
- * that would itself be given away, are problems that fail the table before
- * anything moves.  What only the source knows, it is asked by EXPLAIN (source_trial.c).
+ * A rule must fit its column: the wrong type, NULL for a NOT NULL column, a
+ * key that would itself be given away, are problems that fail the table before
+ * anything moves.  What only the source knows, it is asked by EXPLAIN
+ * (source_trial.c).
  *
  *-------------------------------------------------------------------------
  */
@@ -109,7 +110,9 @@ position_of(const List *names, const char *name)
 	return -1;
 }
 
-/* The column that a foreign key leads to; false if there is none that we know. */
+/*
+ * The column that a foreign key leads to; false if there is none that we know.
+ */
 static bool
 follow_key(MaskContext *context, const CatalogForeignKey *key, const char *column, Place *place)
 {
@@ -127,9 +130,9 @@ follow_key(MaskContext *context, const CatalogForeignKey *key, const char *colum
 }
 
 /*
- * The column at the end of the chain that has a rule, and that rule; NULL: none.
- * Keys come twice, from both sides, and can lead in circles: each column is
- * looked at once.
+ * The column at the end of the chain that has a rule, and that rule; NULL:
+ * none.  Keys come twice, from both sides, and can lead in circles: each
+ * column is looked at once.
  */
 static const SyncRule *
 follow_chain(MaskContext *context, const Place *place, Place *base, int depth, List **visited)
@@ -208,7 +211,9 @@ needs_category(Work *work, const char *categories, char *what)
 	return work->mask->problem == NULL;
 }
 
-/* SQL of the only column of the primary key; it must not be a secret itself. */
+/*
+ * SQL of the only column of the primary key; it must not be a secret itself.
+ */
 static char *
 key_column(Work *work, bool numeric)
 {

@@ -36,8 +36,8 @@ typedef struct Mask
 /*
  * Finds and carries out the rule for a column, NULL when there is none.
  * relation: SQL by which the rows of the source are called.  Both relations'
- * details, and those of the tables that their foreign keys lead to, must have been
- * read.
+ * details, and those of the tables that their foreign keys lead to, must have
+ * been read.
  */
 extern Mask *mask_column(MaskContext *context, const CatalogRelation *local,
 						 const CatalogRelation *source, const CatalogColumn *column,

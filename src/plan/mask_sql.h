@@ -21,22 +21,27 @@ extern char *mask_sql_uuid(const char *text, const char *encoding);
 /* An address below example.org, 32 characters. */
 extern char *mask_sql_email(const char *text, const char *encoding);
 
-/* A name; part: "first", "last" or NULL for both; unique: with something behind it. */
+/*
+ * A name; part: "first", "last" or NULL for both; unique: with something
+ * behind it.
+ */
 extern char *mask_sql_name(const char *text, const char *part, bool unique, const char *encoding);
 
 /* 16 digits. */
 extern char *mask_sql_digits(const char *text, const char *encoding);
 
 /*
- * A permutation of the numbers (SQL of an integer type); bits: 15 for smallint,
- * else 31, which larger numbers leave.  The sign stays.
+ * A permutation of the numbers (SQL of an integer type); bits: 15 for
+ * smallint, else 31, which larger numbers leave.  The sign stays.
  */
 extern char *mask_sql_number(const char *number, int bits, const char *encoding);
 
 /* All but the first and last characters replaced. */
 extern char *mask_sql_partial(const char *text, int first, int last, const char *encoding);
 
-/* A number of days, not 0, up to "days" in both directions, from a row's key. */
+/*
+ * A number of days, not 0, up to "days" in both directions, from a row's key.
+ */
 extern char *mask_sql_shift(const char *key, int days, const char *encoding);
 
 #endif							/* PGTUNSYNC_MASK_SQL_H */

@@ -3,9 +3,9 @@
  * partition_group.c
  *	  Partitions of one table that are pulled together.
  *
- * A partitioned table is planned as one table for each local partition.  All of
- * them are pulled or none is (TablePlan.partition_root), so that a query of the
- * partitioned table never sees old rows beside new ones.
+ * A partitioned table is planned as one table for each local partition.  All
+ * of them are pulled or none is (TablePlan.partition_root), so that a query of
+ * the partitioned table never sees old rows beside new ones.
  *
  *-------------------------------------------------------------------------
  */
@@ -13,7 +13,9 @@
 
 #include "plan/partition_group.h"
 
-/* The table in the list that belongs to the same partitioned table, or NULL. */
+/*
+ * The table in the list that belongs to the same partitioned table, or NULL.
+ */
 static const TablePlan *
 find_part(const List *tables, Oid partition_root)
 {

@@ -18,7 +18,8 @@ typedef void (*FailPart) (TablePlan *table, const TablePlan *failed, char *messa
 
 /*
  * Calls fail_part for each partition that has not failed although another one
- * of the same TablePlan.partition_root has.  The message is in the current context.
+ * of the same TablePlan.partition_root has.  The message is in the current
+ * context.
  */
 extern void partitions_fail_together(const List *tables, PartFailed has_failed,
 									 FailPart fail_part, void *arg);

@@ -86,8 +86,8 @@ typedef struct TablePlan
 	char	   *shape;			/* table_shape(); set by recheck.c */
 
 	/*
-	 * Why the plan refuses the table (message NULL if it does not).  What fails
-	 * later is in the run's outcomes, which start with these.
+	 * Why the plan refuses the table (message NULL if it does not).  What
+	 * fails later is in the run's outcomes, which start with these.
 	 */
 	int			sqlerrcode;
 	char	   *message;
@@ -95,7 +95,10 @@ typedef struct TablePlan
 	char	   *hint;
 } TablePlan;
 
-/* A sequence owned by a pulled column on both sides, and its state on the source. */
+/*
+ * A sequence owned by a pulled column on both sides, and its state on the
+ * source.
+ */
 typedef struct SequencePlan
 {
 	Oid			relid;			/* local */

@@ -3,7 +3,7 @@
  * plan_columns.c
  *	  Columns, keys and sequences of both sides, matched by name.
  *
- *	  source and local	the column is pulled; types may differ if the text can be read
+ *	  source and local	pulled; types may differ if the text can be read
  *	  source only			missing: left out
  *	  local only			extra: takes its default
  *	  local, generated	computed here, whatever the source has
@@ -73,7 +73,9 @@ share_column(TablePlan *table, const CatalogColumn *local, const CatalogColumn *
 		table->binary = false;
 }
 
-/* An extra column must be able to do without a value; empty tables need none. */
+/*
+ * An extra column must be able to do without a value; empty tables need none.
+ */
 static void
 check_needed_values(TablePlan *table, List *needed)
 {
@@ -248,7 +250,10 @@ plan_check_key(TablePlan *table, const Choice *choice)
 
 /* ---- sequences ---- */
 
-/* The source's sequence that belongs to a column's; names decide if it has several. */
+/*
+ * The source's sequence that belongs to a column's; names decide if it has
+ * several.
+ */
 static CatalogSequence *
 find_sequence(List *sequences, AttrNumber attnum, const char *name)
 {

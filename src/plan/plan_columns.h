@@ -26,9 +26,9 @@ extern void plan_report_differences(const TablePlan *table);
 extern void plan_check_name_types(TablePlan *table, const CopyQuery *query);
 
 /*
- * Fails a table whose mode compares rows by primary key if it has none, or if the
- * values of the key do not come from the source.  The key of a partition alone
- * is not enough.
+ * Fails a table whose mode compares rows by primary key if it has none, or if
+ * the values of the key do not come from the source.  The key of a partition
+ * alone is not enough.
  */
 extern void plan_check_key(TablePlan *table, const Choice *choice);
 

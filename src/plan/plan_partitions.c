@@ -4,8 +4,8 @@
  *	  Tables that stand for partitions, here or on the source.
  *
  * If the partitions differ between the two sides, the rows of each local
- * partition are chosen on the source by its bounds (partition_map.c).  Rows that
- * belong to no local partition fail all of them.
+ * partition are chosen on the source by its bounds (partition_map.c).  Rows
+ * that belong to no local partition fail all of them.
  *
  *-------------------------------------------------------------------------
  */

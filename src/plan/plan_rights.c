@@ -3,8 +3,8 @@
  * plan_rights.c
  *	  Rights of the source's role and of the caller on a table.
  *
- * The source's role must be allowed to read all columns that are pulled, and the
- * caller to replace the local table.  Row security that would filter rows
+ * The source's role must be allowed to read all columns that are pulled, and
+ * the caller to replace the local table.  Row security that would filter rows
  * without a word refuses the table.
  *
  *-------------------------------------------------------------------------

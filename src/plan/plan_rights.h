@@ -13,12 +13,14 @@
 /*
  * Each of these fails the table if a right is missing.
  *
- * Local: the caller's rights to replace the rows.  Grants on a partitioned table
- * hold for its leaves.
+ * Local: the caller's rights to replace the rows.  Grants on a partitioned
+ * table hold for its leaves.
  */
 extern void plan_check_local_rights(TablePlan *table, const Choice *choice, Oid role);
 
-/* Source: reading the table, all of its rows unless row_security allows less. */
+/*
+ * Source: reading the table, all of its rows unless row_security allows less.
+ */
 extern void plan_check_source_rights(TablePlan *table, const CatalogRelation *source,
 									  bool row_security);
 

@@ -3,8 +3,8 @@
  * plan_rules.c
  *	  The configuration's rules for one table: masks, rewrites, kept rows.
  *
- * Columns that look sensitive and have no rule are listed, and fail the table if
- * the caller must not pull them unmasked (pgtunsync.require_rules).
+ * Columns that look sensitive and have no rule are listed, and fail the table
+ * if the caller must not pull them unmasked (pgtunsync.require_rules).
  *
  *-------------------------------------------------------------------------
  */

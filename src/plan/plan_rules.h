@@ -25,7 +25,8 @@ extern List *plan_apply_rules(Planner *planner, TablePlan *table, const Choice *
 
 /*
  * Columns that look sensitive and have no rule: a NOTICE, or with
- * request->require_rules an ERROR (CONFIG_FILE_ERROR); in a survey the table fails.
+ * request->require_rules an ERROR (CONFIG_FILE_ERROR); in a survey the table
+ * fails.
  */
 extern void plan_report_unmasked(const Planner *planner, List *tables);
 

@@ -14,8 +14,8 @@
  * A plan tells all that can be known before the first row moves.  What stands
  * in the way of one table is written into that table's plan and leaves the
  * others alone: rights on either side, row security that would filter in
- * silence, a kind that cannot be replaced, no column in common.  What must stop
- * the run is raised: the source is this very database, names that nobody
+ * silence, a kind that cannot be replaced, no column in common.  What must
+ * stop the run is raised: the source is this very database, names that nobody
  * knows.
  *
  * The source is asked a few times, whatever the number of tables
@@ -48,7 +48,10 @@
 #include "schema/local_catalog.h"
 #include "schema/source_catalog.h"
 
-/* from how many bytes on a table is loaded in steps, and how many a part of it has */
+/*
+ * from how many bytes on a table is loaded in steps, and how many a part of it
+ * has
+ */
 #define STEPS_MIN_BYTES	(32.0 * 1024 * 1024)
 #define PART_BYTES		(64.0 * 1024 * 1024)
 #define PARTS_MAX		16
@@ -56,9 +59,9 @@
 /* ---- is the source this database? ---- */
 
 /*
- * A copy of a database (pg_basebackup, a disk snapshot) keeps system identifier
- * and OIDs, and pulling from the original is what it is for.  Only the very
- * same server has also been started at the same microsecond.
+ * A copy of a database (pg_basebackup, a disk snapshot) keeps system
+ * identifier and OIDs, and pulling from the original is what it is for.  Only
+ * the very same server has also been started at the same microsecond.
  */
 static void
 refuse_itself(const SourceFacts *facts)
@@ -99,7 +102,9 @@ report_row_security(List *tables)
 
 /* ---- tables ---- */
 
-/* Size and rows on the source; those of a partitioned table are its leaves'. */
+/*
+ * Size and rows on the source; those of a partitioned table are its leaves'.
+ */
 static void
 estimate(TablePlan *table, const CatalogRelation *source)
 {
@@ -223,8 +228,8 @@ set_paths(Planner *planner, List *tables)
 
 /*
  * A large table as the COPYs that several loaders take.  One COPY is worth it,
- * too, for the sake of the indexes.  Kept rows and the pulled ones have to be looked at by
- * the same loader.
+ * too, for the sake of the indexes.  Kept rows and the pulled ones have to be
+ * looked at by the same loader.
  */
 static List *
 parts_of(const CopyQuery *query, const TablePlan *table, int version)
@@ -297,7 +302,10 @@ add_referenced(const Planner *planner, List *keys, List **local, List **source)
 	}
 }
 
-/* Replaces both lists by the tables that theirs refer to: masks follow foreign keys. */
+/*
+ * Replaces both lists by the tables that theirs refer to: masks follow foreign
+ * keys.
+ */
 static void
 find_referenced(const Planner *planner, List **local, List **source)
 {
@@ -313,7 +321,10 @@ find_referenced(const Planner *planner, List **local, List **source)
 	*source = next_source;
 }
 
-/* All that nobody has read: a long chain of keys is not worth a round trip for each. */
+/*
+ * All that nobody has read: a long chain of keys is not worth a round trip for
+ * each.
+ */
 static void
 find_all(const Planner *planner, List **local, List **source)
 {

@@ -3,9 +3,10 @@
  * planner_state.c
  *	  What the parts of the planner share.
  *
- * Each part of the planner looks at one side of a table: rights, columns, rules,
- * partitions.  A part that finds that the table cannot be pulled says so in the
- * table's plan by table_fail(); the others then leave the table alone.
+ * Each part of the planner looks at one side of a table: rights, columns,
+ * rules, partitions.  A part that finds that the table cannot be pulled says
+ * so in the table's plan by table_fail(); the others then leave the table
+ * alone.
  *
  *-------------------------------------------------------------------------
  */

@@ -33,15 +33,18 @@ typedef struct Planner
 	List	   *unmasked;		/* of char *: columns that look sensitive */
 } Planner;
 
-/* Notes in the plan why the table cannot be pulled; detail and hint may be NULL. */
+/*
+ * Notes in the plan why the table cannot be pulled; detail and hint may be
+ * NULL.
+ */
 extern void table_fail(TablePlan *table, int sqlerrcode, char *message, char *detail, char *hint);
 
 /* "a, b", as SQL identifiers if quote is set. */
 extern char *plan_join_names(List *names, bool quote);
 
 /*
- * The search_path for SQL from the configuration or the caller: built-in objects
- * first, then what the caller's own path finds.
+ * The search_path for SQL from the configuration or the caller: built-in
+ * objects first, then what the caller's own path finds.
  */
 extern char *planner_user_path(const Planner *planner);
 
@@ -49,8 +52,8 @@ extern char *planner_user_path(const Planner *planner);
 extern const char *planner_copy_path(const Planner *planner, const TablePlan *table);
 
 /*
- * Adds the clause.  In a clause a partition, or the rows for one, has the name of
- * the partitioned table.
+ * Adds the clause.  In a clause a partition, or the rows for one, has the name
+ * of the partitioned table.
  */
 extern void plan_set_clause(const Choice *choice, CopyQuery *query);
 

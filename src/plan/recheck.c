@@ -13,12 +13,12 @@
  * of it: no lock is kept, neither ours nor one that code of an owner took.
  *
  * The bounds of a partition are worked out here too, for the loaders, which
- * cannot look at its ancestors.  The keys of those may be expressions, which the
- * server evaluates as far as they are constant: each ancestor's is made ready as
- * its owner, and an error in it is the table's own.
+ * cannot look at its ancestors.  The keys of those may be expressions, which
+ * the server evaluates as far as they are constant: each ancestor's is made
+ * ready as its owner, and an error in it is the table's own.
  *
- * Expressions of the configuration are analyzed and planned here once, on trial:
- * what cannot work is said before the first row moves.
+ * Expressions of the configuration are analyzed and planned here once, on
+ * trial: what cannot work is said before the first row moves.
  *
  *-------------------------------------------------------------------------
  */

@@ -3,10 +3,10 @@
  * rewrite.c
  *	  Which columns get values that are computed here.
  *
- * A data rule is computed on the source, for what must not leave it.  A rewrite
- * is computed here, when a row has arrived, for what only this database
- * knows: a reference to a table that is not pulled gets a row that we have.
- * The first pattern that matches a column decides, as with data rules.
+ * A data rule is computed on the source, for what must not leave it.  A
+ * rewrite is computed here, when a row has arrived, for what only this
+ * database knows: a reference to a table that is not pulled gets a row that we
+ * have.  The first pattern that matches a column decides, as with data rules.
  *
  *-------------------------------------------------------------------------
  */

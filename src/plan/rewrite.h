@@ -20,8 +20,9 @@ typedef struct RewriteContext
 } RewriteContext;
 
 /*
- * The rewrites of a table whose details were read: a List of RowExpression *, one for a
- * column.  *problem: why they cannot be, or NULL.  Raises SYNTAX_ERROR.
+ * The rewrites of a table whose details were read: a List of RowExpression *,
+ * one for a column. *problem: why they cannot be, or NULL.  Raises
+ * SYNTAX_ERROR.
  */
 extern List *rewrite_plan(RewriteContext *context, const CatalogRelation *local,
 						  const CatalogRelation *source, char **problem);

@@ -4,9 +4,9 @@
  *	  Sequences of partitioned tables.
  *
  * Only leaves hold rows, so only leaves have plans; but a serial or identity
- * column of a partitioned table belongs to the table, and so does its sequence.
- * If it stayed behind, the next INSERT would take a number that was pulled.
- * The sequence goes along with the first leaf that the run pulls.
+ * column of a partitioned table belongs to the table, and so does its
+ * sequence.  If it stayed behind, the next INSERT would take a number that was
+ * pulled.  The sequence goes along with the first leaf that the run pulls.
  *
  *-------------------------------------------------------------------------
  */

@@ -20,10 +20,10 @@
  *
  * A partitioned table stands for its leaves.  Those that both sides have are
  * copied one from another, else by what belongs into them (partition_map.c).
- * Which rows of a table come is decided by the call's filter, else by the group
- * that named it, else by the configuration; tables in "empty" come without rows.
- * Excludes are applied last, and therefore win over everything; one for a
- * partitioned table holds for its partitions.
+ * Which rows of a table come is decided by the call's filter, else by the
+ * group that named it, else by the configuration; tables in "empty" come
+ * without rows.  Excludes are applied last, and therefore win over everything;
+ * one for a partitioned table holds for its partitions.
  *
  *-------------------------------------------------------------------------
  */
@@ -212,7 +212,9 @@ same_clause(const TableSpec *a, const TableSpec *b)
 	return strcmp(a->clause, b->clause) == 0 && equal_strings(a->args, b->args);
 }
 
-/* Was it chosen before?  Remembers it.  It cannot come by two clauses at once. */
+/*
+ * Was it chosen before?  Remembers it.  It cannot come by two clauses at once.
+ */
 static bool
 already_chosen(Selection *selection, const CatalogRelation *relation, const TableSpec *item)
 {
@@ -302,7 +304,10 @@ warn_unmatched(const Selection *selection, List *patterns, const char *key)
 	}
 }
 
-/* An exclude that matches nothing protects nothing; those of templates are no mistake. */
+/*
+ * An exclude that matches nothing protects nothing; those of templates are no
+ * mistake.
+ */
 static void
 check_excludes(const Selection *selection, const List *patterns, bool of_call)
 {
@@ -432,7 +437,10 @@ filter_text(const SyncFilter *filter)
 					catalog_sql_identifier(filter->column), quote_literal_cstr(filter->last));
 }
 
-/* Finds the clause that is in force: the call's, the group's, the configuration's. */
+/*
+ * Finds the clause that is in force: the call's, the group's, the
+ * configuration's.
+ */
 static char *
 find_clause(const Selection *selection, const CatalogRelation *relation, const TableSpec *item,
 			ClauseValues *values, char **what)
@@ -484,8 +492,8 @@ choose_rows(const Selection *selection, Choice *choice, const TableSpec *item)
 }
 
 /*
- * Partitions that differ: the source is asked for each local one's rows.  Fails
- * the choice when it could not answer.
+ * Partitions that differ: the source is asked for each local one's rows.
+ * Fails the choice when it could not answer.
  */
 static PartitionMap *
 map_partitions(Choice *choice)
@@ -546,8 +554,8 @@ exclude_choice(Choice *choice, const TablePattern *exclude)
 
 /*
  * Takes one table into the list, unless it is there or excluded.  With a map,
- * its rows are not those of its namesake on the source.  item: what named it, or
- * NULL.
+ * its rows are not those of its namesake on the source. item: what named it,
+ * or NULL.
  */
 static void
 choose(Selection *selection, const char *schema, const char *name,
@@ -630,7 +638,10 @@ leave_out_framework(Selection *selection, CatalogRelation *local)
 	selection->choices = lappend(selection->choices, choice);
 }
 
-/* Is it left out because a framework keeps its state there?  Remembers its name. */
+/*
+ * Is it left out because a framework keeps its state there?  Remembers its
+ * name.
+ */
 static bool
 is_framework_state(Selection *selection, CatalogRelation *local)
 {
@@ -656,7 +667,10 @@ compare_relations(const ListCell *a, const ListCell *b)
 	return order != 0 ? order : strcmp(left->name, right->name);
 }
 
-/* The tables of both sides in these schemas that match the glob ("*": all), sorted. */
+/*
+ * The tables of both sides in these schemas that match the glob ("*": all),
+ * sorted.
+ */
 static List *
 common_tables(Selection *selection, const List *schemas, const char *glob)
 {
@@ -839,7 +853,9 @@ choose_item(Selection *selection, const TableSpec *item)
 
 /* ---- tables on one side only ---- */
 
-/* Names a table that the other side does not have; a survey has a row for it. */
+/*
+ * Names a table that the other side does not have; a survey has a row for it.
+ */
 static List *
 add_lonely(Selection *selection, List *names, CatalogRelation *relation, bool on_source)
 {
@@ -895,7 +911,9 @@ choose_everything(Selection *selection)
 
 /* ---- all of it ---- */
 
-/* Takes "!default" out of the excludes: frameworks' tables come like others. */
+/*
+ * Takes "!default" out of the excludes: frameworks' tables come like others.
+ */
 static List *
 exclude_texts(Selection *selection, const List *texts)
 {

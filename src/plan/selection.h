@@ -41,7 +41,9 @@ typedef struct Choice
 extern List *selection_resolve(const PlanRequest *request, const SyncConfig *config,
 							   const Catalog *local, const Catalog *source);
 
-/* Quoted as needed, with its schema unless the caller's search path finds it. */
+/*
+ * Quoted as needed, with its schema unless the caller's search path finds it.
+ */
 extern char *selection_display(const PlanRequest *request, const Catalog *local,
 							   const Catalog *source, const char *schema, const char *name);
 

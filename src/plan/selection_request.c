@@ -113,7 +113,9 @@ unknown_group(const SyncConfig *config, const char *name)
 			 errhint("This file has no groups.")));
 }
 
-/* Splits "123:eu" into values; one with a colon in it stands in double quotes. */
+/*
+ * Splits "123:eu" into values; one with a colon in it stands in double quotes.
+ */
 static List *
 split_values(const char *text)
 {
@@ -143,7 +145,10 @@ split_values(const char *text)
 	return values;
 }
 
-/* The group that the text names, and the values behind it; NULL if there is none. */
+/*
+ * The group that the text names, and the values behind it; NULL if there is
+ * none.
+ */
 static SyncGroup *
 find_group(const SyncConfig *config, const char *text, List **values)
 {
@@ -304,7 +309,10 @@ selection_has_schema(const List *schemas, const char *schema)
 	return false;
 }
 
-/* Adds the local schemas that a name or glob means; a name also if we have none. */
+/*
+ * Adds the local schemas that a name or glob means; a name also if we have
+ * none.
+ */
 static List *
 add_matching_schemas(List *schemas, char *pattern, bool quoted)
 {

@@ -35,13 +35,20 @@ extern List *selection_readings(const TableSpec *item, const SyncConfig *config)
 /* The schemas in which a request looks for tables: char *, no duplicates. */
 extern List *selection_schemas(const PlanRequest *request, const SyncConfig *config);
 
-/* The schemas that the call, or else the configuration, lists; globs are resolved. */
+/*
+ * The schemas that the call, or else the configuration, lists; globs are
+ * resolved.
+ */
 extern List *selection_listed_schemas(const PlanRequest *request, const SyncConfig *config);
 
-/* The schema of an item, or those that its glob matches; NIL: not qualified. */
+/*
+ * The schema of an item, or those that its glob matches; NIL: not qualified.
+ */
 extern List *selection_schemas_of(const TableSpec *item, bool fold);
 
-/* Has the local database a schema of that name, or one that the glob matches? */
+/*
+ * Has the local database a schema of that name, or one that the glob matches?
+ */
 extern bool selection_schema_exists(const char *pattern);
 
 /* Both lists of schemas as one, without duplicates. */

@@ -10,7 +10,10 @@
 
 #include "schema/catalog.h"
 
-/* Does a column of this name and type look like one that should have a data rule? */
+/*
+ * Does a column of this name and type look like one that should have a data
+ * rule?
+ */
 extern bool looks_sensitive(const CatalogColumn *column);
 
 #endif							/* PGTUNSYNC_SENSITIVE_H */

@@ -1,11 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * source_trial.c
- *	  Statements with SQL from the configuration or the caller, tried on the source.
+ *	  SQL from the configuration or the caller, tried on the source.
  *
- * EXPLAIN on the source tells whether a SELECT with a clause or a mask in it could
- * run.  All are tried at once.  Only if that fails, they are tried one by one to
- * find the table and the column.
+ * EXPLAIN on the source tells whether a SELECT with a clause or a mask in it
+ * could run.  All are tried at once.  Only if that fails, they are tried one
+ * by one to find the table and the column.
  *
  *-------------------------------------------------------------------------
  */
@@ -19,7 +19,10 @@
 #include "plan/source_trial.h"
 #include "schema/source_catalog.h"
 
-/* A SELECT with people's SQL or masks in it: the source is asked whether it could run it. */
+/*
+ * A SELECT with people's SQL or masks in it: the source is asked whether it
+ * could run it.
+ */
 typedef struct Trial
 {
 	TablePlan  *table;
@@ -85,7 +88,9 @@ try_select(Planner *planner, const Trial *trial)
 	return error;
 }
 
-/* The column whose mask the source refuses by itself, with its error; or NULL. */
+/*
+ * The column whose mask the source refuses by itself, with its error; or NULL.
+ */
 static CatalogColumn *
 find_bad_mask(Planner *planner, const Trial *trial, ErrorData **error)
 {

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * source_trial.h
- *	  Statements with SQL from the configuration or the caller, tried on the source.
+ *	  SQL from the configuration or the caller, tried on the source.
  *
  *-------------------------------------------------------------------------
  */

@@ -91,7 +91,10 @@ table_patterns_of_filters(const List *filters, const Catalog *local, const Catal
 	return patterns;
 }
 
-/* The first pattern for the relation, or for a table that it is a partition of. */
+/*
+ * The first pattern for the relation, or for a table that it is a partition
+ * of.
+ */
 const TablePattern *
 table_pattern_find(const List *patterns, const CatalogRelation *relation)
 {

@@ -20,7 +20,9 @@ typedef struct TablePattern
 	const SyncFilter *filter;	/* that it belongs to, or NULL */
 } TablePattern;
 
-/* Patterns (TablePattern *) of names (char *), and of filters (SyncFilter *). */
+/*
+ * Patterns (TablePattern *) of names (char *), and of filters (SyncFilter *).
+ */
 extern List *table_patterns_prepare(const List *texts, const Catalog *local,
 									const Catalog *source);
 extern List *table_patterns_of_filters(const List *filters, const Catalog *local,
@@ -31,7 +33,10 @@ extern bool table_pattern_matches(const TablePattern *pattern, const CatalogRela
 extern bool table_pattern_matches_as(const TablePattern *pattern,
 									 const CatalogRelation *relation, bool fold);
 
-/* The first pattern for the relation, or for a table that it is a partition of; or NULL. */
+/*
+ * The first pattern for the relation, or for a table that it is a partition
+ * of; or NULL.
+ */
 extern const TablePattern *table_pattern_find(const List *patterns,
 											  const CatalogRelation *relation);
 

@@ -51,11 +51,16 @@ extern char *table_spec_fold(char *part, bool quoted);
 extern bool table_spec_is_glob(const TableSpec *item);
 extern bool table_spec_has_schema_glob(const TableSpec *item);
 
-/* Is the text "group:NAME"?  Then table_spec_group() is what follows the colon. */
+/*
+ * Is the text "group:NAME"?  Then table_spec_group() is what follows the
+ * colon.
+ */
 extern bool table_spec_is_group(const char *text);
 extern const char *table_spec_group(const char *text);
 
-/* The words of an unquoted text, as a List of char *; NIL if it is only one. */
+/*
+ * The words of an unquoted text, as a List of char *; NIL if it is only one.
+ */
 extern List *table_spec_words(const char *text);
 
 #endif							/* PGTUNSYNC_TABLE_SPEC_H */

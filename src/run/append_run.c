@@ -4,25 +4,26 @@
  *	  An append: batch by batch, each committed by itself.
  *
  * This is for tables that only grow and are too large to be pulled at once.
- * Referenced tables come before those that refer to them.  For each table these
- * steps repeat until a batch is not full:
+ * Referenced tables come before those that refer to them.  For each table
+ * these steps repeat until a batch is not full:
  *
  *		claim the table and check it once more
  *		ask the source for the rows beyond the highest value
  *		a loader stages them
- *		merge, foreign keys, sequences, audit: one commit, which ends the locks
+ *		merge, foreign keys, sequences, audit: one commit ends the locks
  *
  * All batches are read from the run's one snapshot of the source.  However the
  * run ends, committed batches stay and the audit gives their number; the next
  * call continues from the highest value in the table.
  *
  * Between two batches others may lock the table for writes or ALTER TABLE, but
- * not for another append.  A writer may add rows with values beyond those of the
- * last batch.  So the next batch starts after the run's own last value, and not
- * after the highest value in the table.  A table without a primary key could
- * get rows twice that way; there the highest value in the table decides.
+ * not for another append.  A writer may add rows with values beyond those of
+ * the last batch.  So the next batch starts after the run's own last value,
+ * and not after the highest value in the table.  A table without a primary key
+ * could get rows twice that way; there the highest value in the table decides.
  *
- * An append is the only kind of run that changes tables in more than one commit.
+ * An append is the only kind of run that changes tables in more than one
+ * commit.
  *
  *-------------------------------------------------------------------------
  */
@@ -194,7 +195,10 @@ run_append(Run *run)
 		append_table(run, find_table(run, lfirst_oid(lc)));
 }
 
-/* The last commit is the final state of the audit; the rows are committed already. */
+/*
+ * The last commit is the final state of the audit; the rows are committed
+ * already.
+ */
 void
 run_finish_append(Run *run)
 {

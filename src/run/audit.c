@@ -276,8 +276,8 @@ audit_route(int64 run_id, const char *source, const char *ssh_host, const char *
 }
 
 /*
- * A table's name in the audit does not depend on anybody's search_path: with its
- * schema, unless that is public.
+ * A table's name in the audit does not depend on anybody's search_path: with
+ * its schema, unless that is public.
  */
 static char *
 audit_name(const TablePlan *plan)
@@ -340,7 +340,10 @@ audit_relation(const char *name)
 	return get_relname_relid(name, get_namespace_oid(PGTUNSYNC_INTERNAL, false));
 }
 
-/* Tries to lock both tables and the run's row; false if somebody is in the way. */
+/*
+ * Tries to lock both tables and the run's row; false if somebody is in the
+ * way.
+ */
 static bool
 try_lock(int64 run_id)
 {

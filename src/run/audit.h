@@ -45,7 +45,10 @@ typedef struct AuditTotals
 /* Marks runs whose leader vanished as crashed. */
 extern void audit_mark_crashed(void);
 
-/* Are there runs to be marked?  Costs an index scan that finds the running ones. */
+/*
+ * Are there runs to be marked?  Costs an index scan that finds the running
+ * ones.
+ */
 extern bool audit_has_crashed(void);
 
 /* Inserts the row of a run that begins, with this process as its leader. */

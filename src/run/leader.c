@@ -46,7 +46,10 @@
 #include "run/run_steps.h"
 #include "staging/staging.h"
 
-/* how long a failed run waits for the tunnel to report why a connection broke, in ms */
+/*
+ * how long a failed run waits for the tunnel to report why a connection broke,
+ * in ms
+ */
 #define TUNNEL_PATIENCE	1000
 /* how long a failed run waits for a lock on its row of the audit, in ms */
 #define FAILURE_PATIENCE	5000
@@ -56,8 +59,8 @@ PGDLLEXPORT void pgtunsync_leader_main(Datum arg);
 /* ---- the process ---- */
 
 /*
- * SIGINT: end the run by an ERROR, with all its clean-up.  lock_timeout sends it
- * too, from this process to itself, and that is no cancel.
+ * SIGINT: end the run by an ERROR, with all its clean-up. lock_timeout sends
+ * it too, from this process to itself, and that is no cancel.
  */
 static void
 on_cancel(SIGNAL_ARGS)
@@ -153,7 +156,9 @@ drop_staged(Run *run, const ErrorData *edata)
 	run_commit_transaction(run);
 }
 
-/* Takes one step of the way out; an error ends that step only, and is logged. */
+/*
+ * Takes one step of the way out; an error ends that step only, and is logged.
+ */
 static void
 try_clean_up(Run *run, void (*step) (Run *run, const ErrorData *edata), const ErrorData *edata)
 {
@@ -188,8 +193,8 @@ run_clean_up(Run *run, const ErrorData *edata)
 
 /*
  * A broken connection is often just what is seen of a broken tunnel: if that
- * has ended, or is about to, its own error says why.  An answer that breaks the
- * protocol has come through a tunnel that works.
+ * has ended, or is about to, its own error says why.  An answer that breaks
+ * the protocol has come through a tunnel that works.
  */
 static ErrorData *
 root_cause(Run *run, ErrorData *edata)

@@ -3,10 +3,10 @@
  * outcome.c
  *	  What became of each table of a run.
  *
- * The leader collects the reports of the loaders here.  A table has failed if it
- * has an error here, whether the plan refused it or something failed later.  At
- * the end the outcomes are written to the audit and decide between "succeeded"
- * and "partial".
+ * The leader collects the reports of the loaders here.  A table has failed if
+ * it has an error here, whether the plan refused it or something failed later.
+ * At the end the outcomes are written to the audit and decide between
+ * "succeeded" and "partial".
  *
  *-------------------------------------------------------------------------
  */
@@ -113,8 +113,8 @@ outcome_loaded(Outcomes *outcomes, const LoadResult *result)
 }
 
 /*
- * The message with the position that COPY gives ("COPY t, line 7, column c"), but
- * without the value after it: other roles may read the audit.
+ * The message with the position that COPY gives ("COPY t, line 7, column c"),
+ * but without the value after it: other roles may read the audit.
  */
 static char *
 message_with_place(const ErrorData *error)
@@ -440,7 +440,10 @@ table_status(const Outcome *outcome, bool swapped)
 	return swapped && outcome->loaded ? "succeeded" : "skipped";
 }
 
-/* An append's rows are those of committed batches, and of the one being committed. */
+/*
+ * An append's rows are those of committed batches, and of the one being
+ * committed.
+ */
 static void
 fill_appended(AuditTable *row, const Outcome *outcome, bool swapped)
 {

@@ -23,19 +23,22 @@ extern void outcome_loaded(Outcomes *outcomes, const LoadResult *result);
 extern void outcome_note_error(Outcomes *outcomes, const TablePlan *table, const ErrorData *error);
 
 /*
- * A table failed for a reason that outcomes_report() will show the caller.  The
- * texts are copied; detail and hint may be NULL.
+ * A table failed for a reason that outcomes_report() will show the caller.
+ * The texts are copied; detail and hint may be NULL.
  */
 extern void outcome_fail(Outcomes *outcomes, const TablePlan *table, int sqlerrcode,
 						 const char *message, const char *detail, const char *hint);
 
 /*
- * Reports tables that outcome_fail() has failed since the last call: as WARNINGs, or the first
- * one as an ERROR.
+ * Reports tables that outcome_fail() has failed since the last call: as
+ * WARNINGs, or the first one as an ERROR.
  */
 extern void outcomes_report(Outcomes *outcomes, int elevel);
 
-/* Fails partitions of which another one has failed, if they are pulled together. */
+/*
+ * Fails partitions of which another one has failed, if they are pulled
+ * together.
+ */
 extern void outcomes_fail_incomplete(Outcomes *outcomes, const RunPlan *plan);
 
 /* Rows that an append has committed. */
@@ -69,7 +72,10 @@ extern Oid	outcome_staging(const Outcomes *outcomes, int index);
 /* All that were loaded: a List of StagedTable *. */
 extern List *outcomes_staged(const Outcomes *outcomes);
 
-/* Takes the counts of inserted, updated and kept rows of these (StagedTable *). */
+/*
+ * Takes the counts of inserted, updated and kept rows of these (StagedTable
+ * *).
+ */
 extern void outcomes_landed(Outcomes *outcomes, const List *staged);
 
 /* The OIDs of the tables that were changed. */
@@ -94,7 +100,9 @@ extern int	outcomes_sqlerrcode(const Outcomes *outcomes);
 /* Writes one table into run_tables. */
 extern void outcome_write(const Outcomes *outcomes, int index, int64 run_id, bool swapped);
 
-/* Writes run_tables; swapped: the loaded tables have replaced their targets. */
+/*
+ * Writes run_tables; swapped: the loaded tables have replaced their targets.
+ */
 extern void outcomes_write(const Outcomes *outcomes, int64 run_id, bool swapped);
 
 /* Raises the ERROR that names the failed tables, if any. */

@@ -3,14 +3,14 @@
  * plan_run.c
  *	  A plan: the steps of a pull up to the plan, a report for each table.
  *
- * pgtunsync.plan() takes the arguments of a pull and runs the same code: tunnel,
- * both catalogs, EXPLAIN of clauses and masks on the source, the second check of
- * each local table.  Then it stops.  No row of a table is sent, there are no
- * loaders and no audit row, and the local tables are locked as a SELECT locks
- * them.
+ * pgtunsync.plan() takes the arguments of a pull and runs the same code:
+ * tunnel, both catalogs, EXPLAIN of clauses and masks on the source, the
+ * second check of each local table.  Then it stops.  No row of a table is
+ * sent, there are no loaders and no audit row, and the local tables are locked
+ * as a SELECT locks them.
  *
- * Excluded tables and unknown names, which a pull leaves out or raises, are rows
- * of the result (PlanRequest.survey).
+ * Excluded tables and unknown names, which a pull leaves out or raises, are
+ * rows of the result (PlanRequest.survey).
  *
  *-------------------------------------------------------------------------
  */

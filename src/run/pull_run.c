@@ -3,19 +3,19 @@
  * pull_run.c
  *	  A pull, from the audit row to the commit.
  *
- * 	  READY			the audit row is committed as "running"
- * 	  ENV-LOADED	files read and checked, the route to the source resolved
- * 	  TUNNEL-OPEN	the tunnel works; nothing local was touched so far
- * 	  SYNCING		one snapshot of the source, a plan, loaders fill staging heaps
- * 	  TEARDOWN		source and tunnel closed
- * 	  DONE			foreign keys checked, storage swapped, audit final: one commit
+ *	  READY			the audit row is committed as "running"
+ *	  ENV-LOADED	files read and checked, the route to the source resolved
+ *	  TUNNEL-OPEN	the tunnel works; nothing local was touched so far
+ *	  SYNCING		one snapshot, a plan, loaders fill staging heaps
+ *	  TEARDOWN		source and tunnel closed
+ *	  DONE			foreign keys checked, storage swapped: one commit
  *
  * The leader goes through several transactions: the plan, the claims that keep
  * other runs away, the wait for the loaders, the foreign keys inside the run,
- * and the last one, which alone changes tables.  None of them holds a lock on a
- * table, or a snapshot, while it waits, so nobody waits for it.  The claims
- * belong to the session.  The loaders commit staging heaps that nobody sees, in
- * transactions of their own.
+ * and the last one, which alone changes tables.  None of them holds a lock on
+ * a table, or a snapshot, while it waits, so nobody waits for it.  The claims
+ * belong to the session.  The loaders commit staging heaps that nobody sees,
+ * in transactions of their own.
  *
  * An append takes the same steps.  It differs in how the rows are loaded and
  * committed: append_run.c.
@@ -115,7 +115,10 @@ show_banner(const Run *run)
 static void
 run_open_tunnel(Run *run)
 {
-	/* even for one table, which may be large; an append is one batch after the other */
+	/*
+	 * even for one table, which may be large; an append is one batch after the
+	 * other
+	 */
 	int			loaders = run->request->plan.mode == LAND_APPEND ? 1 : run->request->jobs;
 
 	run_report_phase(run, "ENV-LOADED, opening the tunnel");
@@ -264,7 +267,9 @@ report_totals(Run *run)
 	relay_flush();
 }
 
-/* Steps after the commit.  They cannot undo the run, so an error is a WARNING. */
+/*
+ * Steps after the commit.  They cannot undo the run, so an error is a WARNING.
+ */
 static void
 run_after_commit(Run *run)
 {

@@ -11,8 +11,8 @@
 #include "run/run_steps.h"
 
 /*
- * Takes all steps.  Raises what ends the run; if only single tables failed, the
- * ERROR that names them is raised after the others are committed.
+ * Takes all steps.  Raises what ends the run; if only single tables failed,
+ * the ERROR that names them is raised after the others are committed.
  */
 extern void run_pull(Run *run);
 

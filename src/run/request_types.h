@@ -66,7 +66,10 @@ typedef struct RunShared
 	pg_atomic_uint32 caller_gone;	/* it stopped waiting: cancel */
 } RunShared;
 
-/* Messages from the leader to the caller, beside 'E' and 'N' (worker_message.h). */
+/*
+ * Messages from the leader to the caller, beside 'E' and 'N'
+ * (worker_message.h).
+ */
 #define RUN_MSG_ID			'I'	/* the run has an audit row: int64 */
 #define RUN_MSG_STEP		'S' /* one step of check(): CheckStep */
 #define RUN_MSG_PLANNED		'P' /* one table of plan(): PlanRow */

@@ -4,9 +4,9 @@
  *	  The steps that every kind of run takes.
  *
  * A pull, an append, a check and a plan go the same way up to the plan: files,
- * route, tunnel, connection, plan.  Each step raises what is wrong, so that the
- * caller decides whether the run ends there (a pull) or the error becomes a
- * line of a report (a check).
+ * route, tunnel, connection, plan.  Each step raises what is wrong, so that
+ * the caller decides whether the run ends there (a pull) or the error becomes
+ * a line of a report (a check).
  *
  * The process behind a run is in leader.c.  What happens to the rows of the
  * planned tables is in run_tables.c.
@@ -94,9 +94,9 @@ run_commit_transaction(Run *run)
 }
 
 /*
- * Commands such as CREATE INDEX CONCURRENTLY wait for each transaction that had a
- * snapshot or a lock on the table when they looked, and a run waits for their
- * lock at the end.
+ * Commands such as CREATE INDEX CONCURRENTLY wait for each transaction that
+ * had a snapshot or a lock on the table when they looked, and a run waits for
+ * their lock at the end.
  */
 void
 run_next_transaction(Run *run)
@@ -263,7 +263,9 @@ run_connect(Run *run)
 	connect.password_rule = run->params->password_rule;
 	connect.hide_texts = run->params->hide_texts;
 	connect.gate = tunnel_gate_handle(run->tunnel);
-	/* ahead of the loaders: the tunnel keeps its proven channel for this one */
+	/*
+	 * ahead of the loaders: the tunnel keeps its proven channel for this one
+	 */
 	run->control = source_connect_start(run->params);
 	if (run->pool != NULL)
 		pool_connect(run->pool, &connect);
@@ -287,7 +289,10 @@ may_refer_to_large_objects(const TablePlan *table)
 	return false;
 }
 
-/* One NOTICE for the run: COPY reads the OIDs of large objects, not the objects. */
+/*
+ * One NOTICE for the run: COPY reads the OIDs of large objects, not the
+ * objects.
+ */
 static void
 report_large_objects(const Run *run)
 {
@@ -349,7 +354,10 @@ run_column_names(const TablePlan *table)
 	return names;
 }
 
-/* The caller's transaction, if it waits for us; one that does not may hold what it likes. */
+/*
+ * The caller's transaction, if it waits for us; one that does not may hold
+ * what it likes.
+ */
 const VirtualTransactionId *
 run_awaiting_caller(const Run *run)
 {
@@ -383,7 +391,10 @@ run_recheck(Run *run, const List *tables)
 	session_set_int("lock_timeout", 0);
 }
 
-/* Refused tables are reported at once; on_error = abort ends the run with the first. */
+/*
+ * Refused tables are reported at once; on_error = abort ends the run with the
+ * first.
+ */
 void
 run_report_failed(Run *run)
 {

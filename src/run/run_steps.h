@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * run_steps.h
- *	  A run in the leader's hands, and the steps that every kind of run takes.
+ *	  The leader's run, and the steps that every kind of run takes.
  *
  *-------------------------------------------------------------------------
  */
@@ -56,7 +56,9 @@ extern void run_check_caller(Run *run);
 extern void run_begin_transaction(Run *run);
 extern void run_commit_transaction(Run *run);
 
-/* Ends a transaction and begins another, so that nobody waits for the first. */
+/*
+ * Ends a transaction and begins another, so that nobody waits for the first.
+ */
 extern void run_next_transaction(Run *run);
 
 /* Shows the run's phase in pg_stat_activity. */
@@ -82,7 +84,9 @@ extern List *run_column_names(const TablePlan *table);
 /* The waiting caller's transaction, or NULL. */
 extern const VirtualTransactionId *run_awaiting_caller(const Run *run);
 
-/* Checks planned tables (a List of TablePlan *), which are locked, once more. */
+/*
+ * Checks planned tables (a List of TablePlan *), which are locked, once more.
+ */
 extern void run_recheck(Run *run, const List *tables);
 
 /*

@@ -8,8 +8,8 @@
  * otherwise the run goes on without it.  Partitions of one table that must not
  * come in parts fail together.
  *
- * The targets are replaced in one commit, which a pull makes once and an append
- * for each batch.
+ * The targets are replaced in one commit, which a pull makes once and an
+ * append for each batch.
  *
  *-------------------------------------------------------------------------
  */
@@ -29,7 +29,9 @@
 #include "run/run_steps.h"
 #include "run/run_tables.h"
 
-/* how often the leader checks caller, tunnel and source while it waits, in ms */
+/*
+ * how often the leader checks caller, tunnel and source while it waits, in ms
+ */
 #define TICK	200
 /* how long writing the audit may wait while targets are locked, in ms */
 #define AUDIT_PATIENCE	1000
@@ -65,7 +67,8 @@ run_submit(Run *run, const TablePlan *table, const char *copy_sql)
 
 /*
  * Raises or tells an error of one table, with the table's name in front.  The
- * context (which line, which column) goes into the DETAIL: psql hides that of a WARNING.
+ * context (which line, which column) goes into the DETAIL: psql hides that of
+ * a WARNING.
  */
 static void
 report_table_error(int elevel, const TablePlan *table, const ErrorData *error)
@@ -174,7 +177,10 @@ run_fail_incomplete(Run *run)
 
 /* ---- replace and commit ---- */
 
-/* A table was altered, or its rows do not fit the other tables; the run may go on. */
+/*
+ * A table was altered, or its rows do not fit the other tables; the run may go
+ * on.
+ */
 static void
 run_table_failed(const StagedTable *table, const ErrorData *error, void *arg)
 {
@@ -206,14 +212,17 @@ run_replace_tables(Run *run, List *staged)
 		run_next_transaction(run);
 	run_lock_audit(run);
 	replace_tables(replacement, run_awaiting_caller(run));
-	/* the audit is locked already: whoever is in the way of it is not waited for */
+	/*
+	 * the audit is locked already: whoever is in the way of it is not waited
+	 * for
+	 */
 	session_set_int("lock_timeout", AUDIT_PATIENCE);
 }
 
 /*
- * Waits until the standbys that synchronous_commit asks for have the last commit.
- * A cancel ends the waiting with the server's own WARNING, and there is no
- * second wait.
+ * Waits until the standbys that synchronous_commit asks for have the last
+ * commit.  A cancel ends the waiting with the server's own WARNING, and there
+ * is no second wait.
  */
 void
 run_await_standbys(Run *run)
@@ -223,17 +232,19 @@ run_await_standbys(Run *run)
 	relay_flush();
 	HOLD_INTERRUPTS();
 	SyncRepWaitForLSN(XactLastCommitEnd, true);
-	/* the wait has used up the cancel, which is for the rest of the run, too */
+	/*
+	 * the wait has used up the cancel, which is for the rest of the run, too
+	 */
 	if (run_is_cancelled() && !run->committed)
 		InterruptPending = QueryCancelPending = true;
 	RESUME_INTERRUPTS();
 }
 
 /*
- * Commits while targets are locked.  Their readers must not wait for a standby,
- * which may be down: the commit is a local one, and the standbys are waited for
- * when the locks are released.  Until then others see rows that a standby may
- * not have yet, as they do when somebody cancels such a wait.
+ * Commits while targets are locked.  Their readers must not wait for a
+ * standby, which may be down: the commit is a local one, and the standbys are
+ * waited for when the locks are released.  Until then others see rows that a
+ * standby may not have yet, as they do when somebody cancels such a wait.
  */
 void
 run_commit_targets(Run *run, bool complete)

@@ -20,8 +20,8 @@ extern void run_submit(Run *run, const TablePlan *table, const char *copy_sql);
 extern void run_await_loads(Run *run);
 
 /*
- * After the load: also fails the other partitions that are pulled together with
- * a failed one; reports all as run_report_failed() does.
+ * After the load: also fails the other partitions that are pulled together
+ * with a failed one; reports all as run_report_failed() does.
  */
 extern void run_fail_incomplete(Run *run);
 
@@ -31,8 +31,8 @@ extern void run_fail_incomplete(Run *run);
  */
 
 /*
- * replace_tables() for these (a List of StagedTable *).  From its return to the
- * commit only the audit is written.
+ * replace_tables() for these (a List of StagedTable *).  From its return to
+ * the commit only the audit is written.
  */
 extern void run_replace_tables(Run *run, List *staged);
 

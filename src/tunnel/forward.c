@@ -233,7 +233,10 @@ step_opening(Forward *forward)
 	return true;
 }
 
-/* Once a second: how far it has come, and the window that is left to the source. */
+/*
+ * Once a second: how far it has come, and the window that is left to the
+ * source.
+ */
 static void
 trace_progress(Forward *forward)
 {

@@ -183,7 +183,9 @@ random_name(char *name)
 	name[RANDOM_CHARS] = '\0';
 }
 
-/* Raises an error unless the directory is ours and closed to everybody else. */
+/*
+ * Raises an error unless the directory is ours and closed to everybody else.
+ */
 static void
 check_directory(const char *directory)
 {

@@ -24,7 +24,8 @@ extern void entrance_check(int local_port);
 
 /*
  * Opens 127.0.0.1:local_port, or for 0 a Unix socket in a directory of its
- * own.  It is closed and removed by entrance_close(), or when the process ends.
+ * own.  It is closed and removed by entrance_close(), or when the process
+ * ends.
  */
 extern Entrance *entrance_open(int local_port);
 extern void entrance_close(Entrance *entrance);

@@ -70,7 +70,9 @@ peer_identify(int sock, const struct sockaddr_storage *address, Peer *peer)
 
 #ifdef __linux__
 
-/* The inode in a line of /proc/net/tcp, if it is the line of the peer's end. */
+/*
+ * The inode in a line of /proc/net/tcp, if it is the line of the peer's end.
+ */
 static bool
 parse_line(const char *line, const Peer *peer, unsigned long *inode)
 {

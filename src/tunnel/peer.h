@@ -32,7 +32,9 @@ typedef enum PeerMatch
 	PEER_DIFFERS
 } PeerMatch;
 
-/* Fills *peer for an accepted socket and the address that accept() returned. */
+/*
+ * Fills *peer for an accepted socket and the address that accept() returned.
+ */
 extern void peer_identify(int sock, const struct sockaddr_storage *address, Peer *peer);
 
 /*

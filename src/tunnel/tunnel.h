@@ -38,16 +38,21 @@ typedef struct TunnelStep
 	char	   *detail;
 } TunnelStep;
 
-/* The steps of the first SSH session, once it is open or has failed; of TunnelStep *. */
+/*
+ * The steps of the first SSH session, once it is open or has failed; of
+ * TunnelStep *.
+ */
 extern List *tunnel_steps(Tunnel *tunnel);
 
-/* What libpq connects to: "127.0.0.1" or the socket's directory, and the port. */
+/*
+ * What libpq connects to: "127.0.0.1" or the socket's directory, and the port.
+ */
 extern const char *tunnel_host(Tunnel *tunnel);
 extern int	tunnel_port(Tunnel *tunnel);
 
 /*
- * For wait loops: passes NOTICEs on, and raises what ended the tunnel if it has
- * ended.  Cheap.
+ * For wait loops: passes NOTICEs on, and raises what ended the tunnel if it
+ * has ended.  Cheap.
  */
 extern void tunnel_check(Tunnel *tunnel);
 

@@ -89,7 +89,9 @@ find_gate(dsm_handle handle)
 	return segment ? &((TunnelShared *) dsm_segment_address(segment))->gate : NULL;
 }
 
-/* Describes a socket of this process; false if it is not bound to an address. */
+/*
+ * Describes a socket of this process; false if it is not bound to an address.
+ */
 static bool
 describe_socket(int sock, Announcement *announcement)
 {

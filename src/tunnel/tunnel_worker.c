@@ -12,8 +12,8 @@
  *		carry connections					until the leader ends it
  *
  * The other sessions save their round trips by starting early, but log in only
- * when the first one has: what is refused is refused once, not as often as there are
- * sessions.
+ * when the first one has: what is refused is refused once, not as often as
+ * there are sessions.
  *
  * Several sessions, because one is bound by its window and by one core's
  * decryption at the server.  A new connection goes to the session that has the
@@ -210,8 +210,8 @@ others_may_start(const TunnelWorker *worker)
 }
 
 /*
- * Is there room for one more that has not logged in?  Others log in there, too.  The first
- * may always start: those that have may be waiting for it.
+ * Is there room for one more that has not logged in? Others log in there, too.
+ * The first may always start: those that have may be waiting for it.
  */
 static bool
 may_start(const TunnelWorker *worker, const Slot *slot)
@@ -263,7 +263,9 @@ report_steps(const SshLink *link)
 	}
 }
 
-/* The first session's failure is the run's, any other's only makes it slower. */
+/*
+ * The first session's failure is the run's, any other's only makes it slower.
+ */
 static void
 give_up_slot(TunnelWorker *worker, Slot *slot)
 {
@@ -810,7 +812,10 @@ pgtunsync_tunnel_main(Datum arg)
 	relay_redirect(shm_mq_attach(tunnel_shared_queue(shared), segment, NULL));
 	before_shmem_exit(flush_at_exit, 0);
 
-	/* hashes of the server's own are accounted for by an owner (cryptohash_openssl.c) */
+	/*
+	 * hashes of the server's own are accounted for by an owner
+	 * (cryptohash_openssl.c)
+	 */
 	CurrentResourceOwner = ResourceOwnerCreate(NULL, "pgtunsync tunnel");
 
 	worker = palloc0(sizeof(TunnelWorker));
