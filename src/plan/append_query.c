@@ -86,14 +86,14 @@ is_ordered(Oid typid)
 	}
 }
 
-/* Do both sides have the same order of values? */
+/* True if both sides order the values alike. */
 static bool
 same_order(Oid local, Oid source)
 {
 	return is_ordered(local) && (local == source || (is_integer_type(local) && is_integer_type(source)));
 }
 
-/* Does the source send something else instead? */
+/* True if the source sends another value instead. */
 static bool
 is_masked(const CopyQuery *query, const char *name)
 {

@@ -30,7 +30,7 @@ extern char *batches_copy_sql(const TablePlan *table, const char *bound, int bat
 /* The column by which they come. */
 extern const ColumnPlan *batches_cursor(const TablePlan *table);
 
-/* Does a primary key tell rows that came before? */
+/* True if a primary key identifies rows that came before. */
 extern bool batches_are_keyed(const TablePlan *table);
 
 #endif							/* PGTUNSYNC_APPEND_QUERY_H */

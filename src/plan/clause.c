@@ -406,7 +406,7 @@ write_tokens(const Scan *scan, int from)
 
 /* ---- clauses ---- */
 
-/* Does it begin like something that follows a table in a FROM? */
+/* True if the text begins like something that follows a table in FROM. */
 static bool
 begins_clause(const Scan *scan)
 {
@@ -431,7 +431,7 @@ begins_clause(const Scan *scan)
 	return false;
 }
 
-/* Is the leftmost of the joined tables ours, under its own name? */
+/* True if the leftmost of the joined tables is ours, under its own name. */
 static bool
 is_ours(Node *from)
 {
@@ -499,7 +499,7 @@ is_rowwise_source(Node *from)
 		is_rowwise_source(join->larg);
 }
 
-/* Would the parts of the table, asked one by one, give the same rows? */
+/* True if the parts of the table, queried one by one, have the same rows. */
 static bool
 is_rowwise(const SelectStmt *select)
 {
@@ -550,7 +550,7 @@ clause_parse(const char *text, const ClauseValues *values, const char *what)
 
 /* ---- expressions ---- */
 
-/* Is it SELECT with one expression, and nothing else? */
+/* True for a SELECT with one expression and nothing else. */
 static bool
 is_one_expression(const SelectStmt *select)
 {

@@ -28,7 +28,7 @@
 
 #include "plan/copy_sql.h"
 
-/* Is the binary form of this built-in scalar type stable? */
+/* True if the binary form of this built-in scalar type is stable. */
 static bool
 is_stable_type(Oid typid)
 {
@@ -124,7 +124,7 @@ copy_column_binary(const CatalogColumn *source, const CatalogColumn *local,
 	return is_stable_type(typid) && !differs_in_meaning(typid, source_version);
 }
 
-/* Is a plain COPY of the table the same? */
+/* True if a plain COPY of the table has the same result. */
 static bool
 is_plain(const CopyQuery *query)
 {

@@ -12,7 +12,7 @@
 #include "plan/clause.h"
 
 /*
- * Does the binary form of the source's column mean the same to the local one?
+ * True if the local column reads the binary form of the source's column.
  * source_version: as PQserverVersion().
  */
 extern bool copy_column_binary(const CatalogColumn *source, const CatalogColumn *local,

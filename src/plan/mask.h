@@ -43,7 +43,7 @@ extern Mask *mask_column(MaskContext *context, const CatalogRelation *local,
 						 const CatalogRelation *source, const CatalogColumn *column,
 						 const char *relation);
 
-/* Do any rules need PGSYNC_MASK_KEY? */
+/* True if a rule needs PGSYNC_MASK_KEY. */
 extern bool mask_needs_key(const SyncConfig *config);
 
 #endif							/* PGTUNSYNC_MASK_H */

@@ -10,7 +10,7 @@
 
 #include "plan/plan.h"
 
-/* Has this table failed? */
+/* True if this table has failed. */
 typedef bool (*PartFailed) (const TablePlan *table, void *arg);
 
 /* Fails the table because of another partition of the same table. */

@@ -167,7 +167,7 @@ plan_report_differences(const TablePlan *table)
 			 errdetail("%s", detail.data + 1)));
 }
 
-/* Does the text of its values depend on the search_path? */
+/* True if the text of its values depends on the search_path. */
 static bool
 is_name_type(Oid typid)
 {

@@ -103,7 +103,7 @@ column_unchanged(TupleDesc desc, const ColumnPlan *column)
 		strcmp(local_type_text(attr->atttypid, attr->atttypmod), column->local_type) == 0;
 }
 
-/* Are the columns still what they were, and no others? */
+/* True if the columns are what they were, and there are no others. */
 static bool
 columns_unchanged(Relation rel, const TablePlan *table)
 {

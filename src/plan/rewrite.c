@@ -105,7 +105,7 @@ rewrite_texts(const List *rewrites)
 	return texts;
 }
 
-/* Does the pattern mean any column of these tables? */
+/* True if the pattern means a column of these tables. */
 static bool
 matches_any(const char *pattern, const List *relations)
 {

@@ -27,7 +27,7 @@ typedef struct RewriteContext
 extern List *rewrite_plan(RewriteContext *context, const CatalogRelation *local,
 						  const CatalogRelation *source, char **problem);
 
-/* Does one of them give the column a value? */
+/* True if one of them gives the column a value. */
 extern bool rewrite_gives(const List *rewrites, const char *column);
 
 /* "owner_id: expression" for each. */

@@ -268,7 +268,7 @@ closest_name(const Selection *selection, const TableSpec *item)
 
 /* ---- patterns that match nothing ---- */
 
-/* Does the pattern mean any relation of the catalog? */
+/* True if the pattern means a relation of the catalog. */
 static bool
 matches_any(const TablePattern *pattern, const Catalog *catalog)
 {
@@ -602,7 +602,7 @@ choose(Selection *selection, const char *schema, const char *name,
 
 /* ---- many at once ---- */
 
-/* May a call that does not name it have to do with it? */
+/* True for a table that a call may pull without naming it. */
 static bool
 is_ordinary_table(const CatalogRelation *relation)
 {
@@ -610,7 +610,7 @@ is_ordinary_table(const CatalogRelation *relation)
 		!relation->extension_member && !is_our_schema(relation->schema);
 }
 
-/* May a glob, or a call that names nothing, take it? */
+/* True if a glob, or a call that names nothing, may choose it. */
 static bool
 is_common_table(const Selection *selection, const CatalogRelation *local)
 {

@@ -403,7 +403,7 @@ selection_schemas_of(const TableSpec *item, bool fold)
 
 /* ---- before the source was asked ---- */
 
-/* Does the item mean the relation, or a table that it is a part of? */
+/* True if the item means the relation, or a table that it is a part of. */
 static bool
 may_mean(TableSpec *item, const CatalogRelation *relation)
 {

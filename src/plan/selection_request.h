@@ -47,7 +47,7 @@ extern List *selection_listed_schemas(const PlanRequest *request, const SyncConf
 extern List *selection_schemas_of(const TableSpec *item, bool fold);
 
 /*
- * Has the local database a schema of that name, or one that the glob matches?
+ * True if the local database has a schema of that name, or one that matches.
  */
 extern bool selection_schema_exists(const char *pattern);
 

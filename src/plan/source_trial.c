@@ -29,7 +29,7 @@ typedef struct Trial
 	CopyQuery  *query;
 } Trial;
 
-/* Are there values that nobody here is to see? */
+/* True if there are values that nobody here may see. */
 static bool
 has_rules(const Planner *planner)
 {
@@ -113,7 +113,7 @@ find_bad_mask(Planner *planner, const Trial *trial, ErrorData **error)
 	return NULL;
 }
 
-/* Does the source's role lack SELECT on a relation of that name? */
+/* True if the source's role lacks SELECT on a relation of that name. */
 static bool
 is_unreadable(Planner *planner, const TablePlan *table, const char *name)
 {

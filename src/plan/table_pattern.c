@@ -14,7 +14,7 @@
 #include "base/glob.h"
 #include "plan/table_pattern.h"
 
-/* Does the pattern mean this relation, read literally or folded? */
+/* True if the pattern means this relation, read literally or folded. */
 bool
 table_pattern_matches_as(const TablePattern *pattern, const CatalogRelation *relation, bool fold)
 {

@@ -47,7 +47,7 @@ extern List *table_spec_split(const char *spec);
 /* The part of a name as SQL would read it; NULL stays NULL. */
 extern char *table_spec_fold(char *part, bool quoted);
 
-/* Has the name, or the schema, a "*" that is not quoted? */
+/* True if the name, or the schema, has a "*" that is not quoted. */
 extern bool table_spec_is_glob(const TableSpec *item);
 extern bool table_spec_has_schema_glob(const TableSpec *item);
 

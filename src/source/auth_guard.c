@@ -152,7 +152,7 @@ raise_unseen(const AuthGuard *guard, const char *encryption)
 			 errhint("Use sslmode=verify-full in PGSYNC_FROM_URL, or set PGSYNC_ALLOW_CLEARTEXT=yes in the environment file for a source that you trust.")));
 }
 
-/* May the password be sent in clear text, on the connection as it is now? */
+/* True if the password may be sent in clear text on this connection. */
 static bool
 may_send_clear(const AuthGuard *guard)
 {
@@ -176,7 +176,7 @@ check_request(AuthGuard *guard, uint32 request)
 	stream->md5 |= request == REQUEST_MD5;
 }
 
-/* Is it the length of a message of this type that libpq would take? */
+/* True if libpq accepts a message of this type and length. */
 static bool
 length_is_valid(char type, uint32 length)
 {
@@ -260,7 +260,7 @@ check_record(AuthGuard *guard)
 	guard->stream.over = true;
 }
 
-/* Does libpq's TLS session hold contents that libpq has not read? */
+/* True if libpq's TLS session holds contents that libpq has not read. */
 static bool
 tls_pending(const AuthGuard *guard)
 {
@@ -275,7 +275,7 @@ tls_pending(const AuthGuard *guard)
 
 /* ---- units ---- */
 
-/* Is the answer to a request for encryption to come? */
+/* True while the answer to a request for encryption is expected. */
 static bool
 negotiates(const AuthGuard *guard)
 {

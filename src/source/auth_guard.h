@@ -21,7 +21,7 @@ typedef enum PasswordRule
 
 typedef struct AuthGuard AuthGuard;
 
-/* Does the libpq that runs have the parameter require_auth (from 16 on)? */
+/* True if the running libpq has the parameter require_auth (from 16 on). */
 extern bool auth_libpq_knows_require_auth(void);
 
 /*
@@ -38,7 +38,7 @@ extern AuthGuard *auth_guard_start(PGconn *conn, PasswordRule rule, const char *
 extern int	auth_guard_socket(const AuthGuard *guard);
 extern bool auth_guard_must_send(const AuthGuard *guard);
 
-/* Does libpq have checked data that it has not read yet? */
+/* True if libpq has checked data that it has not read yet. */
 extern bool auth_guard_unread(const AuthGuard *guard);
 
 /* Sends what libpq has written.  To be called after each PQconnectPoll(). */
@@ -54,7 +54,7 @@ extern void auth_guard_send(AuthGuard *guard);
  */
 extern bool auth_guard_step(AuthGuard *guard);
 
-/* Is the exchange over, and all of it read, so that the guard can end? */
+/* True if the exchange is over and read, so that the guard can end. */
 extern bool auth_guard_done(const AuthGuard *guard);
 
 /*

@@ -251,7 +251,7 @@ read_row(ResultReader *reader)
 	reader->bytes += ROW_OVERHEAD;
 }
 
-/* One more row: may it be there? */
+/* Counts a row, and raises an error if it is one too many. */
 static void
 count_row(ResultReader *reader)
 {

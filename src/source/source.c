@@ -144,7 +144,7 @@ shown_query(const char *sql)
 	return psprintf("%s...", pnstrdup(sql, pg_mbcliplen(sql, len, SOURCE_SQL_MAX)));
 }
 
-/* Is it a SQLSTATE of an error? */
+/* True for the SQLSTATE of an error. */
 static bool
 is_error_state(const char *state)
 {
@@ -492,7 +492,7 @@ check_admitted(Source *source)
 		raise_not_admitted(source);
 }
 
-/* Has libpq sent its first packet, and read nothing yet? */
+/* True if libpq has sent its first packet and read nothing yet. */
 static bool
 awaits_answer(Source *source)
 {

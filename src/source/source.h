@@ -148,7 +148,7 @@ extern PGresult *source_next_result(Source *source);
  */
 extern void source_distrust(Source *source);
 
-/* Is the connection broken, or has the source said that it is about to be? */
+/* True if the connection is broken, or the source has said that it ends. */
 extern bool source_is_lost(Source *source);
 
 /*

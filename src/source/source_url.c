@@ -129,7 +129,7 @@ url_place(const EnvFile *env)
 					env_file_path(env));
 }
 
-/* Can the parts be trusted to hold no piece of the password? */
+/* True if no part can hold a piece of the password. */
 static bool
 url_showable(const char *text, bool is_uri)
 {
@@ -285,7 +285,7 @@ url_refuse(const SourceUrl *url, int local_port, const char *msg, const char *de
 					 url_suggestion(url, local_port))));
 }
 
-/* Is it the loopback by name or address? */
+/* True for the loopback, by name or address. */
 static bool
 is_loopback(const char *host)
 {

@@ -35,7 +35,7 @@ extern bool forward_opening(const Forward *forward);
 /* The channel, if it is open; NULL otherwise. */
 extern LIBSSH2_CHANNEL *forward_channel(const Forward *forward);
 
-/* Did its last step read from the link? */
+/* True if its last step read from the link. */
 extern bool forward_reads(const Forward *forward);
 
 /* It is over, and can be freed; *failure: why it never opened, or NULL. */

@@ -189,7 +189,7 @@ const ConnectionGate tunnel_connection_gate = {announce, is_admitted, withdraw};
 
 /* ---- the tunnel worker ---- */
 
-/* Does the announcement describe this peer, as far as addresses tell? */
+/* True if the announcement describes this peer, as far as addresses show. */
 static bool
 describes(const Announcement *announcement, const Peer *peer)
 {

@@ -198,7 +198,7 @@ first_is_in(const TunnelWorker *worker)
 	return state == SLOT_UP || state == SLOT_GIVEN_UP;
 }
 
-/* May the sessions beside the first one begin to connect? */
+/* True if the sessions beside the first one may begin to connect. */
 static bool
 others_may_start(const TunnelWorker *worker)
 {
@@ -591,7 +591,7 @@ step_forwards(TunnelWorker *worker)
 	return moved;
 }
 
-/* Did poll() say that the session's socket has something? */
+/* True if poll() reported data on the session's socket. */
 static bool
 is_readable(const TunnelWorker *worker, const SshLink *link)
 {
@@ -726,7 +726,7 @@ wait_for_something(TunnelWorker *worker, bool busy, bool visitors)
 	react(worker);
 }
 
-/* Does any session have more to give, with somebody to take it? */
+/* True if a session has more data, and a connection can accept it. */
 static bool
 more_to_read(const TunnelWorker *worker)
 {
