@@ -217,7 +217,7 @@ mark_error(void *arg)
 		errmsg("code of the table's owner did not end in time");
 		errdetail("It may take %d s in all.", (int) (allowed_ms / 1000));
 	}
-	else if (code == ERRCODE_READ_ONLY_SQL_TRANSACTION)
+	else if (code == ERRCODE_READ_ONLY_SQL_TRANSACTION && !waiting)
 		errdetail("Code of a table's owner is read-only while a pull runs it.");
 }
 

@@ -45,20 +45,20 @@ is($w->local_sql(q{SELECT count(*) FROM pg_class WHERE relkind IN ('r', 't')
 is($w->local_sql(q{
 		SELECT count(*), count(DISTINCT pg_xact_commit_timestamp(xmin)) FROM (
 			SELECT xmin FROM pg_class WHERE oid = 'aged'::regclass
-			UNION ALL SELECT xmin FROM pgtunsync.runs WHERE id = (SELECT max(id) FROM pgtunsync.runs)
-			UNION ALL SELECT xmin FROM pgtunsync.run_tables WHERE run_id = (SELECT max(id) FROM pgtunsync.runs)) t}),
+			UNION ALL SELECT xmin FROM pgtunsync_internal.runs WHERE id = (SELECT max(id) FROM pgtunsync.runs)
+			UNION ALL SELECT xmin FROM pgtunsync_internal.run_tables WHERE run_id = (SELECT max(id) FROM pgtunsync.runs)) t}),
 	'3|1', 'the table, its run and the row of the run for the table were written by one transaction (and its '
 		. 'subtransactions)');
 $w->source_sql('INSERT INTO aged VALUES (1000, $$new$$)');
 my $before = $w->snapshot;
 $w->local_sql(q{
 	CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no final state today'; END $$;
-	CREATE TRIGGER refuse BEFORE UPDATE ON pgtunsync.runs FOR EACH ROW WHEN (NEW.status = 'succeeded')
+	CREATE TRIGGER refuse BEFORE UPDATE ON pgtunsync_internal.runs FOR EACH ROW WHEN (NEW.status = 'succeeded')
 		EXECUTE FUNCTION refuse()});
 my $run = $w->pull("'aged'");
 is($run->{rc}, 3, 'a final state that cannot be written');
 like($run->{err}, qr/no final state today/, 'fails the pull');
-$w->local_sql('DROP TRIGGER refuse ON pgtunsync.runs; DROP FUNCTION refuse()');
+$w->local_sql('DROP TRIGGER refuse ON pgtunsync_internal.runs; DROP FUNCTION refuse()');
 $w->unchanged($before);
 is($w->last_run('status'), 'failed', 'the audit says so');
 
