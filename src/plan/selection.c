@@ -622,19 +622,19 @@ is_common_table(const Selection *selection, const CatalogRelation *local)
 	return source != NULL && is_table_kind(source->kind);
 }
 
-/* A survey has a row for it. */
+/* Adds a row to a survey, for a table that a call leaves out without naming it. */
 static void
-leave_out_framework(Selection *selection, CatalogRelation *local)
+leave_out(Selection *selection, CatalogRelation *local, CatalogRelation *source,
+		  const char *status, char *reason, const char *hint)
 {
-	Choice	   *choice = new_choice(local->schema, local->name,
-									display(selection, local->schema, local->name));
+	const CatalogRelation *relation = local ? local : source;
+	Choice	   *choice = new_choice(relation->schema, relation->name,
+									display(selection, relation->schema, relation->name));
 
 	choice->local = local;
-	choice->source = catalog_find(selection->source, local->schema, local->name);
-	choice->left_out = "excluded";
-	fail(choice, ERRCODE_SUCCESSFUL_COMPLETION,
-		 "a framework keeps its migration state in it", NULL,
-		 "Name it to pull it, or add \"" FRAMEWORK_TABLES_INCLUDED "\" to exclude.");
+	choice->source = source;
+	choice->left_out = status;
+	fail(choice, ERRCODE_SUCCESSFUL_COMPLETION, reason, NULL, hint);
 	selection->choices = lappend(selection->choices, choice);
 }
 
@@ -650,7 +650,9 @@ is_framework_state(Selection *selection, CatalogRelation *local)
 	if (table_pattern_find(selection->excludes, local) != NULL)
 		return !selection->request->survey;
 	if (selection->request->survey)
-		leave_out_framework(selection, local);
+		leave_out(selection, local, catalog_find(selection->source, local->schema, local->name),
+				  "excluded", "a framework keeps its migration state in it",
+				  "Name it to pull it, or add \"" FRAMEWORK_TABLES_INCLUDED "\" to exclude.");
 	else
 		selection->framework = lappend(selection->framework,
 									   display(selection, local->schema, local->name));
@@ -853,25 +855,17 @@ choose_item(Selection *selection, const TableSpec *item)
 
 /* ---- tables on one side only ---- */
 
-/*
- * Names a table that the other side does not have; a survey has a row for it.
- */
+/* Names a table that the other side does not have; a survey has a row for it. */
 static List *
 add_lonely(Selection *selection, List *names, CatalogRelation *relation, bool on_source)
 {
-	char	   *name = display(selection, relation->schema, relation->name);
-	Choice	   *choice;
-
 	if (!selection->request->survey)
-		return lappend(names, name);
-	choice = new_choice(relation->schema, relation->name, name);
-	choice->local = on_source ? NULL : relation;
-	choice->source = on_source ? relation : NULL;
-	choice->left_out = on_source ? "only on the source" : "only here";
-	fail(choice, ERRCODE_SUCCESSFUL_COMPLETION,
-		 on_source ? "the local database does not have it" : "the source does not have it",
-		 NULL, NULL);
-	selection->choices = lappend(selection->choices, choice);
+		return lappend(names, display(selection, relation->schema, relation->name));
+	if (on_source)
+		leave_out(selection, NULL, relation, "only on the source",
+				  "the local database does not have it", NULL);
+	else
+		leave_out(selection, relation, NULL, "only here", "the source does not have it", NULL);
 	return names;
 }
 
