@@ -71,6 +71,7 @@
 
 #include "base/compat.h"
 #include "base/run_lock.h"
+#include "eval/user_code.h"
 #include "staging/index_build.h"
 #include "base/user_context.h"
 #include "base/names.h"
@@ -531,6 +532,17 @@ name_target_index(ErrorData *edata, Relation index, Oid target)
 	}
 }
 
+/*
+ * Returns whether parallel workers may build the index.  They must not run user
+ * code (user_context.c).
+ */
+static bool
+may_be_parallel(const IndexInfo *info)
+{
+	return !user_code_in((Node *) info->ii_Expressions) &&
+		!user_code_in((Node *) info->ii_Predicate);
+}
+
 static void
 build_index(Relation staging, Relation index, IndexInfo *info)
 {
@@ -538,7 +550,7 @@ build_index(Relation staging, Relation index, IndexInfo *info)
 
 	PG_TRY();
 	{
-		index_build_frozen(staging, index, info, true);
+		index_build_frozen(staging, index, info, may_be_parallel(info));
 	}
 	PG_CATCH();
 	{
