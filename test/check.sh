@@ -58,6 +58,7 @@ if [ -n "${SANITIZE:-}" ]; then
 	as_user chmod 755 "$work/watched/pg_ctl"
 fi
 
+start_stranger
 cd "$work/tree"
 tests=("$@")
 [ ${#tests[@]} -gt 0 ] || tests=(test/t/*.pl)
@@ -67,7 +68,7 @@ export -f as_user
 export work test_user
 run_child bash -c 'as_user "$@"' bash \
 	PATH="$servers_path:$PATH" PG_CONFIG="$PG_CONFIG" PG_REGRESS="$pgxs_dir/src/test/regress/pg_regress" \
-	LANG=C.UTF-8 TESTDIR="$work" TESTDATADIR="$work/tmp_check" TESTLOGDIR="$work/tmp_check/log" SOURCE_INSTALL_PATH="$source_install" PG_TEST_TIMEOUT_DEFAULT="${PG_TEST_TIMEOUT_DEFAULT:-120}" \
+	LANG=C.UTF-8 STRANGER="${stranger:+$work/stranger}" TESTDIR="$work" TESTDATADIR="$work/tmp_check" TESTLOGDIR="$work/tmp_check/log" SOURCE_INSTALL_PATH="$source_install" PG_TEST_TIMEOUT_DEFAULT="${PG_TEST_TIMEOUT_DEFAULT:-120}" \
 	prove -j"$jobs" -I test/lib -I "$perl_dir" "${tests[@]}" || status=$?
 
 if compgen -G "$work/tmp_check/log/sanitizer*" >/dev/null; then

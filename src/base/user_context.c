@@ -90,7 +90,7 @@
 /* maximum depth of nested entries, all opened by the extension */
 #define MAX_ENTRIES		16
 /* marks an error; visible only in the server log */
-#define ERROR_MARK		"The error was raised while code of a table's owner ran in a pull."
+#define ERROR_MARK		"This was raised while code of a table's owner ran in a pull."
 
 /* The transaction nest level of each open entry. */
 static int	entry_levels[MAX_ENTRIES];
@@ -194,24 +194,17 @@ owner_note_stop(void)
 /* ---- errors ---- */
 
 /*
- * Returns whether a report is an error: NOTICEs and WARNINGs pass here, too.
+ * The error context callback of an entry: marks each error raised in it.  The
+ * level of a report is not known here, and an error can have the SQLSTATE of a
+ * WARNING.  So all reports are marked, except those with the SQLSTATE of a
+ * NOTICE, which an error cannot have.
  */
-static bool
-is_error(int code)
-{
-	int			category = ERRCODE_TO_CATEGORY(code);
-
-	return category != ERRCODE_SUCCESSFUL_COMPLETION && category != ERRCODE_WARNING &&
-		category != ERRCODE_NO_DATA;
-}
-
-/* The error context callback of an entry: marks each error raised in it. */
 static void
 mark_error(void *arg)
 {
 	int			code = geterrcode();
 
-	if (!is_error(code))
+	if (code == ERRCODE_SUCCESSFUL_COMPLETION)
 		return;
 	errdetail_log(ERROR_MARK);
 	if (stop_requested)

@@ -32,4 +32,10 @@ $w->refused("'child'", 'an owner without privileges on the cast', sqlstate => '3
 $w->local_sql('GRANT EXECUTE ON FUNCTION number_of(wrapped) TO clerk');
 $w->pulls("'child'", 'an owner with privileges on the cast', ['child']);
 
+# an error with the SQLSTATE of a WARNING is the function's, too
+$w->local_sql(q{CREATE OR REPLACE FUNCTION number_of(wrapped) RETURNS int LANGUAGE plpgsql IMMUTABLE
+	AS $$BEGIN RAISE EXCEPTION 'made up' USING ERRCODE = '01000'; END$$});
+$w->refused("'child'", 'a cast that raises an odd SQLSTATE', sqlstate => '38000',
+	message => [qr/could not check foreign key "child_parent" of table "child": made up/]);
+
 done_testing();
