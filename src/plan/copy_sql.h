@@ -31,6 +31,9 @@ typedef struct CopyQuery
 	bool		binary;
 } CopyQuery;
 
+/* The row that CatalogColumn.computed is an expression over. */
+#define COPY_ROW		"pgtunsync_row"
+
 /* How the table is called in its SELECT. */
 extern char *copy_table_reference(const CopyQuery *query);
 

@@ -28,6 +28,14 @@ table_fail(TablePlan *table, int sqlerrcode, char *message, char *detail, char *
 	table->hint = hint;
 }
 
+void
+plan_note_unmasked(Planner *planner, TablePlan *table, char *column)
+{
+	table->unmasked_columns = lappend(table->unmasked_columns, column);
+	planner->unmasked = lappend(planner->unmasked,
+								psprintf("%s.%s", table->display, quote_identifier(column)));
+}
+
 char *
 plan_join_names(List *names, bool quote)
 {

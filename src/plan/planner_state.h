@@ -39,6 +39,9 @@ typedef struct Planner
  */
 extern void table_fail(TablePlan *table, int sqlerrcode, char *message, char *detail, char *hint);
 
+/* Notes that a column looks sensitive and has no data rule. */
+extern void plan_note_unmasked(Planner *planner, TablePlan *table, char *column);
+
 /* "a, b", as SQL identifiers if quote is set. */
 extern char *plan_join_names(List *names, bool quote);
 

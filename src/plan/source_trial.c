@@ -102,7 +102,7 @@ find_bad_mask(Planner *planner, const Trial *trial, ErrorData **error)
 		CopyQuery	query = *trial->query;
 		Trial		one = {trial->table, &query};
 
-		if (column->mask == NULL)
+		if (column->mask == NULL && column->computed == NULL)
 			continue;
 		query.columns = list_make1(column);
 		query.clause = NULL;

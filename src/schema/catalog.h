@@ -29,6 +29,15 @@ typedef struct CatalogColumn
 	bool		needs_value;	/* local: NOT NULL without default or identity */
 	bool		readable;		/* source: SELECT is granted */
 	char	   *mask;			/* source: SQL expression sent instead of the value, or NULL */
+
+	/* source, for a column that it generates in this table or in one below */
+	List	   *made_of;		/* of char *: the columns in the expressions */
+	char	   *expression;		/* this table's expression; NULL: no other row can be given to it */
+	bool		varies;			/* a table below has another expression, or none */
+
+	/* source: what is sent if that is computed again from masked columns */
+	char	   *computed;		/* SQL expression over COPY_ROW (copy_sql.h), or NULL */
+	List	   *inputs;			/* of CatalogColumn *: the columns of that row */
 } CatalogColumn;
 
 /* A foreign key.  Names identify the tables and columns. */

@@ -27,6 +27,7 @@
 #include "utils/builtins.h"
 
 #include "base/glob.h"
+#include "schema/generated_columns.h"
 #include "schema/source_catalog.h"
 #include "source/result_reader.h"
 
@@ -511,7 +512,7 @@ read_sequences(Source *source, const Catalog *catalog)
 }
 
 /*
- * Appends three queries for these relations; oids is an expression of type
+ * Appends the queries for these relations; oids is an expression of type
  * oid[].
  */
 static void
@@ -522,6 +523,7 @@ append_details_queries(StringInfo buf, int version, const char *oids)
 	append_sequences_query(buf, oids);
 	appendStringInfoString(buf, "; ");
 	append_keys_query(buf, oids);
+	generated_append_query(buf, version, oids);
 }
 
 /* Reads the results of these queries. */
@@ -531,6 +533,7 @@ read_details(Source *source, const Catalog *catalog)
 	read_columns(source, catalog);
 	read_sequences(source, catalog);
 	read_keys(source, catalog);
+	generated_read(source, catalog);
 }
 
 void
