@@ -180,7 +180,7 @@ static void
 append_table(StringInfo buf, const CopyQuery *query)
 {
 	appendStringInfo(buf, "%s%s",
-					 query->source->kind == RELKIND_PARTITIONED_TABLE ? "" : "ONLY ",
+					 query->source->kind == RELKIND_PARTITIONED_TABLE || query->tree ? "" : "ONLY ",
 					 catalog_sql_name(query->source->schema, query->source->name));
 	if (query->alias != NULL)
 		appendStringInfo(buf, " AS %s", catalog_sql_identifier(query->alias));
@@ -304,7 +304,7 @@ computed_select(const CopyQuery *query)
 	return buf.data;
 }
 
-/* Without the table's children, unless these are its partitions. */
+/* Without the table's children, unless their rows are wanted. */
 char *
 copy_select(const CopyQuery *query)
 {

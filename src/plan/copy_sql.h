@@ -23,6 +23,7 @@ typedef struct CopyQuery
 {
 	const CatalogRelation *source;
 	List	   *columns;		/* of CatalogColumn * of the source, in order */
+	bool		tree;			/* the rows of its descendants, too */
 	const char *condition;		/* SQL over its rows, or NULL */
 	const Clause *clause;		/* people's SQL behind the table, or NULL */
 	const char *alias;			/* for the clause, the table is called so; NULL: by its name */

@@ -164,7 +164,7 @@ computed_sql(const Work *work)
 static bool
 reads_tree(const Choice *choice)
 {
-	return choice->source->kind == RELKIND_PARTITIONED_TABLE;
+	return choice->source->kind == RELKIND_PARTITIONED_TABLE || choice->source->members != NIL;
 }
 
 static CatalogColumn *

@@ -133,6 +133,21 @@ follow_key(MaskContext *context, const CatalogForeignKey *key, const char *colum
 }
 
 /*
+ * The keys of a place from both sides, also those of tables whose rows come
+ * with it.
+ */
+static List *
+keys_of(const Place *place)
+{
+	List	   *keys = list_concat_copy(place->local->foreign_keys, place->source->foreign_keys);
+	ListCell   *lc;
+
+	foreach(lc, place->source->members)
+		keys = list_concat(keys, ((CatalogRelation *) lfirst(lc))->foreign_keys);
+	return keys;
+}
+
+/*
  * The column at the end of the chain that has a rule, and that rule; NULL:
  * none.  Keys come twice, from both sides, and can lead in circles: each
  * column is looked at once.
@@ -140,7 +155,7 @@ follow_key(MaskContext *context, const CatalogForeignKey *key, const char *colum
 static const SyncRule *
 follow_chain(MaskContext *context, const Place *place, Place *base, int depth, List **visited)
 {
-	List	   *keys = list_concat_copy(place->local->foreign_keys, place->source->foreign_keys);
+	List	   *keys = keys_of(place);
 	ListCell   *lc;
 
 	check_stack_depth();
@@ -174,7 +189,7 @@ referenced_rule(MaskContext *context, const Place *place, Place *base)
 {
 	List	   *visited = NIL;
 
-	if (place->local->foreign_keys == NIL && place->source->foreign_keys == NIL)
+	if (keys_of(place) == NIL)
 		return NULL;
 	return follow_chain(context, place, base, 0, &visited);
 }
@@ -434,10 +449,13 @@ make_shift_date(Work *work)
 	switch (work->own.column->base_typid)
 	{
 		case DATEOID:
-			return psprintf("%s::date + %s", work->value, days);
+			return mask_sql_unless_sentinel(psprintf("%s::date", work->value), "date",
+											psprintf("%s::date + %s", work->value, days));
 		case TIMESTAMPOID:
 		case TIMESTAMPTZOID:
-			return psprintf("%s + %s * interval '1 day'", work->value, days);
+			return mask_sql_unless_sentinel(work->value,
+											work->own.column->base_typid == TIMESTAMPOID ? "timestamp" : "timestamptz",
+											psprintf("%s + %s * interval '1 day'", work->value, days));
 		default:
 			return problem(work, "it is for dates and timestamps");
 	}
@@ -656,7 +674,7 @@ mask_is_generated(MaskContext *context, const CatalogRelation *local,
 static char *
 find_generated(MaskContext *context, const Place *place, List **visited)
 {
-	List	   *keys = list_concat_copy(place->local->foreign_keys, place->source->foreign_keys);
+	List	   *keys = keys_of(place);
 	ListCell   *lc;
 
 	check_stack_depth();
@@ -687,7 +705,7 @@ mask_generated_reference(MaskContext *context, const CatalogRelation *local,
 	Place		place = {local, source, column};
 	List	   *visited = NIL;
 
-	if (local->foreign_keys == NIL && source->foreign_keys == NIL)
+	if (keys_of(&place) == NIL)
 		return NULL;
 	return find_generated(context, &place, &visited);
 }

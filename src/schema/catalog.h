@@ -23,6 +23,7 @@ typedef struct CatalogColumn
 	Oid			typid;
 	Oid			base_typid;		/* for a domain, the type it is based on */
 	bool		generated;		/* a generated column; COPY cannot name it */
+	bool		inherited;		/* a parent has it, too */
 	int32		typmod;			/* local */
 	bool		not_null;		/* local */
 	bool		unique;			/* local: the column alone is a unique key */
@@ -71,6 +72,9 @@ typedef struct CatalogRelation
 	char	   *bound;			/* for a partition: "FOR VALUES …", from pg_get_expr() */
 	struct CatalogRelation *parent; /* for a partition, if its parent was read */
 	List	   *leaves;			/* for a partitioned table: its leaf partitions */
+	List	   *ancestors;		/* of CatalogRelation *: tables it inherits from, nearest first */
+	List	   *descendants;	/* of CatalogRelation *: tables that inherit from it */
+	List	   *members;		/* source: descendants whose rows are pulled with this table's */
 	bool		extension_member;	/* local: the relation belongs to an extension */
 	bool		readable;		/* source: SELECT is granted on the whole table */
 	bool		reachable;		/* source: USAGE on the schema is granted */
