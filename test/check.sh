@@ -80,6 +80,11 @@ if [ "$status" != 0 ]; then
 	mkdir -p "$repo/tmp_check"
 	cp -r "$work/tmp_check/log" "$repo/tmp_check/" 2>/dev/null || true
 	[ "$(id -u)" != 0 ] || chown -R --reference="$repo" "$repo/tmp_check"
+	for log in $(grep -lE '(^|\] )not ok|^# Looks like your test|^# Tests were run but' "$work"/tmp_check/log/regress_log_* 2>/dev/null); do
+		say "the end of ${log##*/}"
+		tail -n 30 "$log" >&2
+	done
 	say "failed; the logs are in $repo/tmp_check/log"
+	echo 'Result: FAIL'
 fi
 exit "$status"
