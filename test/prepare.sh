@@ -150,7 +150,7 @@ find_server() {
 # make in a directory, with warnings as errors (WERROR= for none): make_in DIRECTORY COMMAND… TARGET
 make_in() {
 	local tree=$1 target=${*: -1}
-	local flags=(-s -C "$tree" PG_CONFIG="$PG_CONFIG" WERROR="${WERROR-1}" with_llvm=no)
+	local flags=(-s -C "$tree" PG_CONFIG="$PG_CONFIG" WERROR="${WERROR-1}")
 	[ -z "${SANITIZE:-}" ] || flags+=(PROFILE="-fsanitize=$SANITIZE -fno-sanitize-recover=all")
 	# COPT comes last: the optimizer moves no line
 	[ -z "${COVERAGE:-}" ] || flags+=(PROFILE=--coverage COPT=-O0)
