@@ -533,7 +533,7 @@ fail_login(SshNode *node, const char *what)
 	if (node->disconnect_reason != NULL && strstr(node->disconnect_reason, "authentication failures") != NULL)
 		suggest(auth, "Name the key that the server takes with PGSYNC_SSH_KEY, or with IdentityFile and IdentitiesOnly in ssh_config.");
 	hint = auth->hint ? auth->hint : login_hint(node);
-	if (auth->refused != NIL)
+	if (auth->refused != NIL && (auth->methods == NULL || ssh_listed(auth->methods, "publickey")))
 		hint = psprintf("%s%s", key_lines_hint(node), hint);
 	ssh_link_fail(node->link, ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION, false,
 				  psprintf("SSH server \"%s\" (hop %d) %s", node->name, node->index + 1, what),
