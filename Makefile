@@ -3,6 +3,7 @@
 #   make && sudo make install
 #   make check                                 all tests, from a fresh copy of the tree
 #   make check TEST=test/t/021_interface.pl    these tests, after an incremental build in the tree
+#   make coverage                              which lines and branches the tests reach
 #
 # PG_CONFIG names another server for each of them.
 
@@ -31,7 +32,7 @@ SHLIB_LINK = $(libpq) $(shell pkg-config --libs libssh2 yaml-0.1 2>/dev/null || 
 EXTRA_CLEAN = sql/$(EXTENSION)--$(EXTVERSION).sql $(OBJS:.o=.d) .built_for
 
 # PGXS has a target "check", too, which only fails
-ifeq ($(filter check,$(MAKECMDGOALS)),)
+ifeq ($(filter check coverage,$(MAKECMDGOALS)),)
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
@@ -57,8 +58,11 @@ sql/$(EXTENSION)--$(EXTVERSION).sql: sql/$(EXTENSION).sql
 	cp $< $@
 
 else
-.PHONY: check
-# check.sh has flags of its own for make
+.PHONY: check coverage
+# the scripts have flags of their own for make
+script = @env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL PG_CONFIG=$(PG_CONFIG)
 check:
-	@env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL PG_CONFIG=$(PG_CONFIG) test/check.sh $(if $(TEST),--in-tree $(TEST))
+	$(script) test/check.sh $(if $(TEST),--in-tree $(TEST))
+coverage:
+	$(script) test/coverage.sh $(TEST)
 endif

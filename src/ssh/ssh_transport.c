@@ -32,7 +32,6 @@
 #include "postgres.h"
 
 #include <errno.h>
-#include <malloc.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -42,6 +41,7 @@
 
 #include "ssh/ssh_link.h"
 #include "base/compat.h"
+#include "base/platform.h"
 #include "ssh/compat_libssh2.h"
 #include "ssh/mac_speed.h"
 
@@ -81,7 +81,7 @@ ssh_free(void *data, void **abstract)
 		node->host_key = NULL;
 	}
 	if (data != NULL && node->link->stage != STAGE_UP)
-		explicit_bzero(data, malloc_usable_size(data));
+		explicit_bzero(data, malloced_size(data));
 	free(data);
 }
 
@@ -92,7 +92,7 @@ ssh_realloc(void *data, size_t size, void **abstract)
 
 	if (moved != NULL && data != NULL)
 	{
-		memcpy(moved, data, Min(size, malloc_usable_size(data)));
+		memcpy(moved, data, Min(size, malloced_size(data)));
 		ssh_free(data, abstract);
 	}
 	return moved;
