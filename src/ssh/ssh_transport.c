@@ -138,6 +138,8 @@ fill_buffer(SshNode *node)
 		node->in_head = 0;
 		node->in_len = n;
 		node->received += n;
+		if (node->link->stage == STAGE_HANDSHAKE)
+			ssh_offer_collect(node, node->in, n);
 		if (node->unanswered > 0)
 			ssh_trace(TRACE_DEBUG1, node, "data arrives again after %d ms", (int) (clock_ms() - node->last_received));
 		node->last_received = clock_ms();
@@ -308,6 +310,8 @@ prefer(SshNode *node, int method, const char *names, const char *allowed)
 	if (allowed != NULL)
 		append_algorithms(&list, allowed, supported, NULL);
 	ssh_trace(TRACE_DEBUG3, node, "  offer: %s", list.data);
+	if (method < SSH_METHODS)
+		node->our_offer[method] = list.data;
 	return list.len > 0 && libssh2_session_method_pref(node->session, method, list.data) == 0;
 }
 
@@ -402,7 +406,9 @@ ssh_node_begin(SshNode *node)
 	{
 		node->in = MemoryContextAlloc(node->link->context, SSH_BUFFER);
 		initStringInfo(&node->out);
+		initStringInfo(&node->offer);
 	}
+	resetStringInfo(&node->offer);
 	node->in_head = node->in_len = 0;
 	resetStringInfo(&node->out);
 	node->out_sent = 0;
