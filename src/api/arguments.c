@@ -20,6 +20,7 @@
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 
 #include "api/arguments.h"
@@ -172,6 +173,8 @@ request_init(RunRequest *request)
 	request->connect_timeout = pgtunsync_connect_timeout;
 	request->connect_attempts = pgtunsync_connect_attempts;
 	request->connect_retry_delay = pgtunsync_connect_retry_delay;
+	request->tunnel_timeout = pgtunsync_tunnel_timeout;
+	request->wants_notices = client_min_messages <= NOTICE;
 	request->lock_timeout = pgtunsync_lock_timeout;
 	request->log_level = pgtunsync_log_level;
 	request->plan.rules = true;

@@ -162,7 +162,8 @@ run_await_loads(Run *run)
 		relay_flush();
 		run_check_caller(run);
 		progress_report();
-		tunnel_check(run->tunnel);
+		if (run->tunnel != NULL)
+			tunnel_check(run->tunnel);
 		source_check_idle(run->control);
 	}
 }

@@ -47,15 +47,16 @@
 
 /*
  * The role may lack EXECUTE on pg_control_system().  A query that names the
- * function would then fail at its start, even if it never calls it.
- * query_to_xml() names the function only in a text that is run after the
- * privilege check.
+ * function would then fail at its start, even if it never calls it.  So the
+ * name stands in a text, which ts_stat() runs after the privilege check.
+ * ts_stat() runs any query that returns a tsvector.  Unlike query_to_xml(), it
+ * also exists in servers that were built without libxml.
  */
 static const char facts_query[] =
 "SELECT pg_export_snapshot(), current_setting('server_version'),"
 " CASE WHEN has_function_privilege('pg_control_system()', 'EXECUTE') THEN"
-" substring(query_to_xml('SELECT system_identifier AS id FROM pg_catalog.pg_control_system()',"
-" false, true, '')::text FROM '<id>(-?[0-9]+)</id>') END,"
+" (SELECT word FROM ts_stat('SELECT array_to_tsvector(ARRAY[system_identifier::text])"
+" FROM pg_catalog.pg_control_system()')) END,"
 " (SELECT oid FROM pg_database WHERE datname = current_database()),"
 " trunc(extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint,"
 " pg_is_in_recovery()";
@@ -322,19 +323,19 @@ append_columns_query(StringInfo buf, int version, const char *oids)
 
 /*
  * Reads the state of sequences.  The state is stored in the sequence relation.
- * query_to_xml() reads it, because the names of the sequences are known only
- * while the query runs.
+ * ts_stat() reads it, because the names of the sequences are known only while
+ * the query runs (see facts_query).  The state travels as one word, such as
+ * "42 true".
  */
 static void
 append_sequences_query(StringInfo buf, const char *oids)
 {
 	appendStringInfo(buf,
 					 "SELECT q.refobjid, q.refobjsubid, q.oid, q.nspname, q.relname, q.readable,"
-					 " substring(q.state FROM '<last_value>(-?[0-9]+)</last_value>'),"
-					 " substring(q.state FROM '<is_called>(true|false)</is_called>')"
-					 " FROM (SELECT r.*, CASE WHEN r.readable THEN query_to_xml("
-					 "format('SELECT last_value, is_called FROM %%I.%%I', r.nspname, r.relname),"
-					 " false, true, '')::text END AS state"
+					 " split_part(q.state, ' ', 1), split_part(q.state, ' ', 2)"
+					 " FROM (SELECT r.*, CASE WHEN r.readable THEN (SELECT word FROM ts_stat("
+					 "format('SELECT array_to_tsvector(ARRAY[concat_ws('' '', last_value, is_called::text)])"
+					 " FROM %%I.%%I', r.nspname, r.relname))) END AS state"
 					 " FROM (SELECT d.refobjid, d.refobjsubid, s.oid, n.nspname, s.relname,"
 					 " has_table_privilege(s.oid, 'SELECT') AND has_schema_privilege(n.oid, 'USAGE') AS readable"
 					 " FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'"
