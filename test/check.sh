@@ -34,11 +34,6 @@ make_work
 # the sanitizers add symbols of their own
 [ -n "${SANITIZE:-}" ] || bash "$repo/test/exports.sh" "$("$PG_CONFIG" --pkglibdir)/pgtunsync.so"
 
-# a server built without --enable-tap-tests: another one's test modules do
-perl_dir=$pgxs_dir/src/test/perl
-[ -d "$perl_dir/PostgreSQL" ] || perl_dir=$(ls -d /usr/lib/postgresql/*/lib/pgxs/src/test/perl 2>/dev/null | tail -n 1)
-[ -n "$perl_dir" ] || die "no PostgreSQL::Test modules beside $("$PG_CONFIG" --pgxs)"
-
 # the directory above bin, as PostgreSQL::Test::Cluster wants it
 source_install=
 [ -z "${SOURCE_PG_CONFIG:-}" ] || source_install=$(dirname "$("$SOURCE_PG_CONFIG" --bindir)")
@@ -64,12 +59,10 @@ tests=("$@")
 [ ${#tests[@]} -gt 0 ] || tests=(test/t/*.pl)
 say "running ${#tests[@]} test files"
 status=0
-export -f as_user
-export work test_user
-run_child bash -c 'as_user "$@"' bash \
-	PATH="$servers_path:$PATH" PG_CONFIG="$PG_CONFIG" PG_REGRESS="$pgxs_dir/src/test/regress/pg_regress" \
-	LANG=C.UTF-8 STRANGER="${stranger:+$work/stranger}" TESTDIR="$work" TESTDATADIR="$work/tmp_check" TESTLOGDIR="$work/tmp_check/log" SOURCE_INSTALL_PATH="$source_install" PG_TEST_TIMEOUT_DEFAULT="${PG_TEST_TIMEOUT_DEFAULT:-120}" \
-	prove -j"$jobs" -I test/lib -I "$perl_dir" "${tests[@]}" || status=$?
+export -f as_user prove_in test_modules die
+export work test_user servers_path bindir pgxs_dir
+run_child bash -c 'prove_in "$@"' bash "$work" SOURCE_INSTALL_PATH="$source_install" STRANGER="${stranger:+$work/stranger}" \
+	prove -j"$jobs" "${tests[@]}" || status=$?
 
 if compgen -G "$work/tmp_check/log/sanitizer*" >/dev/null; then
 	cat "$work"/tmp_check/log/sanitizer*
@@ -81,6 +74,11 @@ if [ "$status" != 0 ]; then
 	mkdir -p "$repo/tmp_check"
 	cp -r "$work/tmp_check/log" "$repo/tmp_check/" 2>/dev/null || true
 	[ "$(id -u)" != 0 ] || chown -R --reference="$repo" "$repo/tmp_check"
+	for log in $(grep -lE '(^|\] )not ok|^# Looks like your test|^# Tests were run but' "$work"/tmp_check/log/regress_log_* 2>/dev/null); do
+		say "the end of ${log##*/}"
+		tail -n 30 "$log" >&2
+	done
 	say "failed; the logs are in $repo/tmp_check/log"
+	echo 'Result: FAIL'
 fi
 exit "$status"

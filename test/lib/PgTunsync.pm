@@ -283,20 +283,26 @@ sub server_is_up
 	return;
 }
 
-# Kills workers the hard way and waits until the postmaster has seen it and begins
-# afresh; what has ended by itself in the meantime makes no crash.
+# Kills workers the hard way. Where the postmaster found one of them killed, waits
+# until it has begun afresh; a worker that had already ended makes no crash.
 sub kill_hard
 {
 	my ($self, @pids) = @_;
-	my $crashes = sub {
-		return scalar(() = slurp_file($self->{local}->logfile) =~ /all server processes terminated; reinitializing/g);
+	my $said = sub {
+		my ($what) = @_;
+		return scalar(() = slurp_file($self->{local}->logfile) =~ /$what/g);
 	};
-	my $before = $crashes->();
-	my $end = time() + 5;
+	my $again = 'all server processes terminated; reinitializing';
+	my $before = $said->($again);
 
 	return unless kill 'KILL', @pids;
+	PgTunsync::Process::wait_until('the end of the killed workers', sub { return !kill 0, @pids; });
+	# the postmaster writes this right after it has reaped the process
+	my $killed = '\\(PID (?:' . join('|', @pids) . ')\\) was terminated by signal 9';
+	for (1 .. 20) { last if $said->($killed); sleep 0.05; }
+	return unless $said->($killed);
 	$self->{has_crashed} = 1;
-	sleep 0.05 while time() < $end && $crashes->() == $before;
+	PgTunsync::Process::wait_until('a new beginning of the local server', sub { return $said->($again) > $before; });
 	return;
 }
 
