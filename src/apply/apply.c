@@ -73,7 +73,7 @@
 
 /* how long foreign key checks wait for a lock on another table, in ms */
 #define OUTSIDE_LOCK_TIMEOUT	100
-/* from how many tables on one NOTICE names all that were replaced row by row */
+/* up to how many tables that were replaced row by row have a NOTICE each */
 #define BY_ROW_SHOWN	5
 
 /* The state of all attempts. */

@@ -24,7 +24,7 @@
 #include "plan/selection.h"
 #include "schema/primary_key.h"
 
-/* from how many tables on one NOTICE tells of all whose columns differ */
+/* up to how many tables whose columns differ have a NOTICE each */
 #define DIFFERENCES_SHOWN	10
 
 /* ---- columns ---- */
@@ -133,7 +133,7 @@ plan_match_columns(TablePlan *table, const Choice *choice, int source_version)
 			table->needed_columns = lappend(table->needed_columns, local->name);
 	}
 	table->missing_columns = missing_columns(choice->source->columns, choice->local->columns);
-	/* empty tables need no values; one that seems empty is asked: row_checks.c */
+	/* row_checks.c asks about a table that seems empty */
 	if (table->needed_columns != NIL && !choice->empty && table->source_rows > 0)
 		plan_fail_needed(table);
 	if (travel == NIL && (table->missing_columns != NIL || table->extra_columns != NIL ||

@@ -183,7 +183,7 @@ plan_apply_rules(Planner *planner, TablePlan *table, const Choice *choice, List 
 #define UNMASKED_HINT \
 	"Give them a rule in \"data_rules\"; \"untouched\" says that they may come as they are."
 
-/* A survey shows which tables the run would be refused for, and that it would be. */
+/* A survey shows for which tables the run would be refused. */
 static void
 fail_unmasked(List *tables)
 {

@@ -19,7 +19,7 @@ extern Outcomes *outcomes_create(const RunPlan *plan);
 /* A table's staging heap is complete. */
 extern void outcome_loaded(Outcomes *outcomes, const LoadResult *result);
 
-/* A table failed with an error that the caller is shown by the process itself. */
+/* A table failed with an error that the calling function reports. */
 extern void outcome_note_error(Outcomes *outcomes, const TablePlan *table, const ErrorData *error);
 
 /*

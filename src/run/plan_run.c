@@ -79,7 +79,7 @@ sequence_texts(const TablePlan *table)
 	return texts;
 }
 
-/* The statement that the source runs, for an append that of its first batch. */
+/* The statement for the source; for an append, that of the first batch. */
 static char *
 copy_text(const Run *run, const TablePlan *table)
 {

@@ -208,7 +208,7 @@ read_relation(const ResultReader *reader, int source_version)
 	relation->rows = result_number(reader, RELATION_ROWS);
 	relation->bound = result_text(reader, RELATION_BOUND);
 	relation->heap_pages = result_number(reader, RELATION_HEAP_PAGES);
-	/* before version 14, a table that was never analyzed looks like an empty one */
+	/* before version 14, one that was never analyzed looks like an empty one */
 	if (source_version < 140000 && relation->rows == 0 && relation->bytes == 0)
 		relation->rows = -1;
 	return relation;
