@@ -76,8 +76,8 @@ plan_set_clause(const Choice *choice, CopyQuery *query)
 	query->clause = choice->clause;
 	if (choice->clause == NULL)
 		return;
-	if (choice->heir_of != NULL)
-		query->alias = choice->heir_of->name;
+	if (choice->clause_table != NULL)
+		query->alias = choice->clause_table;
 	else if (choice->map == NULL && choice->root != NULL)
 		query->alias = choice->root->name;
 	else if ((choice->map != NULL || choice->source->members != NIL) && choice->clause->where == NULL)
