@@ -379,7 +379,7 @@ create_step(Loader *loader, const LoadJob *job, LoadResult *result)
 	result->fingerprint = staging_fingerprint(result->staging);
 	PopActiveSnapshot();
 	CommitTransactionCommand();
-	progress_phase(job->index, PHASE_COPYING);
+	progress_phase(job->index, PHASE_QUERYING);
 }
 
 static void
@@ -389,6 +389,7 @@ part_step(Loader *loader, const LoadJob *job, LoadResult *result)
 
 	start_copies(loader, loader->next + 1);
 	begin_filling();
+	progress_phase(job->index, PHASE_COPYING);
 	copy_rows(loader, job, &heaps, result);
 	end_filling();
 }
@@ -454,12 +455,15 @@ load_some(Loader *loader, int count)
 		return;
 	}
 	drop_unusable_heaps(loader);
+	progress_phase(loader->jobs[loader->next]->index, PHASE_QUERYING);
 	start_copies(loader, last);
 	create_all_heaps(loader, last);
 	while (loader->next < last)
 	{
 		load_table(loader, loader->jobs[loader->next], &loader->heaps[loader->next]);
 		loader->next++;
+		if (loader->next < last)
+			progress_phase(loader->jobs[loader->next]->index, PHASE_QUERYING);
 		if (several)
 			(void) source_copy_next(loader->source);
 	}

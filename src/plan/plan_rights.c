@@ -15,6 +15,7 @@
 #include "utils/builtins.h"
 #include "utils/rls.h"
 
+#include "base/text.h"
 #include "plan/plan_rights.h"
 #include "plan/planner_state.h"
 #include "plan/selection.h"
@@ -87,6 +88,6 @@ plan_check_column_rights(TablePlan *table, const CatalogRelation *source, List *
 		table_fail(table, ERRCODE_INSUFFICIENT_PRIVILEGE,
 				   psprintf("permission denied on the source for table %s", table->display),
 				   unreadable == NIL ? NULL :
-				   psprintf("The source's role has no SELECT on: %s.", plan_join_names(unreadable, true)),
+				   psprintf("The source's role has no SELECT on: %s.", names_text(unreadable, true)),
 				   "On the source, grant SELECT on the table to the user of PGSYNC_FROM_URL, or exclude the table.");
 }

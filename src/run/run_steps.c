@@ -25,6 +25,7 @@
 #include "utils/snapmgr.h"
 
 #include "apply/locking.h"
+#include "base/text.h"
 #include "base/trace.h"
 #include "base/worker.h"
 #include "base/worker_message.h"
@@ -332,22 +333,20 @@ may_refer_to_large_objects(const TablePlan *table)
 static void
 report_large_objects(const Run *run)
 {
-	StringInfoData names;
+	List	   *names = NIL;
 	ListCell   *lc;
 
-	initStringInfo(&names);
 	foreach(lc, run->plan->tables)
 	{
 		TablePlan  *table = lfirst(lc);
 
 		if (outcome_is_well(run->outcomes, table) && may_refer_to_large_objects(table))
-			appendStringInfo(&names, "%s%s", names.len ? ", " : "", table->display);
+			names = lappend(names, table->display);
 	}
-	if (names.len > 0)
+	if (names != NIL)
 		ereport(NOTICE,
 				(errmsg("large objects are not pulled, only the OIDs that refer to them: %s",
-						names.data)));
-	pfree(names.data);
+						names_text(names, false))));
 }
 
 void

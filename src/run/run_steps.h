@@ -40,6 +40,7 @@ typedef struct Run
 	Source	   *control;
 	RunPlan    *plan;
 	Outcomes   *outcomes;
+	double		counted_at;		/* run_notice_count(): seconds since start */
 	bool		at_entrance;	/* the local port is locked for us */
 	bool		committed;
 } Run;

@@ -26,6 +26,7 @@
 #include "base/worker_session.h"
 #include "load/progress.h"
 #include "run/audit.h"
+#include "run/run_notices.h"
 #include "run/run_steps.h"
 #include "run/run_tables.h"
 
@@ -102,7 +103,8 @@ handle_failure(Run *run, PoolEvent *event)
 		event->error->elevel = ERROR;
 		ThrowErrorData(event->error);
 	}
-	report_table_error(abort ? ERROR : WARNING, table, event->error);
+	if (abort || !outcome_defer(run->outcomes, table))
+		report_table_error(abort ? ERROR : WARNING, table, event->error);
 }
 
 /*
@@ -149,6 +151,7 @@ run_await_loads(Run *run)
 		{
 			case POOL_LOADED:
 				outcome_loaded(run->outcomes, &event.result);
+				run_notice_loaded(run, &event.result);
 				if (event.result.rewritten)
 					fail_rewritten(run, list_nth(run->plan->tables, event.index));
 				break;
@@ -162,6 +165,7 @@ run_await_loads(Run *run)
 		relay_flush();
 		run_check_caller(run);
 		progress_report();
+		run_notice_count(run);
 		if (run->tunnel != NULL)
 			tunnel_check(run->tunnel);
 		source_check_idle(run->control);
