@@ -32,6 +32,7 @@
 
 #include "base/compat.h"
 #include "source/source.h"
+#include "source/host_address.h"
 #include "source/source_url.h"
 
 #define URL_VARIABLE	"PGSYNC_FROM_URL"
@@ -358,9 +359,28 @@ source_display(const EnvFile *env)
 
 /* ---- completing ---- */
 
+/* A name with several addresses becomes a list, which libpq tries in order. */
+static void
+set_addresses_of(SourceUrl *url, const char *host, const char *tls_name, int timeout)
+{
+	StringInfoData hosts;
+	StringInfoData addresses;
+	ListCell   *lc;
+
+	initStringInfo(&hosts);
+	initStringInfo(&addresses);
+	foreach(lc, host_addresses(host, timeout))
+	{
+		appendStringInfo(&hosts, "%s%s", hosts.len ? "," : "", tls_name);
+		appendStringInfo(&addresses, "%s%s", addresses.len ? "," : "", (char *) lfirst(lc));
+	}
+	option_set(url, "host", hosts.data);
+	option_set(url, "hostaddr", addresses.data);
+}
+
 /* Where to connect: the address decides, the host is what TLS verifies. */
 static void
-set_address(SourceUrl *url, const SourceWay *way, const char *host, int port)
+set_address(SourceUrl *url, const SourceWay *way, const char *host, int port, int timeout)
 {
 	option_set(url, "port", psprintf("%d", port));
 	if (host[0] == '/')
@@ -369,9 +389,13 @@ set_address(SourceUrl *url, const SourceWay *way, const char *host, int port)
 		option_set(url, "hostaddr", NULL);
 		return;
 	}
+	if (way->entrance == ENTRANCE_DIRECT)
+	{
+		set_addresses_of(url, host, way->tls_name, timeout);
+		return;
+	}
 	option_set(url, "host", way->tls_name);
-	if (way->entrance != ENTRANCE_DIRECT)
-		option_set(url, "hostaddr", host);
+	option_set(url, "hostaddr", host);
 }
 
 /* Answers what libpq would otherwise look up by itself. */
@@ -411,7 +435,7 @@ source_params(const EnvFile *env, const SourceWay *way, const char *host, int po
 	params->password_rule = password_rule(url);
 	params->warn_md5 = true;
 
-	set_address(url, way, host, port);
+	set_address(url, way, host, port, params->connect_timeout);
 	close_keywords(url);
 	if (params->password_rule == PASSWORD_HASHED && auth_libpq_knows_require_auth())
 		option_default(url, "require_auth", "!password");

@@ -108,6 +108,10 @@ $w->write_env(%direct, PGSYNC_FROM_URL => "$real?$verified");
 my $run = $w->pulls("'{users,orders}'", 'PGSYNC_DIRECT=yes', [ 'users', 'orders' ]);
 like($run->{err}, qr/connecting to \Q$host:$there\E without a tunnel\nDETAIL:  PGSYNC_DIRECT is set/, 'says so');
 is(-s $w->jump->log, $before, 'no SSH connection was made');
+$w->write_env(%direct, PGSYNC_FROM_URL => "postgresql://reader:$password\@db.invalid/production?$verified");
+$w->refused("'users'", 'a name without an address', sqlstate => '08001',
+	message => [qr/could not find the address of host "db\.invalid"/]);
+$w->write_env(%direct, PGSYNC_FROM_URL => "$real?$verified");
 like(PgTunsync::Steps->of($w)->detail('ssh target'), qr/^none \(PGSYNC_DIRECT\)/, 'check() names it');
 $w->write_env(%direct, PGSYNC_FROM_URL => "postgresql://reader:$password\@localhost:$there/production?$verified");
 $w->refused("'users'", 'localhost is a port that somebody forwards, with the name localhost', sqlstate => '08001',

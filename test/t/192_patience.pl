@@ -83,6 +83,17 @@ $w->setting($_ => undef) foreach qw(tunnel_timeout connect_timeout);
 $w->setting(connect_attempts => 2);
 $w->write_env;
 
+# ---- the local port, which another program has ----
+
+my $taken = IO::Socket::INET->new(Listen => 5, LocalAddr => '127.0.0.1', LocalPort => $port, ReuseAddr => 1) or die;
+my $me = getpwuid($<);
+{
+	local $w->{port_is_taken} = 1;
+	$w->refused("'users'", 'another program listens on the local port', sqlstate => '55006',
+		message => [ qr/DETAIL: .*A process of operating system user "\Q$me\E" listens on it/, qr/HINT: .*PGSYNC_SSH_HOST=none/ ]);
+}
+close $taken;
+
 # ---- the local port, which another run has ----
 
 $w->local_sql('CREATE ROLE alice LOGIN; GRANT SELECT, INSERT, TRUNCATE ON ALL TABLES IN SCHEMA public TO alice;
