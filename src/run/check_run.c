@@ -141,7 +141,7 @@ run_check_workers(Run *run)
 static char *
 describe_workers(Run *run)
 {
-	return psprintf("leader, tunnel and %d of %d loaders", pool_size(run->pool), run->request->jobs);
+	return psprintf("leader%s and %d of %d loaders", run->tunnel ? ", tunnel" : "", pool_size(run->pool), run->request->jobs);
 }
 
 /* Reports tables that failed and tables whose columns differ. */

@@ -137,12 +137,28 @@ raise_bad_parameter(const SourceUrl *url)
 			 errhint("%s", reading->hint)));
 }
 
+/*
+ * A string of keywords is libpq's own format.  Of its errors, only the name of
+ * a parameter that we know is shown.
+ */
+static void
+refuse_other_keyword(const SourceUrl *url, char *errors)
+{
+	const char *name = url_find_parameter(errors);
+
+	PQfreemem(errors);
+	if (name != NULL)
+		url_refuse(url, psprintf("the parameter \"%s\" of %s is not one of libpq", name, url->variable),
+				   NULL, "Remove it. Only a URL may have the parameters of other programs.");
+}
+
 SourceUrl *
 url_parse(const EnvFile *env)
 {
 	SourceUrl  *url = palloc0(sizeof(SourceUrl));
 	const char *text = env_file_get_secret(env, URL_VARIABLE);
 	PQconninfoOption *parsed;
+	char	   *errors = NULL;
 
 	url->env = env;
 	url->variable = text ? URL_VARIABLE : OTHER_URL_VARIABLE;
@@ -156,7 +172,9 @@ url_parse(const EnvFile *env)
 	if (url->reading->problem != NULL)
 		raise_bad_parameter(url);
 
-	parsed = PQconninfoParse(url->reading->text, NULL);
+	parsed = PQconninfoParse(url->reading->text, &errors);
+	if (parsed == NULL && errors != NULL)
+		refuse_other_keyword(url, errors);
 	if (parsed == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_CONFIG_FILE_ERROR),
@@ -276,9 +294,8 @@ url_is_loopback(const char *host)
 	return pg_strcasecmp(host, "localhost") == 0 || strcmp(host, "127.0.0.1") == 0;
 }
 
-/* Only characters that a host name, address, list or path has. */
-static bool
-is_host_like(const char *host)
+bool
+url_is_host_like(const char *host)
 {
 	return strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,-_:/") == strlen(host);
 }
@@ -292,7 +309,7 @@ url_target(const SourceUrl *url)
 	StringInfoData buf;
 
 	if (!url->showable ||
-		(host && !is_host_like(host)) || (hostaddr && !is_host_like(hostaddr)) ||
+		(host && !url_is_host_like(host)) || (hostaddr && !url_is_host_like(hostaddr)) ||
 		(port && strspn(port, "0123456789,") != strlen(port)))
 		return pstrdup("It points elsewhere.");
 

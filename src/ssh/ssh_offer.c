@@ -125,7 +125,7 @@ find_mismatch(const SshNode *node, int *method, char **theirs)
 {
 	const unsigned char *end;
 	const unsigned char *at = find_lists(node, &end);
-	bool		has_mac[SSH_METHODS] = {false};
+	bool		mac_is_idle[SSH_METHODS] = {false};
 
 	for (*method = 0; at != NULL && *method < SSH_METHODS; (*method)++)
 	{
@@ -136,10 +136,10 @@ find_mismatch(const SshNode *node, int *method, char **theirs)
 		if (*theirs == NULL || ours == NULL)
 			return false;
 		common = common_name(ours, *theirs);
-		if (common == NULL && !has_mac[*method])
+		if (common == NULL && !mac_is_idle[*method])
 			return true;
 		if (common != NULL && (*method == LIBSSH2_METHOD_CRYPT_CS || *method == LIBSSH2_METHOD_CRYPT_SC))
-			has_mac[*method + 2] = needs_no_mac(common);
+			mac_is_idle[*method + 2] = needs_no_mac(common);
 	}
 	return false;
 }

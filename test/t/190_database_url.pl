@@ -127,13 +127,21 @@ bad_url('a misspelled one', $named->('sslmod', 'Correct or remove it'), "$real?s
 bad_url('one without a value', [qr/a parameter of PGSYNC_FROM_URL has no value/], "$real?sslmode", %jump);
 push @{ $w->{secrets} }, 'hidden', 'S3';
 foreach my $secret ("postgresql://reader:S3?hidden=x\@$host/production", "postgresql://reader:S3/?hidden=x\@$host/p",
-	"postgresql://reader:S3?hidden=x", "postgresql://reader:x\@y\@$host/production?hidden=1")
+	"postgresql://reader:S3?hidden=x", "postgresql://reader:a\@S3\@$host/production", "postgresql://reader:S3#\@$host/p", "postgresql://reader:x\@y\@$host/production?hidden=1")
 {
 	use_url($secret, %jump);
 	$run = $w->pull("'users'");
 	isnt($run->{rc}, 0, 'a URL with an unencoded password');
 	unlike($run->{err}, qr/S3|hidden/, 'shows no piece of it');
 }
+bad_url('sslcert without sslkey, as the certificate of an authority', [ qr/has sslcert, but no sslkey/, qr/sslrootcert=FILE/ ],
+	"$real?sslmode=require&sslcert=ca.pem", %jump);
+bad_url('keywords with a parameter of others', [qr/the parameter "pgbouncer" of PGSYNC_FROM_URL is not one of libpq/],
+	"host=$host user=reader dbname=production pgbouncer=true", %jump);
+use_url($real, %jump, PGSYNC_TO_URL => 'postgresql://localhost:' . $w->local_node->port . '/dev?schema=public&pool=5');
+is($w->pull("'users'")->{rc}, 0, 'PGSYNC_TO_URL may have them, too');
+bad_url('the loopback by another address', [qr/does not point at the tunnel's local entrance/],
+	"postgresql://reader:$password\@[::1]:$port/production", %jump);
 bad_url('service', [qr/must not use the parameter "service"/], "$real?service=x", %jump);
 
 $source->safe_psql('production', 'ALTER ROLE reader SET default_transaction_read_only = on');
