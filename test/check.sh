@@ -53,6 +53,7 @@ if [ -n "${SANITIZE:-}" ]; then
 	as_user chmod 755 "$work/watched/pg_ctl"
 fi
 
+start_stranger
 cd "$work/tree"
 tests=("$@")
 [ ${#tests[@]} -gt 0 ] || tests=(test/t/*.pl)
@@ -60,7 +61,7 @@ say "running ${#tests[@]} test files"
 status=0
 export -f as_user prove_in test_modules die
 export work test_user servers_path bindir pgxs_dir
-run_child bash -c 'prove_in "$@"' bash "$work" SOURCE_INSTALL_PATH="$source_install" \
+run_child bash -c 'prove_in "$@"' bash "$work" SOURCE_INSTALL_PATH="$source_install" STRANGER="${stranger:+$work/stranger}" \
 	prove -j"$jobs" "${tests[@]}" || status=$?
 
 if compgen -G "$work/tmp_check/log/sanitizer*" >/dev/null; then

@@ -8,6 +8,7 @@ repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 jobs=${JOBS:-2}
 work=
 child=
+stranger=
 
 say() { printf '==> %s\n' "$*"; }
 die() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; exit 1; }
@@ -106,6 +107,7 @@ finish() {
 		done
 		kill -KILL -- "-$child" 2>/dev/null || true
 	fi
+	[ -z "$stranger" ] || kill "$stranger" 2>/dev/null || true
 	if [ -n "$work" ] && [ -d "$work" ]; then
 		stop_servers
 		rm -rf "$work"
@@ -121,6 +123,14 @@ run_child() {
 	wait "$child" || status=$?
 	child=
 	return "$status"
+}
+
+# Starts another user's process, which tests ask to connect to a port (see
+# stranger.pl).  Only root can; an ordinary user's tests ask sudo.
+start_stranger() {
+	[ "$(id -u)" = 0 ] || return 0
+	perl "$work/tree/test/lib/PgTunsync/stranger.pl" "$work/stranger" "$test_user" </dev/null &
+	stranger=$!
 }
 
 # ---- build and install ----
@@ -150,7 +160,7 @@ find_server() {
 # make in a directory, with warnings as errors (WERROR= for none): make_in DIRECTORY COMMAND… TARGET
 make_in() {
 	local tree=$1 target=${*: -1}
-	local flags=(-s -C "$tree" PG_CONFIG="$PG_CONFIG" WERROR="${WERROR-1}" with_llvm=no)
+	local flags=(-s -C "$tree" PG_CONFIG="$PG_CONFIG" WERROR="${WERROR-1}")
 	[ -z "${SANITIZE:-}" ] || flags+=(PROFILE="-fsanitize=$SANITIZE -fno-sanitize-recover=all")
 	# COPT comes last: the optimizer moves no line
 	[ -z "${COVERAGE:-}" ] || flags+=(PROFILE=--coverage COPT=-O0)

@@ -51,6 +51,7 @@ run_submit(Run *run, const TablePlan *table, const char *copy_sql)
 		.binary = table->binary,
 		.columns = run_column_names(table),
 		.partition_check = table->partition_check,
+		.masked_key = table->masked_key,
 		.rewrites = table->rewrites,
 		.keep = table->keep,
 		.row_name = table->row_name,
