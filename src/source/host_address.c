@@ -19,7 +19,7 @@
 #include "base/subprocess.h"
 #include "source/host_address.h"
 
-/* In the child: prints an address per line; the exit code is getaddrinfo()'s. */
+/* In the child: prints an address per line.  Returns 0 if it found any. */
 static int
 resolver_main(void *arg)
 {
@@ -31,7 +31,8 @@ resolver_main(void *arg)
 	{
 		char		text[NI_MAXHOST + 1];
 
-		if (getnameinfo(ai->ai_addr, ai->ai_addrlen, text, NI_MAXHOST, NULL, 0, NI_NUMERICHOST) != 0)
+		if (getnameinfo(ai->ai_addr, ai->ai_addrlen, text, NI_MAXHOST, NULL, 0,
+						NI_NUMERICHOST) != 0)
 			continue;
 		strlcat(text, "\n", sizeof(text));
 		if (write(1, text, strlen(text)) < 0)

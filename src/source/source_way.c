@@ -3,17 +3,16 @@
  * source_way.c
  *	  Where the source is, and through which entrance it is reached.
  *
- * The URL decides.  There are four kinds:
+ * The URL and PGSYNC_SSH_HOST decide.  There are four ways:
  *
- *	URL points at		PGSYNC_SSH_HOST		the way
- *	localhost			a jump host			as shell tools use the same file: the
- *											entrance is PGSYNC_LOCAL_PORT, the source
- *											is at PGSYNC_REMOTE_HOST and _PORT
- *	a real host			a jump host			a DATABASE_URL as it is: its host is the
- *											source, the entrance is private
- *	localhost			none				another program forwards the port
- *	a real host			none				only with PGSYNC_DIRECT=yes and
- *											sslmode=verify-full
+ *	localhost, a jump host		as shell tools use the same file: the entrance
+ *								is PGSYNC_LOCAL_PORT, the source is at
+ *								PGSYNC_REMOTE_HOST and _PORT
+ *	a real host, a jump host	a DATABASE_URL as it is: its host is the
+ *								source, the entrance is private
+ *	localhost, none				another program forwards the port
+ *	a real host, none			only with PGSYNC_DIRECT=yes and
+ *								sslmode=verify-full
  *
  * Whatever contradicts itself is refused, saying what to write instead: a URL
  * of a real host beside a port for the entrance or beside another remote host.

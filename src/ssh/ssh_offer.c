@@ -110,6 +110,7 @@ needs_no_mac(const char *cipher)
 	return strstr(cipher, "gcm@") != NULL || strstr(cipher, "poly1305@") != NULL;
 }
 
+/* A list as it may be shown. */
 static char *
 shown_list(const char *list)
 {
@@ -138,7 +139,8 @@ find_mismatch(const SshNode *node, int *method, char **theirs)
 		common = common_name(ours, *theirs);
 		if (common == NULL && !mac_is_idle[*method])
 			return true;
-		if (common != NULL && (*method == LIBSSH2_METHOD_CRYPT_CS || *method == LIBSSH2_METHOD_CRYPT_SC))
+		if (common != NULL &&
+			(*method == LIBSSH2_METHOD_CRYPT_CS || *method == LIBSSH2_METHOD_CRYPT_SC))
 			mac_is_idle[*method + 2] = needs_no_mac(common);
 	}
 	return false;

@@ -78,7 +78,8 @@ $w->write_env(%only_url, PGSYNC_SSH_HOST => 'hatchbox',
 $w->pulls("'users'", 'the name of the URL, the address that the jump host connects to', ['users']);
 my @two = map { $w->start_pull("'$_'") } 'users', 'categories';
 is($_->finish->{rc}, 0, 'two at one time, each with a port of its own') or diag($_->{err}) foreach @two;
-$w->write_env(%only_url, PGSYNC_SSH_HOST => 'hatchbox', PGSYNC_LOCAL_PORT => 0, PGSYNC_FROM_URL => "$real?sslmode=require");
+$w->write_env(%only_url, PGSYNC_SSH_HOST => 'hatchbox', PGSYNC_LOCAL_PORT => 0,
+	PGSYNC_FROM_URL => "$real?sslmode=require");
 $w->refused("'users'", 'TLS and PGSYNC_LOCAL_PORT=0', sqlstate => 'F0000', before_tunnel => 1,
 	message => [ qr/sslmode "require" of PGSYNC_FROM_URL cannot be had/, qr/Leave PGSYNC_LOCAL_PORT out/ ]);
 $w->write_env(%only_url, PGSYNC_SSH_HOST => 'hatchbox', PGSYNC_FROM_URL => $real);
