@@ -8,7 +8,7 @@
  *		connect the first SSH session		transient failures are retried, visibly
  *		connect the other sessions			beside it, up to the login
  *		prove the way to the remote port	a channel, kept for the first visitor
- *		open the entrance, tell the leader	'O'; all this within a time
+ *		open the entrance, tell the leader	'O'; all this in total_timeout
  *		carry connections					until the leader ends it
  *
  * The other sessions save their round trips by starting early, but log in only
@@ -783,7 +783,8 @@ raise_too_late(TunnelWorker *worker)
 	if (first->link != NULL)
 		report_steps(first->link);
 	ereport(ERROR,
-			(errcode(failure ? failure->sqlerrcode : ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION),
+			(errcode(failure ? failure->sqlerrcode :
+					 ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION),
 			 errmsg_internal("%s", message),
 			 errdetail("The tunnel was not open after %g s (\"pgtunsync.tunnel_timeout\"), in attempt %d of %d.",
 					   orders->total_timeout / 1000.0, first->attempt, orders->connect_attempts),
