@@ -547,8 +547,8 @@ choose_tree(Selection *selection, Choice *choice, const TableSpec *item)
 	{
 		Tree	   *tree = palloc(sizeof(Tree));
 
-		source->members = without_excluded(selection, inheritance_unmatched(selection->local, choice->local,
-																			source));
+		source->members = inheritance_unmatched(selection->local, choice->local, source);
+		source->members = without_excluded(selection, source->members);
 		choice->heirs = inheritance_matched(selection->source, choice->local, source);
 		check_member_filters(selection, choice);
 		tree->parent = choice;
