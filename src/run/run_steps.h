@@ -39,6 +39,7 @@ typedef struct Run
 	Pool	   *pool;
 	SourceParams *params;
 	Source	   *control;
+	List	   *left;			/* of LeftSession *: see source_sessions.c */
 	RunPlan    *plan;
 	Outcomes   *outcomes;
 	bool		at_entrance;	/* the local port is locked for us */
