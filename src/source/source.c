@@ -523,7 +523,7 @@ take_login_state(char *text)
 	return state;
 }
 
-/* The fix that an error of the login suggests. */
+/* The fix that an error of the login suggests; text is libpq's. */
 static const char *
 login_hint(Source *source, const char *state, const char *text)
 {
@@ -531,6 +531,8 @@ login_hint(Source *source, const char *state, const char *text)
 		return "Put the password into PGSYNC_FROM_URL; it is taken from nowhere else.";
 	if (state == NULL)
 		return NULL;
+	if (strcmp(state, "28000") == 0 && strstr(text, "no encryption") != NULL)
+		return "Write sslmode=require in PGSYNC_FROM_URL if the source takes connections over TLS only. Otherwise, check its pg_hba.conf for connections that come from the jump host.";
 	if (strncmp(state, "28", 2) == 0)
 		return "Check user and password in PGSYNC_FROM_URL, and the source server's pg_hba.conf for connections that come from the jump host.";
 	if (strcmp(state, "3D000") == 0)
