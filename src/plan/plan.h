@@ -116,6 +116,7 @@ typedef struct RunPlan
 {
 	List	   *tables;			/* of TablePlan * */
 	char	   *snapshot;		/* pg_export_snapshot(); standbys export one too */
+	int64		source_start;	/* start of its server, microseconds since 1970 */
 	char	   *source_version; /* server_version of the source */
 	bool		source_in_recovery; /* it is a standby */
 } RunPlan;

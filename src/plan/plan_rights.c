@@ -11,6 +11,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_class.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/rls.h"
@@ -67,6 +68,21 @@ plan_check_source_rights(TablePlan *table, const CatalogRelation *source, bool r
 				   "Use a source role that owns the table or has BYPASSRLS, or let a superuser allow it by the setting \"pgtunsync.source_row_security\".");
 	else
 		table->row_security = source->row_security;
+}
+
+void
+plan_check_standby(TablePlan *table, const CatalogRelation *source)
+{
+	bool		unlogged = source->persistence == RELPERSISTENCE_UNLOGGED;
+	ListCell   *lc;
+
+	foreach(lc, source->leaves)
+		unlogged |= ((CatalogRelation *) lfirst(lc))->persistence == RELPERSISTENCE_UNLOGGED;
+	if (unlogged)
+		table_fail(table, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+				   psprintf("cannot pull %s: it is unlogged, and the source is a standby", table->display),
+				   "A standby has no rows of unlogged tables.",
+				   "Pull it from the primary, or leave it out.");
 }
 
 void

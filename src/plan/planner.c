@@ -250,6 +250,8 @@ begin_table(const Planner *planner, const Choice *choice, int index)
 	}
 	if (!choice->empty)
 		plan_check_source_rights(table, choice->source, planner->request->row_security);
+	if (!choice->empty && table->message == NULL && planner->on_standby)
+		plan_check_standby(table, choice->source);
 	if (table->message == NULL)
 		plan_check_local_rights(table, choice, planner->request->role);
 	return table;
@@ -493,7 +495,9 @@ plan_run(const PlanRequest *request, const SyncConfig *config, Source *control)
 	local_catalog_details(likely);
 	planner.source = source_catalog_answer(control, likely, &facts);
 	refuse_itself(&facts);
+	planner.on_standby = facts.in_recovery;
 	plan->snapshot = facts.snapshot;
+	plan->source_start = facts.start_time;
 	plan->source_version = facts.version;
 	plan->source_in_recovery = facts.in_recovery;
 

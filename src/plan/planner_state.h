@@ -26,6 +26,7 @@ typedef struct Planner
 	Source	   *control;
 	Catalog    *local;
 	Catalog    *source;
+	bool		on_standby;		/* the source is one */
 	List	   *trials;			/* of source_trial.c */
 	List	   *row_checks;		/* of row_checks.c */
 	MaskContext masks;

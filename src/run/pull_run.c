@@ -43,6 +43,7 @@
 #include "run/run_notices.h"
 #include "run/run_steps.h"
 #include "run/run_tables.h"
+#include "run/source_sessions.h"
 #include "staging/staging.h"
 
 /* ---- READY ---- */
@@ -180,9 +181,7 @@ static void
 run_close_source(Run *run)
 {
 	run_report_phase(run, "TEARDOWN, closing the tunnel");
-	pool_stop(run->pool, false);
-	source_close(run->control);
-	run->control = NULL;
+	run_leave_source(run);
 	tunnel_stop(run->tunnel);
 	run_leave_entrance(run);
 }

@@ -38,6 +38,7 @@ typedef struct Run
 	Pool	   *pool;
 	SourceParams *params;
 	Source	   *control;
+	List	   *left;			/* of LeftSession *: see source_sessions.c */
 	RunPlan    *plan;
 	Outcomes   *outcomes;
 	double		counted_at;		/* run_notice_count(): seconds since start */

@@ -29,6 +29,7 @@
 #include "run/run_notices.h"
 #include "run/run_steps.h"
 #include "run/run_tables.h"
+#include "run/source_sessions.h"
 
 /*
  * how often the leader checks caller, tunnel and source while it waits, in ms
@@ -126,7 +127,8 @@ run_start_loading(Run *run)
 {
 	ListCell   *lc;
 
-	pool_snapshot(run->pool, run->plan->snapshot, progress_publish(run->plan));
+	pool_snapshot(run->pool, run->plan->snapshot, run->plan->source_start,
+				  progress_publish(run->plan));
 	foreach(lc, run->plan->tables)
 	{
 		TablePlan  *table = lfirst(lc);
@@ -168,7 +170,7 @@ run_await_loads(Run *run)
 		run_notice_count(run);
 		if (run->tunnel != NULL)
 			tunnel_check(run->tunnel);
-		source_check_idle(run->control);
+		run_attend_source(run);
 	}
 }
 

@@ -615,7 +615,7 @@ source_catalog_ask(Source *source, List *schemas, List *wanted)
 
 	check_version(source);
 	initStringInfo(&buf);
-	appendStringInfo(&buf, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; %s; ", facts_query);
+	appendStringInfo(&buf, "%s; ", facts_query);
 	append_relations_query(&buf, schemas);
 	appendStringInfo(&buf, "; %s", inheritances_query);
 	if (wanted != NIL)
@@ -624,6 +624,7 @@ source_catalog_ask(Source *source, List *schemas, List *wanted)
 		append_details_queries(&buf, source_version(source), oids_by_name(wanted));
 	}
 	source_show_texts(source);
+	source_begin(source);
 	source_send(source, buf.data);
 }
 
@@ -633,7 +634,6 @@ source_catalog_answer(Source *source, List *wanted, SourceFacts *facts)
 	Catalog    *catalog = catalog_create();
 
 	source_receive(source);
-	result_skip(source);
 	read_facts(source, facts);
 	read_relations(source, catalog);
 	read_inheritances(source, catalog);

@@ -473,26 +473,6 @@ source_params(const EnvFile *env, const SourceWay *way, const char *host, int po
 }
 
 void
-source_add_options(SourceParams *params, const char *options)
-{
-	PQconninfoOption *parsed = PQconninfoParse(params->conninfo, NULL);
-	StringInfoData buf;
-
-	initStringInfo(&buf);
-	for (PQconninfoOption *option = parsed; option && option->keyword; option++)
-	{
-		const char *value = option->val;
-
-		if (strcmp(option->keyword, "options") == 0)
-			value = value ? psprintf("%s %s", value, options) : options;
-		if (value != NULL)
-			append_conninfo(&buf, option->keyword, value);
-	}
-	PQconninfoFree(parsed);
-	params->conninfo = buf.data;
-}
-
-void
 source_close_fallbacks(void)
 {
 	static bool done = false;
