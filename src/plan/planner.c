@@ -510,6 +510,7 @@ plan_run(const PlanRequest *request, const SyncConfig *config, Source *control)
 	planner.masks.encoding = source_encoding(control);
 	plan->tables = plan_tables(&planner,
 							   selection_resolve(request, config, planner.local, planner.source));
+	plan_report_unmasked(&planner, plan->tables);
 	if (request->rules)
 		plan_report_unmatched_rules(&planner, plan->tables);
 	else if (config->data_rules != NIL)
@@ -518,7 +519,6 @@ plan_run(const PlanRequest *request, const SyncConfig *config, Source *control)
 				 errmsg("data rules are off: all values come as they are")));
 	rewrite_warn_unmatched(&planner.rewrites);
 	keep_warn_unmatched(&planner.keeps);
-	plan_report_unmasked(&planner, plan->tables);
 	report_row_security(plan->tables);
 	if (request->mode == LAND_APPEND)
 		plan_ungroup_partitions(plan->tables);

@@ -34,6 +34,7 @@
 #include "plan/rewrite.h"
 #include "plan/selection.h"
 #include "schema/source_catalog.h"
+#include "source/source_text.h"
 
 /* up to how many bytes of rows a survey reads to look for labels */
 #define READ_BYTES_MAX	(256.0 * 1024 * 1024)
@@ -140,16 +141,22 @@ used_labels(Planner *planner, const RowCheck *check, int n, const List *labels)
 }
 
 static void
-fail_labels(TablePlan *table, const char *column, Oid typid, const List *labels)
+fail_labels(TablePlan *table, const char *column, Oid typid, const List *used)
 {
+	char	   *type = format_type_extended(typid, -1, FORMAT_TYPE_FORCE_QUALIFY);
+	List	   *labels = NIL;
 	StringInfoData hint;
 	ListCell   *lc;
 
 	initStringInfo(&hint);
-	foreach(lc, labels)
+	foreach(lc, used)
+	{
+		char	   *label = source_text(lfirst(lc));
+
+		labels = lappend(labels, label);
 		appendStringInfo(&hint, "%sALTER TYPE %s ADD VALUE %s;", hint.len > 0 ? " " : "",
-						 format_type_extended(typid, -1, FORMAT_TYPE_FORCE_QUALIFY),
-						 quote_literal_cstr(lfirst(lc)));
+						 type, quote_literal_cstr(label));
+	}
 	table_fail(table, ERRCODE_INVALID_TEXT_REPRESENTATION,
 			   psprintf("column %s of table %s has labels on the source that its type lacks here: %s",
 						quote_identifier(column), table->display, names_text(labels, false)),

@@ -777,7 +777,7 @@ source_catalog_count(Source *source, const char *select, const char *search_path
 	return error;
 }
 
-static const ResultColumn text_columns[] = {{"text", RESULT_TEXT}};
+static const ResultColumn text_columns[] = {{"text", RESULT_TEXT, .max = 4 * NAMEDATALEN}};
 static const ResultShape text_shape = {"texts", text_columns, lengthof(text_columns)};
 
 static void
@@ -787,7 +787,7 @@ read_texts(Source *source, void *arg)
 	ResultReader *reader;
 
 	result_skip(source);
-	reader = result_begin(source, &text_shape, 0, RESULT_ROWS_ANY);
+	reader = result_begin(source, &text_shape, 0, SOURCE_TEXTS_MAX);
 	while (result_next(reader))
 		*texts = lappend(*texts, result_text(reader, 0));
 }
@@ -795,8 +795,10 @@ read_texts(Source *source, void *arg)
 ErrorData *
 source_catalog_texts(Source *source, const char *select, const char *search_path, List **texts)
 {
-	return try_statements(source, psprintf("SET LOCAL search_path = %s; %s", search_path, select),
-						  read_texts, texts);
+	char	   *sql = psprintf("SET LOCAL search_path = %s; %s LIMIT %d",
+							   search_path, select, SOURCE_TEXTS_MAX);
+
+	return try_statements(source, sql, read_texts, texts);
 }
 
 /* ---- estimates ---- */

@@ -76,7 +76,11 @@ typedef struct SourceEstimate
  */
 extern ErrorData *source_catalog_explain(Source *source, const char *sql, List *estimates);
 
-/* Returns the values of a SELECT of one text column in *texts. */
+/*
+ * Returns the values of a SELECT of one text column in *texts: no longer than
+ * names, and the first SOURCE_TEXTS_MAX of them.
+ */
+#define SOURCE_TEXTS_MAX	100
 extern ErrorData *source_catalog_texts(Source *source, const char *select,
 									   const char *search_path, List **texts);
 
