@@ -101,6 +101,7 @@
 #define COPY_MEMORY_MAX		((int64) MaxAllocSize + QUERY_MEMORY_MAX)
 #define WAITS_PER_MEMORY_CHECK	64
 #define RESULTS_DRAINED_MAX 1000000
+#define IDLE_READS_MAX	4096	/* at a time */
 
 /* how long a connection may be idle before source_keep() uses it, in ms */
 #define PING_INTERVAL	1000
@@ -1051,13 +1052,15 @@ source_check_idle(Source *source)
 {
 	struct pollfd fd = {.fd = PQsocket(source->conn), .events = POLLIN};
 
-	if (poll(&fd, 1, 0) <= 0)
-		return;
 	begin_wait(source);
-	if (!PQconsumeInput(source->conn))
-		raise_lost(source, NULL);
-	(void) PQisBusy(source->conn);	/* reads the messages */
-	drop_notifications(source);
+	for (int i = 0; i < IDLE_READS_MAX && poll(&fd, 1, 0) > 0; i++)
+	{
+		if (!PQconsumeInput(source->conn))
+			raise_lost(source, NULL);
+		(void) PQisBusy(source->conn);	/* reads the messages */
+		drop_notifications(source);
+		check_memory(source, QUERY_MEMORY_MAX);
+	}
 	source->idle_memory += foreign_memory() - source->memory;
 	if (source->idle_memory > QUERY_MEMORY_MAX)
 		raise_too_much(source, QUERY_MEMORY_MAX);

@@ -43,7 +43,7 @@ sub relation
 
 my @facts = ([ '0001-1', '15.0', '1', '1', '1', 'f' ]);
 my %usual = (facts => rows(6, @facts), relations => rows(14), inheritances => rows(2),
-	columns => rows(8), sequences => rows(8), keys => rows(6),
+	columns => rows(9), sequences => rows(8), keys => rows(6),
 	patterns => rows(1));
 my %modes = (
 	no_results     => { map { $_ => '' } keys %usual },
@@ -162,10 +162,10 @@ if ($mode eq 'list_large')
 sub copied
 {
 	my @messages = map { pack('H*', $_) } split /,/, $_[0];
-	my @columns = map { [ 1, $types[$_][0], $_ + 1, 'a type', ($types[$_][1]) x 2, 'f', 't' ] } 0 .. $#types;
+	my @columns = map { [ 1, $types[$_][0], $_ + 1, 'a type', ($types[$_][1]) x 2, 'f', 't', 'f' ] } 0 .. $#types;
 	return {
 		relations => rows(14, [ 1, 'public', 'odd', 'r', 'p', 'f', undef, 't', 't', 'f', 8192, 1, undef, 1 ]),
-		columns   => rows(8, @columns),
+		columns   => rows(9, @columns),
 		copy      => message('H', pack('Cn', 1, scalar @types) . pack('n', 1) x @types)
 			. join('', map { message('d', $_) } @messages) . message('c', '') . done('COPY') };
 }
@@ -180,6 +180,7 @@ sub answer
 	return $answers{facts} if $statement =~ /pg_export_snapshot/;
 	return $answers{relations} if $statement =~ /relpartbound/;
 	return $answers{inheritances} // $usual{inheritances} if $statement =~ /FROM pg_inherits/;
+	return rows(6) if $statement =~ /RECURSIVE tree/;    # generated columns
 	return $answers{columns} if $statement =~ /format_type/;
 	return $answers{sequences} if $statement =~ /refobjsubid/;
 	return $answers{keys} if $statement =~ /confkey/;
