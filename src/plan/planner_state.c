@@ -51,19 +51,6 @@ plan_note_unmasked(Planner *planner, TablePlan *table, char *column)
 }
 
 char *
-plan_join_names(List *names, bool quote)
-{
-	StringInfoData buf;
-	ListCell   *lc;
-
-	initStringInfo(&buf);
-	foreach(lc, names)
-		appendStringInfo(&buf, "%s%s", buf.len > 0 ? ", " : "",
-						 quote ? quote_identifier(lfirst(lc)) : (char *) lfirst(lc));
-	return buf.data;
-}
-
-char *
 planner_user_path(const Planner *planner)
 {
 	StringInfoData buf;

@@ -26,7 +26,9 @@ typedef struct Planner
 	Source	   *control;
 	Catalog    *local;
 	Catalog    *source;
+	bool		on_standby;		/* the source is one */
 	List	   *trials;			/* of source_trial.c */
+	List	   *row_checks;		/* of row_checks.c */
 	MaskContext masks;
 	RewriteContext rewrites;
 	KeepContext keeps;
@@ -44,9 +46,6 @@ extern char *plan_column_rule(const TablePlan *table, const char *name);
 
 /* Notes that a column looks sensitive and has no data rule. */
 extern void plan_note_unmasked(Planner *planner, TablePlan *table, char *column);
-
-/* "a, b", as SQL identifiers if quote is set. */
-extern char *plan_join_names(List *names, bool quote);
 
 /*
  * The search_path for SQL from the configuration or the caller: built-in

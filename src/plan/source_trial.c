@@ -14,6 +14,7 @@
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
 
+#include "base/text.h"
 #include "plan/copy_sql.h"
 #include "plan/planner_state.h"
 #include "plan/source_trial.h"
@@ -27,6 +28,7 @@ typedef struct Trial
 {
 	TablePlan  *table;
 	CopyQuery  *query;
+	SourceEstimate estimate;
 } Trial;
 
 /* True if there are values that nobody here may see. */
@@ -59,7 +61,7 @@ parse_sql(const Planner *planner, const Trial *trial)
  * tables.  The parser reads no table: what it has to say is shown.
  */
 static ErrorData *
-try_select(Planner *planner, const Trial *trial)
+try_select(Planner *planner, Trial *trial)
 {
 	ErrorData  *error = NULL;
 
@@ -69,7 +71,8 @@ try_select(Planner *planner, const Trial *trial)
 		error = source_catalog_try(planner->control, parse_sql(planner, trial));
 	}
 	if (error == NULL)
-		error = source_catalog_try(planner->control, trial_sql(planner, trial));
+		error = source_catalog_explain(planner->control, trial_sql(planner, trial),
+									   list_make1(&trial->estimate));
 	return error;
 }
 
@@ -85,7 +88,7 @@ find_bad_mask(Planner *planner, const Trial *trial, ErrorData **error)
 	{
 		CatalogColumn *column = lfirst(lc);
 		CopyQuery	query = *trial->query;
-		Trial		one = {trial->table, &query};
+		Trial		one = {.table = trial->table, .query = &query};
 
 		if (column->mask == NULL && column->computed == NULL)
 			continue;
@@ -132,7 +135,7 @@ unreadable_detail(Planner *planner, const Trial *trial, const ErrorData *error)
 	if (unreadable == NIL)
 		return error->detail;
 	return psprintf("The source's role may not read all columns of: %s.",
-					plan_join_names(unreadable, false));
+					names_text(unreadable, false));
 }
 
 /* "DETAIL of the error", on a line of its own behind what we say. */
@@ -145,7 +148,7 @@ with_detail(char *text, const char *detail)
 }
 
 static void
-try_one(Planner *planner, const Trial *trial)
+try_one(Planner *planner, Trial *trial)
 {
 	TablePlan  *table = trial->table;
 	ErrorData  *error;
@@ -171,21 +174,49 @@ try_one(Planner *planner, const Trial *trial)
 				   error->hint);
 }
 
+/* A clause makes the catalog's numbers useless: the rows are the planner's. */
+static void
+expect_rows(const Trial *trial)
+{
+	TablePlan  *table = trial->table;
+
+	if (!table->user_sql || table->mode == LAND_APPEND || trial->estimate.rows < 0)
+		return;
+	table->expected_rows = trial->estimate.rows;
+	table->expected_bytes = trial->estimate.rows * trial->estimate.width;
+}
+
+/* Tries all at once; false if one cannot run. */
+static bool
+try_all(Planner *planner)
+{
+	StringInfoData sql;
+	List	   *estimates = NIL;
+	ListCell   *lc;
+
+	initStringInfo(&sql);
+	foreach(lc, planner->trials)
+	{
+		Trial	   *trial = lfirst(lc);
+
+		appendStringInfo(&sql, "%s%s", sql.len > 0 ? "; " : "", trial_sql(planner, trial));
+		estimates = lappend(estimates, &trial->estimate);
+	}
+	return source_catalog_explain(planner->control, sql.data, estimates) == NULL;
+}
+
 void
 trial_run_all(Planner *planner)
 {
-	StringInfoData sql;
 	ListCell   *lc;
 
-	if (planner->trials == NIL)
-		return;
-	initStringInfo(&sql);
+	if (planner->trials != NIL && !try_all(planner))
+	{
+		foreach(lc, planner->trials)
+			try_one(planner, lfirst(lc));
+	}
 	foreach(lc, planner->trials)
-		appendStringInfo(&sql, "%s%s", sql.len > 0 ? "; " : "", trial_sql(planner, lfirst(lc)));
-	if (source_catalog_try(planner->control, sql.data) == NULL)
-		return;
-	foreach(lc, planner->trials)
-		try_one(planner, lfirst(lc));
+		expect_rows(lfirst(lc));
 }
 
 void
@@ -194,6 +225,7 @@ trial_add(Planner *planner, TablePlan *table, const CopyQuery *query)
 	Trial	   *trial = palloc(sizeof(Trial));
 
 	trial->table = table;
+	trial->estimate.rows = trial->estimate.width = -1;
 	trial->query = palloc(sizeof(CopyQuery));
 	*trial->query = *query;
 	planner->trials = lappend(planner->trials, trial);

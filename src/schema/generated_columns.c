@@ -68,7 +68,7 @@ static const ResultColumn generated_columns[] = {
 static const ResultShape generated_shape = {"generated columns", generated_columns, lengthof(generated_columns)};
 
 static void
-add_part(CatalogColumn *column, char *name)
+add_part(const ResultReader *reader, CatalogColumn *column, char *name)
 {
 	ListCell   *lc;
 
@@ -77,12 +77,14 @@ add_part(CatalogColumn *column, char *name)
 		if (strcmp(lfirst(lc), name) == 0)
 			return;
 	}
+	if (list_length(column->made_of) == MaxTupleAttributeNumber)
+		result_refuse(reader, "A generated column is made of too many columns.");
 	column->made_of = lappend(column->made_of, name);
 }
 
 /* The column is made of the whole row. */
 static void
-add_row(const CatalogRelation *relation, CatalogColumn *column)
+add_row(const ResultReader *reader, const CatalogRelation *relation, CatalogColumn *column)
 {
 	ListCell   *lc;
 
@@ -91,7 +93,7 @@ add_row(const CatalogRelation *relation, CatalogColumn *column)
 		CatalogColumn *other = lfirst(lc);
 
 		if (other != column && !other->generated)
-			add_part(column, other->name);
+			add_part(reader, column, other->name);
 	}
 }
 
@@ -103,9 +105,9 @@ read_row(const ResultReader *reader, const CatalogRelation *relation, CatalogCol
 	bool		whole_row = result_bool(reader, GENERATED_WHOLE_ROW);
 
 	if (!result_is_null(reader, GENERATED_PART))
-		add_part(column, result_text(reader, GENERATED_PART));
+		add_part(reader, column, result_text(reader, GENERATED_PART));
 	if (whole_row)
-		add_row(relation, column);
+		add_row(reader, relation, column);
 	if (result_bool(reader, GENERATED_OWN))
 		column->expression = whole_row ? NULL : expression;
 	else if (column->expression == NULL || expression == NULL ||

@@ -68,11 +68,30 @@ hash_parents(const Catalog *catalog, const List *inheritances)
 	return hash;
 }
 
+/* Adds the parents to the ancestors, each once. */
+static void
+add_ancestors(CatalogRelation *relation, const List *parents)
+{
+	ListCell   *lc_parent;
+	ListCell   *lc;
+
+	foreach(lc_parent, parents)
+	{
+		foreach(lc, relation->ancestors)
+		{
+			if (lfirst(lc) == lfirst(lc_parent))
+				break;
+		}
+		if (lc == NULL)
+			relation->ancestors = lappend(relation->ancestors, lfirst(lc_parent));
+	}
+}
+
 /* All that it inherits from, level by level. */
 static bool
 find_ancestors(HTAB *hash, CatalogRelation *relation, List *parents)
 {
-	relation->ancestors = list_concat_unique_ptr(NIL, parents);
+	add_ancestors(relation, parents);
 	for (int i = 0; i < list_length(relation->ancestors); i++)
 	{
 		CatalogRelation *ancestor = list_nth(relation->ancestors, i);
@@ -81,7 +100,7 @@ find_ancestors(HTAB *hash, CatalogRelation *relation, List *parents)
 		if (ancestor == relation || i >= INHERITANCE_ANCESTORS_MAX)
 			return false;
 		if (entry != NULL)
-			relation->ancestors = list_concat_unique_ptr(relation->ancestors, entry->parents);
+			add_ancestors(relation, entry->parents);
 		ancestor->descendants = lappend(ancestor->descendants, relation);
 	}
 	return true;
@@ -105,7 +124,6 @@ inheritance_resolve(Catalog *catalog, const List *inheritances)
 		if (entry != NULL && !find_ancestors(hash, relation, entry->parents))
 			sound = false;
 	}
-	hash_destroy(hash);
 	return sound;
 }
 

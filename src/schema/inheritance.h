@@ -18,7 +18,7 @@ typedef struct Inheritance
 } Inheritance;
 
 /* The most tables that one may inherit from. */
-#define INHERITANCE_ANCESTORS_MAX	1000
+#define INHERITANCE_ANCESTORS_MAX	100
 
 extern Inheritance *inheritance_create(Oid child, Oid parent);
 

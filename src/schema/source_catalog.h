@@ -63,6 +63,27 @@ extern char *source_encoding(Source *source);
  */
 extern ErrorData *source_catalog_try(Source *source, const char *sql);
 
+/* What the source's planner expects of a SELECT; -1: unknown. */
+typedef struct SourceEstimate
+{
+	double		rows;
+	double		width;			/* bytes of a row */
+} SourceEstimate;
+
+/*
+ * The same for pairs of a SET and an EXPLAIN.  Fills in one of the estimates
+ * (SourceEstimate *) for each pair.
+ */
+extern ErrorData *source_catalog_explain(Source *source, const char *sql, List *estimates);
+
+/*
+ * Returns the values of a SELECT of one text column in *texts: no longer than
+ * names, and the first SOURCE_TEXTS_MAX of them.
+ */
+#define SOURCE_TEXTS_MAX	100
+extern ErrorData *source_catalog_texts(Source *source, const char *select,
+									   const char *search_path, List **texts);
+
 /* Counts the rows of a SELECT.  Returns the source's error if it fails. */
 extern ErrorData *source_catalog_count(Source *source, const char *select,
 									   const char *search_path, double *count);

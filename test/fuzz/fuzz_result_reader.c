@@ -26,6 +26,7 @@
 #include "utils/hsearch.h"
 
 #include "base/glob.h"
+#include "schema/inheritance.h"
 #include "schema/source_catalog.h"
 #include "source/result_reader.h"
 #include "../parsers/shim.h"
@@ -269,9 +270,14 @@ hash_search(HTAB *table, const void *key, HASHACTION action, bool *found)
 
 	foreach(lc, table->entries)
 	{
-		if (memcmp(lfirst(lc), key, table->keysize) == 0)
-			return lfirst(lc);
+		if (memcmp(lfirst(lc), key, table->keysize) != 0)
+			continue;
+		if (found != NULL)
+			*found = true;
+		return lfirst(lc);
 	}
+	if (found != NULL)
+		*found = false;
 	if (action != HASH_ENTER)
 		return NULL;
 	entry = palloc0(table->entrysize);
@@ -292,6 +298,20 @@ check_parents(const CatalogRelation *relation)
 	for (const CatalogRelation *above = relation->parent; above; above = above->parent)
 	{
 		if (above->kind != RELKIND_PARTITIONED_TABLE || ++levels > PARTITION_LEVELS_MAX)
+			abort();
+	}
+}
+
+static void
+check_ancestors(const CatalogRelation *relation)
+{
+	ListCell   *lc;
+
+	if (list_length(relation->ancestors) > INHERITANCE_ANCESTORS_MAX)
+		abort();
+	foreach(lc, relation->ancestors)
+	{
+		if (lfirst(lc) == relation)
 			abort();
 	}
 }
@@ -340,6 +360,7 @@ check_catalog(const Catalog *catalog)
 		if (relation->schema[0] == '\0' || strchr("rpvmfS", relation->kind) == NULL)
 			abort();
 		check_parents(relation);
+		check_ancestors(relation);
 		check_columns(relation);
 		check_keys(relation);
 	}

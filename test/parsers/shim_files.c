@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * shim_files.c
- *	  What settings_file.c needs of a server's file access.
+ *	  What settings_file.c and env_file.c need of a server.
  *
  * The driver makes the current directory the data directory.
  *
@@ -15,6 +15,8 @@
 #include "miscadmin.h"
 #include "storage/fd.h"
 
+#include "base/similar_name.h"
+
 char	   *DataDir = NULL;
 
 int
@@ -27,4 +29,11 @@ int
 CloseTransientFile(int fd)
 {
 	return close(fd);
+}
+
+/* The server computes the distance of names. */
+const char *
+similar_name(const char *name, const List *candidates)
+{
+	return NULL;
 }
