@@ -23,7 +23,7 @@
 
 #include "run/source_sessions.h"
 
-/* how long the tunnel may read the rest of a COPY that a loader has left, in ms */
+/* how long the tunnel may read the rest of a COPY that was left, in ms */
 #define LEFT_PATIENCE	1000
 /* the same at the end of a run */
 #define END_PATIENCE	200

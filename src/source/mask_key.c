@@ -13,9 +13,9 @@
  * values that a query returns do not.  So the source first makes a random pad,
  * keeps it in a setting and returns it:
  *
- *		here				SELECT set_config('...pad', <random>, ...)
+ *		here				SELECT set_config('...pad', <random>)
  *		source				pad
- *		here				SELECT set_config('...inner', <key # pad> # '...pad', ...)
+ *		here				SELECT set_config('...inner', <key # pad> # '...pad')
  *
  * The statements show the random function's name, and a key that is combined
  * with a pad that was used once.  The pad serves all transactions of the message

@@ -194,7 +194,7 @@ may_show(const Source *source, const PGresult *result)
 	return source->show && result != NULL && PQresultErrorField(result, PG_DIAG_CONTEXT) == NULL;
 }
 
-/* The fix that an error suggests with which the source ends work that was fine. */
+/* The fix that the source's reason for ending a session suggests, or NULL. */
 static const char *
 end_hint(const char *state, const char *text)
 {
@@ -1090,7 +1090,7 @@ source_in_copy(Source *source)
 
 /* ---- the end ---- */
 
-/* Takes in what has come; false if the connection is lost, or too much comes. */
+/* Takes in what has come; false if that is too much, or the end. */
 static bool
 take_input(Source *source)
 {

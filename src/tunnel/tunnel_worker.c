@@ -10,7 +10,7 @@
  *		prove the way to the remote port	a channel, kept for the first visitor
  *		open the entrance, tell the leader	'O'; all this in total_timeout
  *		carry connections					until the leader ends it
- *		let them end						what was sent last arrives, and is answered
+ *		let them end						what was sent last gets through
  *
  * The other sessions save their round trips by starting early, but log in only
  * when the first one has: what is refused is refused once, not as often as

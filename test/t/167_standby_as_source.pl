@@ -45,7 +45,8 @@ like($w->call('SELECT step, ok FROM pgtunsync.check()')->finish->{out}, qr/^plan
 
 is($w->call("SELECT status, reason, hint FROM pgtunsync.plan('volatile')")->finish->{out},
 	"refused|cannot pull volatile: it is unlogged, and the source is a standby\n"
-	. "A standby has no rows of unlogged tables.|Pull it from the primary, or leave it out.\n", 'plan() tells that an unlogged table cannot be read there');
+	. "A standby has no rows of unlogged tables.|Pull it from the primary, or leave it out.\n",
+	'plan() tells that an unlogged table cannot be read there');
 $w->refused("'{t,volatile}', on_error => 'abort'", 'nor pulled', sqlstate => '55000',
 	message => [ qr/cannot pull volatile: it is unlogged, and the source is a standby/ ]);
 $w->write_env;

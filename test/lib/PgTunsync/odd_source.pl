@@ -42,7 +42,8 @@ sub relation
 }
 
 my @facts = ([ '0001-1', '15.0', '1', '1', '1', 'f' ]);
-my %usual = (facts => rows(6, @facts), relations => rows(14), columns => rows(8), sequences => rows(8), keys => rows(6),
+my %usual = (facts => rows(6, @facts), relations => rows(14), inheritances => rows(2),
+	columns => rows(8), sequences => rows(8), keys => rows(6),
 	patterns => rows(1));
 my %modes = (
 	no_results     => { map { $_ => '' } keys %usual },
@@ -178,6 +179,7 @@ sub answer
 	return rows(1) if $statement =~ /pg_relation_filenode/;
 	return $answers{facts} if $statement =~ /pg_export_snapshot/;
 	return $answers{relations} if $statement =~ /relpartbound/;
+	return $answers{inheritances} // $usual{inheritances} if $statement =~ /FROM pg_inherits/;
 	return $answers{columns} if $statement =~ /format_type/;
 	return $answers{sequences} if $statement =~ /refobjsubid/;
 	return $answers{keys} if $statement =~ /confkey/;
