@@ -138,6 +138,15 @@ check_request(const RunRequest *request)
 		check_name_not_locked(lfirst(lc), request->plan.search_path);
 }
 
+/* Lets the leader know that nobody waits any more, and why; the first reason stays. */
+static void
+end_waiting(Pull *pull, CallerEnd reason)
+{
+	uint32		expected = CALLER_WAITS;
+
+	(void) pg_atomic_compare_exchange_u32(&pull->shared->caller_end, &expected, reason);
+}
+
 /* The segment goes away with this backend's interest in the run. */
 static void
 on_segment_detach(dsm_segment *segment, Datum arg)
@@ -146,7 +155,7 @@ on_segment_detach(dsm_segment *segment, Datum arg)
 
 	if (pull->done)
 		return;
-	pg_atomic_write_u32(&pull->shared->caller_gone, 1);
+	end_waiting(pull, ClientConnectionLost ? CALLER_LOST_CLIENT : CALLER_TERMINATED);
 	if (pull->leader != NULL)
 		worker_interrupt(pull->leader);
 }
@@ -176,7 +185,7 @@ create_segment(Pull *pull, const RunRequest *request)
 
 	pull->shared = shm_toc_allocate(toc, sizeof(RunShared));
 	GET_VXID_FROM_PGPROC(pull->shared->caller, *MyProc);
-	pg_atomic_init_u32(&pull->shared->caller_gone, 0);
+	pg_atomic_init_u32(&pull->shared->caller_end, CALLER_WAITS);
 	shm_toc_insert(toc, RUN_KEY_SHARED, pull->shared);
 
 	space = shm_toc_allocate(toc, packed.len);
@@ -293,14 +302,14 @@ wait_for_leader(long timeout_ms)
 
 /* Stops a leader whose caller gives up, and waits until it has tidied up. */
 static void
-abandon_leader(Pull *pull)
+abandon_leader(Pull *pull, CallerEnd reason)
 {
 	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), CLEANUP_PATIENCE);
 
 	if (pull->leader == NULL || pull->done)
 		return;
 	/* one that has not started yet cannot be interrupted, and looks at this */
-	pg_atomic_write_u32(&pull->shared->caller_gone, 1);
+	end_waiting(pull, reason);
 	worker_interrupt(pull->leader);
 	HOLD_INTERRUPTS();
 	while (worker_alive(pull->leader) && GetCurrentTimestamp() < deadline)
@@ -320,7 +329,8 @@ check_cancel(Pull *pull)
 
 	if (!QueryCancelPending || ProcDiePending)
 		return;
-	abandon_leader(pull);
+	abandon_leader(pull, get_timeout_indicator(STATEMENT_TIMEOUT, false) ?
+				   CALLER_TIMED_OUT : CALLER_CANCELED);
 	initStringInfo(&body);
 	while (!pull->done && relay_receive(pull->queue, &type, &body) == RELAY_MESSAGE)
 		handle_message(pull, type, &body);
@@ -425,7 +435,7 @@ run_leader(const RunRequest *request)
 	}
 	PG_CATCH();
 	{
-		abandon_leader(pull);
+		abandon_leader(pull, geterrcode() == ERRCODE_QUERY_CANCELED ? CALLER_CANCELED : CALLER_FAILED);
 		PG_RE_THROW();
 	}
 	PG_END_TRY();

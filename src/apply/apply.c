@@ -83,7 +83,8 @@ struct Replacement
 	Oid			role;			/* the role that called pull() */
 	int			lock_timeout;	/* in ms, while rows are written */
 	ReplaceFailed on_failure;
-	void	   *on_failure_arg;
+	KeysViolated on_violation;
+	void	   *arg;			/* of both */
 	List	   *checked_before; /* foreign keys checked before any target was locked */
 	List	   *checked;		/* all foreign keys checked in this attempt */
 
@@ -121,7 +122,7 @@ fail_table(Replacement *all, StagedTable *table, const ErrorData *error)
 		if (OidIsValid(table->plan->partition_root) && other->plan->partition_root == table->plan->partition_root)
 			other->failed = true;
 	}
-	all->on_failure(table, error, all->on_failure_arg);
+	all->on_failure(table, error, all->arg);
 }
 
 /* ---- 1: staging heaps ---- */
@@ -349,6 +350,16 @@ handle_all(Replacement *all)
 	}
 }
 
+/* Checks these foreign keys, for the state after the swap. */
+static void
+check_integrity(Replacement *all, const List *staged, const List *keys)
+{
+	List	   *violations = integrity_check(staged, keys);
+
+	if (violations != NIL)
+		all->on_violation(violations, all->arg);
+}
+
 /*
  * Checks the foreign keys that were not checked before the locks, or whose
  * rows have changed since.
@@ -375,7 +386,7 @@ check_keys(Replacement *all)
 	if (!changed)
 		inside = list_difference_oid(inside, all->checked_before);
 	keys = list_concat(inside, across);
-	integrity_check(staged, keys);
+	check_integrity(all, staged, keys);
 	PopActiveSnapshot();
 
 	oldcontext = MemoryContextSwitchTo(all->context);
@@ -649,7 +660,7 @@ give_way(void *arg, Oid target, int pid)
 
 Replacement *
 replace_begin(List *staged, Oid role, int lock_timeout,
-			  ReplaceFailed on_failure, void *on_failure_arg)
+			  ReplaceFailed on_failure, KeysViolated on_violation, void *arg)
 {
 	Replacement *all = palloc0(sizeof(Replacement));
 	List	   *across;
@@ -658,14 +669,15 @@ replace_begin(List *staged, Oid role, int lock_timeout,
 	all->role = role;
 	all->lock_timeout = lock_timeout;
 	all->on_failure = on_failure;
-	all->on_failure_arg = on_failure_arg;
+	all->on_violation = on_violation;
+	all->arg = arg;
 	all->context = CurrentMemoryContext;
 
 	session_set_int("lock_timeout", lock_timeout);
 	lock_all_staging(all);
 	PushActiveSnapshot(GetTransactionSnapshot());
 	integrity_find(remaining(staged), &all->checked_before, &across);
-	integrity_check(remaining(staged), all->checked_before);
+	check_integrity(all, remaining(staged), all->checked_before);
 	PopActiveSnapshot();
 	return all;
 }
@@ -676,6 +688,7 @@ replace_tables(Replacement *all, const VirtualTransactionId *caller)
 	LockedWork	work = {
 		.targets = staged_targets(all->staged),
 		.sequences = sequence_oids(all->staged),
+		.role = all->role,
 		.prepare = prepare_all,
 		.swap = swap_all,
 		.give_way = give_way,

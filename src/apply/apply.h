@@ -17,6 +17,12 @@
  */
 typedef void (*ReplaceFailed) (const StagedTable *table, const ErrorData *error, void *arg);
 
+/*
+ * Called with the foreign keys that the new rows would violate (KeyViolation
+ * *).  Must raise an error.
+ */
+typedef void (*KeysViolated) (const List *violations, void *arg);
+
 typedef struct Replacement Replacement;
 
 /*
@@ -26,12 +32,12 @@ typedef struct Replacement Replacement;
  * lock_timeout is in ms.
  *
  * Tables that were altered since their rows were loaded, or whose owner's code
- * fails, are reported to on_failure, here and by replace_tables().  Raises
- * FOREIGN_KEY_VIOLATION, and any error of on_failure.  The result lives in the
- * current memory context.
+ * fails, are reported to on_failure, here and by replace_tables(), and violated
+ * keys to on_violation.  Raises the errors of these two.  The result lives in
+ * the current memory context.
  */
 extern Replacement *replace_begin(List *staged, Oid role, int lock_timeout,
-								  ReplaceFailed on_failure, void *on_failure_arg);
+								  ReplaceFailed on_failure, KeysViolated on_violation, void *arg);
 
 /*
  * Moves the rows into their targets, according to the mode of each plan, and

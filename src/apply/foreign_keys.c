@@ -72,14 +72,6 @@
 /* number of violated constraints in an error */
 #define SHOWN_VIOLATIONS	10
 
-/* A foreign key that the new rows would violate. */
-typedef struct Violation
-{
-	const ForeignKey *key;
-	char	   *count;
-	char	   *samples;
-} Violation;
-
 /* The references of a table that must be checked. */
 typedef enum Scope
 {
@@ -257,19 +249,8 @@ integrity_find(const List *staged_list, List **inside, List **across)
 
 /* ---- the order of tables ---- */
 
-/* A reference from one table to another. */
-typedef struct Reference
-{
-	Oid			from;
-	Oid			to;
-} Reference;
-
-/*
- * Returns the references between these tables, except those of a table to
- * itself.
- */
-static List *
-find_references(const List *relids)
+List *
+integrity_references(void)
 {
 	Relation	con_rel = table_open(ConstraintRelationId, AccessShareLock);
 	SysScanDesc scan = systable_beginscan(con_rel, InvalidOid, false, NULL, 0, NULL);
@@ -279,24 +260,50 @@ find_references(const List *relids)
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		Form_pg_constraint con = (Form_pg_constraint) GETSTRUCT(tuple);
-		ListCell   *lc;
+		Reference  *reference;
 
-		if (!is_checked_kind(con) || !list_member_oid(relids, con->conrelid))
+		if (!is_checked_kind(con))
 			continue;
-		foreach(lc, leaves_of(con->confrelid))
+		reference = palloc(sizeof(Reference));
+		reference->constraint = con->oid;
+		reference->from = con->conrelid;
+		reference->to = con->confrelid;
+		references = lappend(references, reference);
+	}
+	systable_endscan(scan);
+	table_close(con_rel, AccessShareLock);
+	return references;
+}
+
+/*
+ * Returns the references between these tables, except those of a table to
+ * itself.
+ */
+static List *
+find_references(const List *relids)
+{
+	List	   *references = NIL;
+	ListCell   *lc_key;
+	ListCell   *lc;
+
+	foreach(lc_key, integrity_references())
+	{
+		Reference  *key = lfirst(lc_key);
+
+		if (!list_member_oid(relids, key->from))
+			continue;
+		foreach(lc, leaves_of(key->to))
 		{
 			Reference  *reference;
 
-			if (lfirst_oid(lc) == con->conrelid || !list_member_oid(relids, lfirst_oid(lc)))
+			if (lfirst_oid(lc) == key->from || !list_member_oid(relids, lfirst_oid(lc)))
 				continue;
 			reference = palloc(sizeof(Reference));
-			reference->from = con->conrelid;
+			*reference = *key;
 			reference->to = lfirst_oid(lc);
 			references = lappend(references, reference);
 		}
 	}
-	systable_endscan(scan);
-	table_close(con_rel, AccessShareLock);
 	return references;
 }
 
@@ -358,8 +365,8 @@ integrity_order(const List *relids)
 	return order;
 }
 
-static ForeignKey *
-read_foreign_key(Oid oid)
+ForeignKey *
+integrity_key(Oid oid)
 {
 	HeapTuple	tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(oid));
 	ForeignKey *key = palloc0(sizeof(ForeignKey));
@@ -696,7 +703,7 @@ proven_constraints(HTAB *staged, const List *constraints)
 
 	foreach(lc, constraints)
 	{
-		ForeignKey *key = read_foreign_key(lfirst_oid(lc));
+		ForeignKey *key = integrity_key(lfirst_oid(lc));
 
 		if (is_integer_reference(staged, key))
 			references[count++] = (IntegerReference)
@@ -809,10 +816,10 @@ sample_orphans(HTAB *staged, const ForeignKey *key)
 }
 
 /* Checks one key.  Returns NULL if it is not violated. */
-static Violation *
+static KeyViolation *
 find_violation(HTAB *staged, const ForeignKey *key)
 {
-	Violation  *violation;
+	KeyViolation *violation;
 	RestrictedRows *samples = NULL;
 	char	   *count;
 
@@ -829,23 +836,25 @@ find_violation(HTAB *staged, const ForeignKey *key)
 		return NULL;
 	if (samples == NULL)
 		samples = sample_orphans(staged, key);
-	violation = palloc0(sizeof(Violation));
-	violation->key = key;
+	violation = palloc0(sizeof(KeyViolation));
+	violation->constraint = key->oid;
+	violation->name = key->name;
+	violation->referencing = key->fk_relid;
+	violation->referenced = key->pk_relid;
+	violation->by_primary_key = is_primary(key->index);
 	violation->count = count;
 	violation->samples = describe_samples(key, samples);
 	return violation;
 }
 
 /* Copies a violation into the current memory context. */
-static Violation *
-copy_violation(const Violation *from)
+static KeyViolation *
+copy_violation(const KeyViolation *from)
 {
-	Violation  *violation = palloc(sizeof(Violation));
-	ForeignKey *key = palloc(sizeof(ForeignKey));
+	KeyViolation *violation = palloc(sizeof(KeyViolation));
 
-	*key = *from->key;
-	key->name = pstrdup(key->name);
-	violation->key = key;
+	*violation = *from;
+	violation->name = pstrdup(from->name);
 	violation->count = pstrdup(from->count);
 	violation->samples = pstrdup(from->samples);
 	return violation;
@@ -868,11 +877,11 @@ raise_owner_error(const ForeignKey *key, const ErrorData *error)
 }
 
 /* Checks one key, with errors that name it. */
-static Violation *
+static KeyViolation *
 check_key(HTAB *staged, const ForeignKey *key)
 {
 	MemoryContext oldcontext = CurrentMemoryContext;
-	Violation  *violation = NULL;
+	KeyViolation *violation = NULL;
 
 	PG_TRY();
 	{
@@ -893,79 +902,23 @@ check_key(HTAB *staged, const ForeignKey *key)
 	return violation;
 }
 
-/* ---- raising the error ---- */
+/* ---- describing violations ---- */
 
 static void
-append_violation(StringInfo detail, const Violation *violation)
+append_violation(StringInfo detail, const KeyViolation *violation)
 {
-	const ForeignKey *key = violation->key;
-
 	appendStringInfo(detail, "%sKey \"%s\": %s %s of \"%s\" without a match in \"%s\", such as %s.",
 					 detail->len > 0 ? "\n" : "",
-					 key->name, violation->count, strcmp(violation->count, "1") == 0 ? "row" : "rows",
-					 get_rel_name(key->fk_relid), get_rel_name(key->pk_relid),
+					 violation->name, violation->count, strcmp(violation->count, "1") == 0 ? "row" : "rows",
+					 get_rel_name(violation->referencing), get_rel_name(violation->referenced),
 					 violation->samples);
 }
 
-/* Adds a table to the list if it is not in the run. */
-static List *
-add_outside(List *tables, HTAB *staged, Oid relid)
+char *
+integrity_detail(const List *violations)
 {
-	if (find_staged(staged, relid) != NULL ||
-		get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE)
-		return tables;
-	return list_append_unique_oid(tables, relid);
-}
-
-static bool
-any_merges(const List *staged_list)
-{
-	ListCell   *lc;
-
-	foreach(lc, staged_list)
-		if (staged_merges((StagedTable *) lfirst(lc)))
-			return true;
-	return false;
-}
-
-/*
- * Suggests a call that would work: the tables of this run together with the
- * missing ones.
- */
-static char *
-suggest_call(HTAB *staged, const List *staged_list, const List *violations)
-{
-	List	   *missing = NIL;
-	StringInfoData call;
-	ListCell   *lc;
-
-	foreach(lc, violations)
-	{
-		Violation  *violation = lfirst(lc);
-
-		missing = add_outside(missing, staged, violation->key->fk_relid);
-		missing = add_outside(missing, staged, violation->key->pk_relid);
-	}
-	if (missing == NIL)
-		return NULL;
-	initStringInfo(&call);
-	foreach(lc, missing)
-		appendStringInfo(&call, "%s%s", call.len ? "," : "", qualified_name(lfirst_oid(lc)));
-	if (any_merges(staged_list))
-		return psprintf("Pull the matching rows of these tables in the same call: %s.", call.data);
-	foreach(lc, staged_list)
-		appendStringInfo(&call, ",%s", qualified_name(((StagedTable *) lfirst(lc))->target));
-	return psprintf("Pull these tables together: SELECT pgtunsync.pull(%s);",
-					quote_literal_cstr(psprintf("{%s}", call.data)));
-}
-
-static void
-raise_violations(HTAB *staged, const List *staged_list, const List *violations)
-{
-	Violation  *first = linitial(violations);
 	StringInfoData detail;
 	ListCell   *lc;
-	char	   *call = NULL;
 	int			shown = 0;
 
 	initStringInfo(&detail);
@@ -979,15 +932,7 @@ raise_violations(HTAB *staged, const List *staged_list, const List *violations)
 		}
 		append_violation(&detail, lfirst(lc));
 	}
-	if (list_length(staged_list) <= 50)
-		call = suggest_call(staged, staged_list, violations);
-	ereport(ERROR,
-			(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
-			 errmsg("the pulled rows would violate foreign key \"%s\" of table \"%s\"",
-					first->key->name, get_rel_name(first->key->fk_relid)),
-			 errdetail("%s", detail.data),
-			 call ? errhint("%s", call) :
-			 errhint("The source's own rows violate the key, or rows of a failed or excluded table are missing, or kept rows refer to rows that are gone; no table was changed.")));
+	return detail.data;
 }
 
 /*
@@ -1009,7 +954,7 @@ enlarge_memory(void)
 	return nestlevel;
 }
 
-void
+List *
 integrity_check(const List *staged_list, const List *constraints)
 {
 	HTAB	   *staged = staged_table(staged_list);
@@ -1025,20 +970,19 @@ integrity_check(const List *staged_list, const List *constraints)
 
 	foreach(lc, unproven)
 	{
-		Violation  *violation;
+		KeyViolation *violation;
 
 		/* plans are large, and there may be hundreds of keys */
 		MemoryContextSwitchTo(key_context);
-		violation = check_key(staged, read_foreign_key(lfirst_oid(lc)));
+		violation = check_key(staged, integrity_key(lfirst_oid(lc)));
 		MemoryContextSwitchTo(oldcontext);
 		if (violation != NULL)
 			violations = lappend(violations, copy_violation(violation));
 		MemoryContextReset(key_context);
 		CHECK_FOR_INTERRUPTS();
 	}
-	if (violations != NIL)
-		raise_violations(staged, staged_list, violations);
 	AtEOXact_GUC(true, nestlevel);
 	MemoryContextDelete(key_context);
 	hash_destroy(staged);
+	return violations;
 }

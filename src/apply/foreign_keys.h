@@ -8,6 +8,7 @@
 #ifndef PGTUNSYNC_FOREIGN_KEYS_H
 #define PGTUNSYNC_FOREIGN_KEYS_H
 
+#include "apply/fk_probe.h"
 #include "staging/kept_rows.h"
 #include "nodes/pg_list.h"
 #include "plan/plan.h"
@@ -32,6 +33,26 @@ typedef struct StagedTable
 	Kept		kept_now;		/* the same at the swap */
 } StagedTable;
 
+/* A foreign key that is checked, from one table to another. */
+typedef struct Reference
+{
+	Oid			constraint;
+	Oid			from;
+	Oid			to;				/* may be partitioned */
+} Reference;
+
+/* A foreign key that the new rows would violate. */
+typedef struct KeyViolation
+{
+	Oid			constraint;
+	char	   *name;
+	Oid			referencing;
+	Oid			referenced;		/* may be partitioned */
+	bool		by_primary_key; /* it refers to the primary key */
+	char	   *count;			/* of rows without a match */
+	char	   *samples;		/* "(a, b)=(1, 2), (3, 4)" */
+} KeyViolation;
+
 /* Whether the table keeps its own rows. */
 #define staged_merges(table)	((table)->plan->mode != LAND_REPLACE)
 
@@ -50,11 +71,22 @@ extern void integrity_find(const List *staged, List **inside, List **across);
 extern List *integrity_order(const List *relids);
 
 /*
- * Checks these constraints for the state after the swap.  Tables that keep
- * their rows must already be merged.  Raises FOREIGN_KEY_VIOLATION with the
- * constraints, counts and sample keys; the HINT shows a call that would work.
- * Uses the active snapshot.
+ * Lists all foreign keys that a pull checks: validated, enforced, those of
+ * partitioned tables once for each leaf.  Returns a List of Reference *.
  */
-extern void integrity_check(const List *staged, const List *constraints);
+extern List *integrity_references(void);
+
+/* Reads a foreign key into the current memory context. */
+extern ForeignKey *integrity_key(Oid constraint);
+
+/*
+ * Checks these constraints for the state after the swap.  Tables that keep
+ * their rows must already be merged.  Returns the violated ones with counts
+ * and sample keys, a List of KeyViolation *.  Uses the active snapshot.
+ */
+extern List *integrity_check(const List *staged, const List *constraints);
+
+/* A line for each of these (KeyViolation *), for a DETAIL. */
+extern char *integrity_detail(const List *violations);
 
 #endif							/* PGTUNSYNC_FOREIGN_KEYS_H */

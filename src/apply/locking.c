@@ -56,6 +56,8 @@
 #include "base/compat.h"
 #include "base/lock_tags.h"
 #include "base/user_context.h"
+#include "apply/foreign_keys.h"
+#include "apply/lock_holders.h"
 #include "apply/locking.h"
 #include "base/worker_message.h"
 #include "base/worker_session.h"
@@ -182,6 +184,18 @@ set_append_tag(LOCKTAG *tag, Oid relid)
 	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, OUR_LOCK_CLASS, relid, APPEND_LOCK_TYPE);
 }
 
+static void pg_attribute_noreturn()
+raise_appending(Oid relid, int timeout_ms)
+{
+	char	   *holder = table_lock_holder(relid, APPEND_LOCK_TYPE);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+			 errmsg("another pull appends to table \"%s\"", get_rel_name(relid)),
+			 errdetail("It did not end within %d ms%s%s.", timeout_ms, holder ? ": " : "", holder ? holder : ""),
+			 errhint("Try again later, or raise \"pgtunsync.lock_timeout\".")));
+}
+
 void
 lock_append(const List *targets, int timeout_ms)
 {
@@ -193,10 +207,7 @@ lock_append(const List *targets, int timeout_ms)
 
 		set_append_tag(&tag, lfirst_oid(lc));
 		if (!take_lock(&tag, timeout_ms))
-			ereport(ERROR,
-					(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
-					 errmsg("another pull appends to table \"%s\"", get_rel_name(lfirst_oid(lc))),
-					 errdetail("It did not end within %d ms (\"pgtunsync.lock_timeout\").", timeout_ms)));
+			raise_appending(lfirst_oid(lc), timeout_ms);
 	}
 }
 
@@ -232,9 +243,24 @@ lock_relation(Oid relid, LOCKMODE mode)
 	LockRelationOid(relid, mode);
 }
 
-static void
-lock_one_target(Oid relid, LOCKMODE mode, int timeout_ms)
+static void pg_attribute_noreturn()
+raise_locked(Oid relid, int timeout_ms, Oid role)
 {
+	LockHolders *holders = lock_holders(list_make1_oid(relid), NIL, role);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+			 errmsg("could not lock table \"%s\" within %d ms", get_rel_name(relid), timeout_ms),
+			 holders ? errdetail("%s", holders->detail) :
+			 errdetail("A command that changes the table was running."),
+			 holders ? errhint("%s", holders->hint) :
+			 errhint("Try again later, or raise \"pgtunsync.lock_timeout\".")));
+}
+
+static void
+lock_one_target(Oid relid, LOCKMODE mode, int timeout_ms, Oid role)
+{
+	MemoryContext oldcontext = CurrentMemoryContext;
 	Oid			toast;
 
 	PG_TRY();
@@ -248,24 +274,21 @@ lock_one_target(Oid relid, LOCKMODE mode, int timeout_ms)
 	{
 		if (geterrcode() != ERRCODE_LOCK_NOT_AVAILABLE)
 			PG_RE_THROW();
+		MemoryContextSwitchTo(oldcontext);
 		FlushErrorState();
-		ereport(ERROR,
-				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
-				 errmsg("could not lock table \"%s\" within %d ms", get_rel_name(relid), timeout_ms),
-				 errdetail("A command that changes the table is running."),
-				 errhint("Try again later, or raise \"pgtunsync.lock_timeout\".")));
+		raise_locked(relid, timeout_ms, role);
 	}
 	PG_END_TRY();
 }
 
 void
-lock_targets(const List *targets, LOCKMODE mode, int timeout_ms)
+lock_targets(const List *targets, LOCKMODE mode, int timeout_ms, Oid role)
 {
 	ListCell   *lc;
 
 	session_set_int("lock_timeout", timeout_ms);
 	foreach(lc, sorted(targets))
-		lock_one_target(lfirst_oid(lc), mode, timeout_ms);
+		lock_one_target(lfirst_oid(lc), mode, timeout_ms, role);
 	session_set_int("lock_timeout", 0);
 }
 
@@ -279,7 +302,7 @@ lock_await_maintenance(const List *targets, int timeout_ms)
 	MemoryContextSwitchTo(oldcontext);
 	PG_TRY();
 	{
-		lock_targets(targets, ShareUpdateExclusiveLock, timeout_ms);
+		lock_targets(targets, ShareUpdateExclusiveLock, timeout_ms, InvalidOid);
 	}
 	PG_CATCH();
 	{
@@ -645,6 +668,41 @@ give_way_to_waiters(const LockedWork *work, const VirtualTransactionId *caller)
 	pfree(sql);
 }
 
+/* The tables at the other ends of the foreign keys of these. */
+static List *
+connected_tables(const List *targets)
+{
+	List	   *connected = NIL;
+	ListCell   *lc;
+
+	foreach(lc, integrity_references())
+	{
+		Reference  *reference = lfirst(lc);
+
+		if (list_member_oid(targets, reference->from))
+			connected = list_append_unique_oid(connected, reference->to);
+		if (list_member_oid(targets, reference->to))
+			connected = list_append_unique_oid(connected, reference->from);
+	}
+	return connected;
+}
+
+static void pg_attribute_noreturn()
+raise_not_swapped(const LockedWork *work, int timeout_ms, bool deadlock)
+{
+	LockHolders *holders = lock_holders(work->targets, connected_tables(work->targets), work->role);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+			 errmsg("could not lock the pulled tables within %d ms", timeout_ms),
+			 errdetail("%s%s%s", deadlock ?
+					   "Another transaction has locked them and waits for this pull; no table was changed." :
+					   "Other transactions are using them; no table was changed.",
+					   holders ? "\n" : "", holders ? holders->detail : ""),
+			 holders ? errhint("%s", holders->hint) :
+			 errhint("End long transactions, or raise \"pgtunsync.lock_timeout\".")));
+}
+
 void
 lock_and_swap(const LockedWork *work, int timeout_ms, const VirtualTransactionId *caller)
 {
@@ -659,13 +717,7 @@ lock_and_swap(const LockedWork *work, int timeout_ms, const VirtualTransactionId
 			give_way_to_waiters(work, caller);
 		if (elapsed_ms(start) - attempt.first_check_ms > timeout_ms ||
 			attempt.deadlocks >= MAX_DEADLOCKS)
-			ereport(ERROR,
-					(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
-					 errmsg("could not lock the pulled tables within %d ms", timeout_ms),
-					 attempt.deadlocks >= MAX_DEADLOCKS ?
-					 errdetail("Another transaction has locked them and waits for this pull; no table was changed.") :
-					 errdetail("Other transactions are using them; no table was changed."),
-					 errhint("End long transactions, or raise \"pgtunsync.lock_timeout\".")));
+			raise_not_swapped(work, timeout_ms, attempt.deadlocks >= MAX_DEADLOCKS);
 		pause_ms(Min(20L * tries, MAX_PAUSE));
 	}
 	session_set_int("lock_timeout", timeout_ms);

@@ -48,9 +48,9 @@ extern void lock_await_maintenance(const List *targets, int timeout_ms);
 /*
  * Locks targets (a List of Oid) and their TOAST tables in OID order, until the
  * end of the transaction.  After timeout_ms, raises LOCK_NOT_AVAILABLE with
- * the table.
+ * the table, and with what the role may see of those who hold it.
  */
-extern void lock_targets(const List *targets, LOCKMODE mode, int timeout_ms);
+extern void lock_targets(const List *targets, LOCKMODE mode, int timeout_ms, Oid role);
 
 /*
  * Raises CONFIGURATION_LIMIT_EXCEEDED if swapping these targets, with their
@@ -90,6 +90,7 @@ typedef struct LockedWork
 {
 	const List *targets;		/* all targets */
 	const List *sequences;
+	Oid			role;			/* the caller of the pull, for errors */
 
 	/*
 	 * Does the work that may take time.  It locks the targets with
@@ -118,7 +119,7 @@ extern void lock_writers_out(const List *targets, int timeout_ms);
  * short attempts, so that readers never wait long.  If an attempt would have
  * to wait, or if its swap returns SWAP_STALE, it is rolled back completely and
  * repeated; prepare and swap must allow that.  Raises LOCK_NOT_AVAILABLE after
- * timeout_ms.
+ * timeout_ms, with those who hold the locks.
  */
 extern void lock_and_swap(const LockedWork *work, int timeout_ms,
 						  const VirtualTransactionId *caller);

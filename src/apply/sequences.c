@@ -125,7 +125,7 @@ sequence_restore(const SequencePlan *sequence)
 	if (!in_range(sequence->relid, sequence->last_value))
 	{
 		ereport(WARNING,
-				(errmsg("sequence \"%s\" was left as it is", sequence->display),
+				(errmsg("sequence %s was left as it is", sequence->display),
 				 errdetail("The source's value " INT64_FORMAT " is outside the local sequence's range.",
 						   sequence->last_value)));
 		return;

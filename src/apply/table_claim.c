@@ -31,19 +31,15 @@ set_claim_tag(LOCKTAG *tag, Oid relid)
 	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, OUR_LOCK_CLASS, relid, CLAIM_LOCK_TYPE);
 }
 
-/*
- * Describes the process that holds the claim.  The leader of a run shows its
- * number and phase in pg_stat_activity.
- */
-static char *
-claim_holder(Oid relid)
+char *
+table_lock_holder(Oid relid, int lock_type)
 {
 	MemoryContext caller_context = CurrentMemoryContext;
 	char	   *sql = psprintf("SELECT pg_catalog.concat('process ', l.pid, ', ', a.query)"
 							   " FROM pg_catalog.pg_locks l LEFT JOIN pg_catalog.pg_stat_activity a USING (pid)"
 							   " WHERE l.locktype = 'advisory' AND l.granted AND l.database = %u"
 							   " AND l.classid = %u AND l.objid = %u AND l.objsubid = %d",
-							   MyDatabaseId, OUR_LOCK_CLASS, relid, CLAIM_LOCK_TYPE);
+							   MyDatabaseId, OUR_LOCK_CLASS, relid, lock_type);
 	char	   *holder = NULL;
 
 	PushActiveSnapshot(GetTransactionSnapshot());
@@ -59,7 +55,7 @@ claim_holder(Oid relid)
 static void pg_attribute_noreturn()
 raise_claimed(Oid relid, int timeout_ms)
 {
-	char	   *holder = claim_holder(relid);
+	char	   *holder = table_lock_holder(relid, CLAIM_LOCK_TYPE);
 
 	ereport(ERROR,
 			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),

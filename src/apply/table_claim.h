@@ -18,4 +18,11 @@ extern void table_claim(Oid relid, bool for_session, int timeout_ms);
 /* Releases a claim of the session. */
 extern void table_unclaim(Oid relid);
 
+/*
+ * Describes the process that holds one of the extension's locks on a table
+ * (lock_tags.h), or returns NULL.  The leader of a run shows its number and
+ * phase in pg_stat_activity.
+ */
+extern char *table_lock_holder(Oid relid, int lock_type);
+
 #endif							/* PGTUNSYNC_TABLE_CLAIM_H */

@@ -43,7 +43,8 @@
  *   could change statement_timeout.  When the time is used up, the code is
  *   canceled.  If it catches the cancel, it is canceled again as soon as its
  *   subtransaction is rolled back, so that no PL/pgSQL loop survives.  If the
- *   code keeps catching the cancel, the process exits.
+ *   code keeps catching the cancel, which takes a loop in PL/Perl or the like,
+ *   the process exits.  That ends the run; the error says why.
  *
  * Errors raised in an entry are marked, and owner_caused() finds the mark.
  * The SQLSTATE alone proves nothing, since RAISE can use any.  After a request
@@ -99,6 +100,7 @@ static volatile sig_atomic_t entries;
 static volatile sig_atomic_t stop_requested;
 static volatile sig_atomic_t expired;
 static volatile sig_atomic_t waiting;
+static volatile sig_atomic_t gave_up;	/* the process ends, because the code did not */
 static volatile sig_atomic_t caught_cancels;	/* cancels that did not end the entry */
 static volatile int64 spent_ms;
 static volatile int64 allowed_ms;
@@ -137,7 +139,7 @@ on_tick(void)
 		return;
 	/* the cancel of an earlier tick was raised, but the entry is still open */
 	if (expired && !QueryCancelPending && ++caught_cancels > MAX_CAUGHT)
-		ProcDiePending = true;
+		gave_up = ProcDiePending = true;
 	expired = true;
 	cancel_code();
 }
@@ -211,6 +213,13 @@ mark_error(void *arg)
 	{
 		errcode(ERRCODE_QUERY_CANCELED);
 		errmsg("canceling statement due to user request");
+	}
+	else if (gave_up && code == ERRCODE_ADMIN_SHUTDOWN)
+	{
+		errcode(ERRCODE_QUERY_CANCELED);
+		errmsg("code of a table's owner could not be stopped");
+		errdetail("It caught every cancel, so the process that ran it has ended.");
+		errhint("Leave the table out, or correct the code.");
 	}
 	else if (expired && code == ERRCODE_QUERY_CANCELED)
 	{

@@ -542,5 +542,8 @@ relay_throw_report(StringInfo body, int min_elevel)
 	/* FATAL errors of a child are ordinary errors here */
 	if (edata.elevel > ERROR)
 		edata.elevel = ERROR;
+	/* the process that raised it has written it into the server log */
+	if (edata.elevel == WARNING)
+		edata.elevel = WARNING_CLIENT_ONLY;
 	ThrowErrorData(&edata);
 }

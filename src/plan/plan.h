@@ -11,6 +11,8 @@
 #include "access/attnum.h"
 #include "staging/load_mode.h"
 #include "nodes/pg_list.h"
+#include "plan/clause.h"
+#include "schema/catalog.h"
 #include "source/source.h"
 #include "config/sync_config.h"
 
@@ -62,6 +64,7 @@ typedef struct TablePlan
 	List	   *extra_columns;	/* of char *: the reverse; they take their defaults */
 	List	   *needed_columns; /* of char *: of these, NOT NULL without a default */
 	char	   *filter;			/* the clause in force, as written, or NULL */
+	const Clause *clause;		/* the same as it is sent, or NULL */
 	List	   *masked_columns; /* of char *: "name: rule" */
 	List	   *unmasked_columns;	/* of char *: they look sensitive and have no rule */
 	bool		row_security;	/* policies of the source filter the rows */
@@ -115,6 +118,9 @@ typedef struct SequencePlan
 typedef struct RunPlan
 {
 	List	   *tables;			/* of TablePlan * */
+	List	   *schemas;		/* of char *: of these, the catalogs have all relations */
+	const Catalog *local;
+	const Catalog *source;
 	char	   *snapshot;		/* pg_export_snapshot(); standbys export one too */
 	int64		source_start;	/* start of its server, microseconds since 1970 */
 	char	   *source_version; /* server_version of the source */

@@ -77,6 +77,21 @@ share_column(TablePlan *table, const CatalogColumn *local, const CatalogColumn *
 		table->binary = false;
 }
 
+/* "ALTER TABLE … ALTER COLUMN a DROP NOT NULL, …", as a HINT. */
+static char *
+nullable_hint(const TablePlan *table)
+{
+	StringInfoData changes;
+	ListCell   *lc;
+
+	initStringInfo(&changes);
+	foreach(lc, table->needed_columns)
+		appendStringInfo(&changes, "%s ALTER COLUMN %s DROP NOT NULL",
+						 changes.len > 0 ? "," : "", quote_identifier(lfirst(lc)));
+	return psprintf("Give them a default, or run here: ALTER TABLE %s%s;",
+					quote_qualified_identifier(table->schema, table->name), changes.data);
+}
+
 void
 plan_fail_needed(TablePlan *table)
 {
@@ -84,7 +99,7 @@ plan_fail_needed(TablePlan *table)
 			   psprintf("table %s has columns that are NOT NULL, have no default, and are not on the source",
 						table->display),
 			   psprintf("Columns: %s.", names_text(table->needed_columns, true)),
-			   "Give them a default, or drop NOT NULL.");
+			   nullable_hint(table));
 }
 
 /* The columns of the source that nothing here takes. */
@@ -104,6 +119,32 @@ missing_columns(List *source, List *local)
 			missing = lappend(missing, column->name);
 	}
 	return missing;
+}
+
+/* Says of each column why it is not pulled, for a table without any other. */
+static char *
+columns_text(const TablePlan *table, const Choice *choice)
+{
+	StringInfoData text;
+	List	   *generated = NIL;
+	ListCell   *lc;
+
+	foreach(lc, choice->local->columns)
+	{
+		CatalogColumn *column = lfirst(lc);
+
+		if (column->generated)
+			generated = lappend(generated, column->name);
+	}
+	initStringInfo(&text);
+	if (generated != NIL)
+		appendStringInfo(&text, " Generated here: %s.", names_text(generated, true));
+	if (table->missing_columns != NIL)
+		appendStringInfo(&text, " Only on the source: %s.",
+						 names_text(table->missing_columns, true));
+	if (table->extra_columns != NIL)
+		appendStringInfo(&text, " Only here: %s.", names_text(table->extra_columns, true));
+	return text.len > 0 ? text.data + 1 : NULL;
 }
 
 List *
@@ -139,8 +180,8 @@ plan_match_columns(TablePlan *table, const Choice *choice, int source_version)
 	if (travel == NIL && (table->missing_columns != NIL || table->extra_columns != NIL ||
 						  choice->source->columns != NIL))
 		table_fail(table, ERRCODE_UNDEFINED_COLUMN,
-				   psprintf("table %s has no column in common with the source's", table->display),
-				   NULL, NULL);
+				   psprintf("table %s has no column that can be pulled", table->display),
+				   columns_text(table, choice), NULL);
 	return travel;
 }
 

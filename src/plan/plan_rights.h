@@ -18,17 +18,20 @@
  */
 extern void plan_check_local_rights(TablePlan *table, const Choice *choice, Oid role);
 
-/*
- * Source: reading the table, all of its rows unless row_security allows less.
- */
+/* Source: all rows of the table, unless row_security allows less. */
 extern void plan_check_source_rights(TablePlan *table, const CatalogRelation *source,
 									  bool row_security);
 
 /* Source, if it is a standby: it has no rows of unlogged tables. */
 extern void plan_check_standby(TablePlan *table, const CatalogRelation *source);
 
-/* Source: reading the columns that are pulled. */
-extern void plan_check_column_rights(TablePlan *table, const CatalogRelation *source,
-									  List *columns);
+/*
+ * Source: reading the columns that are pulled, or the table if there is none.
+ */
+extern void plan_check_reading(const Planner *planner, TablePlan *table,
+							   const CatalogRelation *source, List *columns);
+
+/* A HINT with the GRANT that lets the source's role read these relations. */
+extern char *plan_select_grant(const Planner *planner, List *names);
 
 #endif							/* PGTUNSYNC_PLAN_RIGHTS_H */

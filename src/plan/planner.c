@@ -254,6 +254,9 @@ begin_table(const Planner *planner, const Choice *choice, int index)
 		plan_check_standby(table, choice->source);
 	if (table->message == NULL)
 		plan_check_local_rights(table, choice, planner->request->role);
+	/* its columns will not be looked at, so tell what else is missing */
+	if (table->message != NULL && !choice->empty)
+		plan_check_reading(planner, table, choice->source, NIL);
 	return table;
 }
 
@@ -264,6 +267,7 @@ set_rows(TablePlan *table, const Choice *choice, CopyQuery *query)
 	query->empty = choice->empty;
 	plan_set_clause(choice, query);
 	table->filter = choice->empty ? "false" : choice->filter;
+	table->clause = choice->clause;
 	table->user_sql = choice->clause != NULL;
 	if (choice->map != NULL)
 		query->condition = plan_map_condition(table, choice);
@@ -333,7 +337,7 @@ finish_table(Planner *planner, TablePlan *table, const Choice *choice)
 	query.columns = travel;
 	query.columns = plan_apply_rules(planner, table, choice, travel, &query);
 	if (table->message == NULL && !choice->empty)
-		plan_check_column_rights(table, choice->source, query.columns);
+		plan_check_reading(planner, table, choice->source, query.columns);
 	if (table->message == NULL && table->user_sql)
 		plan_check_name_types(table, &query);
 	if (table->message != NULL)
@@ -497,6 +501,9 @@ plan_run(const PlanRequest *request, const SyncConfig *config, Source *control)
 	refuse_itself(&facts);
 	planner.on_standby = facts.in_recovery;
 	plan->snapshot = facts.snapshot;
+	plan->schemas = schemas;
+	plan->local = planner.local;
+	plan->source = planner.source;
 	plan->source_start = facts.start_time;
 	plan->source_version = facts.version;
 	plan->source_in_recovery = facts.in_recovery;

@@ -16,6 +16,7 @@
 
 #include "base/text.h"
 #include "plan/copy_sql.h"
+#include "plan/plan_rights.h"
 #include "plan/planner_state.h"
 #include "plan/source_trial.h"
 #include "schema/source_catalog.h"
@@ -116,26 +117,42 @@ is_unreadable(Planner *planner, const TablePlan *table, const char *name)
 }
 
 /*
- * "Permission denied" with its text hidden does not tell for what.  The names
- * of the relations are in the statement that we sent, so they can be shown.
+ * The relations that a SELECT names and the source's role may not read, if the
+ * error is about that.
  */
-static char *
-unreadable_detail(Planner *planner, const Trial *trial, const ErrorData *error)
+static List *
+unreadable_relations(Planner *planner, const Trial *trial, const ErrorData *error)
 {
 	List	   *unreadable = NIL;
 	ListCell   *lc;
 
-	if (!has_rules(planner) || error->sqlerrcode != ERRCODE_INSUFFICIENT_PRIVILEGE)
-		return error->detail;
+	if (error->sqlerrcode != ERRCODE_INSUFFICIENT_PRIVILEGE)
+		return NIL;
 	foreach(lc, clause_relations(copy_select(trial->query)))
 	{
 		if (is_unreadable(planner, trial->table, lfirst(lc)))
 			unreadable = lappend(unreadable, lfirst(lc));
 	}
-	if (unreadable == NIL)
+	return unreadable;
+}
+
+/*
+ * "Permission denied" with its text hidden does not tell for what.  The names
+ * of the relations are in the statement that we sent, so they can be shown.
+ */
+static char *
+trial_detail(const Planner *planner, List *unreadable, const ErrorData *error)
+{
+	if (!has_rules(planner) || unreadable == NIL)
 		return error->detail;
 	return psprintf("The source's role may not read all columns of: %s.",
 					names_text(unreadable, false));
+}
+
+static char *
+trial_hint(const Planner *planner, List *unreadable, const ErrorData *error)
+{
+	return unreadable == NIL ? error->hint : plan_select_grant(planner, unreadable);
 }
 
 /* "DETAIL of the error", on a line of its own behind what we say. */
@@ -154,24 +171,26 @@ try_one(Planner *planner, Trial *trial)
 	ErrorData  *error;
 	ErrorData  *mask_error;
 	CatalogColumn *column;
+	List	   *unreadable;
 
 	error = try_select(planner, trial);
 	if (error == NULL)
 		return;
 	column = find_bad_mask(planner, trial, &mask_error);
+	unreadable = unreadable_relations(planner, trial, column ? mask_error : error);
 	if (column != NULL)
 		table_fail(table, mask_error->sqlerrcode,
 				   psprintf("cannot pull %s: the data rule for column %s cannot work: %s", table->display,
 							quote_identifier(column->name), mask_error->message),
 				   with_detail(psprintf("The rule is %s.", plan_column_rule(table, column->name)),
-							   unreadable_detail(planner, trial, mask_error)),
-				   mask_error->hint);
+							   trial_detail(planner, unreadable, mask_error)),
+				   trial_hint(planner, unreadable, mask_error));
 	else
 		table_fail(table, error->sqlerrcode,
 				   psprintf("cannot pull %s by its clause: %s", table->display, error->message),
 				   with_detail(table->filter ? psprintf("The clause is: %s", table->filter) : NULL,
-							   unreadable_detail(planner, trial, error)),
-				   error->hint);
+							   trial_detail(planner, unreadable, error)),
+				   trial_hint(planner, unreadable, error));
 }
 
 /* A clause makes the catalog's numbers useless: the rows are the planner's. */

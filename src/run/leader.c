@@ -23,12 +23,14 @@
 #include "miscadmin.h"
 #include "portability/instr_time.h"
 #include "postmaster/bgworker.h"
+#include "storage/fd.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/proc.h"
 #include "storage/shm_toc.h"
 #include "tcop/tcopprot.h"
 #include "utils/memutils.h"
+#include "utils/pidfile.h"
 #include "utils/snapmgr.h"
 #include "utils/timeout.h"
 #include "utils/timestamp.h"
@@ -81,16 +83,16 @@ on_cancel(SIGNAL_ARGS)
  * SIGTERM: the same at first.  An owner's function may swallow a cancel; it
  * cannot swallow the end of the process, which the second one brings.
  */
+static volatile sig_atomic_t terminated = false;
+
 static void
 on_terminate(SIGNAL_ARGS)
 {
-	static volatile sig_atomic_t before = false;
-
-	if (before)
+	if (terminated)
 		die(postgres_signal_arg);
 	else
 		on_cancel(postgres_signal_arg);
-	before = true;
+	terminated = true;
 }
 
 /* The process ends in a way that run_fail() does not see. */
@@ -210,6 +212,63 @@ root_cause(Run *run, ErrorData *edata)
 	return edata;
 }
 
+/* True if the postmaster has begun to shut the server down. */
+static bool
+server_stops(void)
+{
+	FILE	   *file = AllocateFile("postmaster.pid", "r");
+	char		line[MAXPGPATH];
+	bool		stops = false;
+
+	if (file == NULL)
+		return false;
+	for (int number = 1; fgets(line, sizeof(line), file) != NULL; number++)
+	{
+		if (number == LOCK_FILE_LINE_PM_STATUS)
+			stops = strncmp(line, PM_STATUS_STOPPING, strlen(PM_STATUS_STOPPING)) == 0;
+	}
+	FreeFile(file);
+	return stops;
+}
+
+static const char *
+cancel_message(const Run *run)
+{
+	if (server_stops())
+		return "canceling the run because the server shuts down";
+	switch ((CallerEnd) pg_atomic_read_u32(&run->shared->caller_end))
+	{
+		case CALLER_TIMED_OUT:
+			return "canceling statement due to statement timeout";
+		case CALLER_LOST_CLIENT:
+			return "canceling the run because the connection to the client is lost";
+		case CALLER_TERMINATED:
+			return "canceling the run because the session of the call was terminated";
+		case CALLER_FAILED:
+			return "canceling the run because the call ended in an error";
+		case CALLER_CANCELED:
+			break;
+		case CALLER_WAITS:
+			if (terminated)
+				return "canceling the run because its leader was terminated";
+			return "canceling the run due to user request";
+	}
+	return "canceling statement due to user request";
+}
+
+/*
+ * A cancel is always raised as a user's; what it was is known here.  Which
+ * statement of ours it has interrupted says nothing.
+ */
+static void
+explain_cancel(const Run *run, ErrorData *edata)
+{
+	if (!run_is_cancelled() || edata->sqlerrcode != ERRCODE_QUERY_CANCELED)
+		return;
+	edata->message = pstrdup(cancel_message(run));
+	edata->context = NULL;
+}
+
 static void
 run_fail(Run *run)
 {
@@ -220,6 +279,7 @@ run_fail(Run *run)
 	edata = CopyErrorData();
 	FlushErrorState();
 	edata = root_cause(run, edata);
+	explain_cancel(run, edata);
 	/* in this order: the loaders work under our locks */
 	run_stop_children(run);
 	AbortOutOfAnyTransaction();

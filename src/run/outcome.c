@@ -13,15 +13,19 @@
 #include "postgres.h"
 
 #include "lib/stringinfo.h"
+#include "nodes/value.h"
 #include "utils/builtins.h"
 #include "utils/elog.h"
 #include "utils/fmgrprotos.h"
 
 #include "apply/foreign_keys.h"
+#include "base/names.h"
 #include "base/text.h"
 #include "base/worker_message.h"
 #include "plan/partition_group.h"
+#include "run/load_error.h"
 #include "run/outcome.h"
+#include "source/source.h"
 
 /* how many failed tables an error message names */
 #define NAMED_TABLES	20
@@ -38,8 +42,11 @@ typedef struct Outcome
 	int64		inserted;
 	int64		updated;
 	bool		reported;		/* the caller knows of the error */
+	bool		follows;		/* it failed because another table did */
+	int			failure;		/* which failure of the run it was */
 	bool		deferred;		/* it is reported with others of its SQLSTATE */
 	char	   *error;			/* NULL unless it failed */
+	bool		unnamed;		/* the error does not name the table */
 	int			sqlerrcode;
 	char	   *detail;
 	char	   *hint;
@@ -50,16 +57,19 @@ struct Outcomes
 	MemoryContext context;		/* for the texts of errors */
 	int			n;
 	Outcome    *tables;			/* by index in the plan */
+	int			failures;		/* counted so far */
+	int64		run_id;
 	AuditTotals totals;
 };
 
 Outcomes *
-outcomes_create(const RunPlan *plan)
+outcomes_create(const RunPlan *plan, int64 run_id)
 {
 	Outcomes   *outcomes = palloc0(sizeof(Outcomes));
 	ListCell   *lc;
 
 	outcomes->context = CurrentMemoryContext;
+	outcomes->run_id = run_id;
 	outcomes->tables = palloc0(sizeof(Outcome) * Max(1, list_length(plan->tables)));
 	foreach(lc, plan->tables)
 	{
@@ -84,6 +94,16 @@ outcome_loaded(Outcomes *outcomes, const LoadResult *result)
 }
 
 /*
+ * True if a statement failed on the source.  Then the line that our COPY has
+ * come to says nothing.
+ */
+static bool
+is_source_error(const ErrorData *error)
+{
+	return strncmp(error->message, SOURCE_ERROR, strlen(SOURCE_ERROR)) == 0;
+}
+
+/*
  * The message with the position that COPY gives ("COPY t, line 7, column c"),
  * but without the value after it: other roles may read the audit.
  */
@@ -92,7 +112,7 @@ message_with_place(const ErrorData *error)
 {
 	int			len;
 
-	if (error->context == NULL || strncmp(error->context, "COPY ", 5) != 0)
+	if (is_source_error(error) || error->context == NULL || strncmp(error->context, "COPY ", 5) != 0)
 		return pstrdup(error->message);
 	len = strcspn(error->context, "\n");
 	for (int i = 0; i + 2 < len; i++)
@@ -101,17 +121,7 @@ message_with_place(const ErrorData *error)
 	return psprintf("%s (%.*s)", error->message, len, error->context);
 }
 
-void
-outcome_note_error(Outcomes *outcomes, const TablePlan *table, const ErrorData *error)
-{
-	Outcome    *outcome = &outcomes->tables[table->index];
-
-	outcome->loaded = false;
-	outcome->reported = true;
-	outcome->error = MemoryContextStrdup(outcomes->context, message_with_place(error));
-	outcome->sqlerrcode = error->sqlerrcode;
-	outcome->detail = outcome->hint = NULL;
-}
+/* ---- failures ---- */
 
 static char *
 copy_text(const Outcomes *outcomes, const char *text)
@@ -119,18 +129,117 @@ copy_text(const Outcomes *outcomes, const char *text)
 	return text == NULL ? NULL : MemoryContextStrdup(outcomes->context, text);
 }
 
-void
-outcome_fail(Outcomes *outcomes, const TablePlan *table, int sqlerrcode,
+/* Notes the failure.  The texts are copied. */
+static Outcome *
+note_failure(Outcomes *outcomes, const TablePlan *table, int sqlerrcode,
 			 const char *message, const char *detail, const char *hint)
 {
 	Outcome    *outcome = &outcomes->tables[table->index];
 
 	outcome->loaded = false;
 	outcome->reported = false;
+	outcome->follows = false;
+	outcome->deferred = false;
+	outcome->failure = ++outcomes->failures;
 	outcome->error = copy_text(outcomes, message);
+	outcome->unnamed = false;
 	outcome->sqlerrcode = sqlerrcode;
 	outcome->detail = copy_text(outcomes, detail);
 	outcome->hint = copy_text(outcomes, hint);
+	return outcome;
+}
+
+void
+outcome_fail(Outcomes *outcomes, const TablePlan *table, int sqlerrcode,
+			 const char *message, const char *detail, const char *hint)
+{
+	(void) note_failure(outcomes, table, sqlerrcode, message, detail, hint);
+}
+
+static void
+add_line(StringInfo text, const char *line, int len)
+{
+	if (text->len > 0)
+		appendStringInfoChar(text, '\n');
+	appendBinaryStringInfo(text, line, len);
+}
+
+/*
+ * True for a line of the context that is about our own work: a statement that
+ * reads a staging heap, or the line of a COPY that failed on the source.
+ */
+static bool
+is_internal(const ErrorData *error, const char *line)
+{
+	if (strncmp(line, "COPY ", 5) == 0)
+		return is_source_error(error);
+	return strncmp(line, "SQL statement ", 14) == 0 && strstr(line, PGTUNSYNC_STAGING) != NULL;
+}
+
+/* Adds the lines of an error's context that mean something to the user. */
+static void
+add_context(StringInfo text, const ErrorData *error)
+{
+	const char *context = error->context;
+
+	while (*context != '\0')
+	{
+		int			len = strcspn(context, "\n");
+		char	   *line = pnstrdup(context, len);
+
+		if (!is_internal(error, line))
+			add_line(text, line, len);
+		pfree(line);
+		context += len;
+		context += *context == '\n';
+	}
+}
+
+/*
+ * The DETAIL of a table's error, after our explanation if there is one.  The
+ * context (which line, which column) goes
+ * into it: psql hides that of a WARNING.  The source's error may be about the
+ * clause.
+ */
+static char *
+failure_detail(const TablePlan *table, const ErrorData *error, const char *explanation)
+{
+	StringInfoData detail;
+
+	initStringInfo(&detail);
+	if (explanation != NULL)
+		add_line(&detail, explanation, strlen(explanation));
+	if (error->detail != NULL)
+		add_line(&detail, error->detail, strlen(error->detail));
+	if (error->context != NULL)
+		add_context(&detail, error);
+	if (table->user_sql && table->filter != NULL && is_source_error(error))
+	{
+		char	   *clause = psprintf("The clause is: %s", table->filter);
+
+		add_line(&detail, clause, strlen(clause));
+	}
+	return detail.len > 0 ? detail.data : NULL;
+}
+
+void
+outcome_note_error(Outcomes *outcomes, const TablePlan *table, const ErrorData *error)
+{
+	char	   *explanation = NULL;
+	char	   *hint = error->hint;
+
+	load_error_explain(table, error, &explanation, &hint);
+	note_failure(outcomes, table, error->sqlerrcode, message_with_place(error),
+				 failure_detail(table, error, explanation), hint)->unnamed = true;
+}
+
+/* The message of a failure, which names the table. */
+static char *
+full_message(const Outcome *outcome)
+{
+	if (!outcome->unnamed)
+		return outcome->error;
+	return psprintf("table %s could not be pulled: %s", outcome->plan->display, outcome->error);
 }
 
 /* The text without the name of its table. */
@@ -209,21 +318,35 @@ alike_text(const Outcome *outcome, const List *alike)
 					list_length(alike), names_text(alike, false));
 }
 
+/*
+ * Reports the failure of a table, and the names of those that failed alike.
+ * The server log shows the WARNING once, from this process; the context says
+ * of which run it is.  The only table's error ends the run, and is shown then.
+ */
 static void
-report_failure(Outcome *outcome, const List *alike, int elevel)
+report_failure(const Outcomes *outcomes, Outcome *outcome, const List *alike, int elevel)
 {
-	char	   *more = alike_text(outcome, alike);
+	char	   *detail = alike_text(outcome, alike);
 
-	if (more != NULL && outcome->detail != NULL)
-		more = psprintf("%s\n%s", outcome->detail, more);
 	outcome->reported = true;
+	if (elevel < ERROR && outcomes->n == 1)
+		return;
+	if (detail == NULL)
+		detail = outcome->detail;
+	else if (outcome->detail != NULL && !outcome->deferred)
+		detail = psprintf("%s\n%s", outcome->detail, detail);
 	ereport(elevel,
 			(errcode(outcome->sqlerrcode),
-			 outcome->deferred ?
-			 errmsg("table %s could not be pulled: %s", outcome->plan->display, outcome->error) :
-			 errmsg("%s", outcome->error),
-			 more ? errdetail("%s", more) : outcome->detail ? errdetail("%s", outcome->detail) : 0,
-			 outcome->hint ? errhint("%s", outcome->hint) : 0));
+			 errmsg("%s", full_message(outcome)),
+			 detail ? errdetail("%s", detail) : 0,
+			 outcome->hint ? errhint("%s", outcome->hint) : 0,
+			 elevel < ERROR ? errcontext("pgtunsync run " INT64_FORMAT, outcomes->run_id) : 0));
+}
+
+void
+outcome_report(Outcomes *outcomes, const TablePlan *table, int elevel)
+{
+	report_failure(outcomes, &outcomes->tables[table->index], NIL, elevel);
 }
 
 void
@@ -242,7 +365,7 @@ outcomes_report(Outcomes *outcomes, int elevel)
 			alike = NIL;
 		if (alike != NIL)
 			mark_alike(outcomes, kinds, i);
-		report_failure(&outcomes->tables[i], alike, elevel);
+		report_failure(outcomes, &outcomes->tables[i], alike, elevel);
 	}
 	pfree(kinds);
 }
@@ -259,9 +382,7 @@ outcome_defer(Outcomes *outcomes, const TablePlan *table)
 			outcomes->tables[i].sqlerrcode == outcome->sqlerrcode)
 			before++;
 	}
-	/* the table itself is among them */
-	outcome->deferred = before > ALIKE_GATHERED;
-	outcome->reported = !outcome->deferred;
+	outcome->deferred = before >= ALIKE_GATHERED;
 	return outcome->deferred;
 }
 
@@ -294,7 +415,8 @@ fail_part(TablePlan *table, const TablePlan *failed, char *message, void *arg)
 {
 	Outcomes   *outcomes = arg;
 
-	outcome_fail(outcomes, table, outcomes->tables[failed->index].sqlerrcode, message, NULL, NULL);
+	note_failure(outcomes, table, outcomes->tables[failed->index].sqlerrcode, message,
+				 NULL, NULL)->follows = true;
 }
 
 void
@@ -307,6 +429,18 @@ bool
 outcome_is_well(const Outcomes *outcomes, const TablePlan *table)
 {
 	return outcomes->tables[table->index].error == NULL;
+}
+
+void
+outcome_describe(const Outcomes *outcomes, const TablePlan *table, ErrorData *failure)
+{
+	const Outcome *outcome = &outcomes->tables[table->index];
+
+	memset(failure, 0, sizeof(ErrorData));
+	failure->sqlerrcode = outcome->sqlerrcode;
+	failure->message = full_message(outcome);
+	failure->detail = outcome->detail;
+	failure->hint = outcome->hint;
 }
 
 char *
@@ -508,37 +642,48 @@ count_failed(const Outcomes *outcomes)
 	return failed;
 }
 
+/*
+ * The failure that is told first: the first one, unless it follows from
+ * another.  NULL if no table failed.
+ */
+static const Outcome *
+first_failure(const Outcomes *outcomes)
+{
+	const Outcome *first = NULL;
+
+	for (int i = 0; i < outcomes->n; i++)
+	{
+		const Outcome *outcome = &outcomes->tables[i];
+
+		if (outcome->error == NULL)
+			continue;
+		if (first == NULL || outcome->follows < first->follows ||
+			(outcome->follows == first->follows && outcome->failure < first->failure))
+			first = outcome;
+	}
+	return first;
+}
+
 char *
 outcomes_error_text(const Outcomes *outcomes)
 {
+	const Outcome *first = first_failure(outcomes);
 	int			failed = count_failed(outcomes);
-	StringInfoData text;
-	int			named = 0;
 
-	if (failed == 0)
+	if (first == NULL)
 		return NULL;
-	initStringInfo(&text);
-	appendStringInfo(&text, "%d of %d tables could not be pulled: ", failed, outcomes->n);
-	for (int i = 0; i < outcomes->n && named <= NAMED_TABLES; i++)
-	{
-		if (outcomes->tables[i].error == NULL)
-			continue;
-		if (named == NAMED_TABLES)
-			appendStringInfoString(&text, ", ...");
-		else
-			appendStringInfo(&text, "%s%s", named ? ", " : "", outcomes->tables[i].plan->display);
-		named++;
-	}
-	return text.data;
+	if (failed == 1)
+		return full_message(first);
+	return psprintf("%d of %d tables could not be pulled, first %s: %s",
+					failed, outcomes->n, first->plan->display, first->error);
 }
 
 int
 outcomes_sqlerrcode(const Outcomes *outcomes)
 {
-	for (int i = 0; i < outcomes->n; i++)
-		if (outcomes->tables[i].error != NULL)
-			return outcomes->tables[i].sqlerrcode;
-	return 0;
+	const Outcome *first = first_failure(outcomes);
+
+	return first ? first->sqlerrcode : 0;
 }
 
 static const char *
@@ -618,34 +763,73 @@ failures_detail(const Outcomes *outcomes)
 	int			named = 0;
 
 	initStringInfo(&text);
-	for (int i = 0; i < outcomes->n && named < NAMED_TABLES; i++)
+	for (int i = 0; i < outcomes->n; i++)
 	{
 		const Outcome *outcome = &outcomes->tables[i];
 
-		if (outcome->error != NULL)
-		{
-			appendStringInfo(&text, "%s%s: %s", named ? "\n" : "",
+		if (outcome->error == NULL)
+			continue;
+		if (named++ < NAMED_TABLES)
+			appendStringInfo(&text, "%s%s: %s", named > 1 ? "\n" : "",
 							 outcome->plan->display, outcome->error);
-			named++;
-		}
 	}
+	if (named > NAMED_TABLES)
+		appendStringInfo(&text, "\nAnd %d more.", named - NAMED_TABLES);
 	return text.data;
 }
 
-void
-outcomes_raise(const Outcomes *outcomes, int64 run_id)
+/*
+ * The HINTs of the failed tables, each once: the first cause's first, and not
+ * those of tables that only follow.
+ */
+static char *
+joined_hints(const Outcomes *outcomes, const Outcome *first)
 {
-	int			failed = count_failed(outcomes);
+	List	   *hints = NIL;
+	StringInfoData text;
+	ListCell   *lc;
 
-	if (failed == 0)
+	for (int i = -1; i < outcomes->n && list_length(hints) < NAMED_TABLES; i++)
+	{
+		const Outcome *outcome = i < 0 ? first : &outcomes->tables[i];
+
+		if (outcome->error != NULL && outcome->hint != NULL)
+			hints = list_append_unique(hints, makeString(outcome->hint));
+	}
+	initStringInfo(&text);
+	foreach(lc, hints)
+		add_line(&text, strVal(lfirst(lc)), strlen(strVal(lfirst(lc))));
+	return text.data;
+}
+
+/* What the user can do, and what became of the other tables. */
+static char *
+failures_hint(const Outcomes *outcomes, const Outcome *first)
+{
+	bool		any_landed = outcomes->totals.tables > 0;
+	char	   *hints = joined_hints(outcomes, first);
+
+	if (outcomes->n == 1 && hints[0] != '\0')
+		return hints;
+	return psprintf("%s%s%s; see pgtunsync.run_tables for run_id " INT64_FORMAT ".",
+					hints, hints[0] != '\0' ? "\n" : "",
+					any_landed && outcomes_any_merged(outcomes) ? "What has landed stays" :
+					any_landed ? "The other tables were replaced" :
+					"No table was changed", outcomes->run_id);
+}
+
+void
+outcomes_raise(const Outcomes *outcomes)
+{
+	const Outcome *first = first_failure(outcomes);
+	char	   *detail;
+
+	if (first == NULL)
 		return;
+	detail = count_failed(outcomes) == 1 ? first->detail : failures_detail(outcomes);
 	ereport(ERROR,
-			(errcode(outcomes_sqlerrcode(outcomes)),
+			(errcode(first->sqlerrcode),
 			 errmsg("%s", outcomes_error_text(outcomes)),
-			 errdetail("%s", failures_detail(outcomes)),
-			 outcomes->totals.tables > 0 && outcomes_any_merged(outcomes) ?
-			 errhint("What has landed stays; see pgtunsync.run_tables for run_id " INT64_FORMAT ".", run_id) :
-			 failed < outcomes->n ?
-			 errhint("The other tables were replaced; see pgtunsync.run_tables for run_id " INT64_FORMAT ".", run_id) :
-			 errhint("No table was changed; see pgtunsync.run_tables for run_id " INT64_FORMAT ".", run_id)));
+			 detail ? errdetail("%s", detail) : 0,
+			 errhint("%s", failures_hint(outcomes, first))));
 }

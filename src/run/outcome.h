@@ -14,17 +14,22 @@
 
 typedef struct Outcomes Outcomes;
 
-extern Outcomes *outcomes_create(const RunPlan *plan);
+extern Outcomes *outcomes_create(const RunPlan *plan, int64 run_id);
 
 /* A table's staging heap is complete. */
 extern void outcome_loaded(Outcomes *outcomes, const LoadResult *result);
 
-/* A table failed with an error that the calling function reports. */
+/*
+ * A table failed with an error that does not name it.  outcomes_report() will
+ * show it to the caller.  The audit gets the position in the COPY, but not the
+ * value there: other roles may read it.
+ */
 extern void outcome_note_error(Outcomes *outcomes, const TablePlan *table, const ErrorData *error);
 
 /*
- * A table failed for a reason that outcomes_report() will show the caller.
- * The texts are copied; detail and hint may be NULL.
+ * A table failed for a reason that outcomes_report() will show to the caller.
+ * The message names the table.  The texts are copied; detail and hint may be
+ * NULL.
  */
 extern void outcome_fail(Outcomes *outcomes, const TablePlan *table, int sqlerrcode,
 						 const char *message, const char *detail, const char *hint);
@@ -35,10 +40,14 @@ extern void outcome_fail(Outcomes *outcomes, const TablePlan *table, int sqlerrc
  */
 extern bool outcome_defer(Outcomes *outcomes, const TablePlan *table);
 
+/* Reports the failure of this table now, as outcomes_report() would. */
+extern void outcome_report(Outcomes *outcomes, const TablePlan *table, int elevel);
+
 /*
- * Reports tables that outcome_fail() has failed since the last call, and those
- * of outcome_defer(): as WARNINGs, or the first one as an ERROR.  Many that
- * failed alike are reported as one.
+ * Reports tables that have failed since the last call, and those of
+ * outcome_defer(): as WARNINGs, or the first one as an ERROR.  Many that failed
+ * alike are reported as one.  If the run has only one table, its failure is not
+ * reported as a WARNING: outcomes_raise() raises it.
  */
 extern void outcomes_report(Outcomes *outcomes, int elevel);
 
@@ -73,6 +82,9 @@ extern bool outcome_is_well(const Outcomes *outcomes, const TablePlan *table);
 extern char *outcome_error(const Outcomes *outcomes, const TablePlan *table);
 extern char *outcome_hint(const Outcomes *outcomes, const TablePlan *table);
 
+/* The failure of a table as outcomes_raise() would raise it: the texts. */
+extern void outcome_describe(const Outcomes *outcomes, const TablePlan *table, ErrorData *failure);
+
 /* Its staging heap, or InvalidOid. */
 extern Oid	outcome_staging(const Outcomes *outcomes, int index);
 
@@ -103,7 +115,11 @@ extern const AuditTotals *outcomes_totals(Outcomes *outcomes);
 /* The same over the rows that appends have committed. */
 extern const AuditTotals *outcomes_appended(Outcomes *outcomes);
 
-/* Names the failed tables; NULL if none failed. */
+/*
+ * The message and SQLSTATE of a run that was not complete: those of the only
+ * failed table, or the number of failed tables and the first cause.  NULL and
+ * 0 if none failed.
+ */
 extern char *outcomes_error_text(const Outcomes *outcomes);
 extern int	outcomes_sqlerrcode(const Outcomes *outcomes);
 
@@ -115,7 +131,10 @@ extern void outcome_write(const Outcomes *outcomes, int index, int64 run_id, boo
  */
 extern void outcomes_write(const Outcomes *outcomes, int64 run_id, bool swapped);
 
-/* Raises the ERROR that names the failed tables, if any. */
-extern void outcomes_raise(const Outcomes *outcomes, int64 run_id);
+/*
+ * Raises the failure of the run, if any table failed: the error of the only
+ * failed table, or the first one's with a line for each.
+ */
+extern void outcomes_raise(const Outcomes *outcomes);
 
 #endif							/* PGTUNSYNC_OUTCOME_H */

@@ -145,7 +145,7 @@ look_at_tables(Run *run)
 	List	   *oids = run_planned_oids(run);
 
 	lock_check_capacity(oids);
-	lock_targets(oids, AccessShareLock, run->request->lock_timeout);
+	lock_targets(oids, AccessShareLock, run->request->lock_timeout, run->request->plan.role);
 	run_recheck(run, run->plan->tables);
 	outcomes_fail_incomplete(run->outcomes, run->plan);
 }

@@ -296,5 +296,5 @@ run_pull(Run *run)
 	if (run->committed)
 		run_after_commit(run);
 	run_notice_warnings(run);
-	outcomes_raise(run->outcomes, run->id);
+	outcomes_raise(run->outcomes);
 }

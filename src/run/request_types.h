@@ -62,11 +62,22 @@ typedef struct RunRequest
 	int			parallel_maintenance_workers;
 } RunRequest;
 
+/* Why a caller stopped waiting. */
+typedef enum CallerEnd
+{
+	CALLER_WAITS,
+	CALLER_CANCELED,			/* by a user */
+	CALLER_TIMED_OUT,			/* statement_timeout */
+	CALLER_LOST_CLIENT,
+	CALLER_TERMINATED,
+	CALLER_FAILED				/* another error */
+} CallerEnd;
+
 /* Shared between caller and leader. */
 typedef struct RunShared
 {
 	VirtualTransactionId caller;	/* to find its locks */
-	pg_atomic_uint32 caller_gone;	/* it stopped waiting: cancel */
+	pg_atomic_uint32 caller_end;	/* CallerEnd; once it is set: cancel */
 } RunShared;
 
 /*

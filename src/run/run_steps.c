@@ -60,7 +60,7 @@ run_is_cancelled(void)
 void
 run_check_caller(Run *run)
 {
-	if (pg_atomic_read_u32(&run->shared->caller_gone) == 0)
+	if (pg_atomic_read_u32(&run->shared->caller_end) == CALLER_WAITS)
 		return;
 	run_note_cancel();
 	ereport(ERROR,
@@ -355,7 +355,7 @@ run_make_plan(Run *run)
 	if (run->request->plan.sequences)
 		plan_root_sequences(run->plan, run->control);
 	PopActiveSnapshot();
-	run->outcomes = outcomes_create(run->plan);
+	run->outcomes = outcomes_create(run->plan, run->id);
 	report_large_objects(run);
 }
 
@@ -396,6 +396,12 @@ run_awaiting_caller(const Run *run)
 	return run->request->wait ? &run->shared->caller : NULL;
 }
 
+LockHolders *
+run_lock_holders(const Run *run, const TablePlan *table)
+{
+	return lock_holders(list_make1_oid(table->relid), NIL, run->request->plan.role);
+}
+
 void
 run_recheck(Run *run, const List *tables)
 {
@@ -408,6 +414,7 @@ run_recheck(Run *run, const List *tables)
 		TablePlan  *table = lfirst(lc);
 		int			code;
 		const char *problem;
+		LockHolders *holders;
 
 		if (!outcome_is_well(run->outcomes, table))
 			continue;
@@ -416,9 +423,10 @@ run_recheck(Run *run, const List *tables)
 		relay_set_subject(NULL);
 		if (problem == NULL)
 			continue;
+		holders = code == ERRCODE_LOCK_NOT_AVAILABLE ? run_lock_holders(run, table) : NULL;
 		outcome_fail(run->outcomes, table, code,
-					 psprintf("table \"%s\" cannot be pulled: %s", table->display, problem),
-					 NULL, NULL);
+					 psprintf("table %s cannot be pulled: %s", table->display, problem),
+					 holders ? holders->detail : NULL, holders ? holders->hint : NULL);
 	}
 	session_set_int("lock_timeout", 0);
 }

@@ -10,6 +10,7 @@
 
 #include "portability/instr_time.h"
 
+#include "apply/lock_holders.h"
 #include "config/env_file.h"
 #include "config/sync_config.h"
 #include "load/loader_pool.h"
@@ -84,6 +85,11 @@ extern List *run_column_names(const TablePlan *table);
 
 /* The waiting caller's transaction, or NULL. */
 extern const VirtualTransactionId *run_awaiting_caller(const Run *run);
+
+/*
+ * Those who hold a lock on the table, as the caller may see them; or NULL.
+ */
+extern LockHolders *run_lock_holders(const Run *run, const TablePlan *table);
 
 /*
  * Checks planned tables (a List of TablePlan *), which are locked, once more.

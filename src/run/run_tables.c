@@ -26,6 +26,7 @@
 #include "base/worker_session.h"
 #include "load/progress.h"
 #include "run/audit.h"
+#include "run/key_failure.h"
 #include "run/run_notices.h"
 #include "run/run_steps.h"
 #include "run/run_tables.h"
@@ -68,26 +69,20 @@ run_submit(Run *run, const TablePlan *table, const char *copy_sql)
 		pool_submit(run->pool, &job, table->source_bytes);
 }
 
-/*
- * Raises or tells an error of one table, with the table's name in front.  The
- * context (which line, which column) goes into the DETAIL: psql hides that of
- * a WARNING.
- */
+/* A loader could not lock the table: names those who have locked it. */
 static void
-report_table_error(int elevel, const TablePlan *table, const ErrorData *error)
+name_lock_holders(const Run *run, const TablePlan *table, ErrorData *error)
 {
-	StringInfoData detail;
+	LockHolders *holders;
 
-	initStringInfo(&detail);
-	if (error->detail != NULL)
-		appendStringInfoString(&detail, error->detail);
-	if (error->context != NULL)
-		appendStringInfo(&detail, "%s%s", detail.len ? "\n" : "", error->context);
-	ereport(elevel,
-			(errcode(error->sqlerrcode),
-			 errmsg("table \"%s\" could not be pulled: %s", table->display, error->message),
-			 detail.len ? errdetail_internal("%s", detail.data) : 0,
-			 error->hint ? errhint("%s", error->hint) : 0));
+	if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE ||
+		strncmp(error->message, SOURCE_ERROR, strlen(SOURCE_ERROR)) == 0)
+		return;
+	holders = run_lock_holders(run, table);
+	if (holders == NULL)
+		return;
+	error->detail = holders->detail;
+	error->hint = holders->hint;
 }
 
 /* A table failed; the run may go on without it. */
@@ -95,8 +90,9 @@ static void
 handle_failure(Run *run, PoolEvent *event)
 {
 	TablePlan  *table = list_nth(run->plan->tables, event->index);
-	bool		abort = run->request->on_error == ON_ERROR_ABORT;
+	bool		ends_run = run->request->on_error == ON_ERROR_ABORT;
 
+	name_lock_holders(run, table, event->error);
 	outcome_note_error(run->outcomes, table, event->error);
 	if (event->source_gone)
 	{
@@ -104,8 +100,8 @@ handle_failure(Run *run, PoolEvent *event)
 		event->error->elevel = ERROR;
 		ThrowErrorData(event->error);
 	}
-	if (abort || !outcome_defer(run->outcomes, table))
-		report_table_error(abort ? ERROR : WARNING, table, event->error);
+	if (ends_run || !outcome_defer(run->outcomes, table))
+		outcome_report(run->outcomes, table, ends_run ? ERROR : WARNING);
 }
 
 /*
@@ -193,10 +189,8 @@ static void
 run_table_failed(const StagedTable *table, const ErrorData *error, void *arg)
 {
 	Run		   *run = arg;
-	bool		abort = run->request->on_error == ON_ERROR_ABORT;
 
 	outcome_note_error(run->outcomes, table->plan, error);
-	report_table_error(abort ? ERROR : WARNING, table->plan, error);
 	run_fail_incomplete(run);
 	relay_flush();
 }
@@ -213,7 +207,7 @@ run_replace_tables(Run *run, List *staged)
 {
 	Replacement *replacement = replace_begin(staged, run->request->plan.role,
 											 run->request->lock_timeout,
-											 run_table_failed, run);
+											 run_table_failed, run_keys_violated, run);
 
 	/* an append's transaction is short, and holds its claim */
 	if (run->request->plan.mode != LAND_APPEND)

@@ -289,7 +289,7 @@ result_next(ResultReader *reader)
 	if (result == NULL || PQresultStatus(result) == PGRES_COMMAND_OK)
 		refuse_answer(source, reader->shape->query, "It has no rows and no columns.");
 	if (PQresultStatus(result) != PGRES_SINGLE_TUPLE && PQresultStatus(result) != PGRES_TUPLES_OK)
-		source_raise(source, result, source_sql(source));
+		source_raise(source, result);
 	check_columns(reader);
 	/* in single-row mode, this one has no row and ends the result */
 	if (PQresultStatus(result) == PGRES_TUPLES_OK)
@@ -321,7 +321,7 @@ skip_statement(Source *source)
 			return false;
 		status = PQresultStatus(result);
 		if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK && status != PGRES_SINGLE_TUPLE)
-			source_raise(source, result, source_sql(source));
+			source_raise(source, result);
 	} while (status == PGRES_SINGLE_TUPLE);
 	return true;
 }
@@ -330,7 +330,7 @@ void
 result_skip(Source *source)
 {
 	if (!skip_statement(source))
-		source_raise(source, NULL, source_sql(source));
+		source_raise(source, NULL);
 }
 
 void

@@ -93,7 +93,6 @@
 #include "source/source.h"
 #include "base/wait_event.h"
 
-#define SOURCE_SQL_MAX		400 /* bytes of a query in an error's context */
 #define ROWS_PER_INTERRUPT_CHECK 1024
 
 /* by how much libpq's memory may grow; see above */
@@ -135,7 +134,6 @@ struct Source
 	WaitEventSet *events;		/* latch, postmaster, socket */
 	int			socket_event;
 	PGresult   *result;			/* the last one, not cleared yet */
-	char	   *sql;			/* the message that is being answered */
 	int64		memory;			/* not in memory contexts, when the wait began */
 	int64		idle_memory;	/* by how much it has grown between queries */
 	Size		malloc_bytes;	/* in use when it was looked at last */
@@ -153,17 +151,6 @@ struct Source
 static dlist_head open_sources = DLIST_STATIC_INIT(open_sources);
 
 /* ---- errors ---- */
-
-/* The query for an error's context. */
-static char *
-shown_query(const char *sql)
-{
-	int			len = strlen(sql);
-
-	if (len <= SOURCE_SQL_MAX)
-		return pstrdup(sql);
-	return psprintf("%s...", pnstrdup(sql, pg_mbcliplen(sql, len, SOURCE_SQL_MAX)));
-}
 
 /* True for the SQLSTATE of an error. */
 static bool
@@ -244,7 +231,7 @@ raise_ended(Source *source)
 
 /* The connection broke: no SQLSTATE, no result. */
 static void pg_attribute_noreturn()
-raise_lost(Source *source, const char *sql)
+raise_lost(Source *source)
 {
 	char	   *detail = may_show(source, NULL) ? source_text(PQerrorMessage(source->conn)) : NULL;
 
@@ -255,8 +242,7 @@ raise_lost(Source *source, const char *sql)
 			 errmsg("lost the connection to the source %s", source->display),
 			 detail && detail[0] ? errdetail("%s", detail) : 0,
 			 errhint("Look for the reason in the source's server log.  If there is none, a proxy or a"
-					 " firewall on the way has cut the connection."),
-			 sql ? errcontext("source query: %s", shown_query(sql)) : 0));
+					 " firewall on the way has cut the connection.")));
 }
 
 /* An error whose texts may hold masked values. */
@@ -267,7 +253,7 @@ raise_hidden(const char *state)
 
 	ereport(ERROR,
 			(errcode(pack_state(state)),
-			 errmsg("error on the source: %s", error_text(state)),
+			 errmsg(SOURCE_ERROR "%s", error_text(state)),
 			 errdetail("Its text could show values that data rules mask, so it stays on the source "
 					   "(SQLSTATE %s).",
 					   state),
@@ -297,7 +283,7 @@ primary_message(Source *source, const PGresult *result)
 }
 
 void
-source_raise(Source *source, PGresult *result, const char *sql)
+source_raise(Source *source, PGresult *result)
 {
 	const char *state = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
 	const char *severity = result ? PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED) : NULL;
@@ -312,16 +298,15 @@ source_raise(Source *source, PGresult *result, const char *sql)
 	if (sent && !may_show(source, result))
 		raise_hidden(is_error_state(state) ? state : "XX000");
 	if (!sent && PQstatus(source->conn) == CONNECTION_BAD)
-		raise_lost(source, sql);
+		raise_lost(source);
 
 	ereport(ERROR,
 			(errcode(is_error_state(state) ? pack_state(state) : ERRCODE_PROTOCOL_VIOLATION),
-			 errmsg("error on the source: %s", primary_message(source, result)),
+			 errmsg(SOURCE_ERROR "%s", primary_message(source, result)),
 			 detail ? errdetail("Source's detail: %s", detail) : 0,
 			 hint ? errhint("Source's hint: %s", hint) :
 			 fix ? errhint("%s", fix) : 0,
-			 context ? errcontext("on the source: %s", context) : 0,
-			 sql ? errcontext("source query: %s", shown_query(sql)) : 0));
+			 context ? errcontext("on the source: %s", context) : 0));
 }
 
 bool
@@ -801,7 +786,7 @@ source_connect_finish(Source *source, const SourceParams *params)
 	finish_connecting(source, params);
 	PQsetErrorVerbosity(source->conn, PQERRORS_DEFAULT);
 	if (PQsetnonblocking(source->conn, 1) != 0)
-		raise_lost(source, NULL);
+		raise_lost(source);
 	make_events(source);
 }
 
@@ -830,6 +815,12 @@ int
 source_version(Source *source)
 {
 	return PQserverVersion(source->conn);
+}
+
+char *
+source_user(Source *source)
+{
+	return pstrdup(PQuser(source->conn));
 }
 
 const char *
@@ -861,7 +852,7 @@ wait_socket(Source *source, uint32 events)
 
 /* Sends what libpq holds back. */
 static void
-flush_output(Source *source, const char *sql)
+flush_output(Source *source)
 {
 	for (;;)
 	{
@@ -870,10 +861,10 @@ flush_output(Source *source, const char *sql)
 		if (rc == 0)
 			return;
 		if (rc < 0)
-			raise_lost(source, sql);
+			raise_lost(source);
 		if ((wait_socket(source, WL_SOCKET_READABLE | WL_SOCKET_WRITEABLE) & WL_SOCKET_READABLE) &&
 			!PQconsumeInput(source->conn))
-			raise_lost(source, sql);
+			raise_lost(source);
 	}
 }
 
@@ -888,7 +879,7 @@ source_next_result(Source *source)
 		check_memory(source, QUERY_MEMORY_MAX);
 		wait_socket(source, WL_SOCKET_READABLE);
 		if (!PQconsumeInput(source->conn))
-			raise_lost(source, source->sql);
+			raise_lost(source);
 	}
 	source->result = PQgetResult(source->conn);
 	return source->result;
@@ -903,7 +894,7 @@ start_ping(Source *source)
 	if (PQtransactionStatus(source->conn) == PQTRANS_ACTIVE)
 		return;
 	if (!PQenterPipelineMode(source->conn) || !PQpipelineSync(source->conn))
-		raise_lost(source, NULL);
+		raise_lost(source);
 	source->pinging = true;
 	source->used = GetCurrentTimestamp();
 }
@@ -924,7 +915,7 @@ finish_ping(Source *source)
 		return;
 	begin_wait(source);
 	if (PQresultStatus(source_next_result(source)) != PGRES_PIPELINE_SYNC || !end_ping(source))
-		raise_lost(source, NULL);
+		raise_lost(source);
 }
 
 /* ---- queries ---- */
@@ -990,20 +981,11 @@ finish_begin(Source *source)
 		if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK && status != PGRES_SINGLE_TUPLE)
 		{
 			source->show = true;	/* it reads no table */
-			source_raise(source, source->result, "beginning of a transaction");
+			source_raise(source, source->result);
 		}
 		if (status != PGRES_SINGLE_TUPLE)
 			source->begin_results--;
 	}
-}
-
-/* Remembers the text, for errors. */
-static void
-set_sql(Source *source, const char *sql)
-{
-	if (source->sql != NULL)
-		pfree(source->sql);
-	source->sql = MemoryContextStrdup(source->context, sql);
 }
 
 void
@@ -1016,13 +998,12 @@ source_send(Source *source, const char *sql)
 	source->begin_results = source->begin_next ? source_append_begin(source, &buf, NULL) : 0;
 	source->begin_next = false;
 	appendStringInfoString(&buf, sql);
-	set_sql(source, sql);
 	source->show = source->show_next;
 	source->show_next = false;
 
 	if (!PQsendQuery(source->conn, buf.data) || !PQsetSingleRowMode(source->conn))
-		raise_lost(source, sql);
-	flush_output(source, sql);
+		raise_lost(source);
+	flush_output(source);
 	source->used = GetCurrentTimestamp();
 	pfree(buf.data);
 }
@@ -1033,12 +1014,6 @@ source_receive(Source *source)
 	begin_wait(source);
 	source->idle_memory = 0;
 	finish_begin(source);
-}
-
-const char *
-source_sql(Source *source)
-{
-	return source->sql;
 }
 
 bool
@@ -1056,7 +1031,7 @@ source_check_idle(Source *source)
 	for (int i = 0; i < IDLE_READS_MAX && poll(&fd, 1, 0) > 0; i++)
 	{
 		if (!PQconsumeInput(source->conn))
-			raise_lost(source, NULL);
+			raise_lost(source);
 		(void) PQisBusy(source->conn);	/* reads the messages */
 		drop_notifications(source);
 		check_memory(source, QUERY_MEMORY_MAX);
@@ -1229,7 +1204,7 @@ advance_to_copy(Source *source)
 		if (status == PGRES_SINGLE_TUPLE)
 			source->rows_behind = true;
 		else if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK)
-			source_raise(source, result, source->sql);
+			source_raise(source, result);
 	}
 	return false;
 }
@@ -1241,7 +1216,7 @@ source_copy_start(Source *source, const char *sql)
 	source_send(source, sql);
 	source_receive(source);
 	if (!advance_to_copy(source))
-		source_raise(source, NULL, sql);
+		source_raise(source, NULL);
 }
 
 /* The end of a COPY: its success, and what comes behind. */
@@ -1254,7 +1229,7 @@ finish_copy(Source *source)
 	begin_wait(source);
 	result = source_next_result(source);
 	if (PQresultStatus(result) != PGRES_COMMAND_OK)
-		source_raise(source, result, source->sql);
+		source_raise(source, result);
 	source->rows_behind = false;
 	source->copy_pending = advance_to_copy(source);
 }
@@ -1293,7 +1268,7 @@ source_copy_data(Source *source, char **data)
 	{
 		/* often there is more in the socket already; an epoll would be waste */
 		if (!PQconsumeInput(source->conn))
-			raise_lost(source, source->sql);
+			raise_lost(source);
 		if ((len = PQgetCopyData(source->conn, &source->row, 1)) != 0)
 			break;
 		wait_for_row(source);
@@ -1304,7 +1279,7 @@ source_copy_data(Source *source, char **data)
 		return check_row_length(source, len);
 	}
 	if (len == -2)
-		raise_lost(source, source->sql);
+		raise_lost(source);
 	source->in_copy = false;
 	finish_copy(source);
 	return -1;

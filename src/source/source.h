@@ -38,6 +38,13 @@ typedef struct Source Source;
 #define SOURCE_PROTOCOL_HINT \
 	"Check that PGSYNC_REMOTE_HOST and PGSYNC_REMOTE_PORT lead to a PostgreSQL server."
 
+/*
+ * What the message of an error begins with that a statement had on the source.
+ * No error shows the statement: it is ours, and holds nothing that the user
+ * wrote but the clause.
+ */
+#define SOURCE_ERROR	"error on the source: "
+
 /* ---- the URL (source_url.c) ---- */
 
 /*
@@ -98,6 +105,9 @@ extern bool source_shows_texts(Source *source);
 
 extern int	source_version(Source *source); /* as PQserverVersion() */
 
+/* The name of the role that was logged in. */
+extern char *source_user(Source *source);
+
 /* The display of the params. */
 extern const char *source_name(Source *source);
 
@@ -144,9 +154,6 @@ extern void source_note_settings(Source *source);
  */
 extern void source_send(Source *source, const char *sql);
 extern void source_receive(Source *source);
-
-/* The text that was sent last, for errors. */
-extern const char *source_sql(Source *source);
 
 /*
  * For result_reader.c: the next result of the answer, row by row as libpq's
@@ -231,6 +238,6 @@ extern bool source_copy_next(Source *source);
 extern bool source_copy_rows_behind(Source *source);
 
 /* Raises the source's error of this result, or "unexpected" if it has none. */
-extern void source_raise(Source *source, PGresult *result, const char *sql) pg_attribute_noreturn();
+extern void source_raise(Source *source, PGresult *result) pg_attribute_noreturn();
 
 #endif							/* PGTUNSYNC_SOURCE_H */

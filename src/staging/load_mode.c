@@ -50,6 +50,12 @@ landing_name(Landing landing)
 	return landing == LAND_DEFAULT ? NULL : names[landing];
 }
 
+AclMode
+landing_rights(Landing landing)
+{
+	return ACL_INSERT | rights[landing].right;
+}
+
 const char *
 landing_missing_rights(Landing landing, Oid relid, Oid role)
 {

@@ -28,6 +28,9 @@ extern Landing landing_parse(const char *name);
 /* Returns the name as in mode => '…'; NULL for LAND_DEFAULT. */
 extern const char *landing_name(Landing landing);
 
+/* Returns the privileges on a table that the mode requires. */
+extern AclMode landing_rights(Landing landing);
+
 /*
  * Returns NULL if the role has the privileges on the table that the mode
  * requires, else the names of those privileges ("TRUNCATE and INSERT").

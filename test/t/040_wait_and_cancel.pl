@@ -67,12 +67,14 @@ subtest 'the caller is cancelled' => sub {
 	is($call->finish->{sqlstate}, '57014', 'with the SQLSTATE of a cancel') or diag($call->{err});
 	cmp_ok(time() - $start, '<', 10, 'at once');
 	ended_as('cancelled');
+	is($w->last_run('error'), 'canceling statement due to user request', 'the audit says so');
 };
 
 subtest 'statement_timeout' => sub {
 	my $call = stalled_call("SET statement_timeout = '1500ms'; SELECT pgtunsync.pull();");
 	is($call->finish->{sqlstate}, '57014', 'with the SQLSTATE of a timeout') or diag($call->{err});
 	ended_as('cancelled');
+	is($w->last_run('error'), 'canceling statement due to statement timeout', 'the audit says so');
 };
 
 subtest 'the caller is terminated' => sub {
@@ -80,12 +82,14 @@ subtest 'the caller is terminated' => sub {
 	$w->local_sql("SELECT pg_terminate_backend(pid) FROM ($my_pid) p");
 	is($call->finish->{sqlstate}, '57P01', 'with its SQLSTATE') or diag($call->{err});
 	ended_as('cancelled');
+	is($w->last_run('error'), 'canceling the run because the session of the call was terminated', 'the audit says so');
 };
 
 subtest 'the client disappears' => sub {
 	my $call = stalled_call("SET client_connection_check_interval = '200ms'; SELECT pgtunsync.pull();");
 	$call->kill_client;
 	ended_as('cancelled');
+	is($w->last_run('error'), 'canceling the run because the connection to the client is lost', 'the audit says so');
 };
 
 subtest 'the session ends by \q in a DO block of another' => sub {
@@ -103,6 +107,7 @@ subtest 'pgtunsync.cancel() from another session' => sub {
 	is($w->local_sql("SELECT pgtunsync.cancel($id)"), 't', 'returns true');
 	is($call->finish->{sqlstate}, '57014', 'and cancels the call') or diag($call->{err});
 	ended_as('cancelled');
+	is($w->last_run('error'), 'canceling the run due to user request', 'the audit says so');
 	is($w->local_sql("SELECT pgtunsync.cancel($id)"), 'f', 'and false when the run has ended');
 };
 

@@ -162,7 +162,7 @@ foreach (@wrong)
 	my $run = pulled(@messages);
 	isnt($run->{rc}, 0, "$title: the call fails");
 	is($run->{sqlstate}, $sqlstate, "$title: with the SQLSTATE") or diag($run->{err});
-	like($run->{err}, qr/WARNING: .*table "odd" could not be pulled: $message/, "$title: and says why");
+	like($run->{err}, qr/ERROR: .*table odd could not be pulled: $message/, "$title: and says why");
 	like($run->{err}, qr/^DETAIL:  COPY odd, $place$/m, "$title: and where");
 }
 is($w->postmaster_pid, $postmaster, 'the server lives');

@@ -139,9 +139,9 @@ foreach my $case (@cases)
 	$detail = of($table, $detail) if defined $detail;
 	like($call->{err},
 		defined $detail ?
-		  qr/table\ "$table"\ could\ not\ be\ pulled:\ it\ was\ altered\ meanwhile\n
+		  qr/table\ $table\ could\ not\ be\ pulled:\ it\ was\ altered\ meanwhile\n
 			.*?DETAIL:\s+\Q$detail\E\ while\ its\ rows\ were\ loaded\.\n.*?HINT:\s+Pull\ again/x :
-		  qr/table "$table" could not be pulled: it was dropped meanwhile/,
+		  qr/table $table could not be pulled: it was dropped meanwhile/,
 		"$table: and says what was altered");
 	next if !defined $detail;
 	my $now = $table eq 't_rename' ? 't_rename_renamed' : $table eq 't_schema' ? 'moved.t_schema' : $table;
@@ -172,7 +172,7 @@ $holder->say('COMMIT;');
 $holder->finish;
 $call->finish;
 is($call->{sqlstate}, '55006', 'the swap finds it') or diag($call->{err});
-like($call->{err}, qr/table "t_domain" could not be pulled: it was altered meanwhile/, 'and names the table');
+like($call->{err}, qr/table t_domain could not be pulled: it was altered meanwhile/, 'and names the table');
 $w->both_equal('big');
 is(table_rows('local', 't_domain'), '21|1|21', 'whose rows stay');
 $w->nothing_left;
@@ -188,7 +188,7 @@ $w->local_sql('REVOKE TRUNCATE ON t_domain FROM puller');
 $relay->set;
 $call->finish;
 is($call->{sqlstate}, '42501', 'a right that was revoked meanwhile counts') or diag($call->{err});
-like($call->{err}, qr/table "t_domain" could not be pulled: TRUNCATE and INSERT on it is needed/, 'by name');
+like($call->{err}, qr/table t_domain could not be pulled: TRUNCATE and INSERT on it is needed/, 'by name');
 is(table_rows('local', 't_domain'), '21|1|21', 'the rows stay');
 $w->nothing_left;
 
@@ -206,7 +206,7 @@ is($ddl->{rc}, 0, 'REASSIGN OWNED works') or diag($ddl->{err});
 $relay->set;
 $call->finish;
 is($call->{sqlstate}, '55006', 'the run tells of it') or diag($call->{err});
-like($call->{err}, qr/table "t_domain" could not be pulled: it was altered meanwhile
+like($call->{err}, qr/table t_domain could not be pulled: it was altered meanwhile
 .*?DETAIL:\s+Its owner was changed/,
 	'by the name of the table');
 $w->both_equal('big');

@@ -131,7 +131,7 @@ $w->source_sql("CREATE TABLE p (code text PRIMARY KEY);
 	INSERT INTO p SELECT 'code ' || i FROM generate_series(0, 9) i");
 $run = $w->pull("'{p,c,victim}'");
 isnt($run->{rc}, 0, 'an index of a pulled table that does not get ready in time fails the run');
-like($run->{err}, qr/table "p" could not be pulled: code of the table's owner did not end in time/, 'by name')
+like($run->{err}, qr/table p could not be pulled: code of the table's owner did not end in time/, 'by name')
   or diag($run->{err});
 $w->nothing_left;
 

@@ -45,7 +45,7 @@ foreach my $table (qw(by_index by_predicate by_query))
 {
 	my $run = $w->pull("'$table', jobs => 1");
 	is($run->{sqlstate}, '42501', "$table: a pull runs it under its own limits") or diag($run->{err});
-	like($run->{err}, qr/WARNING:  42501: table "$table" could not be pulled: \Q$statement\E/, "$table: and says what is not allowed");
+	like($run->{err}, qr/ERROR:  42501: table $table could not be pulled: \Q$statement\E/, "$table: and says what is not allowed");
 }
 my $run = $w->pull("'by_statistics', jobs => 1");
 like($run->{err}, qr/WARNING:  42501: .*: \Q$statement\E/, 'by_statistics: ANALYZE after the commit has the same limits');

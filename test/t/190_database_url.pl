@@ -47,7 +47,7 @@ my %jump = (PGSYNC_SSH_HOST => 'hatchbox');
 use_url($real, %jump);
 my $run = $w->pulls("'users'", 'a URL with the address of the source', ['users']);
 like($run->{err}, qr/opening the tunnel to \Q$host:$there\E through "hatchbox"/, 'the remote end is that of the URL');
-like($run->{err}, qr/Local entrance: a private Unix socket/, 'the entrance is private');
+like($run->{err}, qr/ -L <private socket>:\Q$host:$there\E hatchbox/, 'the entrance is private');
 is($w->last_run('tunnel'), "a private Unix socket -> $host:$there", 'so says the audit');
 my $steps = PgTunsync::Steps->of($w);
 is($steps->detail('environment file'), $w->env_file . "; the source is $host:$there, reached by a private Unix socket",
@@ -59,7 +59,7 @@ $w->pulls("'users'", 'DATABASE_URL', ['users']);
 use_url($w->source_url(port => $port), PGSYNC_LOCAL_PORT => $port, PGSYNC_REMOTE_HOST => $host,
 	PGSYNC_REMOTE_PORT => $there, DATABASE_URL => 'postgresql://x@nowhere.invalid/x');
 $run = $w->pulls("'users'", 'PGSYNC_FROM_URL goes before DATABASE_URL', ['users']);
-like($run->{err}, qr/Local entrance: 127\.0\.0\.1:$port,/, 'and has the entrance of its own port');
+like($run->{err}, qr/ -L 127\.0\.0\.1:$port:\Q$host:$there\E hatchbox/, 'and has the entrance of its own port');
 use_url($real, %jump, PGSYNC_LOCAL_PORT => 0);
 $w->pulls("'users'", 'with PGSYNC_LOCAL_PORT=0', ['users']);
 use_url($real, %jump, PGSYNC_REMOTE_HOST => $host, PGSYNC_REMOTE_PORT => $there);

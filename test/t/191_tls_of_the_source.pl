@@ -71,7 +71,7 @@ foreach my $parameters ($verified, 'sslmode=require', 'ssl=true', 'sslmode=no-ve
 {
 	$w->write_env(%only_url, PGSYNC_SSH_HOST => 'hatchbox', PGSYNC_FROM_URL => "$real?$parameters");
 	my $run = $w->pulls("'{users,orders}'", "a URL of the source with $parameters", [ 'users', 'orders' ]);
-	like($run->{err}, qr/Local entrance: a free port on 127\.0\.0\.1,/, 'the entrance carries TLS');
+	like($run->{err}, qr/ -L <free port>:\Q$host:$there\E hatchbox/, 'the entrance carries TLS');
 }
 $w->write_env(%only_url, PGSYNC_SSH_HOST => 'hatchbox',
 	PGSYNC_FROM_URL => "postgresql://reader:$password\@db.example.com:$there/production?hostaddr=$host&$verified");
