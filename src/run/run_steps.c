@@ -132,7 +132,10 @@ run_check_destination(Run *run)
 void
 run_read_config(Run *run)
 {
+	/* the file's encoding is converted, which takes a look at the catalog */
+	run_begin_transaction(run);
 	run->config = sync_config_read(run->request->config_file);
+	run_commit_transaction(run);
 	trace(TRACE_DEBUG1, "configuration: %s", run->config->path ? run->config->path : "none");
 	if (run->request->plan.rules && mask_needs_key(run->config))
 		(void) mask_key_options(run->env);	/* is there a key? */
