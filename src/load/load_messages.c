@@ -20,6 +20,7 @@ loader_connect_pack(StringInfo buf, const LoaderConnect *connect)
 	pack_int(buf, connect->password_rule);
 	pack_int(buf, connect->hide_texts);
 	pack_int(buf, connect->gate);
+	pack_strings(buf, connect->settings);
 }
 
 LoaderConnect *
@@ -34,6 +35,7 @@ loader_connect_unpack(StringInfo buf)
 	connect->password_rule = (PasswordRule) unpack_int(buf);
 	connect->hide_texts = unpack_int(buf);
 	connect->gate = unpack_int(buf);
+	connect->settings = unpack_strings(buf);
 	return connect;
 }
 

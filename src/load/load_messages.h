@@ -51,6 +51,7 @@ typedef struct LoaderConnect
 	PasswordRule password_rule;
 	bool		hide_texts;
 	dsm_handle	gate;			/* DSM_HANDLE_INVALID: no tunnel */
+	List	   *settings;		/* of the caller: see owner_keep_settings() */
 } LoaderConnect;
 
 /*

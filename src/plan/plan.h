@@ -65,6 +65,8 @@ typedef struct TablePlan
 	List	   *unmasked_columns;	/* of char *: they look sensitive and have no rule */
 	bool		row_security;	/* policies of the source filter the rows */
 	bool		user_sql;		/* people's SQL goes into copy_sql */
+	bool		sends_intervals;	/* see copy_settings.c; set if user_sql is */
+	bool		sends_money;
 	List	   *rewrites;		/* of RowExpression *: columns whose values are computed here */
 	List	   *keep;			/* of RowExpression *: conditions for local rows that stay */
 	char	   *row_name;		/* by what name those expressions call the row */

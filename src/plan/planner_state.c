@@ -17,6 +17,7 @@
 
 #include "plan/copy_sql.h"
 #include "plan/planner_state.h"
+#include "plan/relation_names.h"
 #include "plan/selection.h"
 
 void
@@ -41,32 +42,13 @@ plan_join_names(List *names, bool quote)
 	return buf.data;
 }
 
-char *
-planner_user_path(const Planner *planner)
-{
-	StringInfoData buf;
-	ListCell   *lc;
-
-	initStringInfo(&buf);
-	appendStringInfoString(&buf, "pg_catalog");
-	foreach(lc, planner->request->search_path)
-		appendStringInfo(&buf, ", %s", catalog_sql_identifier(lfirst(lc)));
-	appendStringInfoString(&buf, ", pg_temp");
-	return buf.data;
-}
-
-const char *
-planner_copy_path(const Planner *planner, const TablePlan *table)
-{
-	return table->user_sql ? planner_user_path(planner) : "pg_catalog, pg_temp";
-}
-
 void
-plan_set_clause(const Choice *choice, CopyQuery *query)
+plan_set_clause(const Planner *planner, const Choice *choice, CopyQuery *query)
 {
-	query->clause = choice->clause;
 	if (choice->clause == NULL)
 		return;
+	query->clause = relations_resolve_clause(choice->clause, planner->source,
+											 planner->request->search_path);
 	if (choice->map == NULL && choice->root != NULL)
 		query->alias = choice->root->name;
 	else if (choice->map != NULL && choice->clause->where == NULL)

@@ -26,6 +26,7 @@ typedef struct Planner
 	Source	   *control;
 	Catalog    *local;
 	Catalog    *source;
+	List	   *source_path;	/* of char *: search_path of the source's role */
 	List	   *trials;			/* of source_trial.c */
 	MaskContext masks;
 	RewriteContext rewrites;
@@ -43,18 +44,9 @@ extern void table_fail(TablePlan *table, int sqlerrcode, char *message, char *de
 extern char *plan_join_names(List *names, bool quote);
 
 /*
- * The search_path for SQL from the configuration or the caller: built-in
- * objects first, then what the caller's own path finds.
+ * Adds the clause, with the names of its tables resolved.  In a clause a
+ * partition, or the rows for one, has the name of the partitioned table.
  */
-extern char *planner_user_path(const Planner *planner);
-
-/* The search_path for the COPY of the table. */
-extern const char *planner_copy_path(const Planner *planner, const TablePlan *table);
-
-/*
- * Adds the clause.  In a clause a partition, or the rows for one, has the name
- * of the partitioned table.
- */
-extern void plan_set_clause(const Choice *choice, CopyQuery *query);
+extern void plan_set_clause(const Planner *planner, const Choice *choice, CopyQuery *query);
 
 #endif							/* PGTUNSYNC_PLANNER_STATE_H */

@@ -14,6 +14,7 @@
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
 
+#include "plan/copy_settings.h"
 #include "plan/copy_sql.h"
 #include "plan/planner_state.h"
 #include "plan/source_trial.h"
@@ -54,17 +55,17 @@ column_rule(const TablePlan *table, const char *name)
 static char *
 trial_sql(const Planner *planner, const Trial *trial)
 {
-	return psprintf("SET LOCAL search_path = %s; EXPLAIN %s",
-					planner_copy_path(planner, trial->table), copy_select(trial->query));
+	return psprintf("%sEXPLAIN %s", copy_settings_text(copy_settings(planner, trial->table)),
+					copy_select(trial->query));
 }
 
 /* The same as a statement that is parsed, but neither planned nor run. */
 static char *
 parse_sql(const Planner *planner, const Trial *trial)
 {
-	return psprintf("SET LOCAL search_path = %s; PREPARE pgtunsync_trial AS %s;"
-					" DEALLOCATE pgtunsync_trial",
-					planner_copy_path(planner, trial->table), copy_select(trial->query));
+	return psprintf("%sPREPARE pgtunsync_trial AS %s; DEALLOCATE pgtunsync_trial",
+					copy_settings_text(copy_settings(planner, trial->table)),
+					copy_select(trial->query));
 }
 
 /*
@@ -123,7 +124,7 @@ is_unreadable(Planner *planner, const TablePlan *table, const char *name)
 							   "pg_catalog.to_regclass(v.name)::pg_catalog.oid, 'SELECT')",
 							   quote_literal_cstr(name));
 
-	return source_catalog_count(planner->control, sql, planner_copy_path(planner, table), &count) == NULL &&
+	return source_catalog_count(planner->control, sql, copy_settings(planner, table), &count) == NULL &&
 		count > 0;
 }
 

@@ -266,6 +266,7 @@ run_connect(Run *run)
 	connect.password_rule = run->params->password_rule;
 	connect.hide_texts = run->params->hide_texts;
 	connect.gate = tunnel_gate_handle(run->tunnel);
+	connect.settings = run->request->settings;
 	/*
 	 * ahead of the loaders: the tunnel keeps its proven channel for this one
 	 */

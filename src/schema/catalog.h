@@ -28,6 +28,7 @@ typedef struct CatalogColumn
 	bool		unique;			/* local: the column alone is a unique key */
 	bool		needs_value;	/* local: NOT NULL without default or identity */
 	bool		readable;		/* source: SELECT is granted */
+	bool		as_utc;			/* source: a timestamptz that is sent as UTC shows it */
 	char	   *mask;			/* source: SQL expression sent instead of the value, or NULL */
 } CatalogColumn;
 

@@ -25,6 +25,7 @@
 #include "catalog/pg_class.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
+#include "utils/varlena.h"
 
 #include "base/glob.h"
 #include "schema/source_catalog.h"
@@ -35,6 +36,7 @@
 /* limits for values in the source's answers */
 #define SNAPSHOT_LENGTH_MAX 100
 #define VERSION_LENGTH_MAX	1000
+#define SEARCH_PATH_LENGTH_MAX	100000
 #define TYPE_LENGTH_MAX		2000	/* a qualified, quoted name with a modifier */
 #define START_TIME_MIN	0
 #define START_TIME_MAX	(INT64CONST(1) << 53)
@@ -56,11 +58,13 @@ static const char facts_query[] =
 " false, true, '')::text FROM '<id>(-?[0-9]+)</id>') END,"
 " (SELECT oid FROM pg_database WHERE datname = current_database()),"
 " trunc(extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint,"
-" pg_is_in_recovery()";
+" pg_is_in_recovery(),"
+" (SELECT reset_val FROM pg_settings WHERE name = 'search_path')";
 
 enum
 {
-	FACT_SNAPSHOT, FACT_VERSION, FACT_SYSTEM_IDENTIFIER, FACT_DATABASE, FACT_START_TIME, FACT_IN_RECOVERY
+	FACT_SNAPSHOT, FACT_VERSION, FACT_SYSTEM_IDENTIFIER, FACT_DATABASE, FACT_START_TIME, FACT_IN_RECOVERY,
+	FACT_SEARCH_PATH
 };
 
 static const ResultColumn facts_columns[] = {
@@ -69,9 +73,33 @@ static const ResultColumn facts_columns[] = {
 	[FACT_SYSTEM_IDENTIFIER] = {"system_identifier", RESULT_INT64, .nullable = true},
 	[FACT_DATABASE] = {"database", RESULT_OID},
 	[FACT_START_TIME] = {"start_time", RESULT_INT, .min = START_TIME_MIN, .max = START_TIME_MAX},
-	[FACT_IN_RECOVERY] = {"pg_is_in_recovery", RESULT_BOOL}
+	[FACT_IN_RECOVERY] = {"pg_is_in_recovery", RESULT_BOOL},
+	[FACT_SEARCH_PATH] = {"search_path", RESULT_TEXT, .nullable = true, .max = SEARCH_PATH_LENGTH_MAX}
 };
 static const ResultShape facts_shape = {"facts about the server", facts_columns, lengthof(facts_columns)};
+
+/*
+ * The schemas of a search_path that count behind pg_catalog, "$user" as it is.
+ * A text that is no list of names, or none that this server can read, has none.
+ */
+static List *
+path_schemas(char *text)
+{
+	List	   *schemas = NIL;
+	List	   *names;
+	ListCell   *lc;
+
+	if (text == NULL || !SplitIdentifierString(text, ',', &names))
+		return NIL;
+	foreach(lc, names)
+	{
+		const char *name = lfirst(lc);
+
+		if (name[0] != '\0' && strcmp(name, "pg_catalog") != 0 && strcmp(name, "pg_temp") != 0)
+			schemas = lappend(schemas, pstrdup(name));
+	}
+	return schemas;
+}
 
 static void
 read_facts(Source *source, SourceFacts *facts)
@@ -86,6 +114,7 @@ read_facts(Source *source, SourceFacts *facts)
 		facts->database = result_oid(reader, FACT_DATABASE);
 		facts->start_time = result_int(reader, FACT_START_TIME);
 		facts->in_recovery = result_bool(reader, FACT_IN_RECOVERY);
+		facts->search_path = path_schemas(result_text(reader, FACT_SEARCH_PATH));
 	}
 }
 
@@ -725,27 +754,38 @@ source_catalog_try(Source *source, const char *sql)
 static const ResultColumn count_columns[] = {{"count", RESULT_INT, .min = 0, .max = PG_INT64_MAX}};
 static const ResultShape count_shape = {"a count", count_columns, lengthof(count_columns)};
 
+/* A count, behind so many results of other statements. */
+typedef struct Count
+{
+	int			skipped;
+	double	   *result;
+} Count;
+
 static void
 read_count(Source *source, void *arg)
 {
-	double	   *count = arg;
+	const Count *count = arg;
 	ResultReader *reader;
 
-	result_skip(source);
+	for (int i = 0; i < count->skipped; i++)
+		result_skip(source);
 	reader = result_begin(source, &count_shape, 1, 1);
 	while (result_next(reader))
-		*count = result_int(reader, 0);
+		*count->result = result_int(reader, 0);
 }
 
 ErrorData *
-source_catalog_count(Source *source, const char *select, const char *search_path, double *count)
+source_catalog_count(Source *source, const char *select, const List *settings, double *count)
 {
-	char	   *sql = psprintf("SET LOCAL search_path = %s; SELECT count(*) FROM (%s) AS rows",
-							   search_path, select);
-	ErrorData  *error = try_statements(source, sql, read_count, count);
+	Count		read = {list_length(settings), count};
+	StringInfoData buf;
+	ListCell   *lc;
 
-	pfree(sql);
-	return error;
+	initStringInfo(&buf);
+	foreach(lc, settings)
+		appendStringInfo(&buf, "%s; ", (char *) lfirst(lc));
+	appendStringInfo(&buf, "SELECT count(*) FROM (%s) AS rows", select);
+	return try_statements(source, buf.data, read_count, &read);
 }
 
 /* ---- rewritten tables ---- */

@@ -20,6 +20,7 @@ typedef struct SourceFacts
 	Oid			database;
 	int64		start_time;		/* start of the postmaster, microseconds since 1970 */
 	bool		in_recovery;
+	List	   *search_path;	/* of char *: the role's own, without pg_catalog and pg_temp */
 } SourceFacts;
 
 /*
@@ -63,9 +64,12 @@ extern char *source_encoding(Source *source);
  */
 extern ErrorData *source_catalog_try(Source *source, const char *sql);
 
-/* Counts the rows of a SELECT.  Returns the source's error if it fails. */
+/*
+ * Counts the rows of a SELECT, behind the statements (char *) of settings.
+ * Returns the source's error if it fails.
+ */
 extern ErrorData *source_catalog_count(Source *source, const char *select,
-									   const char *search_path, double *count);
+									   const List *settings, double *count);
 
 /*
  * Returns a query that finds the relations of a list of OIDs whose file was

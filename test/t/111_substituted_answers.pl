@@ -42,7 +42,7 @@ my $started = $w->local_sql('SELECT pg_postmaster_start_time()');
 my @queries = (
 	undef,    # the session's set-up
 	[ 'facts about the server', qw(pg_export_snapshot:t server_version:t system_identifier:l? database:o
-	start_time:i pg_is_in_recovery:b) ],
+	start_time:i pg_is_in_recovery:b search_path:t?) ],
 	[ 'relations', qw(oid:o nspname:n relname:n relkind:c relpersistence:c relispartition:b inhparent:o?
 	has_table_privilege:b? has_schema_privilege:b? row_security_active:b bytes:f reltuples:f
 		relpartbound:t? relpages:f) ],
