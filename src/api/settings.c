@@ -29,6 +29,7 @@ int			pgtunsync_max_workers;
 int			pgtunsync_connect_timeout;
 int			pgtunsync_connect_attempts;
 int			pgtunsync_connect_retry_delay;
+int			pgtunsync_tunnel_timeout;
 int			pgtunsync_lock_timeout;
 int			pgtunsync_log_level;
 bool		pgtunsync_require_rules;
@@ -162,6 +163,11 @@ define_limit_settings(void)
 	DefineCustomIntVariable("pgtunsync.connect_retry_delay",
 							"Pause between two attempts to open the tunnel.",
 							NULL, &pgtunsync_connect_retry_delay, 3000, 0, 600000,
+							PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("pgtunsync.tunnel_timeout",
+							"Longest time to open the tunnel, all attempts together.",
+							"0: no limit but that of the attempts.",
+							&pgtunsync_tunnel_timeout, 60000, 0, INT_MAX,
 							PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
 	DefineCustomIntVariable("pgtunsync.lock_timeout",
 							"Longest time to wait for locks on the pulled tables.",

@@ -37,6 +37,7 @@ static const SettingsFileKind env_file_kind = {
 	.what = "environment file",
 	.setting = "pgtunsync.env_file",
 	.example = ".env.pgsync.example",
+	.advice = "Two lines are enough: PGSYNC_FROM_URL='postgresql://USER:PASSWORD@HOST:5432/DATABASE' with the source's own address, and PGSYNC_SSH_HOST=JUMPHOST.",
 	.secret = true
 };
 
@@ -98,8 +99,8 @@ env_file_read(const char *path)
 				(errcode(ERRCODE_CONFIG_FILE_ERROR),
 				 errmsg("no environment file is configured"),
 				 errdetail("Credentials are read only from the environment file."),
-				 errhint("Set \"%s\" to the path of a file like the template \"%s\".",
-						 env_file_kind.setting, env_file_kind.example)));
+				 errhint("Name a file like the template \"%s\", as a superuser: ALTER DATABASE name SET %s = '/etc/pgtunsync/dev.env'. %s",
+						 env_file_kind.example, env_file_kind.setting, env_file_kind.advice)));
 	env = create();
 	env->path = settings_file_path(path);
 	env->variables = dotenv_create(env->path, server_environment, server_home());

@@ -58,6 +58,7 @@ check_rest(Planner *planner, const Choice *choice, List *tables)
 	{
 		query.condition = rest;
 		plan_set_clause(planner, choice, &query);
+		plan_set_tree(choice, &query);
 		error = source_catalog_count(planner->control, copy_select(&query),
 									 choice->clause ? copy_own_settings(planner) : copy_pinned_settings(),
 									 &count);

@@ -23,6 +23,8 @@ typedef struct Choice
 	CatalogRelation *source;	/* NULL: only we have it; with a map: of the whole table */
 	CatalogRelation *root;		/* local partitioned table that it stands for a part of */
 	const PartitionMap *map;	/* how to find its rows in source, or NULL */
+	CatalogRelation *heir_of;	/* local parent whose name brought it, or NULL */
+	List	   *heirs;			/* of CatalogRelation *: local children that are pulled with it */
 	bool		empty;			/* it ends up without rows */
 	const char *left_out;		/* planned only to say so: its status, or NULL */
 	char	   *filter;			/* which rows come, as written; NULL: all */

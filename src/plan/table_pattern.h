@@ -34,8 +34,8 @@ extern bool table_pattern_matches_as(const TablePattern *pattern,
 									 const CatalogRelation *relation, bool fold);
 
 /*
- * The first pattern for the relation, or for a table that it is a partition
- * of; or NULL.
+ * The first pattern for the relation, else for a table that it is a partition
+ * of or inherits from, the nearest first; or NULL.
  */
 extern const TablePattern *table_pattern_find(const List *patterns,
 											  const CatalogRelation *relation);

@@ -30,6 +30,7 @@
 #include "utils/syscache.h"
 
 #include "base/compat.h"
+#include "schema/inheritance.h"
 #include "schema/local_catalog.h"
 #include "base/names.h"
 
@@ -77,12 +78,28 @@ schema_oids(List *schemas)
 	return oids;
 }
 
+/* Returns whether it is a child or a parent. */
+static bool
+has_inheritance(Oid oid, List *inheritances)
+{
+	ListCell   *lc;
+
+	foreach(lc, inheritances)
+	{
+		Inheritance *inheritance = lfirst(lc);
+
+		if (inheritance->child == oid || inheritance->parent == oid)
+			return true;
+	}
+	return false;
+}
+
 /*
  * Returns whether a relation of this kind can be selected by name, and is a
- * partition or in one of the schemas.
+ * partition, part of an inheritance tree, or in one of the schemas.
  */
 static bool
-is_wanted(Form_pg_class form, List *namespaces)
+is_wanted(Form_pg_class form, List *namespaces, List *inheritances)
 {
 	if (form->relpersistence == RELPERSISTENCE_TEMP)
 		return false;
@@ -94,7 +111,8 @@ is_wanted(Form_pg_class form, List *namespaces)
 		case RELKIND_VIEW:
 		case RELKIND_MATVIEW:
 		case RELKIND_SEQUENCE:
-			return form->relispartition || list_member_oid(namespaces, form->relnamespace);
+			return form->relispartition || list_member_oid(namespaces, form->relnamespace) ||
+				has_inheritance(form->oid, inheritances);
 		default:
 			return false;
 	}
@@ -116,7 +134,7 @@ partition_bound(HeapTuple tuple)
 }
 
 static void
-read_relations(Catalog *catalog, List *schemas)
+read_relations(Catalog *catalog, List *schemas, List *inheritances)
 {
 	List	   *namespaces = schema_oids(schemas);
 	Relation	pg_class = table_open(RelationRelationId, AccessShareLock);
@@ -129,7 +147,7 @@ read_relations(Catalog *catalog, List *schemas)
 		CatalogRelation *relation;
 		char	   *schema;
 
-		if (!is_wanted(form, namespaces) ||
+		if (!is_wanted(form, namespaces, inheritances) ||
 			(schema = get_namespace_name(form->relnamespace)) == NULL)
 			continue;
 		relation = palloc0(sizeof(CatalogRelation));
@@ -146,6 +164,27 @@ read_relations(Catalog *catalog, List *schemas)
 	}
 	systable_endscan(scan);
 	table_close(pg_class, AccessShareLock);
+}
+
+/* Reads who inherits from whom, without partitions; nearest parents first. */
+static List *
+read_inheritances(void)
+{
+	Relation	pg_inherits = table_open(InheritsRelationId, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(pg_inherits, InheritsRelidSeqnoIndexId, true, NULL, 0, NULL);
+	List	   *inheritances = NIL;
+	HeapTuple	tuple;
+
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_inherits form = (Form_pg_inherits) GETSTRUCT(tuple);
+
+		if (!get_rel_relispartition(form->inhrelid))
+			inheritances = lappend(inheritances, inheritance_create(form->inhrelid, form->inhparent));
+	}
+	systable_endscan(scan);
+	table_close(pg_inherits, AccessShareLock);
+	return inheritances;
 }
 
 static void
@@ -200,9 +239,14 @@ Catalog *
 local_catalog_read(List *schemas)
 {
 	Catalog    *catalog = catalog_create();
+	List	   *inheritances = read_inheritances();
 
-	read_relations(catalog, schemas);
+	read_relations(catalog, schemas, inheritances);
 	read_partitions(catalog);
+	if (!inheritance_resolve(catalog, inheritances))
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("a local table inherits from more than %d tables", INHERITANCE_ANCESTORS_MAX)));
 	read_extension_members(catalog);
 	return catalog;
 }
@@ -253,6 +297,7 @@ read_columns(Relation pg_attribute, CatalogRelation *relation)
 		column->typid = att->atttypid;
 		column->base_typid = getBaseType(att->atttypid);
 		column->generated = att->attgenerated != '\0';
+		column->inherited = att->attinhcount > 0;
 		column->typmod = att->atttypmod;
 		column->not_null = att->attnotnull;
 		column->needs_value = needs_value(att);
