@@ -45,6 +45,7 @@
 #include "plan/rewrite.h"
 #include "plan/selection.h"
 #include "plan/selection_request.h"
+#include "plan/sequence_plan.h"
 #include "plan/source_trial.h"
 #include "schema/local_catalog.h"
 #include "schema/source_catalog.h"
@@ -489,6 +490,8 @@ plan_run(const PlanRequest *request, const SyncConfig *config, Source *control)
 	keep_warn_unmatched(&planner.keeps);
 	plan_report_unmasked(&planner, plan->tables);
 	report_row_security(plan->tables);
+	if (request->everything && request->sequences)
+		plan_report_unused_sequences(&planner);
 	if (request->mode == LAND_APPEND)
 		plan_ungroup_partitions(plan->tables);
 	return plan;

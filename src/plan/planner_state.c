@@ -51,6 +51,18 @@ plan_note_unmasked(Planner *planner, TablePlan *table, char *column)
 								psprintf("%s.%s", table->display, quote_identifier(column)));
 }
 
+void
+table_remark(TablePlan *table, const char *subject, bool ok, char *detail, char *hint)
+{
+	TableRemark *remark = palloc(sizeof(TableRemark));
+
+	remark->subject = subject;
+	remark->ok = ok;
+	remark->detail = detail;
+	remark->hint = hint;
+	table->remarks = lappend(table->remarks, remark);
+}
+
 char *
 plan_join_names(List *names, bool quote)
 {

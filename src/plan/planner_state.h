@@ -28,6 +28,7 @@ typedef struct Planner
 	Catalog    *source;
 	List	   *source_path;	/* of char *: search_path of the source's role */
 	List	   *trials;			/* of source_trial.c */
+	List	   *sequence_users; /* of sequence_plan.c */
 	MaskContext masks;
 	RewriteContext rewrites;
 	KeepContext keeps;
@@ -45,6 +46,9 @@ extern char *plan_column_rule(const TablePlan *table, const char *name);
 
 /* Notes that a column looks sensitive and has no data rule. */
 extern void plan_note_unmasked(Planner *planner, TablePlan *table, char *column);
+
+/* Adds a remark, which plan() and check() show. */
+extern void table_remark(TablePlan *table, const char *subject, bool ok, char *detail, char *hint);
 
 /* "a, b", as SQL identifiers if quote is set. */
 extern char *plan_join_names(List *names, bool quote);

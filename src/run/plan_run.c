@@ -37,10 +37,20 @@ status_of(const Run *run, const TablePlan *table)
 	return table->empty && table->mode == LAND_REPLACE ? "emptied" : "pulled";
 }
 
+/* The two texts, one in each line; both may be NULL. */
+static char *
+add_line(char *text, char *line)
+{
+	return text && line ? psprintf("%s\n%s", text, line) : text ? text : line;
+}
+
 static void
 send_table(const Run *run, const TablePlan *table)
 {
 	bool		pulled = outcome_is_well(run->outcomes, table);
+	char	   *note = table->note;
+	char	   *hint = NULL;
+	ListCell   *lc;
 	PlanRow		row = {
 		.table = table->display,
 		.status = unconstify(char *, status_of(run, table)),
@@ -57,10 +67,23 @@ send_table(const Run *run, const TablePlan *table)
 		.source_rows = table->source_rows,
 		.source_bytes = table->source_oids != NIL ? table->source_bytes : -1,
 		.local_rows = table->local_rows,
-		.reason = pulled ? table->note : outcome_error(run->outcomes, table),
+		.reason = outcome_error(run->outcomes, table),
 		.hint = outcome_hint(run->outcomes, table)
 	};
 	StringInfoData buf;
+
+	foreach(lc, table->remarks)
+	{
+		const TableRemark *remark = lfirst(lc);
+
+		note = add_line(note, psprintf("%s %s: %s", remark->subject, table->display, remark->detail));
+		hint = add_line(hint, remark->hint);
+	}
+	if (pulled)
+	{
+		row.reason = note;
+		row.hint = hint;
+	}
 
 	initStringInfo(&buf);
 	plan_row_pack(&buf, &row);

@@ -361,7 +361,7 @@ run_make_plan(Run *run)
 	PushActiveSnapshot(GetTransactionSnapshot());
 	run->plan = plan_run(&run->request->plan, run->config, run->control);
 	if (run->request->plan.sequences)
-		plan_root_sequences(run->plan, run->control);
+		plan_root_sequences(run->plan, run->request->plan.role, run->control);
 	PopActiveSnapshot();
 	run->outcomes = outcomes_create(run->plan);
 	report_large_objects(run);

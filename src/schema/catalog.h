@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * catalog.h
- *	  Relations, columns and owned sequences of a database.
+ *	  Relations, columns and their sequences of a database.
  *
  * The local catalog and the source's catalog use the same structures, so that
  * they can be compared.
@@ -56,7 +56,8 @@ typedef struct CatalogSequence
 	Oid			oid;
 	char	   *schema;
 	char	   *name;
-	AttrNumber	attnum;			/* number of the owning column */
+	AttrNumber	attnum;			/* number of the column that uses it */
+	bool		owned;			/* local: the column owns it */
 	bool		readable;		/* source: SELECT is granted */
 	int64		last_value;		/* source; set only if readable */
 	bool		is_called;

@@ -351,7 +351,7 @@ append_columns_query(StringInfo buf, int version, const char *oids)
 }
 
 /*
- * Reads the state of sequences.  The state is stored in the sequence relation.
+ * Reads the state of sequences that columns own or name in their defaults.  The state is stored in the sequence relation.
  * ts_stat() reads it, because the names of the sequences are known only while
  * the query runs (see facts_query).  The state travels as one word, such as
  * "42 true".
@@ -365,14 +365,18 @@ append_sequences_query(StringInfo buf, const char *oids)
 					 " FROM (SELECT r.*, CASE WHEN r.readable THEN (SELECT word FROM ts_stat("
 					 "format('SELECT array_to_tsvector(ARRAY[concat_ws('' '', last_value, is_called::text)])"
 					 " FROM %%I.%%I', r.nspname, r.relname))) END AS state"
-					 " FROM (SELECT d.refobjid, d.refobjsubid, s.oid, n.nspname, s.relname,"
+					 " FROM (SELECT u.refobjid, u.refobjsubid, s.oid, n.nspname, s.relname,"
 					 " has_table_privilege(s.oid, 'SELECT') AND has_schema_privilege(n.oid, 'USAGE') AS readable"
-					 " FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'"
-					 " JOIN pg_namespace n ON n.oid = s.relnamespace"
+					 " FROM (SELECT d.refobjid, d.refobjsubid, d.objid FROM pg_depend d"
 					 " WHERE d.classid = 'pg_class'::regclass AND d.objsubid = 0"
 					 " AND d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0"
-					 " AND d.deptype IN ('a', 'i') AND d.refobjid = ANY (%s)) r OFFSET 0) q"
-					 " ORDER BY q.refobjid, q.refobjsubid, q.oid", oids);
+					 " AND d.deptype IN ('a', 'i') AND d.refobjid = ANY (%s)"
+					 " UNION SELECT e.adrelid, e.adnum, d.refobjid FROM pg_attrdef e"
+					 " JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = e.oid"
+					 " WHERE d.refclassid = 'pg_class'::regclass AND e.adrelid = ANY (%s)) u"
+					 " JOIN pg_class s ON s.oid = u.objid AND s.relkind = 'S'"
+					 " JOIN pg_namespace n ON n.oid = s.relnamespace) r OFFSET 0) q"
+					 " ORDER BY q.refobjid, q.refobjsubid, q.oid", oids, oids);
 }
 
 /* Both ends of the foreign keys, one row for each column. */

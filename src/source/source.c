@@ -703,6 +703,12 @@ source_version(Source *source)
 }
 
 const char *
+source_role(Source *source)
+{
+	return PQuser(source->conn);
+}
+
+const char *
 source_auth_method(Source *source)
 {
 	return source->method;

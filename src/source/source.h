@@ -107,6 +107,9 @@ extern bool source_shows_texts(Source *source);
 
 extern int	source_version(Source *source); /* as PQserverVersion() */
 
+/* The role that the connection has logged in as. */
+extern const char *source_role(Source *source);
+
 /*
  * How the connection authenticated us: "SCRAM-SHA-256", "MD5", "clear text" …;
  * NULL if it was not seen.

@@ -53,7 +53,7 @@ my @queries = (
 	undef,    # an EXPLAIN of what is masked
 	[ 'a count', 'count:i' ],
 	[ 'patterns of columns', 'exists:b' ],
-	[ 'sequences of partitioned tables', 'n:i', 'seqstart:l', 'has_sequence_privilege:b?',
+	[ 'sequences of partitioned tables', 'n:i', 'seqstart:l', 'nspname:n', 'relname:n', 'has_sequence_privilege:b?',
 	'pg_sequence_last_value:l?' ]);
 
 # The values that each kind of column must refuse.
