@@ -24,6 +24,7 @@
 #include "utils/lsyscache.h"
 
 #include "api/arguments.h"
+#include "api/refused_settings.h"
 #include "api/settings.h"
 #include "api/variables_json.h"
 #include "plan/table_spec.h"
@@ -180,6 +181,7 @@ session_settings(void)
 void
 request_init(RunRequest *request)
 {
+	refused_settings_check();
 	memset(request, 0, sizeof(RunRequest));
 	request->database = MyDatabaseId;
 	request->plan.role = GetUserId();

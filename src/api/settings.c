@@ -16,6 +16,7 @@
 #include "miscadmin.h"
 #include "utils/guc.h"
 
+#include "api/refused_settings.h"
 #include "api/settings.h"
 #include "base/compat.h"
 #include "base/trace.h"
@@ -179,11 +180,13 @@ define_limit_settings(void)
 void
 settings_define(void)
 {
+	refused_settings_begin();
 	define_file_settings();
 	define_mask_settings();
 	define_worker_settings();
 	define_limit_settings();
 	define_source_settings();
 	define_log_settings();
+	refused_settings_end();
 	compat_mark_guc_prefix_reserved("pgtunsync");
 }

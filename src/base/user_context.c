@@ -225,7 +225,10 @@ mark_error(void *arg)
 		errdetail("It may take %d s in all.", (int) (allowed_ms / 1000));
 	}
 	else if (code == ERRCODE_READ_ONLY_SQL_TRANSACTION && !waiting)
+	{
 		errdetail("Code of a table's owner is read-only while a pull runs it.");
+		errhint("A default may call nextval() beside built-in functions only.  Write it with these, or drop it and give the column its value by \"rewrite\" in the configuration file.");
+	}
 }
 
 bool

@@ -16,6 +16,7 @@
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
 
+#include "base/similar_name.h"
 #include "plan/copy_sql.h"
 #include "plan/generated_masks.h"
 #include "plan/keep.h"
@@ -26,6 +27,7 @@
 #include "plan/rewrite.h"
 #include "plan/selection.h"
 #include "plan/sensitive.h"
+#include "schema/local_catalog.h"
 #include "schema/source_catalog.h"
 
 void
@@ -228,8 +230,74 @@ plan_report_unmasked(const Planner *planner, List *tables)
 			 errhint(UNMASKED_HINT)));
 }
 
+/* ---- rules that match nothing ---- */
+
+/* All names of local columns, written as the pattern is. */
+static List *
+column_names(const Planner *planner, int dots)
+{
+	List	   *names = NIL;
+	ListCell   *lc;
+	ListCell   *lc_column;
+
+	local_catalog_details(planner->local->relations);
+	foreach(lc, planner->local->relations)
+	{
+		CatalogRelation *relation = lfirst(lc);
+
+		foreach(lc_column, relation->columns)
+		{
+			char	   *column = ((CatalogColumn *) lfirst(lc_column))->name;
+
+			if (dots == 0)
+				names = lappend(names, column);
+			else if (dots == 1)
+				names = lappend(names, psprintf("%s.%s", relation->name, column));
+			else
+				names = lappend(names, psprintf("%s.%s.%s", relation->schema, relation->name, column));
+		}
+	}
+	return names;
+}
+
+static const char *
+similar_column(const Planner *planner, const char *pattern)
+{
+	int			dots = 0;
+
+	for (const char *p = pattern; *p; p++)
+		dots += *p == '.';
+	return similar_name(pattern, column_names(planner, dots));
+}
+
+/*
+ * A misspelt rule masks nothing.  Where rules are required, the run is
+ * refused; a survey shows that for each table.
+ */
+static void
+report_unmatched(const Planner *planner, const SyncRule *rule, List *tables)
+{
+	bool		required = planner->request->require_rules;
+	const char *close = similar_column(planner, rule->pattern);
+	char	   *message = psprintf("data rule \"%s\" in line %d of file \"%s\" matches no column of the source",
+								   rule->pattern, rule->line, planner->config->path);
+	char	   *hint = close ? psprintf("Perhaps you meant %s.", close) : NULL;
+	ListCell   *lc;
+
+	if (!required || !planner->request->survey)
+		ereport(required ? ERROR : WARNING,
+				(errcode(required ? ERRCODE_CONFIG_FILE_ERROR : ERRCODE_WARNING),
+				 errmsg("%s", message),
+				 hint ? errhint("%s", hint) : 0));
+	foreach(lc, tables)
+	{
+		if (required && ((TablePlan *) lfirst(lc))->message == NULL)
+			table_fail(lfirst(lc), ERRCODE_CONFIG_FILE_ERROR, message, NULL, hint);
+	}
+}
+
 void
-plan_warn_unmatched_rules(Planner *planner)
+plan_report_unmatched_rules(Planner *planner, List *tables)
 {
 	List	   *rules = NIL;
 	List	   *patterns = NIL;
@@ -247,12 +315,7 @@ plan_warn_unmatched_rules(Planner *planner)
 	found = source_catalog_match_columns(planner->control, patterns);
 	foreach(lc, rules)
 	{
-		SyncRule   *rule = lfirst(lc);
-
 		if (!found[n++])
-			ereport(WARNING,
-					(errcode(ERRCODE_WARNING),
-					 errmsg("data rule \"%s\" in line %d of file \"%s\" matches no column of the source",
-							rule->pattern, rule->line, planner->config->path)));
+			report_unmatched(planner, lfirst(lc), tables);
 	}
 }

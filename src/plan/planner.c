@@ -481,7 +481,7 @@ plan_run(const PlanRequest *request, const SyncConfig *config, Source *control)
 	plan->tables = plan_tables(&planner,
 							   selection_resolve(request, config, planner.local, planner.source));
 	if (request->rules)
-		plan_warn_unmatched_rules(&planner);
+		plan_report_unmatched_rules(&planner, plan->tables);
 	else if (config->data_rules != NIL)
 		ereport(WARNING,
 				(errcode(ERRCODE_WARNING),

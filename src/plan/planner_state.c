@@ -83,8 +83,8 @@ plan_set_clause(const Planner *planner, const Choice *choice, CopyQuery *query)
 		return;
 	query->clause = relations_resolve_clause(choice->clause, planner->source,
 											 planner->request->search_path);
-	if (choice->heir_of != NULL)
-		query->alias = choice->heir_of->name;
+	if (choice->clause_table != NULL)
+		query->alias = choice->clause_table;
 	else if (choice->map == NULL && choice->root != NULL)
 		query->alias = choice->root->name;
 	else if ((choice->map != NULL || choice->source->members != NIL) && choice->clause->where == NULL)

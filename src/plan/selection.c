@@ -454,13 +454,15 @@ filter_text(const SyncFilter *filter)
  * configuration's.
  */
 static char *
-find_clause(const Selection *selection, const CatalogRelation *relation, const TableSpec *item,
+find_clause(const Selection *selection, Choice *choice, const TableSpec *item,
 			ClauseValues *values, char **what)
 {
+	const CatalogRelation *relation = choice->local;
 	const TablePattern *pattern;
 
 	values->args = item ? item->args : NIL;
 	values->names = selection->request->variables;
+	choice->clause_table = choice->heir_of ? choice->heir_of->name : NULL;
 	if (item != NULL && selection->request->filter != NULL)
 	{
 		*what = "filter of the call";
@@ -476,6 +478,9 @@ find_clause(const Selection *selection, const CatalogRelation *relation, const T
 	pattern = table_pattern_find(selection->filters, relation);
 	if (pattern == NULL)
 		return NULL;
+	choice->clause_table = NULL;
+	if (relation->ancestors != NIL)
+		choice->clause_table = table_pattern_table(pattern, relation)->name;
 	*what = psprintf("filter of \"%s\", line %d of file \"%s\"", pattern->text,
 					 pattern->filter->line, selection->config->path);
 	return filter_text(pattern->filter);
@@ -491,7 +496,7 @@ choose_rows(const Selection *selection, Choice *choice, const TableSpec *item)
 	choice->empty = table_pattern_find(selection->emptied, choice->local) != NULL;
 	if (choice->empty)
 		return;
-	choice->filter = find_clause(selection, choice->local, item, &values, &what);
+	choice->filter = find_clause(selection, choice, item, &values, &what);
 	if (choice->filter == NULL)
 		return;
 	choice->clause = clause_parse(choice->filter, &values, what);
@@ -510,7 +515,7 @@ choose_rows(const Selection *selection, Choice *choice, const TableSpec *item)
 
 /* ---- inheritance ---- */
 
-/* Excluded tables of the source give no rows to their parents. */
+/* Excluded and emptied tables of the source give no rows to their parents. */
 static List *
 without_excluded(const Selection *selection, List *relations)
 {
@@ -519,10 +524,34 @@ without_excluded(const Selection *selection, List *relations)
 
 	foreach(lc, relations)
 	{
-		if (table_pattern_find(selection->excludes, lfirst(lc)) == NULL)
+		if (table_pattern_find(selection->excludes, lfirst(lc)) == NULL &&
+			table_pattern_find(selection->emptied, lfirst(lc)) == NULL)
 			rest = lappend(rest, lfirst(lc));
 	}
 	return rest;
+}
+
+/* A filter that the configuration has for one of them would be lost. */
+static void
+check_member_filters(const Selection *selection, Choice *choice)
+{
+	const TablePattern *own = table_pattern_find(selection->filters, choice->local);
+	ListCell   *lc;
+
+	foreach(lc, choice->source->members)
+	{
+		const CatalogRelation *member = lfirst(lc);
+		const TablePattern *filter = table_pattern_find(selection->filters, member);
+
+		if (filter == NULL || filter == own || selection->request->filter != NULL)
+			continue;
+		fail(choice, ERRCODE_FEATURE_NOT_SUPPORTED,
+			 psprintf("cannot pull %s: rows of table %s come with it, which has a filter of its own",
+					  choice->display, display(selection, member->schema, member->name)),
+			 psprintf("The filter is \"%s\", line %d of file \"%s\".", filter->text, filter->filter->line,
+					  selection->config->path),
+			 "Exclude that table, create it here as a child, or filter the parent.");
+	}
 }
 
 /* What inherits from the table comes with it, on either side. */
@@ -543,6 +572,7 @@ choose_tree(Selection *selection, Choice *choice, const TableSpec *item)
 		source->members = without_excluded(selection, inheritance_unmatched(selection->local, choice->local,
 																			source));
 		choice->heirs = inheritance_matched(selection->source, choice->local, source);
+		check_member_filters(selection, choice);
 		tree->parent = choice;
 		tree->item = item;
 		selection->trees = lappend(selection->trees, tree);

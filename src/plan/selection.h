@@ -29,6 +29,7 @@ typedef struct Choice
 	const char *left_out;		/* planned only to say so: its status, or NULL */
 	char	   *filter;			/* which rows come, as written; NULL: all */
 	Clause	   *clause;			/* the same, as it is sent */
+	char	   *clause_table;	/* the parent whose name the clause uses, or NULL */
 	bool		partly;			/* the call or a group brought it: other rows stay unless told otherwise */
 	int			sqlerrcode;
 	char	   *message;		/* NULL: fine so far */

@@ -123,3 +123,21 @@ table_pattern_find(const List *patterns, const CatalogRelation *relation)
 	}
 	return found;
 }
+
+const CatalogRelation *
+table_pattern_table(const TablePattern *pattern, const CatalogRelation *relation)
+{
+	ListCell   *lc;
+
+	for (const CatalogRelation *above = relation; above; above = above->parent)
+	{
+		if (table_pattern_matches(pattern, above))
+			return above;
+	}
+	foreach(lc, relation->ancestors)
+	{
+		if (table_pattern_matches(pattern, lfirst(lc)))
+			return lfirst(lc);
+	}
+	return relation;
+}

@@ -56,10 +56,11 @@ hash_parents(const Catalog *catalog, const List *inheritances)
 	{
 		Inheritance *inheritance = lfirst(lc);
 		CatalogRelation *parent = catalog_find_oid(catalog, inheritance->parent);
+		CatalogRelation *child = catalog_find_oid(catalog, inheritance->child);
 		Parents    *entry;
 		bool		found;
 
-		if (parent == NULL || catalog_find_oid(catalog, inheritance->child) == NULL)
+		if (parent == NULL || child == NULL || child->is_partition)
 			continue;
 		entry = hash_search(hash, &inheritance->child, HASH_ENTER, &found);
 		entry->parents = lappend(found ? entry->parents : NIL, parent);

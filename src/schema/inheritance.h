@@ -24,7 +24,7 @@ extern Inheritance *inheritance_create(Oid child, Oid parent);
 
 /*
  * Fills in CatalogRelation.ancestors and descendants from a List of
- * Inheritance *.  Unknown OIDs are ignored.  Returns false if a table inherits
+ * Inheritance *.  Unknown OIDs and partitions are ignored.  Returns false if a table inherits
  * from itself or from more than INHERITANCE_ANCESTORS_MAX tables.
  */
 extern bool inheritance_resolve(Catalog *catalog, const List *inheritances);

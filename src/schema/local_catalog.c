@@ -79,20 +79,34 @@ schema_oids(List *schemas)
 	return oids;
 }
 
-/* Returns whether it is a child or a parent. */
-static bool
-has_inheritance(Oid oid, List *inheritances)
+/* The OIDs of all children and parents, of partitions and indexes, too. */
+static HTAB *
+hash_ends(List *inheritances)
 {
+	HASHCTL		ctl = {0};
+	HTAB	   *ends;
 	ListCell   *lc;
 
+	ctl.keysize = sizeof(Oid);
+	ctl.entrysize = sizeof(Oid);
+	ctl.hcxt = CurrentMemoryContext;
+	ends = hash_create("pgtunsync ends of inheritances", 64, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	foreach(lc, inheritances)
 	{
 		Inheritance *inheritance = lfirst(lc);
 
-		if (inheritance->child == oid || inheritance->parent == oid)
-			return true;
+		(void) hash_search(ends, &inheritance->child, HASH_ENTER, NULL);
+		(void) hash_search(ends, &inheritance->parent, HASH_ENTER, NULL);
 	}
-	return false;
+	return ends;
+}
+
+/* Returns whether it inherits or is inherited from, but not by partitions. */
+static bool
+has_inheritance(Form_pg_class form, HTAB *ends)
+{
+	return (form->relkind == RELKIND_RELATION || form->relkind == RELKIND_FOREIGN_TABLE) &&
+		!form->relispartition && hash_search(ends, &form->oid, HASH_FIND, NULL) != NULL;
 }
 
 /*
@@ -100,7 +114,7 @@ has_inheritance(Oid oid, List *inheritances)
  * partition, part of an inheritance tree, or in one of the schemas.
  */
 static bool
-is_wanted(Form_pg_class form, List *namespaces, List *inheritances)
+is_wanted(Form_pg_class form, List *namespaces, HTAB *ends)
 {
 	if (form->relpersistence == RELPERSISTENCE_TEMP)
 		return false;
@@ -113,7 +127,7 @@ is_wanted(Form_pg_class form, List *namespaces, List *inheritances)
 		case RELKIND_MATVIEW:
 		case RELKIND_SEQUENCE:
 			return form->relispartition || list_member_oid(namespaces, form->relnamespace) ||
-				has_inheritance(form->oid, inheritances);
+				has_inheritance(form, ends);
 		default:
 			return false;
 	}
@@ -138,6 +152,7 @@ static void
 read_relations(Catalog *catalog, List *schemas, List *inheritances)
 {
 	List	   *namespaces = schema_oids(schemas);
+	HTAB	   *ends = hash_ends(inheritances);
 	Relation	pg_class = table_open(RelationRelationId, AccessShareLock);
 	SysScanDesc scan = systable_beginscan(pg_class, InvalidOid, false, NULL, 0, NULL);
 	HeapTuple	tuple;
@@ -148,7 +163,7 @@ read_relations(Catalog *catalog, List *schemas, List *inheritances)
 		CatalogRelation *relation;
 		char	   *schema;
 
-		if (!is_wanted(form, namespaces, inheritances) ||
+		if (!is_wanted(form, namespaces, ends) ||
 			(schema = get_namespace_name(form->relnamespace)) == NULL)
 			continue;
 		relation = palloc0(sizeof(CatalogRelation));
@@ -165,9 +180,10 @@ read_relations(Catalog *catalog, List *schemas, List *inheritances)
 	}
 	systable_endscan(scan);
 	table_close(pg_class, AccessShareLock);
+	hash_destroy(ends);
 }
 
-/* Reads who inherits from whom, without partitions; nearest parents first. */
+/* Reads who inherits from whom, partitions included; nearest parents first. */
 static List *
 read_inheritances(void)
 {
@@ -180,8 +196,7 @@ read_inheritances(void)
 	{
 		Form_pg_inherits form = (Form_pg_inherits) GETSTRUCT(tuple);
 
-		if (!get_rel_relispartition(form->inhrelid))
-			inheritances = lappend(inheritances, inheritance_create(form->inhrelid, form->inhparent));
+		inheritances = lappend(inheritances, inheritance_create(form->inhrelid, form->inhparent));
 	}
 	systable_endscan(scan);
 	table_close(pg_inherits, AccessShareLock);
@@ -189,20 +204,16 @@ read_inheritances(void)
 }
 
 static void
-read_partitions(Catalog *catalog)
+set_partitions(Catalog *catalog, List *inheritances)
 {
-	Relation	pg_inherits = table_open(InheritsRelationId, AccessShareLock);
-	SysScanDesc scan = systable_beginscan(pg_inherits, InvalidOid, false, NULL, 0, NULL);
-	HeapTuple	tuple;
+	ListCell   *lc;
 
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	foreach(lc, inheritances)
 	{
-		Form_pg_inherits form = (Form_pg_inherits) GETSTRUCT(tuple);
+		Inheritance *inheritance = lfirst(lc);
 
-		(void) catalog_set_parent(catalog, form->inhrelid, form->inhparent);
+		(void) catalog_set_parent(catalog, inheritance->child, inheritance->parent);
 	}
-	systable_endscan(scan);
-	table_close(pg_inherits, AccessShareLock);
 	if (!catalog_find_leaves(catalog))
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
@@ -243,7 +254,7 @@ local_catalog_read(List *schemas)
 	List	   *inheritances = read_inheritances();
 
 	read_relations(catalog, schemas, inheritances);
-	read_partitions(catalog);
+	set_partitions(catalog, inheritances);
 	if (!inheritance_resolve(catalog, inheritances))
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),

@@ -77,6 +77,14 @@ is($w->local_sql('SELECT count(*) FROM logs'), 3, 'goes by the highest key');
 pulls("'logs', exclude => '{logs_2020}'", 'an excluded child');
 is($w->local_sql('SELECT string_agg(id::text, $$,$$ ORDER BY id) FROM logs'), '1,4', 'stays away, with what inherits from it');
 
+$w->write_config("empty: [logs_2021]\n");
+pulls("'logs'", 'an emptied child');
+is($w->local_sql('SELECT string_agg(id::text, $$,$$ ORDER BY id) FROM logs'), '1,2,3', 'gives no rows');
+$w->write_config("filters:\n  old.logs_q1: \"q > 5\"\n");
+$w->refused("'logs'", 'a child with a filter of its own', sqlstate => '0A000',
+	message => [qr/cannot pull logs: rows of table old\.logs_q1 come with it, which has a filter of its own/]);
+$w->write_config('');
+
 # ---- the same tree, and a part of it ----
 
 $w->local_sql("DROP TABLE logs; $tree INSERT INTO logs_2021 VALUES (9, 'stale')");
