@@ -33,6 +33,7 @@
 #include "plan/planner.h"
 #include "plan/recheck.h"
 #include "plan/root_sequences.h"
+#include "plan/unqualified_names.h"
 #include "run/run_steps.h"
 #include "source/mask_key.h"
 #include "source/to_url.h"
@@ -362,6 +363,7 @@ run_make_plan(Run *run)
 	run->plan = plan_run(&run->request->plan, run->config, run->control);
 	if (run->request->plan.sequences)
 		plan_root_sequences(run->plan, run->request->plan.role, run->control);
+	plan_find_unqualified_names(run->plan, run->request->plan.search_path);
 	PopActiveSnapshot();
 	run->outcomes = outcomes_create(run->plan);
 	report_large_objects(run);

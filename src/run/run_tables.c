@@ -25,6 +25,7 @@
 #include "base/worker_message.h"
 #include "base/worker_session.h"
 #include "load/progress.h"
+#include "plan/unqualified_names.h"
 #include "run/audit.h"
 #include "run/run_steps.h"
 #include "run/run_tables.h"
@@ -88,6 +89,21 @@ report_table_error(int elevel, const TablePlan *table, const ErrorData *error)
 			 error->hint ? errhint("%s", error->hint) : 0));
 }
 
+/*
+ * A function that does not find a name needs a search_path.  The server's own
+ * hint, to add type casts, does not help.
+ */
+static void
+improve_hint(ErrorData *error, const TablePlan *table)
+{
+	char	   *hint = plan_unqualified_hint(table);
+
+	if (hint != NULL && (error->sqlerrcode == ERRCODE_UNDEFINED_FUNCTION ||
+						 error->sqlerrcode == ERRCODE_UNDEFINED_TABLE ||
+						 error->sqlerrcode == ERRCODE_UNDEFINED_OBJECT))
+		error->hint = hint;
+}
+
 /* A table failed; the run may go on without it. */
 static void
 handle_failure(Run *run, PoolEvent *event)
@@ -95,6 +111,7 @@ handle_failure(Run *run, PoolEvent *event)
 	TablePlan  *table = list_nth(run->plan->tables, event->index);
 	bool		abort = run->request->on_error == ON_ERROR_ABORT;
 
+	improve_hint(event->error, table);
 	outcome_note_error(run->outcomes, table, event->error);
 	if (event->source_gone)
 	{
