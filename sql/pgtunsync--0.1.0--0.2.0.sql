@@ -189,6 +189,8 @@ SELECT run_id, table_name, phase, rows, bytes,
             THEN pg_catalog.make_interval(secs => GREATEST(0, (bytes_total OPERATOR(pg_catalog.-) bytes)) OPERATOR(pg_catalog./) bytes_per_second)
        END AS time_left
   FROM pgtunsync_internal.progress_rows();
+COMMENT ON COLUMN pgtunsync.progress.phase IS 'waiting, querying (the source computes, no row has come), copying, indexing, loaded or failed';
+COMMENT ON COLUMN pgtunsync.progress.bytes_total IS 'estimate of the bytes to come; null: unknown';
 DROP FUNCTION pgtunsync.progress_rows();
 
 -- Both forms of pull() and plan() name their first argument "tables".  Dropping and creating them
@@ -196,6 +198,14 @@ DROP FUNCTION pgtunsync.progress_rows();
 UPDATE pg_catalog.pg_proc SET proargnames[1] = 'tables'
  WHERE pronamespace OPERATOR(pg_catalog.=) 'pgtunsync'::pg_catalog.regnamespace
    AND proname OPERATOR(pg_catalog.=) ANY ('{pull,plan}') AND proargnames[1] OPERATOR(pg_catalog.=) 'spec';
+
+-- plan() has more columns, for the same reason by an update.
+UPDATE pg_catalog.pg_proc
+   SET proallargtypes = proallargtypes OPERATOR(pg_catalog.||) '{bigint,bigint,text[],text}'::pg_catalog.regtype[]::pg_catalog.oid[],
+       proargmodes = proargmodes OPERATOR(pg_catalog.||) '{o,o,o,o}'::"char"[],
+       proargnames = proargnames OPERATOR(pg_catalog.||) '{rows_expected,rows_lost,sequences,source_sql}'::text[]
+ WHERE pronamespace OPERATOR(pg_catalog.=) 'pgtunsync'::pg_catalog.regnamespace
+   AND proname OPERATOR(pg_catalog.=) 'plan';
 
 -- Arguments that choose tables and rows get defaults that are not NULL: an explicit NULL is
 -- refused.  Replaced functions keep their rights.
@@ -271,7 +281,11 @@ CREATE OR REPLACE FUNCTION pgtunsync.plan(
     OUT local_rows bigint,
     OUT keep text[],
     OUT reason text,
-    OUT hint text
+    OUT hint text,
+    OUT rows_expected bigint,
+    OUT rows_lost bigint,
+    OUT sequences text[],
+    OUT source_sql text
 ) RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'pgtunsync_plan_array'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
@@ -308,7 +322,11 @@ CREATE OR REPLACE FUNCTION pgtunsync.plan(
     OUT local_rows bigint,
     OUT keep text[],
     OUT reason text,
-    OUT hint text
+    OUT hint text,
+    OUT rows_expected bigint,
+    OUT rows_lost bigint,
+    OUT sequences text[],
+    OUT source_sql text
 ) RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'pgtunsync_plan_text'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;

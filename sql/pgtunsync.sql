@@ -215,7 +215,11 @@ CREATE FUNCTION pgtunsync.plan(
     OUT local_rows bigint,
     OUT keep text[],
     OUT reason text,
-    OUT hint text
+    OUT hint text,
+    OUT rows_expected bigint,
+    OUT rows_lost bigint,
+    OUT sequences text[],
+    OUT source_sql text
 ) RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'pgtunsync_plan_array'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
@@ -254,7 +258,11 @@ CREATE FUNCTION pgtunsync.plan(
     OUT local_rows bigint,
     OUT keep text[],
     OUT reason text,
-    OUT hint text
+    OUT hint text,
+    OUT rows_expected bigint,
+    OUT rows_lost bigint,
+    OUT sequences text[],
+    OUT source_sql text
 ) RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'pgtunsync_plan_text'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
@@ -308,7 +316,8 @@ SELECT run_id, table_name, phase, rows, bytes,
        END AS time_left
   FROM pgtunsync_internal.progress_rows();
 COMMENT ON VIEW pgtunsync.progress IS 'the tables of runs that go on, one row each: the caller''s own runs, for pg_monitor all';
-COMMENT ON COLUMN pgtunsync.progress.bytes_total IS 'size of the table on the source, an estimate of the bytes to come';
+COMMENT ON COLUMN pgtunsync.progress.phase IS 'waiting, querying (the source computes, no row has come), copying, indexing, loaded or failed';
+COMMENT ON COLUMN pgtunsync.progress.bytes_total IS 'estimate of the bytes to come; null: unknown';
 GRANT SELECT ON pgtunsync.progress TO PUBLIC;
 
 -- A pull replaces tables and uses the server's credentials: a role needs EXECUTE to call it.

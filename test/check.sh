@@ -28,7 +28,7 @@ esac
 bash "$repo/test/wings.sh" || die 'includes of src/ run one way; see test/wings.sh'
 
 with_cron=yes
-install_missing perl libipc-run-perl
+install_missing perl libipc-run-perl pgbouncer
 make_work
 "$build"
 # the sanitizers add symbols of their own

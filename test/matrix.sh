@@ -89,7 +89,7 @@ prepare() {
 		say "installing PostgreSQL $version in $root"
 		inside "$root" sh -c 'apt-get update -q && apt-get install -y -q --no-install-recommends "$@"' sh \
 			"postgresql-$version" "postgresql-server-dev-$version" libpq-dev build-essential pkg-config \
-			libssh2-1-dev libyaml-dev openssh-client openssh-server procps libipc-run-perl \
+			libssh2-1-dev libyaml-dev openssh-client openssh-server procps libipc-run-perl pgbouncer \
 			>"$dir/logs/packages-$version" 2>&1 ||
 			{ tail -n 5 "$dir/logs/packages-$version" >&2; die "there is no PostgreSQL $version in $root"; }
 	}

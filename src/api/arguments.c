@@ -200,6 +200,7 @@ request_init(RunRequest *request)
 	request->wants_notices = client_min_messages <= NOTICE;
 	request->lock_timeout = pgtunsync_lock_timeout;
 	request->log_level = pgtunsync_log_level;
+	request->verbose = client_min_messages <= DEBUG1;
 	request->plan.rules = true;
 	request->plan.sequences = true;
 	request->plan.require_rules = pgtunsync_require_rules;

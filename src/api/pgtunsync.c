@@ -59,6 +59,10 @@ enum
 	PLAN_KEEP,
 	PLAN_REASON,
 	PLAN_HINT,
+	PLAN_ROWS_EXPECTED,
+	PLAN_ROWS_LOST,
+	PLAN_SEQUENCES,
+	PLAN_SOURCE_SQL,
 	PLAN_NCOLUMNS
 };
 
@@ -203,6 +207,10 @@ return_plan(FunctionCallInfo fcinfo, List *tables)
 		values[PLAN_KEEP] = names_or_null(row->keep, &nulls[PLAN_KEEP]);
 		values[PLAN_REASON] = text_or_null(row->reason, &nulls[PLAN_REASON]);
 		values[PLAN_HINT] = text_or_null(row->hint, &nulls[PLAN_HINT]);
+		values[PLAN_ROWS_EXPECTED] = count_or_null(row->rows_expected, &nulls[PLAN_ROWS_EXPECTED]);
+		values[PLAN_ROWS_LOST] = count_or_null(row->rows_lost, &nulls[PLAN_ROWS_LOST]);
+		values[PLAN_SEQUENCES] = names_or_null(row->sequences, &nulls[PLAN_SEQUENCES]);
+		values[PLAN_SOURCE_SQL] = text_or_null(row->source_sql, &nulls[PLAN_SOURCE_SQL]);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
 	return (Datum) 0;

@@ -56,6 +56,7 @@
 #include "utils/syscache.h"
 
 #include "base/compat.h"
+#include "base/text.h"
 #include "base/user_context.h"
 #include "apply/final_check.h"
 #include "apply/foreign_keys.h"
@@ -72,6 +73,8 @@
 
 /* how long foreign key checks wait for a lock on another table, in ms */
 #define OUTSIDE_LOCK_TIMEOUT	100
+/* up to how many tables that were replaced row by row have a NOTICE each */
+#define BY_ROW_SHOWN	5
 
 /* The state of all attempts. */
 struct Replacement
@@ -552,9 +555,14 @@ swap_all(void *arg)
 	return SWAP_DONE;
 }
 
+#define BY_ROW_DETAIL \
+	"It is published and this database has a logical replication slot; a swap would not be replicated."
+
+/* A NOTICE for each, or if they are many, one for all. */
 static void
 report_by_row(const List *staged)
 {
+	List	   *names = NIL;
 	ListCell   *lc;
 
 	foreach(lc, staged)
@@ -562,10 +570,18 @@ report_by_row(const List *staged)
 		StagedTable *table = lfirst(lc);
 
 		if (table->by_row && !table->failed)
-			ereport(NOTICE,
-					(errmsg("table \"%s\" was replaced row by row", get_rel_name(table->target)),
-					 errdetail("It is published and this database has a logical replication slot; a swap would not be replicated.")));
+			names = lappend(names, get_rel_name(table->target));
 	}
+	if (list_length(names) > BY_ROW_SHOWN)
+		ereport(NOTICE,
+				(errmsg("%d tables were replaced row by row: %s", list_length(names),
+						names_text(names, true)),
+				 errdetail(BY_ROW_DETAIL)));
+	foreach(lc, names)
+		if (list_length(names) <= BY_ROW_SHOWN)
+			ereport(NOTICE,
+					(errmsg("table \"%s\" was replaced row by row", (char *) lfirst(lc)),
+					 errdetail(BY_ROW_DETAIL)));
 }
 
 /* Leaves out a table, for a process that has locked it and waits for this pull. */

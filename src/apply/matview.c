@@ -17,7 +17,6 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
-#include "lib/stringinfo.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -26,6 +25,7 @@
 #include "utils/resowner.h"
 
 #include "base/compat.h"
+#include "base/text.h"
 #include "base/user_context.h"
 #include "base/worker_message.h"
 #include "apply/matview.h"
@@ -90,17 +90,16 @@ matview_name(Oid matview)
 void
 matviews_report(const List *matviews)
 {
-	StringInfoData names;
+	List	   *names = NIL;
 	ListCell   *lc;
 
-	if (matviews == NIL)
-		return;
-	initStringInfo(&names);
 	foreach(lc, matviews)
-		appendStringInfo(&names, "%s%s", names.len ? ", " : "", matview_name(lfirst_oid(lc)));
-	ereport(NOTICE,
-			(errmsg("materialized views still show the rows from before the pull: %s", names.data),
-			 errhint("Use REFRESH MATERIALIZED VIEW, or pull with refresh => true.")));
+		names = lappend(names, matview_name(lfirst_oid(lc)));
+	if (names != NIL)
+		ereport(NOTICE,
+				(errmsg("materialized views still show the rows from before the pull: %s",
+						names_text(names, false)),
+				 errhint("Use REFRESH MATERIALIZED VIEW, or pull with refresh => true.")));
 }
 
 /* Runs REFRESH in a subtransaction.  An error becomes a WARNING. */

@@ -51,8 +51,8 @@ port_holder(const LOCKTAG *tag)
 
 	PushActiveSnapshot(GetTransactionSnapshot());
 	SPI_connect();
-	if (SPI_execute_with_args(holder_query, lengthof(types), types, values, NULL, true, 1) == SPI_OK_SELECT &&
-		SPI_processed > 0)
+	if (SPI_execute_with_args(holder_query, lengthof(types), types, values, NULL, true,
+							  1) == SPI_OK_SELECT && SPI_processed > 0)
 		text = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
 	text = MemoryContextStrdup(context, text ? text : "Another run has it.");
 	SPI_finish();

@@ -22,7 +22,8 @@ distance_between(const char *a, const char *b, int limit)
 	char	   *left = asc_tolower(a, strlen(a));
 	char	   *right = asc_tolower(b, strlen(b));
 
-	return varstr_levenshtein_less_equal(left, strlen(left), right, strlen(right), 1, 1, 1, limit, true);
+	return varstr_levenshtein_less_equal(left, strlen(left), right, strlen(right), 1, 1, 1,
+										 limit, true);
 }
 
 const char *

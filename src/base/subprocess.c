@@ -277,6 +277,12 @@ reap(Subprocess *child)
 int
 subprocess_capture(char *const argv[], int timeout_ms, char **output, char **errors)
 {
+	return subprocess_call(exec_program, (void *) argv, timeout_ms, output, errors);
+}
+
+int
+subprocess_call(SubprocessMain main, void *arg, int timeout_ms, char **output, char **errors)
+{
 	Subprocess	child = {0, -1, -1};
 	StringInfoData out;
 	StringInfoData err;
@@ -285,7 +291,7 @@ subprocess_capture(char *const argv[], int timeout_ms, char **output, char **err
 
 	initStringInfo(&out);
 	initStringInfo(&err);
-	subprocess_start(&child, exec_program, (void *) argv);
+	subprocess_start(&child, main, arg);
 	PG_TRY();
 	{
 		complete = collect(&child, timeout_ms, &out, &err);

@@ -42,4 +42,8 @@ extern int	subprocess_end(Subprocess *child);
 extern int	subprocess_capture(char *const argv[], int timeout_ms,
 							   char **output, char **errors);
 
+/* Does the same with a function instead of a program. */
+extern int	subprocess_call(SubprocessMain main, void *arg, int timeout_ms,
+							char **output, char **errors);
+
 #endif							/* PGTUNSYNC_SUBPROCESS_H */

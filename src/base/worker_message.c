@@ -64,6 +64,9 @@
 /* Maximum size of a field of such a message. */
 #define FIELD_BYTES			2000
 #define SUBJECT_BYTES		320
+/* Maximum number of WARNINGs that are remembered, and of bytes of each. */
+#define REMEMBERED_WARNINGS 10
+#define REMEMBERED_BYTES	300
 
 /* The priority of a message. */
 typedef enum Rank
@@ -99,6 +102,8 @@ static Allowance for_subject;
 static Allowance for_process = {PROCESS_NOTICES, PROCESS_WARNINGS};
 static bool exempt = false;		/* do not drop the message being sent */
 static int64 dropped = 0;
+static char *warnings[REMEMBERED_WARNINGS];
+static int	warning_count = 0;	/* may be more than are remembered */
 
 /* ---- the backlog ---- */
 
@@ -266,18 +271,27 @@ relay_set_subject(const char *table)
 	for_subject.warnings = TABLE_WARNINGS;
 }
 
-/* Returns the priority of a report in wire format. */
-static Rank
-rank_of(const char *data, Size len)
+/* Returns a field of a report in wire format, or NULL. */
+static const char *
+find_field(const char *data, Size len, char code)
 {
 	const char *end = data + len;
 
 	for (const char *field = data; field < end && *field != '\0'; field += strlen(field) + 1)
 	{
-		if (*field == PG_DIAG_SEVERITY_NONLOCALIZED)
-			return strcmp(field + 1, "WARNING") == 0 ? RANK_WARNING : RANK_NOTICE;
+		if (*field == code)
+			return field + 1;
 	}
-	return RANK_NOTICE;
+	return NULL;
+}
+
+/* Returns the priority of a report in wire format. */
+static Rank
+rank_of(const char *data, Size len)
+{
+	const char *severity = find_field(data, len, PG_DIAG_SEVERITY_NONLOCALIZED);
+
+	return severity != NULL && strcmp(severity, "WARNING") == 0 ? RANK_WARNING : RANK_NOTICE;
 }
 
 /*
@@ -386,6 +400,55 @@ relay_report_dropped(void)
 	exempt = false;
 }
 
+/* ---- WARNINGs once more ---- */
+
+static bool
+is_remembered(const char *text)
+{
+	for (int i = 0; i < Min(warning_count, REMEMBERED_WARNINGS); i++)
+	{
+		if (strcmp(warnings[i], text) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Remembers the message of a WARNING that is no failure. */
+static void
+remember_warning(const char *data, Size len)
+{
+	const char *sqlstate = find_field(data, len, PG_DIAG_SQLSTATE);
+	const char *message = find_field(data, len, PG_DIAG_MESSAGE_PRIMARY);
+	char	   *text;
+
+	if (rank_of(data, len) != RANK_WARNING || message == NULL ||
+		sqlstate == NULL || strncmp(sqlstate, "01", 2) != 0)
+		return;
+	text = MemoryContextAlloc(TopMemoryContext, REMEMBERED_BYTES + 1);
+	strlcpy(text, message, pg_mbcliplen(message, strlen(message), REMEMBERED_BYTES) + 1);
+	if (is_remembered(text))
+	{
+		pfree(text);
+		return;
+	}
+	if (warning_count < REMEMBERED_WARNINGS)
+		warnings[warning_count] = text;
+	else
+		pfree(text);
+	warning_count++;
+}
+
+List *
+relay_warnings(int *count)
+{
+	List	   *texts = NIL;
+
+	for (int i = 0; i < Min(warning_count, REMEMBERED_WARNINGS); i++)
+		texts = lappend(texts, warnings[i]);
+	*count = warning_count;
+	return texts;
+}
+
 /* The methods that replace those of the client's socket. */
 static void
 relay_comm_reset(void)
@@ -407,6 +470,8 @@ relay_is_send_pending(void)
 static int
 relay_putmessage(char msgtype, const char *s, size_t len)
 {
+	if (msgtype == 'N')
+		remember_warning(s, len);
 	if (msgtype == 'E' || (msgtype == 'N' && exempt))
 		enqueue(RANK_NEEDED, msgtype, s, len);
 	else if (msgtype == 'N' && InSecurityRestrictedOperation())

@@ -9,6 +9,7 @@
 #define PGTUNSYNC_WORKER_MESSAGE_H
 
 #include "lib/stringinfo.h"
+#include "nodes/pg_list.h"
 #include "storage/dsm.h"
 #include "storage/shm_mq.h"
 
@@ -70,6 +71,13 @@ extern void relay_add_dropped(int64 count);
  * NOTICE is never dropped.
  */
 extern void relay_report_dropped(void);
+
+/*
+ * Returns the texts of the first WARNINGs that were sent (char *), each once,
+ * and in *count how many different ones there were.  WARNINGs that have the
+ * SQLSTATE of an error are not among them.  Long texts are cut.
+ */
+extern List *relay_warnings(int *count);
 
 /* Returns whether the receiver has ended, or there never was one. */
 extern bool relay_receiver_gone(void);

@@ -19,6 +19,7 @@ loader_connect_pack(StringInfo buf, const LoaderConnect *connect)
 	pack_int(buf, connect->row_security);
 	pack_int(buf, connect->password_rule);
 	pack_int(buf, connect->hide_texts);
+	pack_string(buf, connect->mask_key);
 	pack_int(buf, connect->gate);
 	pack_strings(buf, connect->settings);
 }
@@ -34,6 +35,7 @@ loader_connect_unpack(StringInfo buf)
 	connect->row_security = unpack_int(buf);
 	connect->password_rule = (PasswordRule) unpack_int(buf);
 	connect->hide_texts = unpack_int(buf);
+	connect->mask_key = unpack_string(buf);
 	connect->gate = unpack_int(buf);
 	connect->settings = unpack_strings(buf);
 	return connect;

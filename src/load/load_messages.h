@@ -22,7 +22,10 @@
 #define LOADER_KEY_ORDERS	2	/* queue to the loader */
 #define LOADER_KEY_REPORTS	3	/* queue from the loader */
 
-/* Settings that a loader needs when it starts. */
+/* Sessions that a loader may leave until the leader looks. */
+#define LOADER_LEFT_MAX	8
+
+/* Settings that a loader needs when it starts, and its session on the source. */
 typedef struct LoaderShared
 {
 	Oid			database;
@@ -30,11 +33,15 @@ typedef struct LoaderShared
 	int			lock_timeout;	/* ms */
 	int			maintenance_work_mem;	/* kB */
 	int			parallel_maintenance_workers;
+	pg_atomic_uint32 session;	/* process ID at the source, 0: not connected */
+	pg_atomic_uint32 left[LOADER_LEFT_MAX]; /* those that it left amid a COPY, until the
+											 * leader resets them */
 } LoaderShared;
 
 /* Orders, leader to loader. */
 #define LOADER_ORDER_CONNECT	'C' /* LoaderConnect */
-#define LOADER_ORDER_SNAPSHOT	'S' /* string, handle of progress segment */
+#define LOADER_ORDER_SNAPSHOT	'S' /* string, start of the server, handle of
+									 * progress segment */
 #define LOADER_ORDER_LOAD		'L' /* number of idle cores, LoadJobs */
 
 /* Reports, loader to leader, besides 'N', a notice. */
@@ -50,6 +57,7 @@ typedef struct LoaderConnect
 	bool		row_security;	/* these three: see SourceParams */
 	PasswordRule password_rule;
 	bool		hide_texts;
+	char	   *mask_key;		/* mask_key_read(), or NULL */
 	dsm_handle	gate;			/* DSM_HANDLE_INVALID: no tunnel */
 	List	   *settings;		/* of the caller: see owner_keep_settings() */
 } LoaderConnect;

@@ -58,6 +58,8 @@
 #include "base/worker_message.h"
 #include "base/user_context.h"
 #include "base/worker_session.h"
+#include "source/mask_key.h"
+#include "source/server_identity.h"
 #include "source/source.h"
 #include "staging/staging.h"
 #include "staging/target.h"
@@ -75,8 +77,11 @@ typedef struct Loader
 	MemoryContext source_context;	/* the connection */
 	SourceParams params;
 	char	   *snapshot;
+	int64		start_time;		/* of the server that has it */
+	char	   *mask_key;		/* mask_key_read(), or NULL */
 	Source	   *source;
 	bool		in_transaction; /* the snapshot's transaction is open on the source */
+	bool		has_key;		/* and it has the mask key */
 	bool		connecting;		/* source_connect() has not returned */
 
 	/* the current batch */
@@ -114,28 +119,30 @@ attach(Loader *loader, dsm_handle handle)
 
 /* ---- the source ---- */
 
+/* Lets the leader know that the source is still busy with a COPY. */
+static void
+note_left(Loader *loader)
+{
+	for (int i = 0; i < LOADER_LEFT_MAX; i++)
+	{
+		uint32		none = 0;
+
+		if (pg_atomic_compare_exchange_u32(&loader->shared->left[i], &none,
+										   source_session(loader->source)))
+			return;
+	}
+}
+
 static void
 disconnect(Loader *loader)
 {
+	if (loader->source != NULL && source_in_copy(loader->source))
+		note_left(loader);
+	pg_atomic_write_u32(&loader->shared->session, 0);
 	loader->source = NULL;
-	loader->in_transaction = false;
+	loader->in_transaction = loader->has_key = false;
 	loader->connecting = false;
 	MemoryContextReset(loader->source_context);
-}
-
-/*
- * Begins the transaction on the source with the snapshot of the run.  The
- * first COPY is sent in the same message.
- */
-static void
-append_begin(const Loader *loader, StringInfo sql)
-{
-	if (loader->in_transaction)
-		return;
-	appendStringInfoString(sql, "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; ");
-	if (loader->snapshot != NULL)
-		appendStringInfo(sql, "SET TRANSACTION SNAPSHOT %s; ",
-						 quote_literal_cstr(loader->snapshot));
 }
 
 static void
@@ -146,7 +153,33 @@ connect_to_source(Loader *loader)
 	loader->connecting = true;
 	loader->source = source_connect(&loader->params);
 	loader->connecting = false;
+	source_prepare(loader->source);
+	pg_atomic_write_u32(&loader->shared->session, source_session(loader->source));
 	MemoryContextSwitchTo(oldcontext);
+}
+
+/*
+ * Looks after an idle connection.  If it is lost, another one is made when it is
+ * needed: nothing depends on this one.
+ */
+static void
+attend_source(Loader *loader, void (*attend) (Source *source))
+{
+	MemoryContext context = CurrentMemoryContext;
+
+	if (loader->source == NULL)
+		return;
+	PG_TRY();
+	{
+		attend(loader->source);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		FlushErrorState();
+		disconnect(loader);
+	}
+	PG_END_TRY();
 }
 
 /* ---- one table ---- */
@@ -334,14 +367,51 @@ load_table(Loader *loader, const LoadJob *job, const StagingHeaps *heaps)
 
 /* ---- COPY commands ---- */
 
+/* True if one of the jobs before "last" computes pseudonyms. */
+static bool
+needs_mask_key(const Loader *loader, int last)
+{
+	for (int i = loader->next; i < last; i++)
+	{
+		if (strstr(loader->jobs[i]->copy_sql, MASK_KEY_INNER) != NULL)
+			return loader->mask_key != NULL;
+	}
+	return false;
+}
+
+/*
+ * Appends the beginning of the transaction.  It travels with the first COPY,
+ * unless the source has to answer first, for the key.
+ */
+static void
+append_begin(Loader *loader, StringInfo sql, int last)
+{
+	int			results = 0;
+
+	if (!loader->in_transaction)
+	{
+		results = source_append_begin(loader->source, sql, loader->snapshot) + 1;
+		server_append_check(sql, loader->start_time);
+	}
+	if (!loader->has_key && needs_mask_key(loader, last))
+	{
+		char	   *statement = mask_key_hand_over(loader->source, sql->data, results, loader->mask_key);
+
+		resetStringInfo(sql);
+		appendStringInfoString(sql, statement);
+		loader->has_key = true;
+	}
+	loader->in_transaction = true;
+}
+
 /* Returns the COPY commands of the jobs before "last" as one message. */
 static char *
-joined_copies(const Loader *loader, int last)
+joined_copies(Loader *loader, int last)
 {
 	StringInfoData sql;
 
 	initStringInfo(&sql);
-	append_begin(loader, &sql);
+	append_begin(loader, &sql, last);
 	for (int i = loader->next; i < last; i++)
 	{
 		const LoadJob *job = loader->jobs[i];
@@ -350,6 +420,8 @@ joined_copies(const Loader *loader, int last)
 		if (job->verify_sql != NULL)
 			appendStringInfo(&sql, "; %s", job->verify_sql);
 	}
+	if (loader->has_key)
+		appendStringInfoString(&sql, "; " MASK_KEY_FORGET);
 	return sql.data;
 }
 
@@ -357,10 +429,10 @@ joined_copies(const Loader *loader, int last)
 static void
 start_copies(Loader *loader, int last)
 {
+	attend_source(loader, source_check_idle);
 	if (loader->source == NULL)
 		connect_to_source(loader);
 	source_copy_start(loader->source, joined_copies(loader, last));
-	loader->in_transaction = true;
 }
 
 /* ---- a step of a large table ---- */
@@ -379,7 +451,7 @@ create_step(Loader *loader, const LoadJob *job, LoadResult *result)
 	result->fingerprint = staging_fingerprint(result->staging);
 	PopActiveSnapshot();
 	CommitTransactionCommand();
-	progress_phase(job->index, PHASE_COPYING);
+	progress_phase(job->index, PHASE_QUERYING);
 }
 
 static void
@@ -389,6 +461,7 @@ part_step(Loader *loader, const LoadJob *job, LoadResult *result)
 
 	start_copies(loader, loader->next + 1);
 	begin_filling();
+	progress_phase(job->index, PHASE_COPYING);
 	copy_rows(loader, job, &heaps, result);
 	end_filling();
 }
@@ -454,15 +527,45 @@ load_some(Loader *loader, int count)
 		return;
 	}
 	drop_unusable_heaps(loader);
+	progress_phase(loader->jobs[loader->next]->index, PHASE_QUERYING);
 	start_copies(loader, last);
 	create_all_heaps(loader, last);
 	while (loader->next < last)
 	{
 		load_table(loader, loader->jobs[loader->next], &loader->heaps[loader->next]);
 		loader->next++;
+		if (loader->next < last)
+			progress_phase(loader->jobs[loader->next]->index, PHASE_QUERYING);
 		if (several)
 			(void) source_copy_next(loader->source);
 	}
+}
+
+/*
+ * Finds out whether an error comes from a connection that leads to another
+ * server than the leader's.  Then that is the error, and the run cannot go on.
+ */
+static ErrorData *
+find_cause(Loader *loader, ErrorData *edata, bool *source_gone)
+{
+	ErrorData  *volatile cause = edata;
+
+	if (*source_gone || loader->source == NULL || !server_may_differ(edata->sqlerrcode) ||
+		!source_usable(loader->source))
+		return edata;
+	PG_TRY();
+	{
+		server_check(loader->source, loader->start_time);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(loader->job_context);
+		cause = CopyErrorData();
+		FlushErrorState();
+		*source_gone = true;
+	}
+	PG_END_TRY();
+	return cause;
 }
 
 /* Recovers from an error: aborts the transaction and closes the connection. */
@@ -479,6 +582,7 @@ recover(Loader *loader, bool *source_gone)
 		(loader->source != NULL && source_is_lost(loader->source));
 	AbortOutOfAnyTransaction();
 	MemoryContextSwitchTo(loader->job_context);
+	edata = find_cause(loader, edata, source_gone);
 	disconnect(loader);
 	return edata;
 }
@@ -566,6 +670,7 @@ execute_connect(Loader *loader, StringInfo body)
 	loader->params.password_rule = connect->password_rule;
 	loader->params.hide_texts = connect->hide_texts;
 	owner_keep_settings(connect->settings);
+	loader->mask_key = connect->mask_key;
 	if (connect->gate != DSM_HANDLE_INVALID)
 	{
 		tunnel_gate_attach(connect->gate);
@@ -583,6 +688,7 @@ execute_snapshot(Loader *loader, StringInfo body)
 	MemoryContext oldcontext = MemoryContextSwitchTo(loader->context);
 
 	loader->snapshot = unpack_string(body);
+	loader->start_time = unpack_int(body);
 	progress_attach(unpack_int(body));
 	MemoryContextSwitchTo(oldcontext);
 }
@@ -653,8 +759,9 @@ execute_orders(Loader *loader)
 		if (result == RELAY_EMPTY)
 		{
 			relay_flush();
+			attend_source(loader, source_keep);
 			(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-							 1000, wait_event(WAIT_LOADER_ORDER));
+							 500, wait_event(WAIT_LOADER_ORDER));
 			ResetLatch(MyLatch);
 			continue;
 		}

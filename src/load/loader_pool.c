@@ -109,6 +109,9 @@ create_member_segment(Member *member, const LoaderShared *facts)
 
 	shared = shm_toc_allocate(toc, sizeof(LoaderShared));
 	*shared = *facts;
+	pg_atomic_init_u32(&shared->session, 0);
+	for (int i = 0; i < LOADER_LEFT_MAX; i++)
+		pg_atomic_init_u32(&shared->left[i], 0);
 	shm_toc_insert(toc, LOADER_KEY_SHARED, shared);
 	member->shared = shared;
 
@@ -220,12 +223,13 @@ pool_connect(Pool *pool, const LoaderConnect *connect)
 }
 
 void
-pool_snapshot(Pool *pool, const char *snapshot, dsm_handle progress)
+pool_snapshot(Pool *pool, const char *snapshot, int64 start_time, dsm_handle progress)
 {
 	StringInfoData buf;
 
 	initStringInfo(&buf);
 	pack_string(&buf, snapshot);
+	pack_int(&buf, start_time);
 	pack_int(&buf, progress);
 	send_order_to_all(pool, LOADER_ORDER_SNAPSHOT, &buf);
 	pfree(buf.data);
@@ -550,6 +554,37 @@ pool_next(Pool *pool, long timeout_ms)
 	ResetLatch(MyLatch);
 	CHECK_FOR_INTERRUPTS();
 	return event;
+}
+
+List *
+pool_take_left(Pool *pool)
+{
+	List	   *pids = NIL;
+
+	for (int i = 0; i < pool->size * LOADER_LEFT_MAX; i++)
+	{
+		LoaderShared *shared = pool->members[i / LOADER_LEFT_MAX].shared;
+		int			pid = (int) pg_atomic_exchange_u32(&shared->left[i % LOADER_LEFT_MAX], 0);
+
+		if (pid != 0)
+			pids = lappend_int(pids, pid);
+	}
+	return pids;
+}
+
+List *
+pool_busy_sessions(const Pool *pool)
+{
+	List	   *pids = NIL;
+
+	for (int i = 0; i < pool->size; i++)
+	{
+		int			pid = (int) pg_atomic_read_u32(&pool->members[i].shared->session);
+
+		if (pid != 0 && pool->members[i].busy > 0)
+			pids = lappend_int(pids, pid);
+	}
+	return pids;
 }
 
 /*

@@ -38,9 +38,13 @@ typedef struct PoolEvent
 extern Pool *pool_start(const LoaderShared *facts, int loaders, int max_workers);
 extern int	pool_size(const Pool *pool);
 
-/* Send the connection parameters, and later the snapshot, to all loaders. */
+/*
+ * Send the connection parameters, and later the snapshot, to all loaders;
+ * start_time is that of the server that has it, in microseconds since 1970.
+ */
 extern void pool_connect(Pool *pool, const LoaderConnect *connect);
-extern void pool_snapshot(Pool *pool, const char *snapshot, dsm_handle progress);
+extern void pool_snapshot(Pool *pool, const char *snapshot, int64 start_time,
+						  dsm_handle progress);
 
 /*
  * Adds a job to the queue; the first free loader gets it.  "bytes" is the
@@ -65,6 +69,13 @@ extern bool pool_busy(const Pool *pool);
  * a job, and ADMIN_SHUTDOWN if a loader ended during a job.
  */
 extern PoolEvent pool_next(Pool *pool, long timeout_ms);
+
+/*
+ * Process IDs at the source, as a List of int: the sessions that loaders have
+ * left amid a COPY since the last call, and those of loaders that have a job.
+ */
+extern List *pool_take_left(Pool *pool);
+extern List *pool_busy_sessions(const Pool *pool);
 
 /*
  * Ends all loaders and waits for their exit.  If "now", terminates them; else

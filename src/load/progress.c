@@ -45,7 +45,8 @@ typedef struct ProgressTable
 	pg_atomic_uint32 phase;
 	pg_atomic_uint64 rows;
 	pg_atomic_uint64 bytes;
-	pg_atomic_uint64 started;	/* start of copying, a TimestampTz; 0: not yet */
+	pg_atomic_uint64 asked;		/* start of querying, a TimestampTz; 0: not yet */
+	pg_atomic_uint64 started;	/* start of copying; 0: not yet */
 	pg_atomic_uint64 ended;		/* end of copying; 0: not yet */
 	TimestampTz reported;		/* last NOTICE; only the leader uses it */
 } ProgressTable;
@@ -61,7 +62,7 @@ typedef struct RunProgress
 static HandleSegment *handle_segment = NULL;
 static RunProgress *progress = NULL;
 
-static const char *const phase_names[] = {"waiting", "copying", "indexing", "loaded", "failed"};
+static const char *const phase_names[] = {"waiting", "querying", "copying", "indexing", "loaded", "failed"};
 
 dsm_handle
 progress_create_handle(int64 run_id)
@@ -80,10 +81,11 @@ static void
 init_table(ProgressTable *table, const TablePlan *plan)
 {
 	strlcpy(table->name, plan->display, sizeof(table->name));
-	table->bytes_total = plan->source_bytes > 0 ? (uint64) plan->source_bytes : 0;
+	table->bytes_total = plan->expected_bytes > 0 ? (uint64) plan->expected_bytes : 0;
 	pg_atomic_init_u32(&table->phase, PHASE_WAITING);
 	pg_atomic_init_u64(&table->rows, 0);
 	pg_atomic_init_u64(&table->bytes, 0);
+	pg_atomic_init_u64(&table->asked, 0);
 	pg_atomic_init_u64(&table->started, 0);
 	pg_atomic_init_u64(&table->ended, 0);
 	table->reported = 0;
@@ -120,6 +122,26 @@ progress_attach(dsm_handle handle)
 	progress = dsm_segment_address(segment);
 }
 
+/* Forgets what an attempt that failed has brought. */
+static void
+begin_table(ProgressTable *table)
+{
+	pg_atomic_write_u64(&table->rows, 0);
+	pg_atomic_write_u64(&table->bytes, 0);
+	pg_atomic_write_u64(&table->started, 0);
+	pg_atomic_write_u64(&table->ended, 0);
+	pg_atomic_write_u64(&table->asked, (uint64) GetCurrentTimestamp());
+}
+
+/* Several loaders may read one table; the first one's rows start the clock. */
+static void
+begin_copying(ProgressTable *table)
+{
+	uint64		none = 0;
+
+	(void) pg_atomic_compare_exchange_u64(&table->started, &none, (uint64) GetCurrentTimestamp());
+}
+
 void
 progress_phase(int index, ProgressPhase phase)
 {
@@ -130,12 +152,10 @@ progress_phase(int index, ProgressPhase phase)
 	table = &progress->tables[index];
 	if (pg_atomic_read_u32(&table->phase) == PHASE_FAILED)
 		return;					/* another step may still be running */
+	if (phase == PHASE_QUERYING)
+		begin_table(table);
 	if (phase == PHASE_COPYING)
-	{
-		pg_atomic_write_u64(&table->rows, 0);
-		pg_atomic_write_u64(&table->bytes, 0);
-		pg_atomic_write_u64(&table->started, (uint64) GetCurrentTimestamp());
-	}
+		begin_copying(table);
 	if (phase == PHASE_INDEXING && pg_atomic_read_u32(&table->phase) == PHASE_COPYING)
 		pg_atomic_write_u64(&table->ended, (uint64) GetCurrentTimestamp());
 	pg_atomic_write_u32(&table->phase, phase);
@@ -150,6 +170,35 @@ progress_add(int index, uint64 rows, uint64 bytes)
 	pg_atomic_fetch_add_u64(&progress->tables[index].bytes, bytes);
 }
 
+/* The process that reads the table has been at it since then; 0: none is. */
+static TimestampTz
+busy_since(ProgressTable *table)
+{
+	switch (pg_atomic_read_u32(&table->phase))
+	{
+		case PHASE_QUERYING:
+			return (TimestampTz) pg_atomic_read_u64(&table->asked);
+		case PHASE_COPYING:
+			return (TimestampTz) pg_atomic_read_u64(&table->started);
+		default:
+			return 0;
+	}
+}
+
+static void
+report_table(ProgressTable *table, TimestampTz now)
+{
+	if (pg_atomic_read_u32(&table->phase) == PHASE_QUERYING)
+		ereport(NOTICE,
+				(errmsg("%s: no row so far, the source has been computing for %d s", table->name,
+						(int) ((now - busy_since(table)) / USECS_PER_SEC))));
+	else
+		ereport(NOTICE,
+				(errmsg("%s: " UINT64_FORMAT " rows, %s so far", table->name,
+						pg_atomic_read_u64(&table->rows),
+						size_text((int64) pg_atomic_read_u64(&table->bytes)))));
+}
+
 void
 progress_report(void)
 {
@@ -158,16 +207,12 @@ progress_report(void)
 	for (int i = 0; progress != NULL && i < progress->ntables; i++)
 	{
 		ProgressTable *table = &progress->tables[i];
-		TimestampTz since = Max(table->reported, (TimestampTz) pg_atomic_read_u64(&table->started));
+		TimestampTz since = busy_since(table);
 
-		if (pg_atomic_read_u32(&table->phase) != PHASE_COPYING ||
-			since == 0 || now - since < REPORT_INTERVAL)
+		if (since == 0 || now - Max(table->reported, since) < REPORT_INTERVAL)
 			continue;
 		table->reported = now;
-		ereport(NOTICE,
-				(errmsg("%s: " UINT64_FORMAT " rows, %s so far", table->name,
-						pg_atomic_read_u64(&table->rows),
-						size_text((int64) pg_atomic_read_u64(&table->bytes)))));
+		report_table(table, now);
 	}
 }
 

@@ -15,6 +15,7 @@
 typedef enum ProgressPhase
 {
 	PHASE_WAITING,
+	PHASE_QUERYING,				/* the source has the COPY, no row has come */
 	PHASE_COPYING,
 	PHASE_INDEXING,
 	PHASE_LOADED,
@@ -47,7 +48,10 @@ extern dsm_handle progress_create_handle(int64 run_id);
  */
 extern dsm_handle progress_publish(const RunPlan *plan);
 
-/* Emits a NOTICE about each table that is still copying, at intervals. */
+/*
+ * Emits a NOTICE about each table that is still querying or copying, at
+ * intervals.
+ */
 extern void progress_report(void);
 
 /* ---- leader and loaders ---- */
@@ -55,7 +59,10 @@ extern void progress_report(void);
 /* Maps the segment of progress_publish() until the process exits. */
 extern void progress_attach(dsm_handle handle);
 
-/* These do nothing if no progress segment is attached. */
+/*
+ * These do nothing if no progress segment is attached.  PHASE_QUERYING begins
+ * a table, or begins it again.
+ */
 extern void progress_phase(int index, ProgressPhase phase);
 extern void progress_add(int index, uint64 rows, uint64 bytes);
 

@@ -23,6 +23,7 @@
 #include "utils/builtins.h"
 #include "utils/syscache.h"
 
+#include "base/text.h"
 #include "plan/generated_masks.h"
 #include "plan/sensitive.h"
 
@@ -173,7 +174,7 @@ refuse(Work *work, CatalogColumn *column)
 	table_fail(work->table, ERRCODE_FEATURE_NOT_SUPPORTED,
 			   psprintf("cannot pull %s: the source generates column %s from masked columns, and it cannot be computed from their masks",
 						work->table->display, quote_identifier(column->name)),
-			   psprintf("It is made of: %s.  Reason: %s.", plan_join_names(column->made_of, true),
+			   psprintf("It is made of: %s.  Reason: %s.", names_text(column->made_of, true),
 						work->problem),
 			   psprintf("Give column %s a rule in \"data_rules\", or generate it here, too.",
 						quote_identifier(column->name)));

@@ -69,6 +69,7 @@ typedef struct TablePlan
 	List	   *columns;		/* of ColumnPlan * */
 	List	   *missing_columns;	/* of char *: the source has them, local has not */
 	List	   *extra_columns;	/* of char *: the reverse; they take their defaults */
+	List	   *needed_columns; /* of char *: of these, NOT NULL without a default */
 	char	   *filter;			/* the clause in force, as written, or NULL */
 	List	   *masked_columns; /* of char *: "name: rule" */
 	List	   *unmasked_columns;	/* of char *: they look sensitive and have no rule */
@@ -87,9 +88,11 @@ typedef struct TablePlan
 	char	   *verify_sql;		/* to run behind the COPY: rows mean that it cannot be trusted; or NULL */
 	Batches    *batches;		/* of an append; NULL: no rows come */
 	List	   *copy_parts;		/* of char *: the same in several COPYs; NIL: not worth it */
-	double		source_bytes;	/* relpages on the source, in bytes */
+	double		source_bytes;	/* relpages on the source, in bytes; 0 if source_rows is -1 */
 	double		source_rows;	/* reltuples, -1 unknown */
 	double		local_rows;		/* the same here */
+	double		expected_rows;	/* that the source will send, -1 unknown */
+	double		expected_bytes; /* the same in bytes, about */
 	char	   *note;			/* what else is to be known of it, or NULL */
 	List	   *source_oids;	/* of the relations whose files hold the rows there */
 	List	   *sequences;		/* of SequencePlan * */
@@ -130,6 +133,7 @@ typedef struct RunPlan
 {
 	List	   *tables;			/* of TablePlan * */
 	char	   *snapshot;		/* pg_export_snapshot(); standbys export one too */
+	int64		source_start;	/* start of its server, microseconds since 1970 */
 	char	   *source_version; /* server_version of the source */
 	bool		source_in_recovery; /* it is a standby */
 } RunPlan;

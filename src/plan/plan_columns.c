@@ -16,12 +16,16 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
+#include "base/text.h"
 #include "plan/copy_sql.h"
 #include "plan/plan_columns.h"
 #include "plan/planner_state.h"
 #include "plan/rewrite.h"
 #include "plan/selection.h"
 #include "schema/primary_key.h"
+
+/* up to how many tables whose columns differ have a NOTICE each */
+#define DIFFERENCES_SHOWN	10
 
 /* ---- columns ---- */
 
@@ -73,18 +77,13 @@ share_column(TablePlan *table, const CatalogColumn *local, const CatalogColumn *
 		table->binary = false;
 }
 
-/*
- * An extra column must be able to do without a value; empty tables need none.
- */
-static void
-check_needed_values(TablePlan *table, List *needed)
+void
+plan_fail_needed(TablePlan *table)
 {
-	if (needed == NIL || (table->source_bytes == 0 && table->source_rows <= 0))
-		return;
 	table_fail(table, ERRCODE_NOT_NULL_VIOLATION,
 			   psprintf("table %s has columns that are NOT NULL, have no default, and are not on the source",
 						table->display),
-			   psprintf("Columns: %s.", plan_join_names(needed, true)),
+			   psprintf("Columns: %s.", names_text(table->needed_columns, true)),
 			   "Give them a default, or drop NOT NULL.");
 }
 
@@ -113,7 +112,6 @@ plan_match_columns(TablePlan *table, const Choice *choice, int source_version)
 	CatalogColumn **sorted = sort_columns(choice->source->columns);
 	int			n = list_length(choice->source->columns);
 	List	   *travel = NIL;
-	List	   *needed = NIL;
 	ListCell   *lc;
 
 	table->binary = true;
@@ -132,10 +130,12 @@ plan_match_columns(TablePlan *table, const Choice *choice, int source_version)
 		}
 		table->extra_columns = lappend(table->extra_columns, local->name);
 		if (local->needs_value && !rewrite_gives(table->rewrites, local->name))
-			needed = lappend(needed, local->name);
+			table->needed_columns = lappend(table->needed_columns, local->name);
 	}
 	table->missing_columns = missing_columns(choice->source->columns, choice->local->columns);
-	check_needed_values(table, needed);
+	/* row_checks.c asks about a table that seems empty */
+	if (table->needed_columns != NIL && !choice->empty && table->source_rows > 0)
+		plan_fail_needed(table);
 	if (travel == NIL && (table->missing_columns != NIL || table->extra_columns != NIL ||
 						  choice->source->columns != NIL))
 		table_fail(table, ERRCODE_UNDEFINED_COLUMN,
@@ -144,30 +144,56 @@ plan_match_columns(TablePlan *table, const Choice *choice, int source_version)
 	return travel;
 }
 
-void
-plan_report_differences(const TablePlan *table)
+static void
+report_difference(const TablePlan *table)
 {
 	StringInfoData detail;
 
-	if (table->message != NULL)
-		return;
-	if (table->note != NULL)
-		ereport(NOTICE, (errmsg("table %s comes %s", table->display, table->note)));
-	if (table->missing_columns == NIL && table->extra_columns == NIL && table->type_changes == NIL)
-		return;
 	initStringInfo(&detail);
 	if (table->missing_columns != NIL)
 		appendStringInfo(&detail, " Left out, as only the source has them: %s.",
-						 plan_join_names(table->missing_columns, true));
+						 names_text(table->missing_columns, true));
 	if (table->extra_columns != NIL)
 		appendStringInfo(&detail, " Filled with their defaults, as the source lacks them: %s.",
-						 plan_join_names(table->extra_columns, true));
+						 names_text(table->extra_columns, true));
 	if (table->type_changes != NIL)
 		appendStringInfo(&detail, " Converted from the source's type: %s.",
-						 plan_join_names(table->type_changes, false));
+						 names_text(table->type_changes, false));
 	ereport(NOTICE,
 			(errmsg("columns of table %s differ from the source's", table->display),
 			 errdetail("%s", detail.data + 1)));
+}
+
+static bool
+differs(const TablePlan *table)
+{
+	return table->message == NULL && (table->missing_columns != NIL ||
+									  table->extra_columns != NIL || table->type_changes != NIL);
+}
+
+void
+plan_report_differences(const List *tables)
+{
+	List	   *names = NIL;
+	ListCell   *lc;
+
+	foreach(lc, tables)
+	{
+		TablePlan  *table = lfirst(lc);
+
+		if (table->message == NULL && table->note != NULL)
+			ereport(NOTICE, (errmsg("table %s comes %s", table->display, table->note)));
+		if (differs(table))
+			names = lappend(names, table->display);
+	}
+	if (list_length(names) > DIFFERENCES_SHOWN)
+		ereport(NOTICE,
+				(errmsg("columns of %d tables differ from the source's: %s",
+						list_length(names), names_text(names, false)),
+				 errhint("See columns_missing, columns_extra and columns_retyped of plan() or of pgtunsync.run_tables.")));
+	foreach(lc, tables)
+		if (list_length(names) <= DIFFERENCES_SHOWN && differs(lfirst(lc)))
+			report_difference(lfirst(lc));
 }
 
 /* True if the text of its values depends on the search_path. */
@@ -247,6 +273,6 @@ plan_check_key(TablePlan *table, const Choice *choice)
 		table_fail(table, ERRCODE_UNDEFINED_COLUMN,
 				   psprintf("cannot pull %s in mode \"%s\": the source lacks columns of its primary key",
 							table->display, landing_name(table->mode)),
-				   psprintf("Columns: %s.", plan_join_names(unsent, true)),
+				   psprintf("Columns: %s.", names_text(unsent, true)),
 				   "Use mode => 'replace'.");
 }

@@ -16,8 +16,15 @@
  */
 extern List *plan_match_columns(TablePlan *table, const Choice *choice, int source_version);
 
-/* One NOTICE for all that differs between the columns of both sides. */
-extern void plan_report_differences(const TablePlan *table);
+/* Fails the table for columns that need a value and get none. */
+extern void plan_fail_needed(TablePlan *table);
+
+/*
+ * NOTICEs of children that come along or stay behind, and of what differs
+ * between the columns of both sides: one for each of these (TablePlan *), or
+ * if they are many, one for all.
+ */
+extern void plan_report_differences(const List *tables);
 
 /*
  * Fails a table with a clause if the text of a column's values depends on the

@@ -11,10 +11,12 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_class.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/rls.h"
 
+#include "base/text.h"
 #include "plan/plan_rights.h"
 #include "plan/planner_state.h"
 #include "plan/selection.h"
@@ -69,6 +71,21 @@ plan_check_source_rights(TablePlan *table, const CatalogRelation *source, bool r
 }
 
 void
+plan_check_standby(TablePlan *table, const CatalogRelation *source)
+{
+	bool		unlogged = source->persistence == RELPERSISTENCE_UNLOGGED;
+	ListCell   *lc;
+
+	foreach(lc, source->leaves)
+		unlogged |= ((CatalogRelation *) lfirst(lc))->persistence == RELPERSISTENCE_UNLOGGED;
+	if (unlogged)
+		table_fail(table, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+				   psprintf("cannot pull %s: it is unlogged, and the source is a standby", table->display),
+				   "A standby has no rows of unlogged tables.",
+				   "Pull it from the primary, or leave it out.");
+}
+
+void
 plan_check_column_rights(TablePlan *table, const CatalogRelation *source, List *columns)
 {
 	List	   *unreadable = NIL;
@@ -87,6 +104,6 @@ plan_check_column_rights(TablePlan *table, const CatalogRelation *source, List *
 		table_fail(table, ERRCODE_INSUFFICIENT_PRIVILEGE,
 				   psprintf("permission denied on the source for table %s", table->display),
 				   unreadable == NIL ? NULL :
-				   psprintf("The source's role has no SELECT on: %s.", plan_join_names(unreadable, true)),
+				   psprintf("The source's role has no SELECT on: %s.", names_text(unreadable, true)),
 				   "On the source, grant SELECT on the table to the user of PGSYNC_FROM_URL, or exclude the table.");
 }

@@ -16,6 +16,7 @@
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
 
+#include "base/text.h"
 #include "base/similar_name.h"
 #include "plan/copy_sql.h"
 #include "plan/generated_masks.h"
@@ -188,7 +189,7 @@ plan_apply_rules(Planner *planner, TablePlan *table, const Choice *choice, List 
 #define UNMASKED_HINT \
 	"Give them a rule in \"data_rules\"; \"untouched\" says that they may come as they are."
 
-/* A survey shows which tables the run would be refused for. */
+/* A survey shows for which tables the run would be refused. */
 static void
 fail_unmasked(List *tables)
 {
@@ -201,7 +202,11 @@ fail_unmasked(List *tables)
 		if (table->message == NULL && table->unmasked_columns != NIL)
 			table_fail(table, ERRCODE_CONFIG_FILE_ERROR,
 					   psprintf("columns of table %s look sensitive and have no data rule: %s",
-								table->display, plan_join_names(table->unmasked_columns, true)),
+								table->display, names_text(table->unmasked_columns, true)),
+					   NULL, UNMASKED_HINT);
+		else if (table->message == NULL)
+			table_fail(table, ERRCODE_CONFIG_FILE_ERROR,
+					   "no table is pulled while columns of others look sensitive and have no data rule",
 					   NULL, UNMASKED_HINT);
 	}
 }

@@ -32,6 +32,7 @@
 #include "miscadmin.h"
 #include "utils/timestamp.h"
 
+#include "base/text.h"
 #include "plan/append_query.h"
 #include "plan/copy_settings.h"
 #include "plan/copy_sql.h"
@@ -43,6 +44,7 @@
 #include "plan/planner.h"
 #include "plan/planner_state.h"
 #include "plan/rewrite.h"
+#include "plan/row_checks.h"
 #include "plan/selection.h"
 #include "plan/selection_request.h"
 #include "plan/sequence_plan.h"
@@ -98,7 +100,7 @@ report_row_security(List *tables)
 	}
 	if (names != NIL)
 		ereport(NOTICE,
-				(errmsg("row security on the source filters tables: %s", plan_join_names(names, false)),
+				(errmsg("row security on the source filters tables: %s", names_text(names, false)),
 				 errdetail("Only the rows that the source's role may see are pulled.")));
 }
 
@@ -119,14 +121,34 @@ estimate(TablePlan *table, const CatalogRelation *source)
 	table->source_oids = list_make1_oid(source->oid);
 	if (!partitioned && source->members == NIL)
 		return;
-	table->source_rows = Max(table->source_rows, 0);
+	if (partitioned)
+		table->source_rows = -1;	/* the rows of its partitions are its rows */
 	foreach(lc, partitioned ? source->leaves : source->members)
 	{
 		CatalogRelation *leaf = lfirst(lc);
 
 		table->source_bytes += leaf->bytes;
-		table->source_rows += Max(leaf->rows, 0);
+		if (leaf->rows >= 0)
+			table->source_rows = Max(table->source_rows, 0) + leaf->rows;
 		table->source_oids = lappend_oid(table->source_oids, leaf->oid);
+	}
+}
+
+/*
+ * What the source will send, as far as its catalog tells: all rows, or none.
+ * The trial of a clause knows better (source_trial.c).
+ */
+static void
+expect_rows(TablePlan *table, const Choice *choice)
+{
+	bool		all = choice->clause == NULL && choice->map == NULL && table->mode != LAND_APPEND;
+
+	if (choice->empty)
+		table->expected_rows = table->expected_bytes = 0;
+	else if (all && table->source_rows >= 0)
+	{
+		table->expected_rows = table->source_rows;
+		table->expected_bytes = table->source_bytes;
 	}
 }
 
@@ -143,7 +165,7 @@ display_names(const Planner *planner, const List *relations)
 		names = lappend(names, selection_display(planner->request, planner->local, planner->source,
 												 relation->schema, relation->name));
 	}
-	return plan_join_names(names, false);
+	return names_text(names, false);
 }
 
 /* Says what the tables that inherit from this one on one side only mean. */
@@ -178,13 +200,18 @@ table_mode(const PlanRequest *request, const Choice *choice)
 static double
 local_estimate(const CatalogRelation *local)
 {
-	double		rows = 0;
+	double		rows = -1;
 	ListCell   *lc;
 
 	if (local->kind != RELKIND_PARTITIONED_TABLE)
 		return local->rows;
 	foreach(lc, local->leaves)
-		rows += Max(((CatalogRelation *) lfirst(lc))->rows, 0);
+	{
+		CatalogRelation *leaf = lfirst(lc);
+
+		if (leaf->rows >= 0)
+			rows = Max(rows, 0) + leaf->rows;
+	}
 	return rows;
 }
 
@@ -200,6 +227,7 @@ begin_table(const Planner *planner, const Choice *choice, int index)
 	table->display = choice->display;
 	table->mode = table_mode(planner->request, choice);
 	table->source_rows = table->local_rows = -1;
+	table->expected_rows = table->expected_bytes = -1;
 	table->empty = choice->empty;
 	table->left_out = choice->left_out;
 	if (choice->local != NULL)
@@ -216,6 +244,7 @@ begin_table(const Planner *planner, const Choice *choice, int index)
 		if (choice->local != NULL)
 			table->note = tree_note(planner, choice);
 	}
+	expect_rows(table, choice);
 	if (choice->message != NULL)
 	{
 		table_fail(table, choice->sqlerrcode, choice->message, choice->detail, choice->hint);
@@ -223,6 +252,8 @@ begin_table(const Planner *planner, const Choice *choice, int index)
 	}
 	if (!choice->empty)
 		plan_check_source_rights(table, choice->source, planner->request->row_security);
+	if (!choice->empty && table->message == NULL && planner->on_standby)
+		plan_check_standby(table, choice->source);
 	if (table->message == NULL)
 		plan_check_local_rights(table, choice, planner->request->role);
 	return table;
@@ -319,6 +350,8 @@ finish_table(Planner *planner, TablePlan *table, const Choice *choice)
 		batches_plan(table, choice, &query, planner->request->cursor,
 					 source_version(planner->control),
 					 copy_settings_text(copy_settings(planner, table)));
+	if (!choice->empty)
+		row_checks_add(planner, table, choice, &query);
 	table->copy_sql = copy_statement(&query);
 	table->copy_parts = parts_of(&query, table, source_version(planner->control));
 	if (table->user_sql)
@@ -327,7 +360,6 @@ finish_table(Planner *planner, TablePlan *table, const Choice *choice)
 		table->verify_sql = source_catalog_rewritten_query(table->source_oids);
 	if (planner->request->sequences)
 		plan_match_sequences(planner, table, choice, travel);
-	plan_report_differences(table);
 }
 
 /* Adds what the relation's foreign keys lead to and nobody has read. */
@@ -440,8 +472,10 @@ plan_tables(Planner *planner, List *choices)
 			finish_table(planner, lfirst(lc_table), lfirst(lc_choice));
 	}
 	trial_run_all(planner);
+	row_checks_run(planner);
 	plan_fail_together(tables);
 	plan_check_maps(planner, tables, choices);
+	plan_report_differences(tables);
 	set_settings(planner, tables);
 	return tables;
 }
@@ -467,7 +501,9 @@ plan_run(const PlanRequest *request, const SyncConfig *config, Source *control)
 	planner.source = source_catalog_answer(control, likely, &facts);
 	planner.source_path = facts.search_path;
 	refuse_itself(&facts);
+	planner.on_standby = facts.in_recovery;
 	plan->snapshot = facts.snapshot;
+	plan->source_start = facts.start_time;
 	plan->source_version = facts.version;
 	plan->source_in_recovery = facts.in_recovery;
 

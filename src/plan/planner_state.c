@@ -63,19 +63,6 @@ table_remark(TablePlan *table, const char *subject, bool ok, char *detail, char 
 	table->remarks = lappend(table->remarks, remark);
 }
 
-char *
-plan_join_names(List *names, bool quote)
-{
-	StringInfoData buf;
-	ListCell   *lc;
-
-	initStringInfo(&buf);
-	foreach(lc, names)
-		appendStringInfo(&buf, "%s%s", buf.len > 0 ? ", " : "",
-						 quote ? quote_identifier(lfirst(lc)) : (char *) lfirst(lc));
-	return buf.data;
-}
-
 void
 plan_set_clause(const Planner *planner, const Choice *choice, CopyQuery *query)
 {

@@ -26,8 +26,10 @@ typedef struct Planner
 	Source	   *control;
 	Catalog    *local;
 	Catalog    *source;
+	bool		on_standby;		/* the source is one */
 	List	   *source_path;	/* of char *: search_path of the source's role */
 	List	   *trials;			/* of source_trial.c */
+	List	   *row_checks;		/* of row_checks.c */
 	List	   *sequence_users; /* of sequence_plan.c */
 	MaskContext masks;
 	RewriteContext rewrites;
@@ -49,9 +51,6 @@ extern void plan_note_unmasked(Planner *planner, TablePlan *table, char *column)
 
 /* Adds a remark, which plan() and check() show. */
 extern void table_remark(TablePlan *table, const char *subject, bool ok, char *detail, char *hint);
-
-/* "a, b", as SQL identifiers if quote is set. */
-extern char *plan_join_names(List *names, bool quote);
 
 /*
  * Adds the clause, with the names of its tables resolved.  In a clause a

@@ -40,15 +40,13 @@
 #include "base/compat.h"
 #include "base/glob.h"
 #include "base/names.h"
+#include "base/text.h"
 #include "plan/framework_table.h"
 #include "plan/selection.h"
 #include "plan/selection_request.h"
 #include "plan/table_pattern.h"
 #include "plan/table_spec.h"
 #include "schema/inheritance.h"
-
-/* names of a list in a message, at most */
-#define SHOWN_NAMES	10
 
 typedef struct ChosenKey
 {
@@ -362,27 +360,6 @@ warn_unmatched_schemas(const Selection *selection)
 
 /* ---- what the call is told ---- */
 
-/* "a, b, c and 4 more" */
-static char *
-names_text(const List *names)
-{
-	StringInfoData buf;
-	int			shown = 0;
-	ListCell   *lc;
-
-	initStringInfo(&buf);
-	foreach(lc, names)
-	{
-		if (shown == SHOWN_NAMES && list_length(names) > SHOWN_NAMES + 1)
-		{
-			appendStringInfo(&buf, " and %d more", list_length(names) - shown);
-			break;
-		}
-		appendStringInfo(&buf, "%s%s", shown++ > 0 ? ", " : "", (char *) lfirst(lc));
-	}
-	return buf.data;
-}
-
 /* One NOTICE for all that was named and yet left out. */
 static void
 report_excluded(const Selection *selection)
@@ -392,7 +369,7 @@ report_excluded(const Selection *selection)
 	ereport(NOTICE,
 			(errmsg_plural("excluded table is left out: %s",
 						   "excluded tables are left out: %s",
-						   list_length(selection->excluded), names_text(selection->excluded)),
+						   list_length(selection->excluded), names_text(selection->excluded, false)),
 			 selection->config->path == NULL ? 0 :
 			 errdetail("The excludes of the call and in file \"%s\" win over tables that are named.",
 					   selection->config->path)));
@@ -413,7 +390,7 @@ report_framework(const Selection *selection)
 	ereport(NOTICE,
 			(errmsg_plural("migration table of a framework is left out: %s",
 						   "migration tables of frameworks are left out: %s",
-						   list_length(selection->framework), names_text(selection->framework)),
+						   list_length(selection->framework), names_text(selection->framework, false)),
 			 errdetail("They say which migrations this database has seen."),
 			 errhint("Name them to pull them, or add \"%s\" to exclude.",
 					 FRAMEWORK_TABLES_INCLUDED)));
@@ -429,9 +406,10 @@ report_lonely(const List *there, const List *here)
 		return;
 	initStringInfo(&detail);
 	if (there != NIL)
-		appendStringInfo(&detail, "Only on the source: %s.", names_text(there));
+		appendStringInfo(&detail, "Only on the source: %s.", names_text(there, false));
 	if (here != NIL)
-		appendStringInfo(&detail, "%sOnly here: %s.", detail.len > 0 ? "\n" : "", names_text(here));
+		appendStringInfo(&detail, "%sOnly here: %s.", detail.len > 0 ? "\n" : "",
+						 names_text(here, false));
 	ereport(NOTICE,
 			(errmsg("tables that only one side has are left as they are"),
 			 errdetail("%s", detail.data)));
@@ -569,8 +547,8 @@ choose_tree(Selection *selection, Choice *choice, const TableSpec *item)
 	{
 		Tree	   *tree = palloc(sizeof(Tree));
 
-		source->members = without_excluded(selection, inheritance_unmatched(selection->local, choice->local,
-																			source));
+		source->members = inheritance_unmatched(selection->local, choice->local, source);
+		source->members = without_excluded(selection, source->members);
 		choice->heirs = inheritance_matched(selection->source, choice->local, source);
 		check_member_filters(selection, choice);
 		tree->parent = choice;
@@ -1001,6 +979,26 @@ lonely_tables(Selection *selection, bool on_source)
 	return names;
 }
 
+/* Adds rows to a survey for tables of extensions, which only a name brings. */
+static void
+survey_members(Selection *selection)
+{
+	ListCell   *lc;
+
+	foreach(lc, selection->local->relations)
+	{
+		CatalogRelation *local = lfirst(lc);
+		CatalogRelation *source = catalog_find(selection->source, local->schema, local->name);
+
+		if (local->extension_member && is_table_kind(local->kind) && !is_system(local) &&
+			!is_our_schema(local->schema) && source != NULL && is_table_kind(source->kind) &&
+			selection_has_schema(selection->glob_schemas, local->schema) &&
+			table_pattern_find(selection->excludes, local) == NULL)
+			leave_out(selection, local, source, "excluded", "it belongs to an extension",
+					  "Name it to pull it.");
+	}
+}
+
 static void
 choose_everything(Selection *selection)
 {
@@ -1011,6 +1009,8 @@ choose_everything(Selection *selection)
 	there = lonely_tables(selection, true);
 	here = lonely_tables(selection, false);
 	report_lonely(there, here);
+	if (selection->request->survey)
+		survey_members(selection);
 }
 
 /* ---- all of it ---- */

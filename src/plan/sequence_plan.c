@@ -28,6 +28,7 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
+#include "base/text.h"
 #include "plan/sequence_plan.h"
 #include "schema/local_sequences.h"
 
@@ -136,7 +137,7 @@ append_reason(StringInfo buf, const char *reason, List *names)
 {
 	if (names != NIL)
 		appendStringInfo(buf, "%s%s: %s.", buf->len > 0 ? "\n" : "", reason,
-						 plan_join_names(names, false));
+						 names_text(names, false));
 }
 
 /* What becomes of the sequences, and why. */
@@ -167,11 +168,11 @@ report_hint(const SequenceReport *report, const char *source_role, const char *r
 
 	if (report->unreadable != NIL)
 		there = psprintf("On the source, run: GRANT SELECT ON SEQUENCE %s TO %s;",
-						 plan_join_names(report->unreadable_there, false),
+						 names_text(report->unreadable_there, false),
 						 quote_identifier(source_role));
 	if (report->no_right != NIL)
 		here = psprintf("Let the sequence's owner run: GRANT USAGE, UPDATE ON SEQUENCE %s TO %s;",
-						plan_join_names(report->no_right, false), role);
+						names_text(report->no_right, false), role);
 	return there && here ? psprintf("%s\n%s", there, here) : there ? there : here;
 }
 
@@ -190,7 +191,7 @@ sequence_plan_report(TablePlan *table, const SequenceReport *report, const char 
 	table_remark(table, "sequences of", true, detail, hint);
 	ereport(NOTICE,
 			(errmsg("sequences of table %s do not follow the source's: %s", table->display,
-					plan_join_names(report->names, false)),
+					names_text(report->names, false)),
 			 errdetail("%s", detail),
 			 hint ? errhint("%s", hint) : 0));
 }
@@ -302,6 +303,6 @@ plan_report_unused_sequences(const Planner *planner)
 	if (names != NIL)
 		ereport(NOTICE,
 				(errmsg("sequences that no column uses are left as they are: %s",
-						plan_join_names(names, false)),
+						names_text(names, false)),
 				 errhint("If an application takes its keys from them, set them by setval().")));
 }

@@ -14,6 +14,7 @@
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
 
+#include "base/text.h"
 #include "plan/copy_settings.h"
 #include "plan/copy_sql.h"
 #include "plan/planner_state.h"
@@ -28,6 +29,7 @@ typedef struct Trial
 {
 	TablePlan  *table;
 	CopyQuery  *query;
+	SourceEstimate estimate;
 } Trial;
 
 /* True if there are values that nobody here may see. */
@@ -38,10 +40,12 @@ has_rules(const Planner *planner)
 }
 
 static char *
-trial_sql(const Planner *planner, const Trial *trial)
+trial_sql(const Planner *planner, Trial *trial)
 {
-	return psprintf("%sEXPLAIN %s", copy_settings_text(copy_settings(planner, trial->table)),
-					copy_select(trial->query));
+	List	   *settings = copy_settings(planner, trial->table);
+
+	trial->estimate.settings = list_length(settings);
+	return psprintf("%sEXPLAIN %s", copy_settings_text(settings), copy_select(trial->query));
 }
 
 /* The same as a statement that is parsed, but neither planned nor run. */
@@ -60,7 +64,7 @@ parse_sql(const Planner *planner, const Trial *trial)
  * tables.  The parser reads no table: what it has to say is shown.
  */
 static ErrorData *
-try_select(Planner *planner, const Trial *trial)
+try_select(Planner *planner, Trial *trial)
 {
 	ErrorData  *error = NULL;
 
@@ -70,7 +74,8 @@ try_select(Planner *planner, const Trial *trial)
 		error = source_catalog_try(planner->control, parse_sql(planner, trial));
 	}
 	if (error == NULL)
-		error = source_catalog_try(planner->control, trial_sql(planner, trial));
+		error = source_catalog_explain(planner->control, trial_sql(planner, trial),
+									   list_make1(&trial->estimate));
 	return error;
 }
 
@@ -86,7 +91,7 @@ find_bad_mask(Planner *planner, const Trial *trial, ErrorData **error)
 	{
 		CatalogColumn *column = lfirst(lc);
 		CopyQuery	query = *trial->query;
-		Trial		one = {trial->table, &query};
+		Trial		one = {.table = trial->table, .query = &query};
 
 		if (column->mask == NULL && column->computed == NULL)
 			continue;
@@ -133,7 +138,7 @@ unreadable_detail(Planner *planner, const Trial *trial, const ErrorData *error)
 	if (unreadable == NIL)
 		return error->detail;
 	return psprintf("The source's role may not read all columns of: %s.",
-					plan_join_names(unreadable, false));
+					names_text(unreadable, false));
 }
 
 /* "DETAIL of the error", on a line of its own behind what we say. */
@@ -146,7 +151,7 @@ with_detail(char *text, const char *detail)
 }
 
 static void
-try_one(Planner *planner, const Trial *trial)
+try_one(Planner *planner, Trial *trial)
 {
 	TablePlan  *table = trial->table;
 	ErrorData  *error;
@@ -172,21 +177,49 @@ try_one(Planner *planner, const Trial *trial)
 				   error->hint);
 }
 
+/* A clause makes the catalog's numbers useless: the rows are the planner's. */
+static void
+expect_rows(const Trial *trial)
+{
+	TablePlan  *table = trial->table;
+
+	if (!table->user_sql || table->mode == LAND_APPEND || trial->estimate.rows < 0)
+		return;
+	table->expected_rows = trial->estimate.rows;
+	table->expected_bytes = trial->estimate.rows * trial->estimate.width;
+}
+
+/* Tries all at once; false if one cannot run. */
+static bool
+try_all(Planner *planner)
+{
+	StringInfoData sql;
+	List	   *estimates = NIL;
+	ListCell   *lc;
+
+	initStringInfo(&sql);
+	foreach(lc, planner->trials)
+	{
+		Trial	   *trial = lfirst(lc);
+
+		appendStringInfo(&sql, "%s%s", sql.len > 0 ? "; " : "", trial_sql(planner, trial));
+		estimates = lappend(estimates, &trial->estimate);
+	}
+	return source_catalog_explain(planner->control, sql.data, estimates) == NULL;
+}
+
 void
 trial_run_all(Planner *planner)
 {
-	StringInfoData sql;
 	ListCell   *lc;
 
-	if (planner->trials == NIL)
-		return;
-	initStringInfo(&sql);
+	if (planner->trials != NIL && !try_all(planner))
+	{
+		foreach(lc, planner->trials)
+			try_one(planner, lfirst(lc));
+	}
 	foreach(lc, planner->trials)
-		appendStringInfo(&sql, "%s%s", sql.len > 0 ? "; " : "", trial_sql(planner, lfirst(lc)));
-	if (source_catalog_try(planner->control, sql.data) == NULL)
-		return;
-	foreach(lc, planner->trials)
-		try_one(planner, lfirst(lc));
+		expect_rows(lfirst(lc));
 }
 
 void
@@ -195,6 +228,7 @@ trial_add(Planner *planner, TablePlan *table, const CopyQuery *query)
 	Trial	   *trial = palloc(sizeof(Trial));
 
 	trial->table = table;
+	trial->estimate.rows = trial->estimate.width = -1;
 	trial->query = palloc(sizeof(CopyQuery));
 	*trial->query = *query;
 	planner->trials = lappend(planner->trials, trial);

@@ -160,10 +160,16 @@ append_batch(Run *run, TablePlan *table, int batch_size, char **last)
 	return batch->rows >= batch_size;
 }
 
+int
+append_batch_size(const Run *run)
+{
+	return run->request->batch_size ? run->request->batch_size : DEFAULT_BATCH_SIZE;
+}
+
 static void
 append_table(Run *run, TablePlan *table)
 {
-	int			batch_size = run->request->batch_size ? run->request->batch_size : DEFAULT_BATCH_SIZE;
+	int			batch_size = append_batch_size(run);
 	MemoryContext batch_context = AllocSetContextCreate(run->context, "pgtunsync batch",
 														ALLOCSET_DEFAULT_SIZES);
 	char	   *last = NULL;

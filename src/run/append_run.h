@@ -13,6 +13,9 @@
 /* Loads and commits batch after batch; the source is still open. */
 extern void run_append(Run *run);
 
+/* The rows of a batch. */
+extern int	append_batch_size(const Run *run);
+
 /* Commits the final state of the audit. */
 extern void run_finish_append(Run *run);
 

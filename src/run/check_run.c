@@ -53,6 +53,9 @@ describe_env(Run *run)
 {
 	if (!run->way->from_url)
 		return pstrdup(env_file_path(run->env));
+	if (!run_has_tunnel(run))
+		return psprintf("%s; %s is connected to", env_file_path(run->env),
+						source_way_remote(run->way));
 	return psprintf("%s; the source is %s, reached by %s", env_file_path(run->env),
 					source_way_remote(run->way), run_entrance_text(run));
 }
@@ -138,7 +141,7 @@ run_check_workers(Run *run)
 static char *
 describe_workers(Run *run)
 {
-	return psprintf("leader, tunnel and %d of %d loaders", pool_size(run->pool), run->request->jobs);
+	return psprintf("leader%s and %d of %d loaders", run->tunnel ? ", tunnel" : "", pool_size(run->pool), run->request->jobs);
 }
 
 /* Reports tables that failed and tables whose columns differ. */

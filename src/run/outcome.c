@@ -25,6 +25,8 @@
 
 /* how many failed tables an error message names */
 #define NAMED_TABLES	20
+/* how many failures of a kind are reported one by one, at most */
+#define ALIKE_GATHERED	5
 
 typedef struct Outcome
 {
@@ -36,6 +38,7 @@ typedef struct Outcome
 	int64		inserted;
 	int64		updated;
 	bool		reported;		/* the caller knows of the error */
+	bool		deferred;		/* it is reported with others of its SQLSTATE */
 	char	   *error;			/* NULL unless it failed */
 	int			sqlerrcode;
 	char	   *detail;
@@ -71,30 +74,6 @@ outcomes_create(const RunPlan *plan)
 	return outcomes;
 }
 
-/* "; left out: a, b" for columns that were not pulled. */
-static char *
-left_out_text(const TablePlan *plan)
-{
-	StringInfoData text;
-	ListCell   *lc;
-
-	initStringInfo(&text);
-	foreach(lc, plan->missing_columns)
-		appendStringInfo(&text, "%s%s", text.len ? ", " : "; left out: ", (char *) lfirst(lc));
-	return text.data;
-}
-
-/* "; kept: 3 local rows, 1 pulled row yielded"; nothing without "keep". */
-static char *
-kept_text(const TablePlan *plan, const Kept *kept)
-{
-	if (plan->keep == NIL)
-		return "";
-	return psprintf("; kept: " INT64_FORMAT " local %s, to which " INT64_FORMAT " pulled %s yielded",
-					kept->rows, kept->rows == 1 ? "row" : "rows",
-					kept->yielded, kept->yielded == 1 ? "row" : "rows");
-}
-
 void
 outcome_loaded(Outcomes *outcomes, const LoadResult *result)
 {
@@ -102,14 +81,6 @@ outcome_loaded(Outcomes *outcomes, const LoadResult *result)
 
 	outcome->loaded = true;
 	outcome->result = *result;
-	if (outcome->plan->mode == LAND_APPEND)
-		return;					/* one batch of many */
-	ereport(NOTICE,
-			(errmsg("%s: " INT64_FORMAT " %s, %s in %.1f s%s%s", outcome->plan->display,
-					result->rows, result->rows == 1 ? "row" : "rows",
-					size_text(result->bytes), result->seconds,
-					left_out_text(outcome->plan), kept_text(outcome->plan, &result->kept))));
-	relay_flush();
 }
 
 /*
@@ -162,22 +133,136 @@ outcome_fail(Outcomes *outcomes, const TablePlan *table, int sqlerrcode,
 	outcome->hint = copy_text(outcomes, hint);
 }
 
+/* The text without the name of its table. */
+static char *
+without_name(const char *text, const char *name)
+{
+	const char *at = text ? strstr(text, name) : NULL;
+
+	if (at == NULL)
+		return pstrdup(text ? text : "");
+	return psprintf("%.*s%%%s", (int) (at - text), text, at + strlen(name));
+}
+
+/*
+ * What failures have in common that differ in their table alone.  Those that
+ * wait because there were enough like them have the SQLSTATE in common.
+ */
+static char *
+kind_of(const Outcome *outcome)
+{
+	const char *name = outcome->plan->display;
+
+	if (outcome->deferred)
+		return pstrdup(unpack_sql_state(outcome->sqlerrcode));
+	return psprintf("%s\n%s\n%s", without_name(outcome->error, name),
+					without_name(outcome->detail, name), without_name(outcome->hint, name));
+}
+
+/* The kinds of the failures that are not reported yet, NULL for the others. */
+static char **
+kinds_of(const Outcomes *outcomes)
+{
+	char	  **kinds = palloc0(sizeof(char *) * Max(1, outcomes->n));
+
+	for (int i = 0; i < outcomes->n; i++)
+	{
+		if (outcomes->tables[i].error != NULL && !outcomes->tables[i].reported)
+			kinds[i] = kind_of(&outcomes->tables[i]);
+	}
+	return kinds;
+}
+
+/* The names of the later tables that failed alike. */
+static List *
+names_alike(const Outcomes *outcomes, char **kinds, int first)
+{
+	List	   *names = NIL;
+
+	for (int i = first + 1; i < outcomes->n; i++)
+	{
+		if (kinds[i] != NULL && strcmp(kinds[i], kinds[first]) == 0)
+			names = lappend(names, outcomes->tables[i].plan->display);
+	}
+	return names;
+}
+
+/* The failures of that kind count as reported. */
+static void
+mark_alike(Outcomes *outcomes, char **kinds, int first)
+{
+	for (int i = first; i < outcomes->n; i++)
+	{
+		if (kinds[i] != NULL && strcmp(kinds[i], kinds[first]) == 0)
+			outcomes->tables[i].reported = true;
+	}
+}
+
+/* "The same is true of 3 more tables: a, b, c.", or NULL. */
+static char *
+alike_text(const Outcome *outcome, const List *alike)
+{
+	if (alike == NIL)
+		return NULL;
+	return psprintf(outcome->deferred ? "%d more with this SQLSTATE: %s." :
+					"The same is true of %d more tables: %s.",
+					list_length(alike), names_text(alike, false));
+}
+
+static void
+report_failure(Outcome *outcome, const List *alike, int elevel)
+{
+	char	   *more = alike_text(outcome, alike);
+
+	if (more != NULL && outcome->detail != NULL)
+		more = psprintf("%s\n%s", outcome->detail, more);
+	outcome->reported = true;
+	ereport(elevel,
+			(errcode(outcome->sqlerrcode),
+			 outcome->deferred ?
+			 errmsg("table %s could not be pulled: %s", outcome->plan->display, outcome->error) :
+			 errmsg("%s", outcome->error),
+			 more ? errdetail("%s", more) : outcome->detail ? errdetail("%s", outcome->detail) : 0,
+			 outcome->hint ? errhint("%s", outcome->hint) : 0));
+}
+
 void
 outcomes_report(Outcomes *outcomes, int elevel)
 {
+	char	  **kinds = kinds_of(outcomes);
+
 	for (int i = 0; i < outcomes->n; i++)
 	{
-		Outcome    *outcome = &outcomes->tables[i];
+		List	   *alike;
 
-		if (outcome->error == NULL || outcome->reported)
+		if (kinds[i] == NULL || outcomes->tables[i].reported)
 			continue;
-		outcome->reported = true;
-		ereport(elevel,
-				(errcode(outcome->sqlerrcode),
-				 errmsg("%s", outcome->error),
-				 outcome->detail ? errdetail("%s", outcome->detail) : 0,
-				 outcome->hint ? errhint("%s", outcome->hint) : 0));
+		alike = names_alike(outcomes, kinds, i);
+		if (list_length(alike) < ALIKE_GATHERED && !outcomes->tables[i].deferred)
+			alike = NIL;
+		if (alike != NIL)
+			mark_alike(outcomes, kinds, i);
+		report_failure(&outcomes->tables[i], alike, elevel);
 	}
+	pfree(kinds);
+}
+
+bool
+outcome_defer(Outcomes *outcomes, const TablePlan *table)
+{
+	Outcome    *outcome = &outcomes->tables[table->index];
+	int			before = 0;
+
+	for (int i = 0; i < outcomes->n; i++)
+	{
+		if (outcomes->tables[i].error != NULL && outcomes->tables[i].reported &&
+			outcomes->tables[i].sqlerrcode == outcome->sqlerrcode)
+			before++;
+	}
+	/* the table itself is among them */
+	outcome->deferred = before > ALIKE_GATHERED;
+	outcome->reported = !outcome->deferred;
+	return outcome->deferred;
 }
 
 AppendedRows *
@@ -315,10 +400,38 @@ outcomes_any_merged(const Outcomes *outcomes)
 	return false;
 }
 
-void
-outcomes_report_merged(const Outcomes *outcomes)
+/* One NOTICE for all tables. */
+static void
+report_merged_sums(const Outcomes *outcomes)
 {
+	int			tables = 0;
+	int64		inserted = 0;
+	int64		updated = 0;
+	int64		rest = 0;
+
 	for (int i = 0; i < outcomes->n; i++)
+	{
+		const Outcome *outcome = &outcomes->tables[i];
+
+		if (!outcome->merged && !has_landed(outcome))
+			continue;
+		tables++;
+		inserted += outcome->inserted + outcome->appended.rows;
+		updated += outcome->updated;
+		rest += outcome->merged ? outcome->result.rows - outcome->inserted - outcome->updated : 0;
+	}
+	if (tables > 0)
+		ereport(NOTICE,
+				(errmsg("%d tables keep their other rows: " INT64_FORMAT " inserted, " INT64_FORMAT " updated, " INT64_FORMAT " there already",
+						tables, inserted, updated, rest)));
+}
+
+void
+outcomes_report_merged(const Outcomes *outcomes, bool each)
+{
+	if (!each)
+		report_merged_sums(outcomes);
+	for (int i = 0; each && i < outcomes->n; i++)
 	{
 		const Outcome *outcome = &outcomes->tables[i];
 		int64		rest = outcome->result.rows - outcome->inserted - outcome->updated;

@@ -16,10 +16,10 @@ typedef struct Outcomes Outcomes;
 
 extern Outcomes *outcomes_create(const RunPlan *plan);
 
-/* A table's staging heap is complete: sends the caller a NOTICE. */
+/* A table's staging heap is complete. */
 extern void outcome_loaded(Outcomes *outcomes, const LoadResult *result);
 
-/* A table failed with an error that the caller has been shown. */
+/* A table failed with an error that the calling function reports. */
 extern void outcome_note_error(Outcomes *outcomes, const TablePlan *table, const ErrorData *error);
 
 /*
@@ -30,8 +30,15 @@ extern void outcome_fail(Outcomes *outcomes, const TablePlan *table, int sqlerrc
 						 const char *message, const char *detail, const char *hint);
 
 /*
- * Reports tables that outcome_fail() has failed since the last call: as
- * WARNINGs, or the first one as an ERROR.
+ * True if some tables have been reported that failed with the SQLSTATE of this
+ * one: outcomes_report() reports it with others.
+ */
+extern bool outcome_defer(Outcomes *outcomes, const TablePlan *table);
+
+/*
+ * Reports tables that outcome_fail() has failed since the last call, and those
+ * of outcome_defer(): as WARNINGs, or the first one as an ERROR.  Many that
+ * failed alike are reported as one.
  */
 extern void outcomes_report(Outcomes *outcomes, int elevel);
 
@@ -84,8 +91,11 @@ extern List *outcomes_targets(const Outcomes *outcomes);
 /* True if any table keeps old rows beside the pulled ones. */
 extern bool outcomes_any_merged(const Outcomes *outcomes);
 
-/* Sends a NOTICE for each of these tables, once they are committed. */
-extern void outcomes_report_merged(const Outcomes *outcomes);
+/*
+ * Sends a NOTICE for each of these tables, or their sums, once they are
+ * committed.
+ */
+extern void outcomes_report_merged(const Outcomes *outcomes, bool each);
 
 /* Sums over the tables that were loaded, or appended to. */
 extern const AuditTotals *outcomes_totals(Outcomes *outcomes);

@@ -7,7 +7,8 @@
  * tunnel, both catalogs, EXPLAIN of clauses and masks on the source, the
  * second check of each local table.  Then it stops.  No row of a table is
  * sent, there are no loaders and no audit row, and the local tables are locked
- * as a SELECT locks them.
+ * as a SELECT locks them.  The rows that a pull would replace here are
+ * estimated.
  *
  * Excluded tables and unknown names, which a pull leaves out or raises, are
  * rows of the result (PlanRequest.survey).
@@ -19,13 +20,18 @@
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 
-#include "plan/keep.h"
-#include "run/plan_run.h"
 #include "apply/locking.h"
 #include "base/worker_message.h"
-#include "run/request.h"
+#include "plan/append_query.h"
+#include "plan/keep.h"
+#include "plan/local_rows.h"
 #include "plan/rewrite.h"
+#include "run/append_run.h"
+#include "run/plan_run.h"
+#include "run/request.h"
+#include "staging/column_max.h"
 
 static const char *
 status_of(const Run *run, const TablePlan *table)
@@ -44,17 +50,93 @@ add_line(char *text, char *line)
 	return text && line ? psprintf("%s\n%s", text, line) : text ? text : line;
 }
 
+/* What else is to be known of the table. */
+static void
+set_remarks(const TablePlan *table, PlanRow *row)
+{
+	ListCell   *lc;
+
+	row->reason = table->note;
+	foreach(lc, table->remarks)
+	{
+		const TableRemark *remark = lfirst(lc);
+
+		row->reason = add_line(row->reason, psprintf("%s %s: %s", remark->subject, table->display,
+													 remark->detail));
+		row->hint = add_line(row->hint, remark->hint);
+	}
+}
+
+/*
+ * Local rows that the pull removes or overwrites, an estimate: at most so many
+ * if others are kept, or if only those with the keys of pulled rows change.
+ * -1: unknown.
+ */
+static double
+rows_lost(const TablePlan *table)
+{
+	double		rows;
+
+	if (table->mode == LAND_APPEND || table->mode == LAND_PRESERVE)
+		return 0;
+	PushActiveSnapshot(GetTransactionSnapshot());
+	rows = local_rows_estimate(table->relid);
+	PopActiveSnapshot();
+	if (table->mode == LAND_OVERWRITE && table->expected_rows >= 0)
+		return Min(rows, table->expected_rows);
+	return rows;
+}
+
+/* "users_id_seq: 1000" for each sequence that is set. */
+static List *
+sequence_texts(const TablePlan *table)
+{
+	List	   *texts = NIL;
+	ListCell   *lc;
+
+	foreach(lc, table->sequences)
+	{
+		SequencePlan *sequence = lfirst(lc);
+
+		texts = lappend(texts, sequence->follows ?
+						psprintf("%s: " INT64_FORMAT, sequence->display, sequence->last_value) :
+						psprintf("%s: the highest key", sequence->display));
+	}
+	return texts;
+}
+
+/* The statement for the source; for an append, that of the first batch. */
+static char *
+copy_text(const Run *run, const TablePlan *table)
+{
+	char	   *last;
+
+	if (table->batches == NULL)
+		return table->copy_sql;
+	PushActiveSnapshot(GetTransactionSnapshot());
+	last = highest_value(table->relid, batches_cursor(table)->attnum);
+	PopActiveSnapshot();
+	return batches_copy_sql(table, last, append_batch_size(run));
+}
+
+/* What is known only of a table that would be pulled. */
+static void
+set_effects(const Run *run, const TablePlan *table, PlanRow *row)
+{
+	row->mode = unconstify(char *, landing_name(table->mode));
+	row->rows_expected = table->expected_rows;
+	row->rows_lost = rows_lost(table);
+	row->sequences = sequence_texts(table);
+	row->source_sql = copy_text(run, table);
+}
+
 static void
 send_table(const Run *run, const TablePlan *table)
 {
 	bool		pulled = outcome_is_well(run->outcomes, table);
-	char	   *note = table->note;
-	char	   *hint = NULL;
-	ListCell   *lc;
 	PlanRow		row = {
 		.table = table->display,
 		.status = unconstify(char *, status_of(run, table)),
-		.mode = pulled ? unconstify(char *, landing_name(table->mode)) : NULL,
 		.filter = table->empty && table->mode == LAND_REPLACE ? NULL : table->filter,
 		.columns = run_column_names(table),
 		.masked = table->masked_columns,
@@ -65,26 +147,20 @@ send_table(const Run *run, const TablePlan *table)
 		.extra = table->extra_columns,
 		.retyped = table->type_changes,
 		.source_rows = table->source_rows,
-		.source_bytes = table->source_oids != NIL ? table->source_bytes : -1,
+		.source_bytes = table->source_rows >= 0 ? table->source_bytes : -1,
 		.local_rows = table->local_rows,
 		.reason = outcome_error(run->outcomes, table),
-		.hint = outcome_hint(run->outcomes, table)
+		.hint = outcome_hint(run->outcomes, table),
+		.rows_expected = -1,
+		.rows_lost = -1
 	};
 	StringInfoData buf;
 
-	foreach(lc, table->remarks)
-	{
-		const TableRemark *remark = lfirst(lc);
-
-		note = add_line(note, psprintf("%s %s: %s", remark->subject, table->display, remark->detail));
-		hint = add_line(hint, remark->hint);
-	}
 	if (pulled)
 	{
-		row.reason = note;
-		row.hint = hint;
+		set_remarks(table, &row);
+		set_effects(run, table, &row);
 	}
-
 	initStringInfo(&buf);
 	plan_row_pack(&buf, &row);
 	relay_send(RUN_MSG_PLANNED, buf.data, buf.len);
@@ -100,6 +176,7 @@ look_at_tables(Run *run)
 	lock_check_capacity(oids);
 	lock_targets(oids, AccessShareLock, run->request->lock_timeout);
 	run_recheck(run, run->plan->tables);
+	outcomes_fail_incomplete(run->outcomes, run->plan);
 }
 
 void

@@ -27,14 +27,12 @@
 #include "access/xact.h"
 #include "libpq/pqformat.h"
 #include "miscadmin.h"
-#include "portability/instr_time.h"
 #include "utils/snapmgr.h"
 
 #include "apply/apply.h"
 #include "apply/locking.h"
 #include "apply/post_commit.h"
 #include "base/run_lock.h"
-#include "base/text.h"
 #include "base/trace.h"
 #include "base/worker_message.h"
 #include "base/worker_session.h"
@@ -42,10 +40,11 @@
 #include "run/append_run.h"
 #include "run/audit.h"
 #include "run/pull_run.h"
+#include "run/run_notices.h"
 #include "run/run_steps.h"
 #include "run/run_tables.h"
+#include "run/source_sessions.h"
 #include "staging/staging.h"
-#include "tunnel/listener.h"
 
 /* ---- READY ---- */
 
@@ -81,45 +80,6 @@ run_audit_route(Run *run)
 
 /* ---- TUNNEL-OPEN ---- */
 
-static const char *
-jump_alias(const Run *run)
-{
-	const char *alias = env_file_get(run->env, "PGSYNC_SSH_HOST");
-
-	return alias ? alias : "hatchbox";
-}
-
-/* The ssh command that is equivalent to the tunnel. */
-static char *
-equivalent_command(const Run *run)
-{
-	return psprintf("ssh -N -o ExitOnForwardFailure=yes -L %s:%s %s",
-					run->local_port == ENTRANCE_UNIX_SOCKET ? "<private socket>" :
-					run->local_port == ENTRANCE_ANY_PORT ? "<free port>" : run_entrance_text(run),
-					source_way_remote(run->way), jump_alias(run));
-}
-
-static void
-show_banner(const Run *run)
-{
-	char	   *remote = source_way_remote(run->way);
-
-	ereport(NOTICE,
-			(errmsg("run " INT64_FORMAT ": opening the tunnel to %s through \"%s\"", run->id,
-					remote, jump_alias(run)),
-			 errdetail("SSH target: %s\n"
-					   "Jump host: %s\n"
-					   "Local entrance: %s, for this run's connections only\n"
-					   "Remote end: %s, as the jump host sees it\n"
-					   "Why: the source is private, only the jump host can reach it\n"
-					   "As a command: %s\n"
-					   "Tunnel worker: pid %d",
-					   ssh_route_target(run->route), run_jump_text(run),
-					   run_entrance_text(run), remote,
-					   equivalent_command(run), (int) tunnel_pid(run->tunnel))));
-	relay_flush();
-}
-
 /* Without a tunnel, the run begins with the loaders. */
 static void
 show_no_tunnel(const Run *run)
@@ -153,7 +113,7 @@ run_open_tunnel(Run *run)
 	lock_local_port(run->local_port, run->request->lock_timeout, run_progress_level(run));
 	run->at_entrance = true;
 	run_start_tunnel(run, loaders + 1);
-	show_banner(run);
+	run_notice_banner(run);
 	run_start_loaders(run, loaders);
 	tunnel_wait_open(run->tunnel);
 }
@@ -221,9 +181,7 @@ static void
 run_close_source(Run *run)
 {
 	run_report_phase(run, "TEARDOWN, closing the tunnel");
-	pool_stop(run->pool, false);
-	source_close(run->control);
-	run->control = NULL;
+	run_leave_source(run);
 	tunnel_stop(run->tunnel);
 	run_leave_entrance(run);
 }
@@ -266,35 +224,6 @@ run_commit(Run *run)
 	run_await_standbys(run);
 }
 
-/* "; 3 local rows kept, to which 1 pulled row yielded", or "". */
-static char *
-kept_total_text(const AuditTotals *totals)
-{
-	if (totals->kept == 0)
-		return "";
-	return psprintf("; " INT64_FORMAT " local %s kept, to which " INT64_FORMAT " pulled %s yielded",
-					totals->kept, totals->kept == 1 ? "row" : "rows",
-					totals->yielded, totals->yielded == 1 ? "row" : "rows");
-}
-
-static void
-report_totals(Run *run)
-{
-	const AuditTotals *totals = outcomes_totals(run->outcomes);
-	instr_time	end;
-
-	INSTR_TIME_SET_CURRENT(end);
-	INSTR_TIME_SUBTRACT(end, run->start);
-	outcomes_report_merged(run->outcomes);
-	ereport(NOTICE,
-			(errmsg("run " INT64_FORMAT ": %d %s %s, " INT64_FORMAT " rows, %s in %.1f s%s",
-					run->id, totals->tables, totals->tables == 1 ? "table" : "tables",
-					outcomes_any_merged(run->outcomes) ? "pulled" : "replaced", totals->rows,
-					size_text(totals->bytes), INSTR_TIME_GET_DOUBLE(end),
-					kept_total_text(totals))));
-	relay_flush();
-}
-
 /*
  * Steps after the commit.  They cannot undo the run, so an error is a WARNING.
  */
@@ -305,7 +234,7 @@ run_after_commit(Run *run)
 
 	if (run->request->plan.mode == LAND_APPEND && targets == NIL)
 		return;					/* all failed */
-	report_totals(run);
+	run_notice_totals(run);
 	PG_TRY();
 	{
 		run_report_phase(run, "DONE, statistics and materialized views");
@@ -352,7 +281,7 @@ run_pull(Run *run)
 	run_make_plan(run);
 	run_next_transaction(run);
 	run_lock_targets(run);
-	run_report_failed(run);
+	run_fail_incomplete(run);
 	if (run->request->plan.mode != LAND_APPEND)
 		run_next_transaction(run);
 	if (run->request->plan.mode == LAND_APPEND)
@@ -366,5 +295,6 @@ run_pull(Run *run)
 		run_commit(run);
 	if (run->committed)
 		run_after_commit(run);
+	run_notice_warnings(run);
 	outcomes_raise(run->outcomes, run->id);
 }

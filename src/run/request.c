@@ -84,6 +84,7 @@ request_pack(StringInfo buf, const RunRequest *request)
 	pack_int(buf, request->wants_notices);
 	pack_int(buf, request->lock_timeout);
 	pack_int(buf, request->log_level);
+	pack_int(buf, request->verbose);
 	pack_int(buf, request->max_workers);
 	pack_int(buf, request->maintenance_work_mem);
 	pack_int(buf, request->parallel_maintenance_workers);
@@ -119,6 +120,7 @@ request_unpack(const char *data)
 	request->wants_notices = unpack_int(&buf);
 	request->lock_timeout = unpack_int(&buf);
 	request->log_level = unpack_int(&buf);
+	request->verbose = unpack_int(&buf);
 	request->max_workers = unpack_int(&buf);
 	request->maintenance_work_mem = unpack_int(&buf);
 	request->parallel_maintenance_workers = unpack_int(&buf);
@@ -249,6 +251,10 @@ plan_row_pack(StringInfo buf, const PlanRow *row)
 	pack_double(buf, row->local_rows);
 	pack_string(buf, row->reason);
 	pack_string(buf, row->hint);
+	pack_double(buf, row->rows_expected);
+	pack_double(buf, row->rows_lost);
+	pack_strings(buf, row->sequences);
+	pack_string(buf, row->source_sql);
 }
 
 PlanRow *
@@ -273,5 +279,9 @@ plan_row_unpack(StringInfo buf)
 	row->local_rows = unpack_double(buf);
 	row->reason = unpack_string(buf);
 	row->hint = unpack_string(buf);
+	row->rows_expected = unpack_double(buf);
+	row->rows_lost = unpack_double(buf);
+	row->sequences = unpack_strings(buf);
+	row->source_sql = unpack_string(buf);
 	return row;
 }

@@ -57,6 +57,7 @@ typedef struct RunRequest
 	bool		wants_notices;	/* the caller's client_min_messages lets them through */
 	int			lock_timeout;
 	int			log_level;		/* TraceLevel */
+	bool		verbose;		/* the caller reads DEBUG1 messages */
 	int			max_workers;	/* of all runs on the server */
 	int			maintenance_work_mem;	/* kB */
 	int			parallel_maintenance_workers;
@@ -108,6 +109,10 @@ typedef struct PlanRow
 	double		local_rows;
 	char	   *reason;
 	char	   *hint;
+	double		rows_expected;
+	double		rows_lost;
+	List	   *sequences;
+	char	   *source_sql;
 } PlanRow;
 
 #endif							/* PGTUNSYNC_REQUEST_TYPES_H */

@@ -25,6 +25,7 @@
 #include "utils/snapmgr.h"
 
 #include "apply/locking.h"
+#include "base/text.h"
 #include "base/trace.h"
 #include "base/worker.h"
 #include "base/worker_message.h"
@@ -35,6 +36,7 @@
 #include "plan/root_sequences.h"
 #include "plan/unqualified_names.h"
 #include "run/run_steps.h"
+#include "run/source_sessions.h"
 #include "source/mask_key.h"
 #include "source/to_url.h"
 #include "tunnel/listener.h"
@@ -150,7 +152,7 @@ run_read_config(Run *run)
 	run_commit_transaction(run);
 	trace(TRACE_DEBUG1, "configuration: %s", run->config->path ? run->config->path : "none");
 	if (run->request->plan.rules && mask_needs_key(run->config))
-		(void) mask_key_options(run->env);	/* is there a key? */
+		(void) mask_key_read(run->env);	/* is there a key? */
 }
 
 void
@@ -263,11 +265,7 @@ run_leave_entrance(Run *run)
 void
 run_stop_children(Run *run)
 {
-	if (run->pool != NULL)
-		pool_stop(run->pool, true);
-	if (run->control != NULL)
-		source_close(run->control);
-	run->control = NULL;
+	run_abandon_source(run);
 	if (run->tunnel != NULL)
 		tunnel_stop(run->tunnel);
 }
@@ -286,8 +284,6 @@ run_connect(Run *run)
 								run->tunnel ? tunnel_host(run->tunnel) : run->way->host,
 								run->tunnel ? tunnel_port(run->tunnel) : run->way->port,
 								run->request->connect_timeout, run->id);
-	if (run->request->plan.rules && mask_needs_key(run->config))
-		source_add_options(run->params, mask_key_options(run->env));
 	run->params->row_security = run->request->plan.row_security;
 	if (run->tunnel != NULL)
 	{
@@ -302,6 +298,8 @@ run_connect(Run *run)
 	connect.row_security = run->params->row_security;
 	connect.password_rule = run->params->password_rule;
 	connect.hide_texts = run->params->hide_texts;
+	connect.mask_key = run->request->plan.rules && mask_needs_key(run->config) ?
+		mask_key_read(run->env) : NULL;
 	connect.gate = run->tunnel ? tunnel_gate_handle(run->tunnel) : DSM_HANDLE_INVALID;
 	connect.settings = run->request->settings;
 	/*
@@ -337,22 +335,20 @@ may_refer_to_large_objects(const TablePlan *table)
 static void
 report_large_objects(const Run *run)
 {
-	StringInfoData names;
+	List	   *names = NIL;
 	ListCell   *lc;
 
-	initStringInfo(&names);
 	foreach(lc, run->plan->tables)
 	{
 		TablePlan  *table = lfirst(lc);
 
 		if (outcome_is_well(run->outcomes, table) && may_refer_to_large_objects(table))
-			appendStringInfo(&names, "%s%s", names.len ? ", " : "", table->display);
+			names = lappend(names, table->display);
 	}
-	if (names.len > 0)
+	if (names != NIL)
 		ereport(NOTICE,
 				(errmsg("large objects are not pulled, only the OIDs that refer to them: %s",
-						names.data)));
-	pfree(names.data);
+						names_text(names, false))));
 }
 
 void

@@ -38,8 +38,10 @@ typedef struct Run
 	Pool	   *pool;
 	SourceParams *params;
 	Source	   *control;
+	List	   *left;			/* of LeftSession *: see source_sessions.c */
 	RunPlan    *plan;
 	Outcomes   *outcomes;
+	double		counted_at;		/* run_notice_count(): seconds since start */
 	bool		at_entrance;	/* the local port is locked for us */
 	bool		committed;
 } Run;

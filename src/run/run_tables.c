@@ -27,8 +27,10 @@
 #include "load/progress.h"
 #include "plan/unqualified_names.h"
 #include "run/audit.h"
+#include "run/run_notices.h"
 #include "run/run_steps.h"
 #include "run/run_tables.h"
+#include "run/source_sessions.h"
 
 /*
  * how often the leader checks caller, tunnel and source while it waits, in ms
@@ -119,7 +121,8 @@ handle_failure(Run *run, PoolEvent *event)
 		event->error->elevel = ERROR;
 		ThrowErrorData(event->error);
 	}
-	report_table_error(abort ? ERROR : WARNING, table, event->error);
+	if (abort || !outcome_defer(run->outcomes, table))
+		report_table_error(abort ? ERROR : WARNING, table, event->error);
 }
 
 /*
@@ -141,7 +144,8 @@ run_start_loading(Run *run)
 {
 	ListCell   *lc;
 
-	pool_snapshot(run->pool, run->plan->snapshot, progress_publish(run->plan));
+	pool_snapshot(run->pool, run->plan->snapshot, run->plan->source_start,
+				  progress_publish(run->plan));
 	foreach(lc, run->plan->tables)
 	{
 		TablePlan  *table = lfirst(lc);
@@ -166,6 +170,7 @@ run_await_loads(Run *run)
 		{
 			case POOL_LOADED:
 				outcome_loaded(run->outcomes, &event.result);
+				run_notice_loaded(run, &event.result);
 				if (event.result.rewritten)
 					fail_rewritten(run, list_nth(run->plan->tables, event.index));
 				break;
@@ -179,9 +184,10 @@ run_await_loads(Run *run)
 		relay_flush();
 		run_check_caller(run);
 		progress_report();
+		run_notice_count(run);
 		if (run->tunnel != NULL)
 			tunnel_check(run->tunnel);
-		source_check_idle(run->control);
+		run_attend_source(run);
 	}
 }
 

@@ -220,7 +220,7 @@ static const ResultColumn relation_columns[] = {
 static const ResultShape relation_shape = {"relations", relation_columns, lengthof(relation_columns)};
 
 static CatalogRelation *
-read_relation(const ResultReader *reader)
+read_relation(const ResultReader *reader, int source_version)
 {
 	CatalogRelation *relation = palloc0(sizeof(CatalogRelation));
 
@@ -237,8 +237,9 @@ read_relation(const ResultReader *reader)
 	relation->rows = result_number(reader, RELATION_ROWS);
 	relation->bound = result_text(reader, RELATION_BOUND);
 	relation->heap_pages = result_number(reader, RELATION_HEAP_PAGES);
-	if (relation->rows == 0 && relation->bytes == 0)
-		relation->rows = -1;	/* before version 14: never analyzed */
+	/* before version 14, one that was never analyzed looks like an empty one */
+	if (source_version < 140000 && relation->rows == 0 && relation->bytes == 0)
+		relation->rows = -1;
 	return relation;
 }
 
@@ -261,7 +262,7 @@ read_relations(Source *source, Catalog *catalog)
 
 	while (result_next(reader))
 	{
-		CatalogRelation *relation = read_relation(reader);
+		CatalogRelation *relation = read_relation(reader, source_version(source));
 
 		if (catalog_find_oid(catalog, relation->oid) != NULL ||
 			catalog_find(catalog, relation->schema, relation->name) != NULL)
@@ -647,7 +648,7 @@ source_catalog_ask(Source *source, List *schemas, List *wanted)
 
 	check_version(source);
 	initStringInfo(&buf);
-	appendStringInfo(&buf, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; %s; ", facts_query);
+	appendStringInfo(&buf, "%s; ", facts_query);
 	append_relations_query(&buf, schemas);
 	appendStringInfo(&buf, "; %s", inheritances_query);
 	if (wanted != NIL)
@@ -656,6 +657,7 @@ source_catalog_ask(Source *source, List *schemas, List *wanted)
 		append_details_queries(&buf, source_version(source), oids_by_name(wanted));
 	}
 	source_show_texts(source);
+	source_begin(source);
 	source_send(source, buf.data);
 }
 
@@ -665,7 +667,6 @@ source_catalog_answer(Source *source, List *wanted, SourceFacts *facts)
 	Catalog    *catalog = catalog_create();
 
 	source_receive(source);
-	result_skip(source);
 	read_facts(source, facts);
 	read_relations(source, catalog);
 	read_inheritances(source, catalog);
@@ -806,18 +807,112 @@ read_count(Source *source, void *arg)
 		*count->result = result_int(reader, 0);
 }
 
-ErrorData *
-source_catalog_count(Source *source, const char *select, const List *settings, double *count)
+/* The statements, and the SELECT behind them. */
+static char *
+behind_settings(const List *settings, const char *select)
 {
-	Count		read = {list_length(settings), count};
 	StringInfoData buf;
 	ListCell   *lc;
 
 	initStringInfo(&buf);
 	foreach(lc, settings)
 		appendStringInfo(&buf, "%s; ", (char *) lfirst(lc));
-	appendStringInfo(&buf, "SELECT count(*) FROM (%s) AS rows", select);
-	return try_statements(source, buf.data, read_count, &read);
+	appendStringInfoString(&buf, select);
+	return buf.data;
+}
+
+ErrorData *
+source_catalog_count(Source *source, const char *select, const List *settings, double *count)
+{
+	Count		read = {list_length(settings), count};
+
+	return try_statements(source,
+						  behind_settings(settings, psprintf("SELECT count(*) FROM (%s) AS rows", select)),
+						  read_count, &read);
+}
+
+static const ResultColumn text_columns[] = {{"text", RESULT_TEXT}};
+static const ResultShape text_shape = {"texts", text_columns, lengthof(text_columns)};
+
+/* Texts, behind so many results of other statements. */
+typedef struct Texts
+{
+	int			skipped;
+	List	  **result;
+} Texts;
+
+static void
+read_texts(Source *source, void *arg)
+{
+	const Texts *texts = arg;
+	ResultReader *reader;
+
+	for (int i = 0; i < texts->skipped; i++)
+		result_skip(source);
+	reader = result_begin(source, &text_shape, 0, RESULT_ROWS_ANY);
+	while (result_next(reader))
+		*texts->result = lappend(*texts->result, result_text(reader, 0));
+}
+
+ErrorData *
+source_catalog_texts(Source *source, const char *select, const List *settings, List **texts)
+{
+	Texts		read = {list_length(settings), texts};
+
+	return try_statements(source, behind_settings(settings, select), read_texts, &read);
+}
+
+/* ---- estimates ---- */
+
+static const ResultColumn explain_columns[] = {{"QUERY PLAN", RESULT_TEXT}};
+static const ResultShape explain_shape = {"a plan", explain_columns, lengthof(explain_columns)};
+
+/*
+ * Reads "… (cost=1.00..2.00 rows=3 width=4)".  What stands before it has names
+ * that may look like anything.
+ */
+static void
+parse_estimate(const char *line, SourceEstimate *estimate)
+{
+	const char *at = NULL;
+
+	for (const char *next = line; (next = strstr(next, " rows=")) != NULL; next++)
+		at = next;
+	if (at == NULL ||
+		sscanf(at, " rows=%lf width=%lf)", &estimate->rows, &estimate->width) != 2 ||
+		!(estimate->rows >= 0 && estimate->rows <= ROWS_MAX &&
+		  estimate->width >= 0 && estimate->width <= BYTES_MAX))
+		estimate->rows = estimate->width = -1;
+}
+
+/* The first row of an EXPLAIN is about the whole SELECT. */
+static void
+read_estimates(Source *source, void *arg)
+{
+	ListCell   *lc;
+
+	foreach(lc, (List *) arg)
+	{
+		SourceEstimate *estimate = lfirst(lc);
+		ResultReader *reader;
+		bool		first = true;
+
+		for (int i = 0; i < estimate->settings; i++)
+			result_skip(source);
+		reader = result_begin(source, &explain_shape, 1, RESULT_ROWS_ANY);
+		while (result_next(reader))
+		{
+			if (first)
+				parse_estimate(result_text(reader, 0), estimate);
+			first = false;
+		}
+	}
+}
+
+ErrorData *
+source_catalog_explain(Source *source, const char *sql, List *estimates)
+{
+	return try_statements(source, sql, read_estimates, estimates);
 }
 
 /* ---- rewritten tables ---- */

@@ -64,10 +64,27 @@ extern char *source_encoding(Source *source);
  */
 extern ErrorData *source_catalog_try(Source *source, const char *sql);
 
+/* What the source's planner expects of a SELECT; -1: unknown. */
+typedef struct SourceEstimate
+{
+	double		rows;
+	double		width;			/* bytes of a row */
+	int			settings;		/* how many SETs come before its EXPLAIN */
+} SourceEstimate;
+
 /*
- * Counts the rows of a SELECT, behind the statements (char *) of settings.
- * Returns the source's error if it fails.
+ * The same for EXPLAINs, each behind SETs.  Fills in one of the estimates
+ * (SourceEstimate *) for each EXPLAIN; their number of SETs must be set.
  */
+extern ErrorData *source_catalog_explain(Source *source, const char *sql, List *estimates);
+
+/*
+ * Returns the values of a SELECT of one text column in *texts, and counts the
+ * rows of a SELECT.  Both run it behind the statements (char *) of settings,
+ * and return the source's error if it fails.
+ */
+extern ErrorData *source_catalog_texts(Source *source, const char *select,
+									   const List *settings, List **texts);
 extern ErrorData *source_catalog_count(Source *source, const char *select,
 									   const List *settings, double *count);
 

@@ -3,15 +3,26 @@
  * mask_key.c
  *	  PGSYNC_MASK_KEY on its way to the source.
  *
- * Pseudonyms are computed on the source, which needs the key for that.  It must
- * not get into the source's logs or its pg_stat_activity: a statement would, and
- * so would a bind parameter (log_statement shows both).  So it travels in the
- * connection's startup options, which nobody logs, as a custom setting that only
- * the session itself can see.  What travels is not the key but one derived
- * from it, already padded for HMAC's two hashes.
+ * Pseudonyms are computed on the source, which needs the key for that.  It gets
+ * one that is derived from the secret, when the login is over, in each
+ * transaction that computes pseudonyms, as a setting of this transaction.  So a
+ * pooler may sit in between, and no session keeps the key.
  *
- * A connection pooler that swallows such options makes the statements fail, as
- * they find no key; they never go on without one.
+ * The key must not get into the source's logs or its pg_stat_activity.  A
+ * statement does, and so does a bind parameter (log_statement shows both).  The
+ * values that a query returns do not.  So the source first makes a random pad,
+ * keeps it in a setting and returns it:
+ *
+ *		here				SELECT set_config('...pad', <random>, ...)
+ *		source				pad
+ *		here				SELECT set_config('...inner', <key # pad> # '...pad', ...)
+ *
+ * The statements show the random function's name, and a key that is combined
+ * with a pad that was used once.  The pad serves all transactions of the message
+ * that follows, and is then reset.  Sources before version 13 have no strong
+ * random function; there the pad depends on random() and on the clock.
+ *
+ * A transaction without the key fails: the settings do not exist there.
  *
  *-------------------------------------------------------------------------
  */
@@ -23,10 +34,15 @@
 #include "utils/resowner.h"
 
 #include "source/mask_key.h"
+#include "source/result_reader.h"
 
 #define KEY_VARIABLE	"PGSYNC_MASK_KEY"
 #define KEY_LENGTH_MIN	16
 #define HMAC_BLOCK		64
+#define INNER_PAD		0x36
+#define OUTER_PAD		0x5c
+#define PAD				"pgtunsync_mask.pad"
+#define PAD_DIGITS		(PG_SHA256_DIGEST_LENGTH * 2)
 
 /* A key for this purpose alone: HMAC of a label. */
 static bool
@@ -61,15 +77,14 @@ derive_key_owned(const char *key, uint8 *derived)
 }
 
 static void
-append_option(StringInfo buf, const char *name, const uint8 *key, uint8 pad)
+append_hex(StringInfo buf, const uint8 *bytes)
 {
-	appendStringInfo(buf, "%s-c %s=", buf->len > 0 ? " " : "", name);
-	for (int i = 0; i < HMAC_BLOCK; i++)
-		appendStringInfo(buf, "%02x", (i < PG_SHA256_DIGEST_LENGTH ? key[i] : 0) ^ pad);
+	for (int i = 0; i < PG_SHA256_DIGEST_LENGTH; i++)
+		appendStringInfo(buf, "%02x", bytes[i]);
 }
 
 char *
-mask_key_options(const EnvFile *env)
+mask_key_read(const EnvFile *env)
 {
 	const char *key = env_file_get_secret(env, KEY_VARIABLE);
 	uint8		derived[PG_SHA256_DIGEST_LENGTH];
@@ -90,8 +105,86 @@ mask_key_options(const EnvFile *env)
 				(errcode(ERRCODE_INTERNAL_ERROR),
 				 errmsg("could not derive a key from %s", KEY_VARIABLE)));
 	initStringInfo(&buf);
-	append_option(&buf, MASK_KEY_INNER, derived, 0x36);
-	append_option(&buf, MASK_KEY_OUTER, derived, 0x5c);
+	append_hex(&buf, derived);
 	explicit_bzero(derived, sizeof(derived));
 	return buf.data;
+}
+
+/* ---- on the source ---- */
+
+/* A random text; sha256() takes what is known of it out of its bits. */
+static const char *
+random_sql(int version)
+{
+	if (version >= 130000)
+		return "gen_random_uuid()::text || gen_random_uuid()::text";
+	return "random()::text || random()::text || random()::text || random()::text"
+		" || clock_timestamp()::text";
+}
+
+static const ResultColumn pad_columns[] = {{"pad", RESULT_TEXT, .max = PAD_DIGITS}};
+static const ResultShape pad_shape = {"a random pad", pad_columns, lengthof(pad_columns)};
+
+/* Reads the pad behind that many other results. */
+static char *
+read_pad(Source *source, int skipped)
+{
+	ResultReader *reader;
+	char	   *pad = NULL;
+
+	for (int i = 0; i < skipped; i++)
+		result_skip(source);
+	reader = result_begin(source, &pad_shape, 1, 1);
+	while (result_next(reader))
+	{
+		pad = result_text(reader, 0);
+		if (strlen(pad) != PAD_DIGITS || strspn(pad, "0123456789abcdef") != PAD_DIGITS)
+			result_refuse_column(reader, 0, "hexadecimal digits");
+	}
+	result_finish(source);
+	return pad;
+}
+
+/* The value of a hexadecimal digit, which is one. */
+static int
+digit(char c)
+{
+	return c <= '9' ? c - '0' : c - 'a' + 10;
+}
+
+/* Replaces the digits of pad by those of the key combined with it. */
+static void
+combine(char *pad, const char *key)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (int i = 0; i < PAD_DIGITS; i++)
+		pad[i] = digits[digit(pad[i]) ^ digit(key[i])];
+}
+
+/* One of HMAC's two padded keys, from the bytes b of the rows. */
+static char *
+padded_key_sql(const char *name, int byte)
+{
+	return psprintf("set_config('%s', string_agg(lpad(to_hex(b # %d), 2, '0'), '' ORDER BY i)"
+					" || repeat('%02x', %d), true)",
+					name, byte, byte, HMAC_BLOCK - PG_SHA256_DIGEST_LENGTH);
+}
+
+char *
+mask_key_hand_over(Source *source, const char *begin, int begin_results, const char *key)
+{
+	char	   *pad;
+
+	source_show_texts(source);
+	source_send(source, psprintf("%sSELECT set_config('" PAD "', encode(sha256(convert_to(%s, 'UTF8')),"
+								 " 'hex'), false)", begin, random_sql(source_version(source))));
+	source_receive(source);
+	pad = read_pad(source, begin_results);
+	combine(pad, key);
+	return psprintf("SELECT FROM (SELECT %s AS a, %s FROM (SELECT i,"
+					" get_byte(decode('%s', 'hex'), i) # get_byte(decode(current_setting('" PAD "'), 'hex'), i) AS b"
+					" FROM generate_series(0, %d) i) bytes OFFSET 0) s WHERE a IS NULL; ",
+					padded_key_sql(MASK_KEY_INNER, INNER_PAD), padded_key_sql(MASK_KEY_OUTER, OUTER_PAD),
+					pad, PG_SHA256_DIGEST_LENGTH - 1);
 }

@@ -7,20 +7,24 @@
  * latch and the connection's socket together, so that a cancel, a SIGTERM or
  * the postmaster's death ends it at once.  A connection has one owner, the
  * memory context that it was opened in: whatever error unwinds the stack, the
- * context's reset closes the socket, and the source rolls back.  Nothing is
- * cancelled on the source explicitly; behind a tunnel that would need another
- * connection, and a COPY notices a closed socket as fast.
+ * context's reset closes the socket, and the source rolls back.  A process that
+ * exits closes its connections, too.  Closing sends a Terminate message, without
+ * which the source would log the end as an error.
  *
  * Two guards stand beside libpq while it connects.  Each socket is announced to
  * the tunnel's gate, and nothing is read from it before the gate has admitted
  * it: the port might have been taken over by another process.  And if there is
  * a password, auth_guard.c checks each request for it before libpq sees it.
  *
- * Round trips cost 50 ms and more, so the statements that prepare the session
- * travel in front of the first query's, in one simple-query message.  (They
- * could be startup options, but connection poolers refuse those.)  They stand
- * in a transaction of their own, so that a ROLLBACK later on does not undo
- * them.
+ * Round trips cost 50 ms and more, so what begins a transaction travels in front
+ * of its first query, in one simple-query message: BEGIN, and the settings of
+ * session_settings.c, unless the session has them.  A transaction names its
+ * isolation level: the default may be serializable, which a standby refuses.
+ *
+ * A proxy or a firewall on the way may cut connections that are idle.  The
+ * process that owns a connection calls source_keep() while it waits for
+ * something else.  About once a second that sends a Sync message, which the
+ * source answers without a statement, so nothing is logged there.
  *
  * A COPY hands out libpq's own row buffer, and only waits when libpq has no
  * complete row: at hundreds of MB/s there is no system call per row, and the
@@ -71,17 +75,21 @@
 #include <sys/stat.h>
 
 #include "access/htup_details.h"
+#include "lib/ilist.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "storage/fd.h"
+#include "storage/ipc.h"
 #include "storage/latch.h"
+#include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
 #include "base/compat.h"
 #include "source/error_text.h"
+#include "source/session_settings.h"
 #include "source/source.h"
 #include "base/wait_event.h"
 
@@ -94,9 +102,15 @@
 #define WAITS_PER_MEMORY_CHECK	64
 #define RESULTS_DRAINED_MAX 1000000
 
+/* how long a connection may be idle before source_keep() uses it, in ms */
+#define PING_INTERVAL	1000
+
 struct Source
 {
+	dlist_node	node;			/* in open_sources */
 	bool		lost;			/* a FATAL came from the source */
+	char		end_state[6];	/* the SQLSTATE of one that came amid no query, or "" */
+	char		end_text[200];	/* and its text */
 	MemoryContext context;		/* everything; its reset closes the connection */
 	MemoryContextCallback callback;
 	PGconn	   *conn;
@@ -109,8 +123,11 @@ struct Source
 	const char *method;			/* how we were authenticated, if it was seen */
 	char	   *display;
 	bool		row_security;
-	bool		prepared;		/* session set-up was sent */
-	int			setup_results;	/* results of it still to be dropped */
+	bool		has_settings;	/* the session has those of session_settings.c */
+	bool		begin_next;		/* source_begin() was called */
+	int			begin_results;	/* results of it still to be dropped */
+	bool		pinging;		/* a Sync message is to be answered */
+	TimestampTz used;			/* when something was sent last */
 	bool		hide_texts;		/* see SourceParams */
 	bool		show_next;		/* source_show_texts() was called */
 	bool		show;			/* it was for the message under way */
@@ -130,6 +147,9 @@ struct Source
 	bool		rows_behind;	/* see source_copy_rows_behind() */
 	uint32		rows;
 };
+
+/* The connections of this process. */
+static dlist_head open_sources = DLIST_STATIC_INIT(open_sources);
 
 /* ---- errors ---- */
 
@@ -174,16 +194,67 @@ may_show(const Source *source, const PGresult *result)
 	return source->show && result != NULL && PQresultErrorField(result, PG_DIAG_CONTEXT) == NULL;
 }
 
+/* The fix that an error suggests with which the source ends work that was fine. */
+static const char *
+end_hint(const char *state, const char *text)
+{
+	static const struct
+	{
+		const char *state;
+		const char *hint;
+	}			hints[] =
+	{
+		{"40001", "On a standby, set hot_standby_feedback = on or raise max_standby_streaming_delay,"
+			" or pull from the primary."},
+		{"40P01", "On a standby, set hot_standby_feedback = on or raise max_standby_streaming_delay,"
+			" or pull from the primary."},
+		{"57P01", "The source's server stops, or somebody has called pg_terminate_backend() there; pull again."},
+		{"57P02", "The source's server has crashed; pull again when it is back."},
+		{"57P05", "Raise idle_session_timeout for the role on the source."},
+		{"25P03", "Raise idle_in_transaction_session_timeout for the role on the source."},
+		{"25P04", "Raise transaction_timeout for the role on the source."}
+	};
+
+	if (text != NULL && strstr(text, "statement pooling") != NULL)
+		return "Set pool_mode to transaction or session for this database, or let PGSYNC_REMOTE_PORT"
+			" lead past the pooler, to the source itself.";
+	for (int i = 0; i < lengthof(hints); i++)
+		if (state != NULL && strcmp(state, hints[i].state) == 0)
+			return hints[i].hint;
+	return NULL;
+}
+
+/*
+ * The source has ended the session while it was idle, and said why.  Nothing of
+ * ours was executed, so the text shows no value.
+ */
+static void pg_attribute_noreturn()
+raise_ended(Source *source)
+{
+	const char *hint = end_hint(source->end_state, source->end_text);
+
+	source->lost = true;
+	ereport(ERROR,
+			(errcode(pack_state(source->end_state)),
+			 errmsg("the source %s has ended the session: %s", source->display,
+					source_text(source->end_text)),
+			 hint ? errhint("%s", hint) : 0));
+}
+
 /* The connection broke: no SQLSTATE, no result. */
 static void pg_attribute_noreturn()
 raise_lost(Source *source, const char *sql)
 {
 	char	   *detail = may_show(source, NULL) ? source_text(PQerrorMessage(source->conn)) : NULL;
 
+	if (source->end_state[0] != '\0')
+		raise_ended(source);
 	ereport(ERROR,
 			(errcode(ERRCODE_CONNECTION_FAILURE),
 			 errmsg("lost the connection to the source %s", source->display),
 			 detail && detail[0] ? errdetail("%s", detail) : 0,
+			 errhint("Look for the reason in the source's server log.  If there is none, a proxy or a"
+					 " firewall on the way has cut the connection."),
 			 sql ? errcontext("source query: %s", shown_query(sql)) : 0));
 }
 
@@ -191,12 +262,15 @@ raise_lost(Source *source, const char *sql)
 static void pg_attribute_noreturn()
 raise_hidden(const char *state)
 {
+	const char *hint = end_hint(state, NULL);
+
 	ereport(ERROR,
 			(errcode(pack_state(state)),
 			 errmsg("error on the source: %s", error_text(state)),
 			 errdetail("Its text could show values that data rules mask, so it stays on the source "
 					   "(SQLSTATE %s).",
 					   state),
+			 hint ? errhint("%s", hint) :
 			 errhint("See the source's server log, or let a role that may see the values "
 					 "pull with rules => false.")));
 }
@@ -229,6 +303,7 @@ source_raise(Source *source, PGresult *result, const char *sql)
 	char	   *detail = error_field(result, PG_DIAG_MESSAGE_DETAIL);
 	char	   *hint = error_field(result, PG_DIAG_MESSAGE_HINT);
 	char	   *context = error_field(result, PG_DIAG_CONTEXT);
+	const char *fix = end_hint(state, error_field(result, PG_DIAG_MESSAGE_PRIMARY));
 	bool		sent = state || detail || hint || context ||
 		error_field(result, PG_DIAG_MESSAGE_PRIMARY);
 
@@ -242,7 +317,8 @@ source_raise(Source *source, PGresult *result, const char *sql)
 			(errcode(is_error_state(state) ? pack_state(state) : ERRCODE_PROTOCOL_VIOLATION),
 			 errmsg("error on the source: %s", primary_message(source, result)),
 			 detail ? errdetail("Source's detail: %s", detail) : 0,
-			 hint ? errhint("Source's hint: %s", hint) : 0,
+			 hint ? errhint("Source's hint: %s", hint) :
+			 fix ? errhint("%s", fix) : 0,
 			 context ? errcontext("on the source: %s", context) : 0,
 			 sql ? errcontext("source query: %s", shown_query(sql)) : 0));
 }
@@ -319,10 +395,33 @@ drop_notifications(Source *source)
 		PQfreemem(notification);
 }
 
-/* Notices of the source do not go to our standard error. */
-static void
-drop_notice(void *arg, const PGresult *result)
+/* True for a message after which the source ends the session. */
+static bool
+is_fatal(const PGresult *result)
 {
+	const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
+
+	return severity != NULL && (strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0);
+}
+
+/*
+ * Notices of the source do not go to our standard error.  libpq takes an error
+ * for a notice if no query is under way: then it is the reason why the source
+ * ends the session.  It is copied without palloc(), which might raise an error
+ * inside libpq.
+ */
+static void
+take_notice(void *arg, const PGresult *result)
+{
+	Source	   *source = arg;
+	const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+	const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+
+	if (!is_fatal(result) || !is_error_state(state) || text == NULL || source->end_state[0] != '\0' ||
+		PQresultErrorField(result, PG_DIAG_CONTEXT) != NULL)
+		return;
+	strlcpy(source->end_state, state, sizeof(source->end_state));
+	strlcpy(source->end_text, text, sizeof(source->end_text));
 }
 
 /* ---- connecting ---- */
@@ -364,8 +463,29 @@ close_connection(void *arg)
 	{
 		PQfinish(source->conn);
 		ReleaseExternalFD();
+		dlist_delete(&source->node);
 	}
 	source->conn = NULL;
+}
+
+/* The process exits, and no context is reset. */
+static void
+close_at_exit(int code, Datum arg)
+{
+	while (!dlist_is_empty(&open_sources))
+		close_connection(dlist_head_element(Source, node, &open_sources));
+}
+
+/* Notes that the connection has to be closed. */
+static void
+note_open(Source *source)
+{
+	static bool registered = false;
+
+	if (!registered)
+		before_shmem_exit(close_at_exit, 0);
+	registered = true;
+	dlist_push_tail(&open_sources, &source->node);
 }
 
 /*
@@ -419,6 +539,8 @@ login_hint(Source *source, const char *state, const char *text)
 		return "Check the database name in PGSYNC_FROM_URL.";
 	if (strcmp(state, "53300") == 0)
 		return "Use fewer jobs, or wait until the source has free connections.";
+	if (strstr(text, "startup parameter: options") != NULL)
+		return "Remove \"options\" from PGSYNC_FROM_URL, or let PGSYNC_REMOTE_PORT lead past the pooler, to the source itself.";
 	return NULL;
 }
 
@@ -663,7 +785,8 @@ source_connect_start(const SourceParams *params)
 				(errcode(ERRCODE_OUT_OF_MEMORY),
 				 errmsg("out of memory")));
 	}
-	PQsetNoticeReceiver(source->conn, drop_notice, NULL);
+	note_open(source);
+	PQsetNoticeReceiver(source->conn, take_notice, source);
 	PQsetErrorVerbosity(source->conn, PQERRORS_VERBOSE);
 	if (PQstatus(source->conn) == CONNECTION_BAD)
 		raise_not_connected(source);
@@ -694,6 +817,12 @@ void
 source_close(Source *source)
 {
 	MemoryContextDelete(source->context);
+}
+
+const char *
+source_name(Source *source)
+{
+	return source->display;
 }
 
 int
@@ -770,57 +899,73 @@ source_next_result(Source *source)
 	return source->result;
 }
 
-/* ---- queries ---- */
+/* ---- Sync messages ---- */
 
-/* Appends a statement to the session's set-up. */
+/* Sends one, if the connection is idle. */
 static void
-add_setup(Source *source, StringInfo buf, const char *statement)
+start_ping(Source *source)
 {
-	appendStringInfo(buf, "%s;", statement);
-	source->setup_results++;
+	if (PQtransactionStatus(source->conn) == PQTRANS_ACTIVE)
+		return;
+	if (!PQenterPipelineMode(source->conn) || !PQpipelineSync(source->conn))
+		raise_lost(source, NULL);
+	source->pinging = true;
+	source->used = GetCurrentTimestamp();
 }
 
-/*
- * What every session needs, before its first query; the timeout comes first,
- * as it runs already.  pg_temp is named so that it comes last; some of the
- * parameters are younger than our oldest source, and looking out for a client
- * that has gone away is not done on every platform.
- */
-static void
-append_setup(Source *source, StringInfo buf)
+/* Its answer was read: the connection is as before. */
+static bool
+end_ping(Source *source)
 {
-	static const struct
-	{
-		int			version;
-		const char *statement;
-	}			settings[] =
-	{
-		{0, "SET statement_timeout = 0"},
-		{0, "BEGIN"},
-		{0, "SET client_min_messages = error"},
-		{0, "SET search_path = pg_catalog, pg_temp"},
-		{0, "SET standard_conforming_strings = on"},
-		{0, "SET datestyle = 'ISO'"},
-		{0, "SET intervalstyle = 'postgres'"},
-		{0, "SET timezone = 'UTC'"},
-		{0, "SET extra_float_digits = 3"},
-		{0, "SET bytea_output = 'hex'"},
-		{0, "SET xmloption = 'content'"},
-		{0, "SET lc_monetary = 'C'"},
-		{0, "SET lock_timeout = 0"},
-		{0, "SET idle_in_transaction_session_timeout = 0"},
-		{140000, "SET idle_session_timeout = 0"},
-		{170000, "SET transaction_timeout = 0"},
-		{140000, "SELECT set_config('client_connection_check_interval', '2s', false) WHERE version() ~ 'linux'"},
-	};
+	source->pinging = false;
+	return PQexitPipelineMode(source->conn) != 0;
+}
 
-	for (int i = 0; i < lengthof(settings); i++)
+/* Reads its answer, if one is under way. */
+static void
+finish_ping(Source *source)
+{
+	if (!source->pinging)
+		return;
+	begin_wait(source);
+	if (PQresultStatus(source_next_result(source)) != PGRES_PIPELINE_SYNC || !end_ping(source))
+		raise_lost(source, NULL);
+}
+
+/* ---- queries ---- */
+
+int
+source_append_begin(Source *source, StringInfo buf, const char *snapshot)
+{
+	int			count = 1;
+
+	appendStringInfoString(buf, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; ");
+	if (snapshot != NULL)
 	{
-		if (source_version(source) >= settings[i].version)
-			add_setup(source, buf, settings[i].statement);
+		appendStringInfo(buf, "SET TRANSACTION SNAPSHOT %s; ", quote_literal_cstr(snapshot));
+		count++;
 	}
-	add_setup(source, buf, source->row_security ? "SET row_security = on" : "SET row_security = off");
-	add_setup(source, buf, "COMMIT");
+	if (!source->has_settings)
+		count += session_settings_append(buf, source_version(source), source->row_security, false);
+	return count;
+}
+
+bool
+source_row_security(Source *source)
+{
+	return source->row_security;
+}
+
+void
+source_note_settings(Source *source)
+{
+	source->has_settings = true;
+}
+
+void
+source_begin(Source *source)
+{
+	source->begin_next = true;
 }
 
 bool
@@ -837,23 +982,23 @@ source_usable(Source *source)
 }
 
 /*
- * Drops the set-up's results, which come before those of the first message.  A
- * result with rows ends with one that has none.
+ * Drops the results of the transaction's beginning, which come first.  A result
+ * with rows ends with one that has none.
  */
 static void
-finish_setup(Source *source)
+finish_begin(Source *source)
 {
-	while (source->setup_results > 0)
+	while (source->begin_results > 0)
 	{
 		ExecStatusType status = PQresultStatus(source_next_result(source));
 
 		if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK && status != PGRES_SINGLE_TUPLE)
 		{
 			source->show = true;	/* it reads no table */
-			source_raise(source, source->result, "session set-up");
+			source_raise(source, source->result, "beginning of a transaction");
 		}
 		if (status != PGRES_SINGLE_TUPLE)
-			source->setup_results--;
+			source->begin_results--;
 	}
 }
 
@@ -871,10 +1016,10 @@ source_send(Source *source, const char *sql)
 {
 	StringInfoData buf;
 
+	finish_ping(source);
 	initStringInfo(&buf);
-	if (!source->prepared)
-		append_setup(source, &buf);
-	source->prepared = true;
+	source->begin_results = source->begin_next ? source_append_begin(source, &buf, NULL) : 0;
+	source->begin_next = false;
 	appendStringInfoString(&buf, sql);
 	set_sql(source, sql);
 	source->show = source->show_next;
@@ -883,6 +1028,7 @@ source_send(Source *source, const char *sql)
 	if (!PQsendQuery(source->conn, buf.data) || !PQsetSingleRowMode(source->conn))
 		raise_lost(source, sql);
 	flush_output(source, sql);
+	source->used = GetCurrentTimestamp();
 	pfree(buf.data);
 }
 
@@ -891,7 +1037,7 @@ source_receive(Source *source)
 {
 	begin_wait(source);
 	source->idle_memory = 0;
-	finish_setup(source);
+	finish_begin(source);
 }
 
 const char *
@@ -913,13 +1059,133 @@ source_check_idle(Source *source)
 
 	if (poll(&fd, 1, 0) <= 0)
 		return;
-	/* what comes stays in libpq's buffer, unread, until the next query */
 	begin_wait(source);
 	if (!PQconsumeInput(source->conn))
 		raise_lost(source, NULL);
+	(void) PQisBusy(source->conn);	/* reads the messages */
+	drop_notifications(source);
 	source->idle_memory += foreign_memory() - source->memory;
 	if (source->idle_memory > QUERY_MEMORY_MAX)
 		raise_too_much(source, QUERY_MEMORY_MAX);
+}
+
+void
+source_keep(Source *source)
+{
+	source_check_idle(source);
+	if (source->pinging)
+	{
+		if (!PQisBusy(source->conn))
+			finish_ping(source);
+	}
+	else if (TimestampDifferenceExceeds(source->used, GetCurrentTimestamp(), PING_INTERVAL))
+		start_ping(source);
+}
+
+int
+source_session(Source *source)
+{
+	return PQbackendPID(source->conn);
+}
+
+bool
+source_in_copy(Source *source)
+{
+	return source->in_copy;
+}
+
+/* ---- the end ---- */
+
+/* Takes in what has come; false if the connection is lost, or too much comes. */
+static bool
+take_input(Source *source)
+{
+	return PQflush(source->conn) >= 0 && PQconsumeInput(source->conn) &&
+		foreign_memory() - source->memory <= QUERY_MEMORY_MAX;
+}
+
+/* Drops all results that are complete; true at the answer's end. */
+static bool
+drop_results(Source *source)
+{
+	while (!PQisBusy(source->conn))
+	{
+		PGresult   *result = PQgetResult(source->conn);
+
+		if (result == NULL)
+			return true;
+		PQclear(result);
+	}
+	return false;
+}
+
+/* Waits for the answer's end, not interruptibly, and drops it. */
+static bool
+await_results(Source *source, int timeout_ms)
+{
+	TimestampTz start = GetCurrentTimestamp();
+
+	begin_wait(source);
+	while (take_input(source))
+	{
+		long		left = time_left(start, timeout_ms);
+
+		if (drop_results(source))
+			return true;
+		if (left == 0)
+			break;
+		(void) WaitLatchOrSocket(NULL, WL_SOCKET_READABLE | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+								 PQsocket(source->conn), left, wait_event(WAIT_SOURCE_RESULT));
+	}
+	return false;
+}
+
+/* The same for the answer to a Sync message, if one is under way. */
+static bool
+await_ping(Source *source, int timeout_ms)
+{
+	if (!source->pinging)
+		return true;
+	if (!await_results(source, timeout_ms))
+		return false;
+	return end_ping(source);
+}
+
+/* Runs statements; false if that was not possible, or took too long. */
+static bool
+try_statements(Source *source, const char *sql, int timeout_ms)
+{
+	if (source->in_copy || !PQsendQuery(source->conn, sql))
+		return false;
+	if (await_results(source, timeout_ms))
+		return true;
+	source->lost = true;
+	return false;
+}
+
+/* The state of the transaction, as the source has told it last. */
+static PGTransactionStatusType
+settled_status(Source *source, int timeout_ms)
+{
+	if (source_is_lost(source) || !await_ping(source, timeout_ms))
+		return PQTRANS_UNKNOWN;
+	return PQtransactionStatus(source->conn);
+}
+
+bool
+source_try(Source *source, const char *sql, int timeout_ms)
+{
+	return settled_status(source, timeout_ms) == PQTRANS_INTRANS &&
+		try_statements(source, sql, timeout_ms);
+}
+
+bool
+source_try_rollback(Source *source, int timeout_ms)
+{
+	PGTransactionStatusType status = settled_status(source, timeout_ms);
+
+	return (status == PQTRANS_INTRANS || status == PQTRANS_INERROR) &&
+		try_statements(source, "ROLLBACK", timeout_ms);
 }
 
 const char *

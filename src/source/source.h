@@ -10,6 +10,7 @@
 
 #include "base/compat.h"
 #include "base/connection_gate.h"
+#include "lib/stringinfo.h"
 #include "libpq-fe.h"
 #include "config/env_file.h"
 #include "nodes/pg_list.h"
@@ -68,13 +69,9 @@ extern void source_close_fallbacks(void);
 /* ---- the connection (source.c) ---- */
 
 /*
- * Connects, interruptibly.  The session is prepared together with the first
- * query, in one round trip: search_path = pg_catalog, ISO dates,
- * extra_float_digits = 3, timeouts off, no NOTICEs, bytea_output hex,
- * IntervalStyle postgres, xmloption content, lc_monetary C, time zone UTC,
- * row_security off unless the params say otherwise; client_encoding = the
- * local database's.  The connection belongs to the current memory context: it
- * is closed when that context is reset or deleted, or by source_close().
+ * Connects, interruptibly; client_encoding = the local database's.  The
+ * connection belongs to the current memory context: it is closed when that
+ * context is reset or deleted, or by source_close().
  *
  * Raises SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION, or the source's own
  * SQLSTATE for a refused login; INVALID_AUTHORIZATION_SPECIFICATION when the
@@ -87,12 +84,6 @@ extern Source *source_connect(const SourceParams *params);
 extern Source *source_connect_start(const SourceParams *params);
 extern void source_connect_finish(Source *source, const SourceParams *params);
 extern void source_close(Source *source);
-
-/*
- * Hands options of the session ("-c name=value …") to connections that are
- * made from these params, behind those of the URL.
- */
-extern void source_add_options(SourceParams *params, const char *options);
 
 /*
  * With hide_texts, errors of the source show their SQLSTATE and a text of ours
@@ -109,6 +100,8 @@ extern int	source_version(Source *source); /* as PQserverVersion() */
 
 /* The role that the connection has logged in as. */
 extern const char *source_role(Source *source);
+/* The display of the params. */
+extern const char *source_name(Source *source);
 
 /*
  * How the connection authenticated us: "SCRAM-SHA-256", "MD5", "clear text" …;
@@ -121,6 +114,30 @@ extern const char *source_auth_method(Source *source);
  * text is not checked: compare it, but do not show it.
  */
 extern const char *source_parameter(Source *source, const char *name);
+
+/*
+ * Every transaction on the source begins by one of these.  source_begin() puts
+ * the beginning in front of the next message; source_receive() drops its
+ * results.  source_append_begin() appends it, with a snapshot to import or NULL,
+ * to a message that is meant for source_copy_start(), and returns the number of
+ * its results.
+ *
+ * The transaction is REPEATABLE READ READ ONLY, with search_path = pg_catalog,
+ * ISO dates, extra_float_digits = 3, timeouts off, no NOTICEs, bytea_output hex,
+ * IntervalStyle postgres, xmloption content, lc_monetary C, time zone UTC,
+ * row_security off unless the params say otherwise.
+ */
+extern void source_begin(Source *source);
+extern int	source_append_begin(Source *source, StringInfo buf, const char *snapshot);
+
+/*
+ * For a connection that waits for its first transaction (session_settings.c):
+ * gives the settings to the session, so that its transactions are shorter.
+ * Does not do it if a pooler may hand the session to others.
+ */
+extern void source_prepare(Source *source);
+extern bool source_row_security(Source *source);
+extern void source_note_settings(Source *source);
 
 /*
  * source_send() sends one simple-query message, without waiting for an answer.
@@ -157,10 +174,30 @@ extern bool source_is_lost(Source *source);
  */
 extern bool source_usable(Source *source);
 
+/* The process ID of our session there, as a pooler may invent it. */
+extern int	source_session(Source *source);
+
+/* True if rows of a COPY are still to be read. */
+extern bool source_in_copy(Source *source);
+
 /*
- * For wait loops: raises the loss of a connection that has nothing under way.
- * Cheap, does not wait.
+ * For the end of a run: runs statements that return next to nothing in the open
+ * transaction, and raises no error.  Waits up to timeout_ms, not interruptibly.
+ * Returns false if that was not enough, or if the connection is lost or busy, or
+ * no transaction is open.
  */
+extern bool source_try(Source *source, const char *sql, int timeout_ms);
+
+/* Ends the transaction, if one is open, in the same way. */
+extern bool source_try_rollback(Source *source, int timeout_ms);
+
+/*
+ * For wait loops: raises the loss of a connection that has nothing under way,
+ * and keeps it from being cut because it is idle.  Cheap, does not wait.
+ */
+extern void source_keep(Source *source);
+
+/* The same without keeping it. */
 extern void source_check_idle(Source *source);
 
 /*

@@ -32,6 +32,7 @@
 
 #include "base/compat.h"
 #include "source/source.h"
+#include "source/host_address.h"
 #include "source/source_url.h"
 
 #define URL_VARIABLE	"PGSYNC_FROM_URL"
@@ -136,12 +137,28 @@ raise_bad_parameter(const SourceUrl *url)
 			 errhint("%s", reading->hint)));
 }
 
+/*
+ * A string of keywords is libpq's own format.  Of its errors, only the name of
+ * a parameter that we know is shown.
+ */
+static void
+refuse_other_keyword(const SourceUrl *url, char *errors)
+{
+	const char *name = url_find_parameter(errors);
+
+	PQfreemem(errors);
+	if (name != NULL)
+		url_refuse(url, psprintf("the parameter \"%s\" of %s is not one of libpq", name, url->variable),
+				   NULL, "Remove it. Only a URL may have the parameters of other programs.");
+}
+
 SourceUrl *
 url_parse(const EnvFile *env)
 {
 	SourceUrl  *url = palloc0(sizeof(SourceUrl));
 	const char *text = env_file_get_secret(env, URL_VARIABLE);
 	PQconninfoOption *parsed;
+	char	   *errors = NULL;
 
 	url->env = env;
 	url->variable = text ? URL_VARIABLE : OTHER_URL_VARIABLE;
@@ -155,7 +172,9 @@ url_parse(const EnvFile *env)
 	if (url->reading->problem != NULL)
 		raise_bad_parameter(url);
 
-	parsed = PQconninfoParse(url->reading->text, NULL);
+	parsed = PQconninfoParse(url->reading->text, &errors);
+	if (parsed == NULL && errors != NULL)
+		refuse_other_keyword(url, errors);
 	if (parsed == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_CONFIG_FILE_ERROR),
@@ -275,9 +294,8 @@ url_is_loopback(const char *host)
 	return pg_strcasecmp(host, "localhost") == 0 || strcmp(host, "127.0.0.1") == 0;
 }
 
-/* Only characters that a host name, address, list or path has. */
-static bool
-is_host_like(const char *host)
+bool
+url_is_host_like(const char *host)
 {
 	return strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,-_:/") == strlen(host);
 }
@@ -291,7 +309,7 @@ url_target(const SourceUrl *url)
 	StringInfoData buf;
 
 	if (!url->showable ||
-		(host && !is_host_like(host)) || (hostaddr && !is_host_like(hostaddr)) ||
+		(host && !url_is_host_like(host)) || (hostaddr && !url_is_host_like(hostaddr)) ||
 		(port && strspn(port, "0123456789,") != strlen(port)))
 		return pstrdup("It points elsewhere.");
 
@@ -358,9 +376,28 @@ source_display(const EnvFile *env)
 
 /* ---- completing ---- */
 
+/* A name with several addresses becomes a list, which libpq tries in order. */
+static void
+set_addresses_of(SourceUrl *url, const char *host, const char *tls_name, int timeout)
+{
+	StringInfoData hosts;
+	StringInfoData addresses;
+	ListCell   *lc;
+
+	initStringInfo(&hosts);
+	initStringInfo(&addresses);
+	foreach(lc, host_addresses(host, timeout))
+	{
+		appendStringInfo(&hosts, "%s%s", hosts.len ? "," : "", tls_name);
+		appendStringInfo(&addresses, "%s%s", addresses.len ? "," : "", (char *) lfirst(lc));
+	}
+	option_set(url, "host", hosts.data);
+	option_set(url, "hostaddr", addresses.data);
+}
+
 /* Where to connect: the address decides, the host is what TLS verifies. */
 static void
-set_address(SourceUrl *url, const SourceWay *way, const char *host, int port)
+set_address(SourceUrl *url, const SourceWay *way, const char *host, int port, int timeout)
 {
 	option_set(url, "port", psprintf("%d", port));
 	if (host[0] == '/')
@@ -369,9 +406,13 @@ set_address(SourceUrl *url, const SourceWay *way, const char *host, int port)
 		option_set(url, "hostaddr", NULL);
 		return;
 	}
+	if (way->entrance == ENTRANCE_DIRECT)
+	{
+		set_addresses_of(url, host, way->tls_name, timeout);
+		return;
+	}
 	option_set(url, "host", way->tls_name);
-	if (way->entrance != ENTRANCE_DIRECT)
-		option_set(url, "hostaddr", host);
+	option_set(url, "hostaddr", host);
 }
 
 /* Answers what libpq would otherwise look up by itself. */
@@ -411,7 +452,7 @@ source_params(const EnvFile *env, const SourceWay *way, const char *host, int po
 	params->password_rule = password_rule(url);
 	params->warn_md5 = true;
 
-	set_address(url, way, host, port);
+	set_address(url, way, host, port, params->connect_timeout);
 	close_keywords(url);
 	if (params->password_rule == PASSWORD_HASHED && auth_libpq_knows_require_auth())
 		option_default(url, "require_auth", "!password");
@@ -429,26 +470,6 @@ source_params(const EnvFile *env, const SourceWay *way, const char *host, int po
 	}
 	params->conninfo = buf.data;
 	return params;
-}
-
-void
-source_add_options(SourceParams *params, const char *options)
-{
-	PQconninfoOption *parsed = PQconninfoParse(params->conninfo, NULL);
-	StringInfoData buf;
-
-	initStringInfo(&buf);
-	for (PQconninfoOption *option = parsed; option && option->keyword; option++)
-	{
-		const char *value = option->val;
-
-		if (strcmp(option->keyword, "options") == 0)
-			value = value ? psprintf("%s %s", value, options) : options;
-		if (value != NULL)
-			append_conninfo(&buf, option->keyword, value);
-	}
-	PQconninfoFree(parsed);
-	params->conninfo = buf.data;
 }
 
 void

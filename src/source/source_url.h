@@ -45,6 +45,9 @@ extern void url_refuse(const SourceUrl *url, const char *msg, const char *detail
 /* Returns where the URL points, as a sentence for a DETAIL; palloc'd. */
 extern char *url_target(const SourceUrl *url);
 
+/* Returns whether all characters are those of names, addresses and paths. */
+extern bool url_is_host_like(const char *host);
+
 /* Returns whether this is the loopback, by name or address. */
 extern bool url_is_loopback(const char *host);
 

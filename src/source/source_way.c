@@ -3,17 +3,16 @@
  * source_way.c
  *	  Where the source is, and through which entrance it is reached.
  *
- * The URL decides.  There are four kinds:
+ * The URL and PGSYNC_SSH_HOST decide.  There are four ways:
  *
- *	URL points at		PGSYNC_SSH_HOST		the way
- *	localhost			a jump host			as shell tools use the same file: the
- *											entrance is PGSYNC_LOCAL_PORT, the source
- *											is at PGSYNC_REMOTE_HOST and _PORT
- *	a real host			a jump host			a DATABASE_URL as it is: its host is the
- *											source, the entrance is private
- *	localhost			none				another program forwards the port
- *	a real host			none				only with PGSYNC_DIRECT=yes and
- *											sslmode=verify-full
+ *	localhost, a jump host		as shell tools use the same file: the entrance
+ *								is PGSYNC_LOCAL_PORT, the source is at
+ *								PGSYNC_REMOTE_HOST and _PORT
+ *	a real host, a jump host	a DATABASE_URL as it is: its host is the
+ *								source, the entrance is private
+ *	localhost, none				another program forwards the port
+ *	a real host, none			only with PGSYNC_DIRECT=yes and
+ *								sslmode=verify-full
  *
  * Whatever contradicts itself is refused, saying what to write instead: a URL
  * of a real host beside a port for the entrance or beside another remote host.
@@ -128,12 +127,19 @@ check_one_host(const SourceUrl *url)
 	}
 }
 
-/* A Unix socket carries no TLS: what insists on it cannot be kept. */
+/*
+ * A Unix socket carries no TLS: what insists on it cannot be kept.  Some
+ * programs take sslcert for the certificate of the authority.
+ */
 static void
 check_tls(const SourceUrl *url, const SourceWay *way)
 {
 	const char *sslmode = url_get(url, "sslmode");
 
+	if (url_get(url, "sslcert") != NULL && url_get(url, "sslkey") == NULL)
+		url_refuse(url, psprintf("%s has sslcert, but no sslkey", url->variable),
+				   "sslcert is the certificate of the client, which needs its key.",
+				   "The certificate of the source's authority is written as sslrootcert=FILE.");
 	if (!url_demands_tls(url))
 		return;
 	if (way->entrance == ENTRANCE_SOCKET)
@@ -193,6 +199,20 @@ way_by_port(const SourceUrl *url, SourceWay *way)
 		refuse_entrance(url);
 }
 
+/*
+ * Returns whether the URL names a host that may be shown and connected to.  It
+ * may not be a piece of an unencoded password.
+ */
+static bool
+names_a_host(const SourceUrl *url)
+{
+	const char *host = url_get(url, "host");
+	const char *address = address_of(url);
+
+	return url->showable && address != NULL && url_is_host_like(address) &&
+		(host == NULL || url_is_host_like(host)) && port_of(url) != 0;
+}
+
 /* Host and port of the file, if it has them, must be those of the URL. */
 static void
 check_same_remote(const SourceUrl *url, const SourceWay *way)
@@ -215,7 +235,7 @@ way_of_real_host(const SourceUrl *url, SourceWay *way)
 {
 	const char *host = url_get(url, "host");
 
-	if (address_of(url) == NULL || port_of(url) == 0 ||
+	if (!names_a_host(url) || strcmp(address_of(url), "::1") == 0 ||
 		env_file_get(url->env, SSH_VARIABLE) == NULL ||
 		(env_file_get(url->env, PORT_VARIABLE) != NULL && local_port(url->env) != 0))
 		refuse_entrance(url);
@@ -259,9 +279,9 @@ way_direct(const SourceUrl *url, SourceWay *way)
 				   psprintf("%s With " SSH_VARIABLE "=none, another program forwards a port of this machine.",
 							url_target(url)),
 				   "Write localhost and the port that is forwarded. Only a source that can be reached without a tunnel, and that has a certificate, may be named itself: set " DIRECT_VARIABLE "=yes, and sslmode=verify-full in the URL.");
-	if (address == NULL || is_directory(address) || port_of(url) == 0)
+	if (!names_a_host(url) || is_directory(address))
 		url_refuse(url, psprintf("%s names no host", url->variable), url_target(url),
-				   "Name the source's host.");
+				   "Name the source's host, with characters such as @ : / ? # % in user and password percent-encoded.");
 	if (sslmode == NULL || strcmp(sslmode, "verify-full") != 0)
 		url_refuse(url, psprintf(DIRECT_VARIABLE " needs sslmode=verify-full in %s", url->variable),
 				   "Without a tunnel, nothing else proves that the source answers.",

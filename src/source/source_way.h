@@ -24,8 +24,8 @@ typedef struct SourceWay
 	EntranceKind entrance;
 	int			local_port;		/* of ENTRANCE_PORT */
 	const char *host;			/* the source as the jump host sees it, or a
-								 * directory with its Unix socket; without a tunnel,
-								 * what to connect to */
+								 * directory with its Unix socket; without a
+								 * tunnel, what to connect to */
 	int			port;
 	const char *tls_name;		/* the name that the source's certificate must have */
 	bool		from_url;		/* host and port are the URL's */

@@ -21,6 +21,7 @@
 #include "utils/guc.h"
 
 #include "source/to_url.h"
+#include "source/url_parameters.h"
 
 /* The parts of a URL that say where it leads. */
 typedef struct Destination
@@ -35,7 +36,7 @@ typedef struct Destination
 static Destination *
 parse_url(const char *url)
 {
-	PQconninfoOption *options = PQconninfoParse(url, NULL);
+	PQconninfoOption *options = PQconninfoParse(url_read(url)->text, NULL);
 	Destination *to;
 
 	if (options == NULL)

@@ -377,6 +377,17 @@ read_parameter(UrlReading *reading, LibpqQuery *query, const char *name, const c
 					"Correct or remove it. The parameters are those of libpq; common ones of frameworks are understood, too.");
 }
 
+const char *
+url_find_parameter(const char *text)
+{
+	for (int i = 0; i < lengthof(parameters); i++)
+	{
+		if (strstr(text, psprintf("\"%s\"", parameters[i].name)) != NULL)
+			return parameters[i].name;
+	}
+	return NULL;
+}
+
 /* ---- the URL ---- */
 
 /* The value of the last parameter of that name, or NULL. */

@@ -22,6 +22,12 @@ typedef struct UrlReading
 	char	   *hint;
 } UrlReading;
 
+/*
+ * Returns the name of the first parameter of other programs that the text
+ * contains in double quotes, or NULL.
+ */
+extern const char *url_find_parameter(const char *text);
+
 /* Returns whether the text is a URL that url_read() has prepared for libpq. */
 extern bool url_is_uri(const char *text);
 

@@ -110,6 +110,7 @@ needs_no_mac(const char *cipher)
 	return strstr(cipher, "gcm@") != NULL || strstr(cipher, "poly1305@") != NULL;
 }
 
+/* A list as it may be shown. */
 static char *
 shown_list(const char *list)
 {
@@ -125,7 +126,7 @@ find_mismatch(const SshNode *node, int *method, char **theirs)
 {
 	const unsigned char *end;
 	const unsigned char *at = find_lists(node, &end);
-	bool		has_mac[SSH_METHODS] = {false};
+	bool		mac_is_idle[SSH_METHODS] = {false};
 
 	for (*method = 0; at != NULL && *method < SSH_METHODS; (*method)++)
 	{
@@ -136,10 +137,11 @@ find_mismatch(const SshNode *node, int *method, char **theirs)
 		if (*theirs == NULL || ours == NULL)
 			return false;
 		common = common_name(ours, *theirs);
-		if (common == NULL && !has_mac[*method])
+		if (common == NULL && !mac_is_idle[*method])
 			return true;
-		if (common != NULL && (*method == LIBSSH2_METHOD_CRYPT_CS || *method == LIBSSH2_METHOD_CRYPT_SC))
-			has_mac[*method + 2] = needs_no_mac(common);
+		if (common != NULL &&
+			(*method == LIBSSH2_METHOD_CRYPT_CS || *method == LIBSSH2_METHOD_CRYPT_SC))
+			mac_is_idle[*method + 2] = needs_no_mac(common);
 	}
 	return false;
 }

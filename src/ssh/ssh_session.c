@@ -843,13 +843,6 @@ ssh_link_write(SshLink *link, LIBSSH2_CHANNEL *channel, const char *buf, size_t 
 }
 
 int
-ssh_link_send_eof(SshLink *link, LIBSSH2_CHANNEL *channel)
-{
-	last_node(link)->budget = SSH_BUFFER;
-	return libssh2_channel_send_eof(channel);
-}
-
-int
 ssh_link_close_channel(SshLink *link, LIBSSH2_CHANNEL *channel)
 {
 	last_node(link)->budget = SSH_BUFFER;

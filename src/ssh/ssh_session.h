@@ -98,7 +98,6 @@ extern Progress ssh_link_open(SshLink *link, const char *host, int port,
  */
 extern ssize_t ssh_link_read(SshLink *link, LIBSSH2_CHANNEL *channel, char *buf, size_t len);
 extern ssize_t ssh_link_write(SshLink *link, LIBSSH2_CHANNEL *channel, const char *buf, size_t len);
-extern int	ssh_link_send_eof(SshLink *link, LIBSSH2_CHANNEL *channel);
 extern int	ssh_link_close_channel(SshLink *link, LIBSSH2_CHANNEL *channel);
 
 /* Sends waiting data.  Returns false if the link is lost. */

@@ -11,8 +11,13 @@
  * writer, an unread channel uses up its window and stops the server, so memory
  * stays bounded however slow either side is.
  *
- * Each direction ends by itself: an end of file is passed on (shutdown() here,
- * SSH_MSG_CHANNEL_EOF there) once everything before it has gone out.
+ * An end of file from the source is passed on once everything before it has
+ * gone out.  The local side does not shut down one direction, it closes.  Its
+ * last message is Terminate.  The source reads it only after it has sent what it
+ * is sending, and logs an error if it cannot send that.  So when the local side
+ * is closed, what still comes from the source is read and dropped, until the
+ * source closes the connection or LINGER_TIME is over.  No end of file is sent
+ * there meanwhile: a proxy on the way may take it for the end of both directions.
  *
  *-------------------------------------------------------------------------
  */
@@ -32,6 +37,7 @@
 
 #define INBOUND_SIZE	(128 * 1024)
 #define OUTBOUND_SIZE	(64 * 1024)
+#define LINGER_TIME		3000	/* ms */
 
 typedef enum ForwardState
 {
@@ -61,6 +67,8 @@ struct Forward
 	Pipe		inbound;		/* channel → socket */
 	Pipe		outbound;		/* socket → channel */
 	bool		reads;
+	bool		deserted;		/* the local side is closed */
+	int64		deserted_since; /* clock_ms() */
 	SshFailure *failure;
 
 	int			number;			/* for the trace, with what follows */
@@ -104,11 +112,30 @@ would_block(void)
 	return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
 }
 
-/* Gives up on the local side: nobody is there to read or write. */
+/* Gives up on the connection. */
 static void
 abandon(Forward *forward)
 {
 	forward->state = FORWARD_CLOSING;
+}
+
+/* The local side is closed: from now on, what comes for it is dropped. */
+static void
+desert(Forward *forward)
+{
+	if (!forward->deserted)
+	{
+		forward->deserted = true;
+		forward->deserted_since = clock_ms();
+		trace(TRACE_DEBUG2, "connection %d: end of file from here", forward->number);
+	}
+	forward->inbound.start = forward->inbound.end;
+}
+
+static bool
+has_lingered(const Forward *forward)
+{
+	return forward->deserted && clock_ms() - forward->deserted_since > LINGER_TIME;
 }
 
 static bool
@@ -145,14 +172,20 @@ write_socket(Forward *forward)
 	Pipe	   *pipe = &forward->inbound;
 	ssize_t		n;
 
+	if (!is_empty(pipe) && forward->deserted)
+	{
+		desert(forward);
+		return true;
+	}
 	if (!is_empty(pipe))
 	{
 		n = send(forward->sock, pipe->data + pipe->start, pipe->end - pipe->start, MSG_NOSIGNAL);
 		if (n < 0)
 		{
-			if (!would_block())
-				abandon(forward);
-			return false;
+			if (would_block())
+				return false;
+			desert(forward);
+			return true;
 		}
 		pipe->start += n;
 		return is_empty(pipe);
@@ -175,16 +208,13 @@ read_socket(Forward *forward)
 	if (!is_empty(pipe) || pipe->eof || ssh_link_congested(forward->link))
 		return false;
 	n = recv(forward->sock, pipe->data, OUTBOUND_SIZE, 0);
-	if (n < 0)
-	{
-		if (!would_block())
-			abandon(forward);
+	if (n < 0 && would_block())
 		return false;
-	}
-	if (n == 0)
+	if (n <= 0)
 	{
+		n = 0;
 		pipe->eof = true;
-		trace(TRACE_DEBUG2, "connection %d: end of file from here", forward->number);
+		desert(forward);
 	}
 	pipe->start = 0;
 	pipe->end = n;
@@ -211,13 +241,6 @@ write_channel(Forward *forward)
 			forward->bytes_out += n;
 		}
 		return n > 0;
-	}
-	if (pipe->eof && !pipe->eof_passed)
-	{
-		int			rc = ssh_link_send_eof(forward->link, forward->channel);
-
-		pipe->eof_passed = rc != LIBSSH2_ERROR_EAGAIN;
-		return pipe->eof_passed;
 	}
 	return false;
 }
@@ -265,8 +288,10 @@ step_open(Forward *forward)
 		moved |= read_socket(forward);
 	if (forward->state == FORWARD_OPEN)
 		moved |= write_channel(forward);
-	if (forward->inbound.eof_passed && forward->outbound.eof_passed)
+	if (is_empty(&forward->outbound) && forward->deserted && forward->inbound.eof_passed)
 		forward->state = FORWARD_CLOSING;
+	if (has_lingered(forward))
+		abandon(forward);
 	return moved || forward->state != FORWARD_OPEN;
 }
 
@@ -340,6 +365,12 @@ bool
 forward_reads(const Forward *forward)
 {
 	return forward->reads;
+}
+
+bool
+forward_deserted(const Forward *forward)
+{
+	return forward->deserted;
 }
 
 bool

@@ -38,6 +38,9 @@ extern LIBSSH2_CHANNEL *forward_channel(const Forward *forward);
 /* True if its last step read from the link. */
 extern bool forward_reads(const Forward *forward);
 
+/* True if its local side is closed. */
+extern bool forward_deserted(const Forward *forward);
+
 /* It is over, and can be freed; *failure: why it never opened, or NULL. */
 extern bool forward_ended(const Forward *forward, const SshFailure **failure);
 

@@ -64,11 +64,14 @@ static Entrance *current = NULL;
 static void
 port_in_use(int port)
 {
+	char	   *owner = peer_port_owner(port);
+
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_IN_USE),
 			 errmsg("port %d on 127.0.0.1 is in use", port),
-			 errdetail("The tunnel's local entrance cannot be opened there."),
-			 errhint("Wait for another run to end, or set PGSYNC_LOCAL_PORT (and the port of PGSYNC_FROM_URL) to a free port, or to 0 for a private Unix socket.")));
+			 errdetail("The tunnel's local entrance cannot be opened there.%s",
+					   owner ? psprintf(" A process of operating system user \"%s\" listens on it.", owner) : ""),
+			 errhint("If that is a tunnel to the source, such as \"ssh -L\", use it with PGSYNC_SSH_HOST=none. Otherwise wait for it to end, or set PGSYNC_LOCAL_PORT (and the port of PGSYNC_FROM_URL) to a free port, or to 0 for a private Unix socket.")));
 }
 
 static int

@@ -14,6 +14,8 @@
 #include "postgres.h"
 
 #include <arpa/inet.h>
+#include <netinet/tcp.h>
+#include <pwd.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -108,7 +110,49 @@ peer_socket_match(const Peer *peer, ino_t inode)
 	return match;
 }
 
+/*
+ * The user in a line of /proc/net/tcp, if it is the line of a socket that
+ * listens on the port.
+ */
+static bool
+parse_listener(const char *line, int port, unsigned int *uid)
+{
+	unsigned int address;
+	unsigned int local_port;
+	unsigned int state;
+
+	return sscanf(line, " %*u: %8X:%4X %*X:%*X %2X %*X:%*X %*X:%*X %*X %u",
+				  &address, &local_port, &state, uid) == 4 &&
+		state == TCP_LISTEN && local_port == (unsigned int) port &&
+		(address == htonl(INADDR_LOOPBACK) || address == htonl(INADDR_ANY));
+}
+
+char *
+peer_port_owner(int port)
+{
+	FILE	   *file = AllocateFile("/proc/net/tcp", "r");
+	const struct passwd *pw = NULL;
+	char		line[256];
+	unsigned int uid;
+
+	if (file == NULL)
+		return NULL;
+	while (pw == NULL && fgets(line, sizeof(line), file) != NULL)
+	{
+		if (parse_listener(line, port, &uid))
+			pw = getpwuid(uid);
+	}
+	FreeFile(file);
+	return pw ? pstrdup(pw->pw_name) : NULL;
+}
+
 #else
+
+char *
+peer_port_owner(int port)
+{
+	return NULL;
+}
 
 PeerMatch
 peer_socket_match(const Peer *peer, ino_t inode)

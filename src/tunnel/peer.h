@@ -44,6 +44,12 @@ extern void peer_identify(int sock, const struct sockaddr_storage *address, Peer
  */
 extern PeerMatch peer_socket_match(const Peer *peer, ino_t inode);
 
+/*
+ * Returns the name of the operating system user whose process listens on this
+ * port of the loopback, palloc'd; NULL if that cannot be found out.
+ */
+extern char *peer_port_owner(int port);
+
 /* "127.0.0.1:PORT" or "process PID", for messages; palloc'd. */
 extern char *peer_text(const Peer *peer);
 

@@ -246,6 +246,7 @@ tunnel_stop(Tunnel *tunnel)
 		return;
 	if (tunnel->worker != NULL)
 	{
+		tunnel->shared->leader_done = true;
 		worker_terminate(tunnel->worker);
 		worker_wait_end(tunnel->worker);
 		worker_free(tunnel->worker);
@@ -264,8 +265,10 @@ tunnel_stop(Tunnel *tunnel)
 void
 tunnel_kill(Tunnel *tunnel)
 {
-	if (tunnel != NULL && tunnel->worker != NULL)
-		worker_terminate(tunnel->worker);
+	if (tunnel == NULL || tunnel->worker == NULL)
+		return;
+	tunnel->shared->leader_done = true;
+	worker_terminate(tunnel->worker);
 }
 
 dsm_handle

@@ -41,6 +41,7 @@ typedef struct TunnelShared
 {
 	uint32		magic;
 	volatile bool leader_gone;	/* nobody is left to serve */
+	volatile bool leader_done;	/* it ends the tunnel; its clients have closed */
 	int			options_len;
 	TunnelGate	gate;
 } TunnelShared;

@@ -8,8 +8,9 @@
  *		connect the first SSH session		transient failures are retried, visibly
  *		connect the other sessions			beside it, up to the login
  *		prove the way to the remote port	a channel, kept for the first visitor
- *		open the entrance, tell the leader	'O'; all this within a time
+ *		open the entrance, tell the leader	'O'; all this in total_timeout
  *		carry connections					until the leader ends it
+ *		let them end						what was sent last arrives, and is answered
  *
  * The other sessions save their round trips by starting early, but log in only
  * when the first one has: what is refused is refused once, not as often as
@@ -68,6 +69,7 @@
 #define MAX_LOGINS		8		/* sessions that connect at a time: sshd's MaxStartups is 10 */
 #define MAX_VISITORS	64
 #define MAX_WARNINGS	20		/* about uninvited visitors */
+#define FAREWELL_TIME	2000	/* ms in which the source may end its sessions */
 #define FIRST_PROGRESS	3000	/* ms without an answer until the caller learns of it */
 
 typedef enum SlotState
@@ -120,6 +122,7 @@ typedef struct TunnelWorker
 	int			poll_size;
 	int			poll_count;
 	bool		visitors_wait;	/* poll() said so */
+	bool		leaving;		/* the connections only have to end */
 } TunnelWorker;
 
 PGDLLEXPORT void pgtunsync_tunnel_main(Datum arg);
@@ -395,6 +398,8 @@ lose_slot(TunnelWorker *worker, Slot *slot)
 {
 	const SshFailure *failure = ssh_link_failure(slot->link);
 
+	if (worker->leaving)
+		return;
 	if (slot->forwards > 0 || slots_up(worker) == 1)
 		ssh_link_raise(failure);
 	if (is_first(worker, slot))
@@ -783,7 +788,8 @@ raise_too_late(TunnelWorker *worker)
 	if (first->link != NULL)
 		report_steps(first->link);
 	ereport(ERROR,
-			(errcode(failure ? failure->sqlerrcode : ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION),
+			(errcode(failure ? failure->sqlerrcode :
+					 ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION),
 			 errmsg_internal("%s", message),
 			 errdetail("The tunnel was not open after %g s (\"pgtunsync.tunnel_timeout\"), in attempt %d of %d.",
 					   orders->total_timeout / 1000.0, first->attempt, orders->connect_attempts),
@@ -842,13 +848,52 @@ run(TunnelWorker *worker)
 	}
 }
 
+/* True if a connection waits for its end, through a session that works. */
+static bool
+any_forward_ends(const TunnelWorker *worker)
+{
+	bool		closed = worker->shared->leader_done || worker->shared->leader_gone;
+	ListCell   *lc;
+
+	foreach(lc, worker->forwards)
+	{
+		/* its end of file may still have to be read */
+		if (ssh_link_failure(forward_link(lfirst(lc))) == NULL &&
+			(closed || forward_deserted(lfirst(lc))))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The clients have sent their Terminate messages and closed their connections.
+ * If the SSH sessions ended now, the source would miss the messages and log an
+ * error for each.  Ends when the source has closed the connections, too.  Those
+ * that are still in use are cut: somebody has terminated the tunnel.
+ */
+static void
+let_connections_end(TunnelWorker *worker)
+{
+	int64		deadline = clock_ms() + FAREWELL_TIME;
+
+	worker->leaving = true;
+	while (any_forward_ends(worker) && clock_ms() < deadline)
+	{
+		bool		busy;
+
+		begin_round(worker);
+		busy = step_forwards(worker);
+		step_links(worker);
+		if (any_forward_ends(worker))
+			wait_for_something(worker, busy || more_to_read(worker), true);
+	}
+}
+
 static void
 close_everything(TunnelWorker *worker)
 {
 	ListCell   *lc;
 
-	if (worker->entrance != NULL)
-		entrance_close(worker->entrance);
 	foreach(lc, worker->forwards)
 		forward_free(lfirst(lc));
 	for (int i = 0; i < worker->slot_count; i++)
@@ -905,6 +950,10 @@ pgtunsync_tunnel_main(Datum arg)
 	worker->slots = palloc0(worker->slot_count * sizeof(Slot));
 	entrance_check(worker->orders->local_port);
 	run(worker);
+	if (worker->entrance != NULL)
+		entrance_close(worker->entrance);
+	worker->entrance = NULL;
+	let_connections_end(worker);
 	close_everything(worker);
 	proc_exit(0);
 }

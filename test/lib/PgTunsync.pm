@@ -30,6 +30,7 @@ use Time::HiRes qw(sleep time);
 
 our $fixtures = abs_path(dirname(__FILE__) . '/../fixtures');
 our $password = 'S3cret-of-the-source';
+our $pull_hook;    # what pull() does instead, see PgTunsync::Agreement
 our @shop =
   qw(users categories products orders order_items shipments reviews);
 
@@ -247,10 +248,13 @@ sub relay
 
 # ---- calls ----
 
-# SELECT pgtunsync.pull(ARGUMENTS) in a session of its own; waits.
+# SELECT pgtunsync.pull(ARGUMENTS) in a session of its own; waits.  In a file
+# that uses PgTunsync::Agreement, plan() is asked first and compared.
 sub pull
 {
 	my ($self, $arguments, %params) = @_;
+	return $pull_hook->($self, $arguments, %params)
+	  if $pull_hook && !$params{unplanned} && $arguments !~ /\bwait\b/;
 	return $self->start_pull($arguments, %params)->finish;
 }
 

@@ -4,6 +4,7 @@
 use strict;
 use warnings;
 use PgTunsync;
+use PgTunsync::Agreement;
 use PostgreSQL::Test::Cluster;
 use Test::More;
 

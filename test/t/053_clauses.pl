@@ -4,6 +4,7 @@
 use strict;
 use warnings;
 use PgTunsync;
+use PgTunsync::Agreement;
 use Test::More;
 
 my $w = PgTunsync->new(empty => 1,

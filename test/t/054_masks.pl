@@ -4,6 +4,7 @@
 use strict;
 use warnings;
 use PgTunsync;
+use PgTunsync::Agreement;
 use PostgreSQL::Test::Utils;
 use File::Find ();
 use Test::More;

@@ -5,6 +5,7 @@
 use strict;
 use warnings;
 use PgTunsync;
+use PgTunsync::Agreement;
 use Test::More;
 use Time::HiRes qw(sleep);
 

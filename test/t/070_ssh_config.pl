@@ -284,11 +284,11 @@ my $hops = $w->write_ssh_config_text(join('', map { $hop{$_} } sort keys %hop)
 	  . $jump->host_block('nested', ProxyJump => 'gate-2-behind')
 	  . $jump->host_block('spelled', ProxyJump => "$user\@gate-1:" . $gate[0]->port)
 	  . $jump->host_block('dead-end', ProxyJump => 'gate-1,nowhere')
-	  . $jump->host_block('none', ProxyJump => 'none')
+	  . $jump->host_block('no-jump', ProxyJump => 'none')
 	  . $gate[1]->host_block('nowhere', Port => 1)
 	  . $jump->host_block('wrong-order', ProxyJump => 'gate-2', IdentityFile => $gate[1]->user_key));
 
-foreach my $case ([ 'two-hops', 2 ], [ 'three-hops', 3 ], [ 'nested', 3 ], [ 'spelled', 2 ], [ 'none', 1 ])
+foreach my $case ([ 'two-hops', 2 ], [ 'three-hops', 3 ], [ 'nested', 3 ], [ 'spelled', 2 ], [ 'no-jump', 1 ])
 {
 	my ($alias, $count) = @$case;
 	my @way = $count == 1 ? ($jump) : $count == 2 ? ($gate[0], $jump) : (@gate, $jump);
@@ -302,7 +302,7 @@ foreach my $case ([ 'two-hops', 2 ], [ 'three-hops', 3 ], [ 'nested', 3 ], [ 'sp
 	}
 }
 is($steps->detail('ssh target'),
-	"$user\@127.0.0.1:$port (alias \"none\"); jump host: none, the target is reached directly",
+	"$user\@127.0.0.1:$port (alias \"no-jump\"); jump host: none, the target is reached directly",
 	'ProxyJump none is none');
 $w->write_env(PGSYNC_SSH_HOST => 'three-hops');
 my $run = $w->pulls('', 'a pull through three hops', [ @PgTunsync::shop, 'xs' ]);

@@ -3,6 +3,7 @@
 
 use strict;
 use warnings;
+use File::Temp ();
 use IO::Select;
 use IO::Socket::INET;
 use IO::Socket::UNIX;
@@ -16,11 +17,12 @@ my $port = $w->port;
 my $node = $w->local_node;
 my $long = $node->basedir;
 
-# The data directory has a short name, so the socket fits into it and none is
-# made in /tmp.
+# The data directory has a short name, wherever temporary files are.  So the
+# socket fits into it and none is made in /tmp.
+my $short = File::Temp::tempdir('/tmp/pgts.XXXXXX', CLEANUP => 1);
 $node->stop;
-symlink $long, $w->dir . '/l' or die "symlink: $!";
-$node->{_basedir} = $w->dir . '/l';
+symlink $long, "$short/l" or die "symlink: $!";
+$node->{_basedir} = "$short/l";
 $node->start;
 my $data = $node->data_dir;
 my $relay = $w->relay;

@@ -136,7 +136,7 @@ is($rows->{products}{columns_unmasked}, '{email}', 'columns that look sensitive'
 is($rows->{products}{status}, 'pulled', 'are pulled');
 $w->setting(require_rules => 'on');
 ($call, $rows) = planned("'products,stores'");
-is($rows->{products}{status} . $rows->{stores}{status}, 'refusedpulled', 'unless rules are required');
+is($rows->{products}{status} . $rows->{stores}{status}, 'refusedrefused', 'unless rules are required');
 like($rows->{products}{reason}, qr/look sensitive.*: email$/, 'and the reason is there');
 $w->setting(require_rules => undef);
 $w->write_config($config);

@@ -5,6 +5,7 @@
 use strict;
 use warnings;
 use PgTunsync;
+use PgTunsync::Agreement;
 use PgTunsync::Compare;
 use PostgreSQL::Test::Utils;
 use Test::More;

@@ -5,6 +5,7 @@
 use strict;
 use warnings;
 use PgTunsync;
+use PgTunsync::Agreement;
 use PgTunsync::Compare;
 use Test::More;
 

@@ -68,7 +68,8 @@ foreach my $table (sort keys %counting)
 
 # the same in a rewrite, which is what the hint offers
 $w->write_config("rewrite:\n  by_user_function.d: \"'R-' || nextval('public.counter')\"\n");
-$w->local_sql("SELECT setval('counter', 1, false); ALTER TABLE by_user_function ALTER d DROP DEFAULT, ALTER d SET NOT NULL");
+$w->local_sql("SELECT setval('counter', 1, false);
+	ALTER TABLE by_user_function ALTER d DROP DEFAULT, ALTER d SET NOT NULL");
 is($w->pull("'by_user_function'")->{rc}, 0, 'a rewrite instead of the default');
 is($w->local_sql("SELECT string_agg(d, ' ' ORDER BY id) FROM by_user_function"), 'R-1 R-2', 'counts as well');
 $w->nothing_left;

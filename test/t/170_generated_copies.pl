@@ -54,7 +54,8 @@ $w->local_sql(q{CREATE TABLE people (id int PRIMARY KEY, first text, email text,
 	search tsvector, place text, fixed int)});
 $w->write_config("data_rules:\n  email: unique_email\n  first: random_string\n");
 pulls("'people'", 'masked people');
-is($w->local_sql(q{SELECT count(*), count(DISTINCT first), bool_and(label = first || ' <email' || id || '@example.org>'),
+is($w->local_sql(q{SELECT count(*), count(DISTINCT first),
+	bool_and(label = first || ' <email' || id || '@example.org>'),
 	bool_and(search = to_tsvector('simple', first || ' ' || email)), bool_and(place = 'ROME'), min(fixed)
 	FROM people}), '41|41|t|t|t|7',
 	'generated columns are computed from the very masks of the row; the others come as they are');
@@ -65,13 +66,14 @@ is($w->local_sql('SELECT columns_masked FROM pgtunsync.run_tables ORDER BY run_i
 	'{"first: random_string","email: unique_email","label: generated","search: generated"}', 'and so does the audit');
 
 # with clauses, in other modes
-pulls("'people', filter => 'CROSS JOIN generate_series(3, 3) n WHERE email LIKE ''h_dden%'' ORDER BY id DESC LIMIT 5 OFFSET 2'"
-	. ", mode => 'replace'", 'a clause with a join, an order and a limit');
+pulls("'people', filter => 'CROSS JOIN generate_series(3, 3) n WHERE email LIKE ''h_dden%''"
+	. " ORDER BY id DESC LIMIT 5 OFFSET 2', mode => 'replace'", 'a clause with a join, an order and a limit');
 is($w->local_sql(q{SELECT string_agg(id::text, ',' ORDER BY id), bool_and(label = first || ' <' || email || '>')
 	FROM people}), '34,35,36,37,38|t', 'chooses the same rows as without masks');
 $w->local_sql('TRUNCATE people');
 pulls("'people', mode => 'append', batch_size => 7", 'an append');
-is($w->local_sql(q{SELECT count(*), count(label), bool_and(label = first || ' <' || email || '>') FROM people}), '41|41|t',
+is($w->local_sql(q{SELECT count(*), count(label), bool_and(label = first || ' <' || email || '>') FROM people}),
+	'41|41|t',
 	'comes in batches');
 pulls("'people', mode => 'overwrite'", 'an overwrite');
 is($w->local_sql(q{SELECT count(*), bool_and(label = first || ' <' || email || '>') FROM people}), '41|t', 'by key');
@@ -111,7 +113,8 @@ $w->both_sql('CREATE TABLE docs (id int PRIMARY KEY, owner text, words tsvector,
 $w->source_sql(q{INSERT INTO docs VALUES (1, 'hidden', to_tsvector('simple', 'hidden'), 1)});
 $w->write_config("data_rules:\n  docs.n: {value: 3}\n");
 my $run = pulls("'docs'", 'a plain tsvector');
-like($run->{err}, qr/NOTICE:  00000: columns look sensitive and have no data rule: docs\.words\n/, 'is named beside masks');
+like($run->{err}, qr/NOTICE:  00000: columns look sensitive and have no data rule: docs\.words\n/,
+	'is named beside masks');
 $w->write_config("data_rules:\n  docs.n: {value: 3}\n  words: untouched\n");
 unlike(pulls("'docs'", 'with a rule')->{err}, qr/docs\.words/, 'it is not');
 $w->write_config("data_rules:\n  people.city: null\n");
@@ -127,7 +130,8 @@ $w->local_sql('CREATE TABLE fussies (id int PRIMARY KEY, code text, n int)');
 $w->write_config("data_rules:\n  code: {value: abc}\n");
 $w->refused("'fussies'", 'an expression that the masks do not suit', sqlstate => '22P02', message => [qr/fussies/],
 	unlike => [qr/55501/]);
-$w->local_sql('ALTER TABLE fussies DROP COLUMN n; ALTER TABLE fussies ADD COLUMN n text GENERATED ALWAYS AS (code) STORED');
+$w->local_sql('ALTER TABLE fussies DROP COLUMN n;
+	ALTER TABLE fussies ADD COLUMN n text GENERATED ALWAYS AS (code) STORED');
 pulls("'fussies'", 'generated here as well');
 is($w->local_sql('SELECT code, n FROM fussies'), 'abc|abc', 'it is computed here');
 $w->source_sql('CREATE TYPE mood AS ENUM (\'hidden\', \'b\'); CREATE TABLE moods (id int PRIMARY KEY, m mood,
@@ -176,7 +180,8 @@ my $columns = 'id int, email text';
 $w->source_sql(join('', map { "CREATE TABLE $_ ($columns, copy text GENERATED ALWAYS AS (email || '!') STORED)"
 	. ' PARTITION BY RANGE (id);' } qw(same other)) . sprintf($leaves, 'same')
 	. 'CREATE TABLE other_all PARTITION OF other DEFAULT;'
-	. join('', map { "INSERT INTO $_ (id, email) SELECT i, 'hidden' || i FROM generate_series(0, 99) i;" } qw(same other)));
+	. join('', map { "INSERT INTO $_ (id, email) SELECT i, 'hidden' || i FROM generate_series(0, 99) i;" }
+		qw(same other)));
 $w->local_sql(join('', map { "CREATE TABLE $_ ($columns, copy text) PARTITION BY RANGE (id);" . sprintf($leaves, $_) }
 	qw(same other odd)));
 $w->write_config("data_rules:\n  same.email: pseudonym\n  other.email: pseudonym\n  odd.email: pseudonym\n");

@@ -25,7 +25,8 @@ sub is_refused
 # literals of every type that the resolution of functions may choose
 is_refused($_, 'tables') foreach 'SELECT pgtunsync.pull(NULL)', 'SELECT pgtunsync.pull(NULL::text)',
 	'SELECT pgtunsync.pull(NULL::text[])', 'SELECT pgtunsync.pull(NULL::varchar)', 'SELECT pgtunsync.pull(tables => NULL)',
-	q{SELECT pgtunsync.pull(NULL, 'core')}, 'SELECT * FROM pgtunsync.plan(NULL)', 'SELECT * FROM pgtunsync.plan(NULL::text[])',
+	q{SELECT pgtunsync.pull(NULL, 'core')}, 'SELECT * FROM pgtunsync.plan(NULL)',
+		'SELECT * FROM pgtunsync.plan(NULL::text[])',
 	'SELECT pgtunsync.pull(NULL, wait => false)';
 is_refused('SELECT pgtunsync.wait(NULL)', 'run_id');
 is_refused('SELECT pgtunsync.cancel(NULL)', 'run_id');
@@ -35,7 +36,8 @@ foreach my $name (sort keys %arguments)
 {
 	my $others = $name eq 'tables' ? '' : $name =~ /grp|schemas|exclude/ ? '' : "'users', ";
 	is_refused("PREPARE p ($arguments{$name}) AS SELECT pgtunsync.pull($others$name => \$1); EXECUTE p (NULL)", $name);
-	is_refused("PREPARE p ($arguments{$name}) AS SELECT * FROM pgtunsync.plan($others$name => \$1); EXECUTE p (NULL)", $name);
+	is_refused("PREPARE p ($arguments{$name}) AS SELECT * FROM pgtunsync.plan($others$name => \$1); EXECUTE p (NULL)",
+		$name);
 }
 is_refused('PREPARE p AS SELECT pgtunsync.pull($1); EXECUTE p (NULL)', 'tables');
 is_refused(q{DO $$ DECLARE names text[]; BEGIN PERFORM pgtunsync.pull(names); END $$}, 'tables');

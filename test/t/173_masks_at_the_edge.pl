@@ -34,7 +34,8 @@ $w->source_sql("SET timezone = 'UTC'; INSERT INTO dates VALUES (13, '9999-12-31'
 	'9999-12-31 23:59:59+00')");
 $w->write_config("data_rules:\n  d: shift_date\n  t: {shift_date: 365}\n  z: shift_date\n");
 pulls("'dates'", 'no date is too far');
-my $kept = 'SELECT string_agg(d::text || $$ $$ || t || $$ $$ || z, $$,$$ ORDER BY id) FROM dates WHERE id NOT BETWEEN 10 AND 12';
+my $kept = 'SELECT string_agg(d::text || $$ $$ || t || $$ $$ || z, $$,$$ ORDER BY id) FROM dates
+	WHERE id NOT BETWEEN 10 AND 12';
 is($w->local_sql("SET timezone = 'UTC'; $kept"), $w->source_sql("SET timezone = 'UTC'; $kept"), 'sentinels stay');
 is($w->local_sql('SELECT id FROM dates WHERE d IS NULL AND t IS NULL AND z IS NULL'), 9, 'null stays null');
 my $moved = $w->local_sql('SELECT string_agg(d::text, $$,$$ ORDER BY id) FROM dates WHERE id BETWEEN 10 AND 12');
@@ -43,7 +44,8 @@ is($w->local_sql(q{SELECT bool_and(abs(d - o) BETWEEN 1 AND 365 AND t = d AND z:
 	FROM dates JOIN (VALUES (10, '0002-01-01'::date), (11, '9998-12-31'), (12, '2024-02-29')) v (id, o) USING (id)}), 't',
 	'by days, together with their row');
 pulls("'dates'", 'again');
-is($w->local_sql('SELECT string_agg(d::text, $$,$$ ORDER BY id) FROM dates WHERE id BETWEEN 10 AND 12'), $moved, 'to the same days');
+is($w->local_sql('SELECT string_agg(d::text, $$,$$ ORDER BY id) FROM dates WHERE id BETWEEN 10 AND 12'),
+	$moved, 'to the same days');
 
 # ---- values no longer than what is kept ----
 
@@ -55,13 +57,15 @@ $w->write_config("data_rules:\n  a: {partial: {keep_last: 4}}\n  b: {partial: {k
 pulls("'cards'", 'short values');
 is($w->local_sql(q{SELECT string_agg(id::text, ',' ORDER BY id) FROM cards WHERE a ~ '[P-W]'}), '5,6,7,8',
 	'a value that has no more than is kept shows nothing');
-is($w->local_sql(q{SELECT string_agg(id::text, ',' ORDER BY id) FROM cards WHERE b ~ '[P-W]'}), '5,6,7,8', 'from both ends');
+is($w->local_sql(q{SELECT string_agg(id::text, ',' ORDER BY id) FROM cards WHERE b ~ '[P-W]'}), '5,6,7,8',
+	'from both ends');
 is($w->local_sql(q{SELECT count(*) FROM cards WHERE c ~ '[P-W]'}), 0, 'nor with blanks behind it');
 is($w->local_sql('SELECT bool_and(length(a) = id AND length(b) = id) FROM cards'), 't', 'lengths stay');
 
 # ---- partition keys ----
 
-my $parts = 'CREATE TABLE events (id int, at date, kind text, note text, PRIMARY KEY (id, at, kind)) PARTITION BY RANGE (at);
+my $parts = 'CREATE TABLE events (id int, at date, kind text, note text, PRIMARY KEY (id, at, kind))
+		PARTITION BY RANGE (at);
 	CREATE TABLE events_a PARTITION OF events FOR VALUES FROM (MINVALUE) TO (\'2024-01-01\') PARTITION BY LIST (kind);
 	CREATE TABLE events_a_x PARTITION OF events_a FOR VALUES IN (\'x\');
 	CREATE TABLE events_a_y PARTITION OF events_a DEFAULT;
@@ -87,7 +91,8 @@ foreach (
 }
 $w->write_config("data_rules:\n  kind: {value: y}\n");
 $w->refused("'events', on_error => 'abort'", 'a value that only one partition takes', sqlstate => '23514',
-	message => [qr/a row does not belong into this partition once its partition key is masked/, qr/The data rule is kind: value/]);
+	message => [qr/a row does not belong into this partition once its partition key is masked/,
+		qr/The data rule is kind: value/]);
 $w->write_config("data_rules:\n  events.at: {statement: \"date_trunc('month', at)::date\"}\n  note: pseudonym\n"
 	. "  single.id: pseudonym_number\n");
 pulls("'events,single'", 'a statement that stays inside, and a partition that takes all');

@@ -28,22 +28,28 @@ sub is_refused
 
 # ---- before the library is loaded ----
 
-my $denied = qr/setting "pgtunsync\.env_file" was not accepted in this session\nDETAIL:  .*may not set it\.\nHINT:  .*Connect again/;
+my $denied = qr/setting "pgtunsync\.env_file" was not accepted in this session
+DETAIL:  .*may not set it\.
+HINT:  .*Connect again/;
 is_refused('a SET of a caller', '42501', $denied, user => 'caller', set => "SET pgtunsync.env_file = '$other';");
 is_refused('a SET LOCAL', '42501', $denied, user => 'caller', set => "BEGIN; SET LOCAL pgtunsync.env_file = '$other';");
 is_refused('PGOPTIONS', '42501', $denied, user => 'caller', set => '', options => "-c pgtunsync.env_file=$other");
 is_refused('another case', '42501', $denied, user => 'caller', set => "SET PGTUNSYNC.Env_File = '$other';");
-is_refused('an invalid value', '22023', qr/setting "pgtunsync\.jobs" was not accepted.*\nDETAIL:  .*to an invalid value/,
+is_refused('an invalid value', '22023',
+	qr/setting "pgtunsync\.jobs" was not accepted.*\nDETAIL:  .*to an invalid value/,
 	set => "SET pgtunsync.jobs = 'many';");
-is_refused('a misspelt name', '42704', qr/there is no setting "pgtunsync\.enf_file"\n.*\nHINT:  Perhaps you meant "pgtunsync\.env_file"/,
+is_refused('a misspelt name', '42704',
+	qr/there is no setting "pgtunsync\.enf_file"\n.*\nHINT:  Perhaps you meant "pgtunsync\.env_file"/,
 	set => "SET pgtunsync.enf_file = '$other';");
 is_refused('a misspelt name in PGOPTIONS', '42704', qr/there is no setting "pgtunsync\.lock_timeuot"/, set => '',
 	options => '-c pgtunsync.lock_timeuot=3s');
 is_refused('a name that is like no other', '42704', qr/there is no setting "pgtunsync\.whatever"\n.*\nHINT:  Remove it/,
 	set => "SET pgtunsync.whatever = 1;");
-my $call = $w->call("SET pgtunsync.env_file = '$other'; SELECT pgtunsync.pull('users'); SELECT pgtunsync.pull('users');",
+my $call = $w->call("SET pgtunsync.env_file = '$other'; SELECT pgtunsync.pull('users');
+	SELECT pgtunsync.pull('users');",
 	user => 'caller', go_on => 1)->finish;
-is(scalar(() = $call->{err} =~ /was not accepted in this session/g), 2, 'the second call of the session is stopped as well');
+is(scalar(() = $call->{err} =~ /was not accepted in this session/g),
+	2, 'the second call of the session is stopped as well');
 is($w->local_sql('SELECT count(*) FROM pgtunsync.runs'), 0, 'no run began');
 $w->unchanged($before);
 
@@ -69,7 +75,8 @@ foreach (["env_file = '$other'", '42501'], ["jobs = 'many'", '22023'],
 foreach my $store ('DATABASE dev', 'ROLE caller', 'ROLE caller IN DATABASE dev', 'ROLE ALL')
 {
 	$w->local_sql("ALTER $store SET pgtunsync.config_fiel = 'x'");
-	is_refused("ALTER $store", '42704', qr/there is no setting "pgtunsync\.config_fiel"\n.*\nHINT:  Perhaps you meant "pgtunsync\.config_file"/,
+	is_refused("ALTER $store", '42704',
+		qr/there is no setting "pgtunsync\.config_fiel"\n.*\nHINT:  Perhaps you meant "pgtunsync\.config_file"/,
 		user => 'caller', set => '');
 	$w->local_sql("ALTER $store RESET pgtunsync.config_fiel");
 }
@@ -93,8 +100,10 @@ $w->write_env(PGSYNC_REMOTE_PROT => '1', PGSYNC_UNHEARD_OF => '1', OTHER => '1')
 my $run = $w->pull("'users'");
 is($run->{rc}, 0, 'unknown variables stop nothing');
 my $file = $w->env_file;
-like($run->{err}, qr/WARNING:  01000: environment file "\Q$file\E", line \d+: variable PGSYNC_REMOTE_PROT is unknown and ignored\nHINT:  Perhaps you meant PGSYNC_REMOTE_PORT\./,
-	'a misspelt one is named, with what was meant');
+like($run->{err}, qr/WARNING:  01000: environment file "\Q$file\E", line \d+: variable PGSYNC_REMOTE_PROT is unknown/,
+	'a misspelt one is named');
+like($run->{err}, qr/PGSYNC_REMOTE_PROT is unknown and ignored\nHINT:  Perhaps you meant PGSYNC_REMOTE_PORT\./,
+	'with what was meant');
 like($run->{err}, qr/variable PGSYNC_UNHEARD_OF is unknown and ignored\nLOCATION/, 'another one without');
 unlike($run->{err}, qr/OTHER/, 'and one without our prefix not at all');
 $w->nothing_left;

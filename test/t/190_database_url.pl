@@ -71,7 +71,8 @@ bad_url('a jump host that nobody has named', [ qr/does not point at the tunnel's
 	$real);
 bad_url('a port for the entrance', [ qr/does not point at the tunnel's local entrance/, qr/\b$port\b/ ],
 	$real, %jump, PGSYNC_LOCAL_PORT => $port);
-bad_url('another remote host', [ qr/PGSYNC_FROM_URL and PGSYNC_REMOTE_HOST name different servers/, qr/HINT:  Leave PGSYNC_REMOTE_HOST/ ],
+bad_url('another remote host',
+	[ qr/PGSYNC_FROM_URL and PGSYNC_REMOTE_HOST name different servers/, qr/HINT:  Leave PGSYNC_REMOTE_HOST/ ],
 	$real, %jump, PGSYNC_REMOTE_HOST => 'localhost');
 bad_url('another remote port', [qr/name different servers/], $real, %jump, PGSYNC_REMOTE_PORT => 1);
 bad_url('several hosts', [qr/PGSYNC_FROM_URL names several hosts/],
@@ -110,7 +111,8 @@ foreach my $parameter (@ignored)
 }
 use_url("$real?schema=app&pool=1", %jump);
 $run = $w->pull("'users'");
-like($run->{err}, qr/NOTICE: .*parameters of PGSYNC_FROM_URL without effect on a pull: schema, pool\nHINT:  Name the schema/,
+like($run->{err},
+	qr/NOTICE: .*parameters of PGSYNC_FROM_URL without effect on a pull: schema, pool\nHINT:  Name the schema/,
 	'a schema other than public has a hint');
 foreach my $scheme ('postgresql+psycopg2', 'jdbc:postgresql', 'ecto', 'postgis', 'postgres')
 {
@@ -127,13 +129,24 @@ bad_url('a misspelled one', $named->('sslmod', 'Correct or remove it'), "$real?s
 bad_url('one without a value', [qr/a parameter of PGSYNC_FROM_URL has no value/], "$real?sslmode", %jump);
 push @{ $w->{secrets} }, 'hidden', 'S3';
 foreach my $secret ("postgresql://reader:S3?hidden=x\@$host/production", "postgresql://reader:S3/?hidden=x\@$host/p",
-	"postgresql://reader:S3?hidden=x", "postgresql://reader:x\@y\@$host/production?hidden=1")
+	"postgresql://reader:S3?hidden=x",
+	"postgresql://reader:a\@S3\@$host/production", "postgresql://reader:S3#\@$host/p",
+	"postgresql://reader:x\@y\@$host/production?hidden=1")
 {
 	use_url($secret, %jump);
 	$run = $w->pull("'users'");
 	isnt($run->{rc}, 0, 'a URL with an unencoded password');
 	unlike($run->{err}, qr/S3|hidden/, 'shows no piece of it');
 }
+bad_url('sslcert without sslkey, as the certificate of an authority',
+	[ qr/has sslcert, but no sslkey/, qr/sslrootcert=FILE/ ],
+	"$real?sslmode=require&sslcert=ca.pem", %jump);
+bad_url('keywords with a parameter of others', [qr/the parameter "pgbouncer" of PGSYNC_FROM_URL is not one of libpq/],
+	"host=$host user=reader dbname=production pgbouncer=true", %jump);
+use_url($real, %jump, PGSYNC_TO_URL => 'postgresql://localhost:' . $w->local_node->port . '/dev?schema=public&pool=5');
+is($w->pull("'users'")->{rc}, 0, 'PGSYNC_TO_URL may have them, too');
+bad_url('the loopback by another address', [qr/does not point at the tunnel's local entrance/],
+	"postgresql://reader:$password\@[::1]:$port/production", %jump);
 bad_url('service', [qr/must not use the parameter "service"/], "$real?service=x", %jump);
 
 $source->safe_psql('production', 'ALTER ROLE reader SET default_transaction_read_only = on');
@@ -156,10 +169,11 @@ like($steps->detail('ssh target'), qr/^none \(PGSYNC_SSH_HOST\)/, 'and names it'
 is($w->call("SELECT count(*) FROM pgtunsync.plan('users')")->finish->{out}, "1\n", 'so does plan()');
 is(-s $w->jump->log, $before, 'no SSH connection was made');
 use_url("postgresql://reader:$password\@localhost:1/production", %none);
-$w->refused("'users'", 'nobody forwards the port', sqlstate => '08001', message => [qr/could not connect to the source/]);
+$w->refused("'users'", 'nobody forwards the port', sqlstate => '08001',
+	message => [qr/could not connect to the source/]);
 bad_url('another host', [ qr/PGSYNC_FROM_URL does not point at localhost/, qr/PGSYNC_DIRECT=yes/ ], $real, %none);
-bad_url('PGSYNC_DIRECT without verified TLS', [ qr/PGSYNC_DIRECT needs sslmode=verify-full/ ], "$real?sslmode=require",
-	%none, PGSYNC_DIRECT => 'yes');
+bad_url('PGSYNC_DIRECT without verified TLS', [qr/PGSYNC_DIRECT needs sslmode=verify-full/],
+	"$real?sslmode=require", %none, PGSYNC_DIRECT => 'yes');
 bad_url('PGSYNC_DIRECT beside a jump host', [qr/PGSYNC_DIRECT=yes needs PGSYNC_SSH_HOST=none/],
 	"$real?sslmode=verify-full", %jump, PGSYNC_DIRECT => 'yes');
 bad_url('two ports', [qr/PGSYNC_FROM_URL and PGSYNC_LOCAL_PORT name different ports/], $w->source_url(port => $there),

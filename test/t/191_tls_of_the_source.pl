@@ -78,7 +78,8 @@ $w->write_env(%only_url, PGSYNC_SSH_HOST => 'hatchbox',
 $w->pulls("'users'", 'the name of the URL, the address that the jump host connects to', ['users']);
 my @two = map { $w->start_pull("'$_'") } 'users', 'categories';
 is($_->finish->{rc}, 0, 'two at one time, each with a port of its own') or diag($_->{err}) foreach @two;
-$w->write_env(%only_url, PGSYNC_SSH_HOST => 'hatchbox', PGSYNC_LOCAL_PORT => 0, PGSYNC_FROM_URL => "$real?sslmode=require");
+$w->write_env(%only_url, PGSYNC_SSH_HOST => 'hatchbox', PGSYNC_LOCAL_PORT => 0,
+	PGSYNC_FROM_URL => "$real?sslmode=require");
 $w->refused("'users'", 'TLS and PGSYNC_LOCAL_PORT=0', sqlstate => 'F0000', before_tunnel => 1,
 	message => [ qr/sslmode "require" of PGSYNC_FROM_URL cannot be had/, qr/Leave PGSYNC_LOCAL_PORT out/ ]);
 $w->write_env(%only_url, PGSYNC_SSH_HOST => 'hatchbox', PGSYNC_FROM_URL => $real);
@@ -108,6 +109,10 @@ $w->write_env(%direct, PGSYNC_FROM_URL => "$real?$verified");
 my $run = $w->pulls("'{users,orders}'", 'PGSYNC_DIRECT=yes', [ 'users', 'orders' ]);
 like($run->{err}, qr/connecting to \Q$host:$there\E without a tunnel\nDETAIL:  PGSYNC_DIRECT is set/, 'says so');
 is(-s $w->jump->log, $before, 'no SSH connection was made');
+$w->write_env(%direct, PGSYNC_FROM_URL => "postgresql://reader:$password\@db.invalid/production?$verified");
+$w->refused("'users'", 'a name without an address', sqlstate => '08001',
+	message => [qr/could not find the address of host "db\.invalid"/]);
+$w->write_env(%direct, PGSYNC_FROM_URL => "$real?$verified");
 like(PgTunsync::Steps->of($w)->detail('ssh target'), qr/^none \(PGSYNC_DIRECT\)/, 'check() names it');
 $w->write_env(%direct, PGSYNC_FROM_URL => "postgresql://reader:$password\@localhost:$there/production?$verified");
 $w->refused("'users'", 'localhost is a port that somebody forwards, with the name localhost', sqlstate => '08001',

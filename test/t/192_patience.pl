@@ -35,11 +35,12 @@ $w->setting(connect_attempts => 10);
 $w->setting(tunnel_timeout => '5s');
 my $call = $w->start_pull("'users'");
 my $begin = time();
-$call->wait_message(qr/NOTICE: .*opening the tunnel: waiting for the key exchange with SSH server "\S+:${\$silent->sockport}" \(hop 1\)/);
+my $stage = qr/the key exchange with SSH server "\S+:${\$silent->sockport}" \(hop 1\)/;
+$call->wait_message(qr/NOTICE: .*opening the tunnel: waiting for $stage/);
 cmp_ok(time() - $begin, '<', 4.5, 'what is waited for is said after 3 s');
-$call->wait_message(qr/DETAIL:  There has been no answer for 3 s\. This is attempt 1 of 10 .*after 5 s \("pgtunsync\.tunnel_timeout"\)/);
+$call->wait_message(qr/DETAIL:  There has been no answer for 3 s\. This is attempt 1 of 10 .*after 5 s \("pgtunsync/);
 isnt($call->finish->{rc}, 0, 'and it ends');
-like($call->{err}, qr/ERROR:  08001: no answer while waiting for the key exchange.*\nDETAIL:  The tunnel was not open after 5 s/,
+like($call->{err}, qr/ERROR:  08001: no answer while waiting for $stage\nDETAIL:  The tunnel was not open after 5 s/,
 	'when the time is over');
 is(() = $call->{err} =~ /waiting for/g, 2, 'with one NOTICE and the error');
 gives_up('callers without NOTICEs', 20, [qr/WARNING: .*opening the tunnel: waiting for/],
@@ -47,7 +48,10 @@ gives_up('callers without NOTICEs', 20, [qr/WARNING: .*opening the tunnel: waiti
 $w->setting(connect_timeout => '1s');
 $w->setting(connect_retry_delay => '100ms');
 gives_up('the cause of the last attempt', 20,
-	[ qr/ERROR: .*timeout during the key exchange/, qr/NOTICE: .*attempt \d of 10/, qr/giving up after \d attempts|not open after 5 s/ ]);
+	[
+		qr/ERROR: .*timeout during the key exchange/, qr/NOTICE: .*attempt \d of 10/,
+		qr/giving up after \d attempts|not open after 5 s/
+	]);
 $w->setting(connect_attempts => 2);
 $w->setting(tunnel_timeout => 0);
 my $run = gives_up('without a limit, the attempts decide', 20, [qr/NOTICE: .*giving up after 2 attempts/]);
@@ -83,6 +87,17 @@ $w->setting($_ => undef) foreach qw(tunnel_timeout connect_timeout);
 $w->setting(connect_attempts => 2);
 $w->write_env;
 
+# ---- the local port, which another program has ----
+
+my $taken = IO::Socket::INET->new(Listen => 5, LocalAddr => '127.0.0.1', LocalPort => $port, ReuseAddr => 1) or die;
+my $me = getpwuid($<);
+{
+	local $w->{port_is_taken} = 1;
+	$w->refused("'users'", 'another program listens on the local port', sqlstate => '55006',
+		message => [ qr/DETAIL: .*operating system user "\Q$me\E" listens on it/, qr/HINT: .*PGSYNC_SSH_HOST=none/ ]);
+}
+close $taken;
+
 # ---- the local port, which another run has ----
 
 $w->local_sql('CREATE ROLE alice LOGIN; GRANT SELECT, INSERT, TRUNCATE ON ALL TABLES IN SCHEMA public TO alice;
@@ -96,10 +111,12 @@ my ($id) = $first->text('err') =~ /run (\d+): opening/;
 $w->setting(lock_timeout => '2s');
 my $second = $w->start_pull("'orders'");
 $second->wait_message(qr/NOTICE: .*waiting for local port $port/);
-my $holder = qr/Run $id of process $leader in database "dev", called by role "alice", has it since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d/;
+my $since = qr/since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d/;
+my $holder = qr/Run $id of process $leader in database "dev", called by role "alice", has it $since/;
 is($second->finish->{sqlstate}, '55P03', 'a second run waits for lock_timeout');
-like($second->{err}, qr/NOTICE: .*waiting for local port $port\nDETAIL:  $holder.*2000 ms/, 'and says at once who has the port');
-like($second->{err}, qr/ERROR: .*local port $port is in use by another pull\nDETAIL:  It did not become free within 2000 ms .*$holder/,
+like($second->{err}, qr/NOTICE: .*waiting for local port $port\nDETAIL:  $holder.*2000 ms/,
+	'and says at once who has the port');
+like($second->{err}, qr/ERROR: .*local port $port is in use by another pull\nDETAIL: .* within 2000 ms .*$holder/,
 	'so does the error');
 $w->setting(lock_timeout => '60s');
 $second = $w->start_pull("'categories'", options => '-c client_min_messages=warning');

@@ -47,7 +47,10 @@ my $stranger = public_key("$dir/stranger");
 my $private = (split /\n/, slurp_file("$dir/stranger"))[2];
 $w->write_ssh_config(IdentityFile => "$dir/stranger");
 my $run = refused('a key file',
-	message => [ qr/HINT:  To let the key in, append this line to ~\w+\/\.ssh\/authorized_keys on "127\.0\.0\.1":/, qr/^restrict,port-forwarding \Q$stranger\E pgtunsync$/m, qr/ssh -v/ ],
+	message => [
+		qr/HINT:  To let the key in, append this line to ~\w+\/\.ssh\/authorized_keys on "127\.0\.0\.1":/,
+		qr/^restrict,port-forwarding \Q$stranger\E pgtunsync$/m, qr/ssh -v/
+	],
 	unlike => [qr/\Q$private\E/]);
 follow('its line lets it in', $run);
 
@@ -61,9 +64,14 @@ sub ssh_config
 }
 
 ssh_config([ @no_files, "$dir/stranger" ]);
-$run = refused('beside files that do not exist', message => [qr/\Q$stranger\E/], unlike => [qr/id_rsa|no such key file/]);
+$run = refused('beside files that do not exist', message => [qr/\Q$stranger\E/],
+	unlike => [qr/id_rsa|no such key file/]);
 ssh_config(\@no_files);
-refused('no key at all', message => [ qr/no such key file: .*id_ed25519/, qr/HINT:  Name a key file that operating system user "\w+" can read with PGSYNC_SSH_KEY.*ssh-keygen -t ed25519/ ]);
+refused('no key at all',
+	message => [
+		qr/no such key file: .*id_ed25519/,
+		qr/HINT:  Name a key file that operating system user "\w+" can read with PGSYNC_SSH_KEY.*ssh-keygen -t ed25519/
+	]);
 ssh_config([ "$dir/one_name", "$dir/stranger" ]);
 refused('one file that does not exist', message => [ qr/no such key file: \Q$dir\E\/one_name/, qr/\Q$stranger\E/ ]);
 
@@ -79,11 +87,13 @@ PgTunsync::Sshd::keygen("$dir/held", 'ecdsa');
 }
 my %by_agent = (IdentitiesOnly => 'no', IdentityAgent => $socket);
 ssh_config(\@no_files, %by_agent);
-$run = refused('a key of the agent', message => [ qr/^restrict,port-forwarding \Q${\public_key("$dir\/held")}\E pgtunsync$/m ],
+$run = refused('a key of the agent',
+	message => [ qr/^restrict,port-forwarding \Q${\public_key("$dir\/held")}\E pgtunsync$/m ],
 	unlike => [qr/id_rsa/]);
 follow('its line lets it in', $run);
 $agent->stop;
-refused('an agent that has gone', message => [ qr/agent at "\Q$socket\E" could not be reached/, qr/HINT:  The agent of your own login is not the server's/ ]);
+refused('an agent that has gone',
+	message => [ qr/agent at "\Q$socket\E" could not be reached/, qr/HINT:  The agent of your own login is not/ ]);
 
 # ---- a host that takes passwords only ----
 
@@ -107,7 +117,10 @@ foreach my $purpose (sort keys %by_purpose)
 	my @options = @{ $by_purpose{$purpose} };
 	$jump->start(@options);
 	refused("no common $purpose", sqlstate => '08001',
-		message => [ qr/no common $purpose with SSH server "\S+" \(hop 1\)\nDETAIL:  The server offers \Q$options[-1]\E[\w,.@-]*\. libssh2 \S+ with this ssh_config offers \S+\.\nHINT: / ],
+		message => [
+			qr/no common $purpose with SSH server "\S+" \(hop 1\)\nDETAIL:  The server offers \Q$options[-1]\E/,
+			qr/libssh2 \S+ with this ssh_config offers \S+\.\nHINT: /
+		],
 		unlike => [ qr/RSA|giving up/ ]);
 	$jump->stop;
 }

@@ -5,6 +5,7 @@
 #     $relay->set(cut_after => 1_000_000);
 #     $relay->set(half_close_after => 1_000_000);   # the other direction stays open
 #     $relay->set(rate => 1_000_000);          # bytes a second, per connection
+#     $relay->set(cut_idle => 2);              # seconds without a byte in either direction
 #     $relay->set(record => 1);                # what passes is kept, see recorded()
 #     $relay->set();                           # as a wire
 

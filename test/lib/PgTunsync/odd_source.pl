@@ -111,13 +111,13 @@ sub endless_relations
 	return;
 }
 
-# Sends notices that nobody waits for, once the client is silent.
+# Sends parameters that nobody waits for, once the client is silent.
 sub chatter
 {
 	my ($client) = @_;
 	my $readable = '';
 	vec($readable, fileno($client), 1) = 1;
-	flood($client, 'N', 10_000, "SNOTICE\0C00000\0M%d") if select($readable, undef, undef, 0.5) == 0;
+	flood($client, 'S', 10_000, "p%d\0") if select($readable, undef, undef, 0.5) == 0;
 	return;
 }
 

@@ -68,6 +68,7 @@ sub admit
 			passed => 0,
 			buffer => '',
 			since  => time(),
+			used   => time(),
 			from_server => $from_server
 		};
 	}
@@ -114,6 +115,7 @@ sub pass
 		return drop($w->{from}) if defined $got && $got == 0;
 		return drop($w->{from}) if !defined $got && !$!{EAGAIN};
 		$w->{passed} += $got || 0;
+		$_->{used} = time() foreach grep { $got && $_ } $w, $way{ $w->{to} };
 		record($w->{buffer}) if $got && $set{record};
 		if ($w->{from_server} && $w->{passed} > $most)
 		{
@@ -139,9 +141,18 @@ sub pass
 	return;
 }
 
+# Drops the connections on which nothing has passed for so many seconds.
+sub drop_idle
+{
+	my @idle = grep { time() - $_->{used} > $set{cut_idle} } values %way;
+	drop($_->{from}) foreach grep { $_->{from_server} } @idle;
+	return;
+}
+
 while (1)
 {
 	read_control();
+	drop_idle() if $set{cut_idle};
 	my @reading = grep { $way{$_}{buffer} eq '' && allowance($way{$_}) }
 	  keys %way;
 	my @writing = grep { $way{$_}{buffer} ne '' } keys %way;
