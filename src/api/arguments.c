@@ -156,6 +156,28 @@ search_path_schemas(void)
 	return names;
 }
 
+/*
+ * The settings of this session that the value of a local default, CHECK
+ * constraint or generated column can depend on.  xmloption and lc_monetary are
+ * not among them, because rows are read under these settings.
+ */
+static List *
+session_settings(void)
+{
+	static const char *const names[] = {
+		"TimeZone", "DateStyle", "IntervalStyle", "extra_float_digits", "bytea_output",
+		"lc_time", "lc_numeric", "default_text_search_config"
+	};
+	List	   *settings = NIL;
+
+	for (int i = 0; i < lengthof(names); i++)
+	{
+		settings = lappend(settings, unconstify(char *, names[i]));
+		settings = lappend(settings, pstrdup(GetConfigOption(names[i], false, false)));
+	}
+	return settings;
+}
+
 void
 request_init(RunRequest *request)
 {
@@ -165,6 +187,7 @@ request_init(RunRequest *request)
 	request->plan.role = GetUserId();
 	request->caller_pid = MyProcPid;
 	request->plan.search_path = search_path_schemas();
+	request->settings = session_settings();
 	request->jobs = limit_jobs(pgtunsync_jobs, DEBUG2);
 	request->max_workers = pgtunsync_max_workers;
 	request->wait = true;

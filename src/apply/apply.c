@@ -457,49 +457,6 @@ staged_heaps(const List *staged)
 	return oids;
 }
 
-/* Returns the sequences that will change. */
-static List *
-sequence_oids(const List *staged)
-{
-	List	   *oids = NIL;
-	ListCell   *lc_table;
-	ListCell   *lc;
-
-	foreach(lc_table, staged)
-	{
-		StagedTable *table = lfirst(lc_table);
-
-		foreach(lc, table->plan->sequences)
-		{
-			SequencePlan *sequence = lfirst(lc);
-
-			if (get_rel_relkind(sequence->relid) == RELKIND_SEQUENCE &&
-				(!staged_merges(table) || sequence_is_behind(sequence)))
-				oids = list_append_unique_oid(oids, sequence->relid);
-		}
-	}
-	return oids;
-}
-
-/*
- * Sets the sequences of a table.  If the table keeps rows, a sequence must not
- * return to numbers that these rows use.
- */
-static void
-restore_sequences(const StagedTable *table)
-{
-	ListCell   *lc;
-
-	foreach(lc, table->plan->sequences)
-	{
-		/* the keys of kept rows may be ahead of the source's */
-		if (staged_merges(table) || table->kept_now.rows > 0)
-			sequence_advance(lfirst(lc));
-		else
-			sequence_restore(lfirst(lc));
-	}
-}
-
 /* Copies the error into memory that outlives the attempt. */
 static void
 remember_alteration(Replacement *all, StagedTable *table, const ErrorData *error)
@@ -584,7 +541,6 @@ swap_one(StagedTable *table)
 		staging_drop(table->staging);
 	else
 		swap_table(table->target, table->staging);
-	restore_sequences(table);
 	if (OidIsValid(table->kept.yielded_heap))
 		staging_drop(table->kept.yielded_heap);
 }
@@ -605,6 +561,7 @@ swap_all(void *arg)
 	PushActiveSnapshot(GetTransactionSnapshot());
 	foreach(lc, all->staged)
 		swap_one(lfirst(lc));
+	sequences_restore(all->staged);
 	PopActiveSnapshot();
 	return SWAP_DONE;
 }
@@ -678,6 +635,7 @@ replace_begin(List *staged, Oid role, int lock_timeout,
 	PushActiveSnapshot(GetTransactionSnapshot());
 	integrity_find(remaining(staged), &all->checked_before, &across);
 	check_integrity(all, remaining(staged), all->checked_before);
+	sequences_read_keys(remaining(staged));
 	PopActiveSnapshot();
 	return all;
 }
@@ -687,7 +645,7 @@ replace_tables(Replacement *all, const VirtualTransactionId *caller)
 {
 	LockedWork	work = {
 		.targets = staged_targets(all->staged),
-		.sequences = sequence_oids(all->staged),
+		.sequences = sequences_to_change(all->staged),
 		.role = all->role,
 		.prepare = prepare_all,
 		.swap = swap_all,

@@ -26,6 +26,7 @@
 
 #include "base/compat.h"
 #include "base/text.h"
+#include "base/user_context.h"
 #include "base/worker_message.h"
 #include "apply/matview.h"
 
@@ -112,6 +113,7 @@ try_refresh(Oid matview)
 	BeginInternalSubTransaction(NULL);
 	PG_TRY();
 	{
+		owner_apply_settings();
 		SPI_connect();
 		SPI_execute(sql, false, 0);
 		SPI_finish();

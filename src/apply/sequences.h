@@ -1,29 +1,29 @@
 /*-------------------------------------------------------------------------
  *
  * sequences.h
- *	  Sets sequences to the source's state.
+ *	  Sets sequences to the source's state, or behind the rows.
  *
  *-------------------------------------------------------------------------
  */
 #ifndef PGTUNSYNC_SEQUENCES_H
 #define PGTUNSYNC_SEQUENCES_H
 
-#include "plan/plan.h"
+#include "apply/foreign_keys.h"
 
 /*
- * Sets the local sequence to the source's last value, transactionally.  The
- * caller holds ShareRowExclusiveLock on it.  If the value is outside the local
- * sequence's range, a WARNING is raised and the sequence is not changed.
+ * Reads the highest keys of the staged rows (a List of StagedTable *) for
+ * sequences that go on behind them.  The caller holds a lock on the staging
+ * heaps.  Uses the active snapshot.
  */
-extern void sequence_restore(const SequencePlan *sequence);
+extern void sequences_read_keys(const List *staged);
+
+/* Returns the OIDs of the sequences that will change. */
+extern List *sequences_to_change(const List *staged);
 
 /*
- * Returns whether the local sequence has advanced less than the source's, in
- * its own direction.
+ * Sets the sequences of the tables that have not failed, transactionally.  The
+ * caller holds ShareRowExclusiveLock on those that will change.
  */
-extern bool sequence_is_behind(const SequencePlan *sequence);
-
-/* Does the same as sequence_restore() if the local sequence is behind. */
-extern void sequence_advance(const SequencePlan *sequence);
+extern void sequences_restore(const List *staged);
 
 #endif							/* PGTUNSYNC_SEQUENCES_H */

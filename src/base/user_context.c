@@ -28,6 +28,11 @@
  * - An object_access_hook rejects built-in functions with lasting effects that
  *   are neither writes nor statements: settings, advisory locks,
  *   notifications, large objects, messages in the WAL, exported snapshots.
+ * - Settings that code may depend on, such as TimeZone and DateStyle, are those
+ *   of the caller's session, so a default means what it means in an INSERT by
+ *   the caller.  They are harmless: none of them leads to other code.  Rows are
+ *   read under them, too; the form in which the source sends values is read
+ *   alike under all of them.
  * - Everything runs in this process.  Parallel workers have neither the hooks
  *   nor the timer, and the code could make them likely by its own settings.  So
  *   a planner_hook makes all plans of the code serial, and indexes with user
@@ -75,6 +80,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/memutils.h"
 #include "utils/portal.h"
 #include "utils/regproc.h"
 #include "utils/snapmgr.h"
@@ -105,6 +111,7 @@ static volatile sig_atomic_t caught_cancels;	/* cancels that did not end the ent
 static volatile int64 spent_ms;
 static volatile int64 allowed_ms;
 
+static List *caller_settings;	/* of char *: name, value, name, value, ... */
 static bool installed;
 static bool allow_next_statement;
 static bool allow_next_parallel_plan;
@@ -443,6 +450,34 @@ make_read_only(OwnerContext *context)
 	XactReadOnly = true;
 }
 
+void
+owner_keep_settings(const List *settings)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(TopMemoryContext);
+	ListCell   *lc;
+
+	list_free_deep(caller_settings);
+	caller_settings = NIL;
+	foreach(lc, settings)
+		caller_settings = lappend(caller_settings, pstrdup(lfirst(lc)));
+	MemoryContextSwitchTo(oldcontext);
+}
+
+void
+owner_apply_settings(void)
+{
+	for (int i = 0; i + 1 < list_length(caller_settings); i += 2)
+	{
+		const char *name = list_nth(caller_settings, i);
+		const char *value = list_nth(caller_settings, i + 1);
+		const char *now = GetConfigOption(name, true, false);
+
+		if (now != NULL && strcmp(now, value) != 0)
+			(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+									 true, 0, false);
+	}
+}
+
 static void
 open_entry(void)
 {
@@ -470,6 +505,7 @@ owner_enter(OwnerContext *context, Oid owner)
 	context->save_nestlevel = NewGUCNestLevel();
 	(void) set_config_option("search_path", "pg_catalog, pg_temp",
 							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	owner_apply_settings();
 }
 
 void

@@ -8,6 +8,7 @@
 #ifndef PGTUNSYNC_USER_CONTEXT_H
 #define PGTUNSYNC_USER_CONTEXT_H
 
+#include "nodes/pg_list.h"
 #include "utils/elog.h"
 
 /* Time limit of an entry in ms, before rows add to it. */
@@ -39,10 +40,22 @@ typedef struct OwnerContext
 extern void owner_install(void);
 
 /*
+ * Keeps the caller's settings (name, value, name, value, ... as char *) for
+ * all entries to come.  The list is copied.
+ */
+extern void owner_keep_settings(const List *settings);
+
+/*
+ * Puts the caller's settings into force.  They last as long as the caller's
+ * GUC nest level.
+ */
+extern void owner_apply_settings(void);
+
+/*
  * Between owner_enter() and owner_leave(), code runs as the given role, in a
- * security-restricted operation, with search_path = pg_catalog, read-only,
- * without utility commands, and for a limited time; see the head of
- * user_context.c.  Entries nest.  After an ERROR, the rollback of the
+ * security-restricted operation, with search_path = pg_catalog and otherwise
+ * with the caller's settings, read-only, without utility commands, and for a
+ * limited time; see the head of user_context.c.  Entries nest.  After an ERROR, the rollback of the
  * transaction, or of the subtransaction in which the entry was opened,
  * restores everything.
  *

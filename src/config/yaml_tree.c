@@ -188,6 +188,34 @@ check_erb(Builder *b, const char *text)
 		raise_error(b, event_line(b), "ERB tag", "ERB is not evaluated; write the value out.");
 }
 
+/* Adds where a character is that the database's encoding lacks. */
+static void
+add_line(void *arg)
+{
+	Builder    *b = arg;
+
+	errdetail("It is in line %d of file \"%s\".", event_line(b), b->path);
+	errhint("Write the file with characters that encoding \"%s\" has.", GetDatabaseEncodingName());
+}
+
+/* Returns a copy of the UTF-8 text in the database's encoding. */
+static char *
+to_server(Builder *b, const char *text, int length)
+{
+	ErrorContextCallback callback = {
+		.previous = error_context_stack,
+		.callback = add_line,
+		.arg = b
+	};
+	char	   *copy = pstrdup(text);
+	char	   *converted;
+
+	error_context_stack = &callback;
+	converted = pg_any_to_server(copy, length, PG_UTF8);
+	error_context_stack = callback.previous;
+	return converted;
+}
+
 static TreeNode *
 build_scalar(Builder *b)
 {
@@ -201,8 +229,7 @@ build_scalar(Builder *b)
 	check_erb(b, value);
 	node->plain = b->event.data.scalar.style == YAML_PLAIN_SCALAR_STYLE &&
 		b->event.data.scalar.tag == NULL;
-	node->text = pstrdup(value);
-	node->text = pg_any_to_server(node->text, length, PG_UTF8);
+	node->text = to_server(b, value, length);
 	return node;
 }
 

@@ -21,6 +21,7 @@ loader_connect_pack(StringInfo buf, const LoaderConnect *connect)
 	pack_int(buf, connect->hide_texts);
 	pack_string(buf, connect->mask_key);
 	pack_int(buf, connect->gate);
+	pack_strings(buf, connect->settings);
 }
 
 LoaderConnect *
@@ -36,6 +37,7 @@ loader_connect_unpack(StringInfo buf)
 	connect->hide_texts = unpack_int(buf);
 	connect->mask_key = unpack_string(buf);
 	connect->gate = unpack_int(buf);
+	connect->settings = unpack_strings(buf);
 	return connect;
 }
 

@@ -59,6 +59,7 @@ typedef struct LoaderConnect
 	bool		hide_texts;
 	char	   *mask_key;		/* mask_key_read(), or NULL */
 	dsm_handle	gate;			/* DSM_HANDLE_INVALID: no tunnel */
+	List	   *settings;		/* of the caller: see owner_keep_settings() */
 } LoaderConnect;
 
 /*

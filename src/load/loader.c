@@ -669,6 +669,7 @@ execute_connect(Loader *loader, StringInfo body)
 	loader->params.row_security = connect->row_security;
 	loader->params.password_rule = connect->password_rule;
 	loader->params.hide_texts = connect->hide_texts;
+	owner_keep_settings(connect->settings);
 	loader->mask_key = connect->mask_key;
 	if (connect->gate != DSM_HANDLE_INVALID)
 	{

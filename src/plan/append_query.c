@@ -28,7 +28,7 @@ struct Batches
 	CopyQuery	query;
 	ColumnPlan *cursor;
 	char	   *reference;		/* the same in SQL for the source */
-	char	   *search_path;
+	char	   *settings;		/* SQL that comes before the COPY */
 	bool		ties;			/* the source knows WITH TIES */
 	bool		keyed;			/* a primary key tells rows that came before */
 };
@@ -135,7 +135,7 @@ find_problem(const TablePlan *table, const Choice *choice, const CopyQuery *quer
 
 void
 batches_plan(TablePlan *table, const Choice *choice, const CopyQuery *query,
-			 const char *cursor, int source_version, const char *search_path)
+			 const char *cursor, int source_version, const char *settings)
 {
 	Batches    *batches = palloc0(sizeof(Batches));
 	List	   *key = choice->local->primary_key;
@@ -176,7 +176,7 @@ batches_plan(TablePlan *table, const Choice *choice, const CopyQuery *query,
 	batches->keyed = key != NIL;
 	batches->query = *query;
 	batches->reference = psprintf("%s.%s", copy_table_reference(query), catalog_sql_identifier(cursor));
-	batches->search_path = pstrdup(search_path);
+	batches->settings = pstrdup(settings);
 	table->batches = batches;
 }
 
@@ -189,14 +189,14 @@ batches_copy_sql(const TablePlan *table, const char *bound, int batch_size)
 
 	if (bound != NULL)
 	{
-		char	   *beyond = psprintf("%s > %s::%s", batches->reference, quote_literal_cstr(bound),
+		char	   *beyond = psprintf("%s OPERATOR(pg_catalog.>) %s::%s", batches->reference, quote_literal_cstr(bound),
 									  batches->cursor->source_type);
 
 		query.condition = query.condition ? psprintf("(%s) AND %s", query.condition, beyond) : beyond;
 	}
 	query.tail = psprintf(batches->ties ? "ORDER BY %s FETCH FIRST %d ROWS WITH TIES" : "ORDER BY %s LIMIT %d",
 						  batches->reference, batch_size);
-	sql = psprintf("SET LOCAL search_path = %s; %s", batches->search_path, copy_statement(&query));
+	sql = psprintf("%s%s", batches->settings, copy_statement(&query));
 	clause_verify_copy(sql);
 	return sql;
 }

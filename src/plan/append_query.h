@@ -14,11 +14,11 @@
 
 /*
  * Prepares table->batches for the rows of this query, by the named column or
- * (NULL) the primary key.  search_path: under which the source runs it.  What
- * stands in the way is written into the table's plan.
+ * (NULL) the primary key.  settings: SETs that come before it.  What stands in
+ * the way is written into the table's plan.
  */
 extern void batches_plan(TablePlan *table, const Choice *choice, const CopyQuery *query,
-						 const char *cursor, int source_version, const char *search_path);
+						 const char *cursor, int source_version, const char *settings);
 
 /*
  * The COPY for the next rows beyond a value (as text; NULL: from the first

@@ -134,7 +134,7 @@ is_plain(const CopyQuery *query)
 	{
 		CatalogColumn *column = lfirst(lc);
 
-		if (column->generated || column->mask != NULL || column->computed != NULL)
+		if (column->generated || column->as_utc || column->mask != NULL || column->computed != NULL)
 			return false;
 	}
 	return query->source->kind == RELKIND_RELATION && query->columns != NIL &&
@@ -148,6 +148,14 @@ copy_table_reference(const CopyQuery *query)
 		catalog_sql_name(query->source->schema, query->source->name);
 }
 
+char *
+copy_utc_text(const char *value)
+{
+	return psprintf("(CASE WHEN pg_catalog.isfinite(%s) THEN pg_catalog.regexp_replace("
+					"(%s AT TIME ZONE 'UTC')::text, '( BC)?$', '+00\\1') ELSE %s::text END)",
+					value, value, value);
+}
+
 /* A column's mask, or its name: a clause may have brought other tables in. */
 static char *
 column_text(const CopyQuery *query, const CatalogColumn *column)
@@ -156,9 +164,9 @@ column_text(const CopyQuery *query, const CatalogColumn *column)
 
 	if (column->mask != NULL)
 		return column->mask;
-	if (query->clause == NULL)
-		return name;
-	return psprintf("%s.%s", copy_table_reference(query), name);
+	if (query->clause != NULL)
+		name = psprintf("%s.%s", copy_table_reference(query), name);
+	return column->as_utc ? copy_utc_text(name) : name;
 }
 
 static void

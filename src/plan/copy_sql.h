@@ -51,4 +51,10 @@ extern char *copy_statement(const CopyQuery *query);
 extern bool copy_has_parts(const CopyQuery *query, int source_version);
 extern List *copy_statement_parts(const CopyQuery *query, int parts);
 
+/*
+ * SQL for the text of a timestamptz as TimeZone UTC shows it, whatever TimeZone
+ * is.  It needs DateStyle ISO.
+ */
+extern char *copy_utc_text(const char *value);
+
 #endif							/* PGTUNSYNC_COPY_SQL_H */

@@ -35,6 +35,7 @@
 
 #include "plan/clause.h"
 #include "plan/column_pattern.h"
+#include "plan/copy_sql.h"
 #include "schema/integer_type.h"
 #include "plan/mask.h"
 #include "plan/mask_sql.h"
@@ -429,18 +430,35 @@ row_key(Work *work)
 	initStringInfo(&buf);
 	foreach(lc, work->base.local->primary_key)
 	{
-		if (catalog_find_column(work->base.source, lfirst(lc)) == NULL)
+		CatalogColumn *column = catalog_find_column(work->base.source, lfirst(lc));
+		char	   *value = psprintf("%s.%s", work->relation, catalog_sql_identifier(lfirst(lc)));
+
+		if (column == NULL)
 			return NULL;
-		appendStringInfo(&buf, "%s%s.%s::text", buf.len > 0 ? " || chr(31) || " : "",
-						 work->relation, catalog_sql_identifier(lfirst(lc)));
+		appendStringInfo(&buf, "%s%s", buf.len > 0 ? " || chr(31) || " : "",
+						 column->base_typid == TIMESTAMPTZOID ? copy_utc_text(value) :
+						 psprintf("%s::text", value));
 	}
 	return buf.len > 0 ? buf.data : NULL;
 }
 
+/* True if the source's column has type timestamptz. */
+static bool
+has_zone(const Work *work)
+{
+	const CatalogColumn *column = catalog_find_column(work->base.source, work->base.column->name);
+
+	return column != NULL && column->base_typid == TIMESTAMPTZOID;
+}
+
+/* Days are counted in UTC, whatever TimeZone a clause in the same COPY has. */
 static char *
 make_shift_date(Work *work)
 {
 	char	   *key = row_key(work);
+	bool		zoned = has_zone(work);
+	char	   *value = zoned ? psprintf("(%s AT TIME ZONE 'UTC')", work->value) : work->value;
+	const char *type = work->own.column->base_typid == TIMESTAMPOID ? "timestamp" : "timestamptz";
 	char	   *days;
 
 	if (key == NULL)
@@ -449,13 +467,14 @@ make_shift_date(Work *work)
 	switch (work->own.column->base_typid)
 	{
 		case DATEOID:
-			return mask_sql_unless_sentinel(psprintf("%s::date", work->value), "date",
-											psprintf("%s::date + %s", work->value, days));
+			return mask_sql_unless_sentinel(psprintf("%s::date", value), "date",
+											psprintf("%s::date + %s", value, days));
 		case TIMESTAMPOID:
 		case TIMESTAMPTZOID:
-			return mask_sql_unless_sentinel(work->value,
-											work->own.column->base_typid == TIMESTAMPOID ? "timestamp" : "timestamptz",
-											psprintf("%s + %s * interval '1 day'", work->value, days));
+			return psprintf("(%s)%s",
+							mask_sql_unless_sentinel(value, zoned ? "timestamp" : type,
+													 psprintf("%s + %s * interval '1 day'", value, days)),
+							zoned && work->own.column->base_typid == TIMESTAMPTZOID ? " AT TIME ZONE 'UTC'" : "");
 		default:
 			return problem(work, "it is for dates and timestamps");
 	}

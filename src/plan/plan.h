@@ -28,7 +28,7 @@ typedef struct PlanRequest
 	List	   *schemas;		/* of char *: instead of the configuration's; "*": all */
 	List	   *exclude;		/* of char *: beside the configuration's */
 	bool		rules;			/* data rules apply */
-	bool		sequences;		/* owned sequences come along */
+	bool		sequences;		/* the sequences of pulled columns come along */
 	char	   *cursor;			/* column by which an append goes, or NULL */
 	bool		require_rules;	/* columns that look sensitive must have one */
 	bool		row_security;	/* policies of the source may filter its rows */
@@ -48,6 +48,15 @@ typedef struct ColumnPlan
 
 /* How to ask for its rows one batch after the other: batches.c. */
 typedef struct Batches Batches;
+
+/* What to know of a table that can be pulled. */
+typedef struct TableRemark
+{
+	const char *subject;		/* "sequences of", to be followed by the table's name */
+	bool		ok;				/* false: the pull will probably fail */
+	char	   *detail;
+	char	   *hint;			/* or NULL */
+} TableRemark;
 
 typedef struct TablePlan
 {
@@ -69,6 +78,8 @@ typedef struct TablePlan
 	List	   *unmasked_columns;	/* of char *: they look sensitive and have no rule */
 	bool		row_security;	/* policies of the source filter the rows */
 	bool		user_sql;		/* people's SQL goes into copy_sql */
+	bool		sends_intervals;	/* see copy_settings.c; set if user_sql is */
+	bool		sends_money;
 	List	   *rewrites;		/* of RowExpression *: columns whose values are computed here */
 	List	   *keep;			/* of RowExpression *: conditions for local rows that stay */
 	char	   *row_name;		/* by what name those expressions call the row */
@@ -88,6 +99,7 @@ typedef struct TablePlan
 	char	   *note;			/* what else is to be known of it, or NULL */
 	List	   *source_oids;	/* of the relations whose files hold the rows there */
 	List	   *sequences;		/* of SequencePlan * */
+	List	   *remarks;		/* of TableRemark * */
 
 	char	   *partition_check;	/* its bounds as nodeToString(); set by recheck.c */
 	char	   *masked_key;		/* "name: rule" of a masked column in it, or NULL */
@@ -103,16 +115,21 @@ typedef struct TablePlan
 	char	   *hint;
 } TablePlan;
 
-/*
- * A sequence owned by a pulled column on both sides, and its state on the
- * source.
- */
+/* A local sequence that a pulled column uses, and where it has to go on. */
 typedef struct SequencePlan
 {
-	Oid			relid;			/* local */
+	Oid			relid;
 	char	   *display;
+	AttrNumber	attnum;			/* local: the column */
+	bool		follows;		/* it takes the state of the source's: */
 	int64		last_value;
 	bool		is_called;
+	bool		may_lower;		/* the caller may set it back */
+	List	   *users;			/* of Oid: the local tables that use it */
+
+	/* if it does not follow, it goes on behind the highest key of the column */
+	bool		has_key;		/* set once the rows are staged */
+	int64		key;
 } SequencePlan;
 
 typedef struct RunPlan

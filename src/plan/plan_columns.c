@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * plan_columns.c
- *	  Columns, keys and sequences of both sides, matched by name.
+ *	  Columns and keys of both sides, matched by name.
  *
  *	  source and local	pulled; types may differ if the text can be read
  *	  source only			missing: left out
@@ -316,73 +316,4 @@ plan_check_key(TablePlan *table, const Choice *choice)
 							table->display, landing_name(table->mode)),
 				   psprintf("Columns: %s.", names_text(unsent, true)),
 				   "Use mode => 'replace'.");
-}
-
-/* ---- sequences ---- */
-
-/*
- * The source's sequence that belongs to a column's; names decide if it has
- * several.
- */
-static CatalogSequence *
-find_sequence(List *sequences, AttrNumber attnum, const char *name)
-{
-	CatalogSequence *first = NULL;
-	ListCell   *lc;
-
-	foreach(lc, sequences)
-	{
-		CatalogSequence *sequence = lfirst(lc);
-
-		if (sequence->attnum != attnum)
-			continue;
-		if (strcmp(sequence->name, name) == 0)
-			return sequence;
-		if (first == NULL)
-			first = sequence;
-	}
-	return first;
-}
-
-void
-plan_match_sequences(Planner *planner, TablePlan *table, const Choice *choice, List *travel)
-{
-	List	   *unreadable = NIL;
-	ListCell   *lc;
-
-	foreach(lc, choice->local->sequences)
-	{
-		CatalogSequence *local = lfirst(lc);
-		CatalogSequence *source = NULL;
-		SequencePlan *plan;
-		ListCell   *lc_column;
-		ListCell   *lc_travel;
-
-		forboth(lc_column, table->columns, lc_travel, travel)
-		{
-			if (((ColumnPlan *) lfirst(lc_column))->attnum == local->attnum)
-				source = find_sequence(choice->source->sequences,
-									   ((CatalogColumn *) lfirst(lc_travel))->attnum,
-									   local->name);
-		}
-		if (source == NULL)
-			continue;
-		if (!source->readable)
-		{
-			unreadable = lappend(unreadable, local->name);
-			continue;
-		}
-		plan = palloc0(sizeof(SequencePlan));
-		plan->relid = local->oid;
-		plan->display = selection_display(planner->request, planner->local, planner->source,
-										  local->schema, local->name);
-		plan->last_value = source->last_value;
-		plan->is_called = source->is_called;
-		table->sequences = lappend(table->sequences, plan);
-	}
-	if (unreadable != NIL)
-		ereport(NOTICE,
-				(errmsg("sequences of table %s are left as they are: %s", table->display,
-						names_text(unreadable, true)),
-				 errdetail("The source's role has no SELECT on them.")));
 }

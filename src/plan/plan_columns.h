@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * plan_columns.h
- *	  Columns, keys and sequences of both sides, matched by name.
+ *	  Columns and keys of both sides, matched by name.
  *
  *-------------------------------------------------------------------------
  */
@@ -38,9 +38,5 @@ extern void plan_check_name_types(TablePlan *table, const CopyQuery *query);
  * alone is not enough.
  */
 extern void plan_check_key(TablePlan *table, const Choice *choice);
-
-/* Sets table->sequences: those owned by a pulled column on both sides. */
-extern void plan_match_sequences(Planner *planner, TablePlan *table, const Choice *choice,
-								 List *travel);
 
 #endif							/* PGTUNSYNC_PLAN_COLUMNS_H */

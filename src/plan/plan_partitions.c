@@ -11,6 +11,7 @@
  */
 #include "postgres.h"
 
+#include "plan/copy_settings.h"
 #include "plan/copy_sql.h"
 #include "plan/partition_group.h"
 #include "plan/plan_partitions.h"
@@ -56,10 +57,10 @@ check_rest(Planner *planner, const Choice *choice, List *tables)
 	if (rest != NULL)
 	{
 		query.condition = rest;
-		plan_set_clause(choice, &query);
+		plan_set_clause(planner, choice, &query);
 		plan_set_tree(choice, &query);
 		error = source_catalog_count(planner->control, copy_select(&query),
-									 choice->clause ? planner_user_path(planner) : "pg_catalog, pg_temp",
+									 choice->clause ? copy_own_settings(planner) : copy_pinned_settings(),
 									 &count);
 	}
 	if (count == 0 && error == NULL)

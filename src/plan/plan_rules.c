@@ -24,6 +24,7 @@
 #include "plan/mask.h"
 #include "plan/plan_rules.h"
 #include "plan/planner_state.h"
+#include "plan/relation_names.h"
 #include "plan/rewrite.h"
 #include "plan/selection.h"
 #include "plan/sensitive.h"
@@ -114,6 +115,9 @@ apply_rule(Planner *planner, TablePlan *table, const Choice *choice, const char 
 				   "Use a pseudonym, which is always the same, or mode => 'replace'.");
 	if (mask == NULL || mask->sql == NULL)
 		return source;
+	if (mask->user_sql)
+		mask->sql = relations_resolve_expression(mask->sql, planner->source,
+												 planner->request->search_path);
 	table->user_sql |= mask->user_sql;
 	table->masked_columns = lappend(table->masked_columns,
 									psprintf("%s: %s", quote_identifier(local->name), mask->rule->kind));

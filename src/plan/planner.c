@@ -34,6 +34,7 @@
 
 #include "base/text.h"
 #include "plan/append_query.h"
+#include "plan/copy_settings.h"
 #include "plan/copy_sql.h"
 #include "plan/keep.h"
 #include "plan/plan_columns.h"
@@ -46,6 +47,7 @@
 #include "plan/row_checks.h"
 #include "plan/selection.h"
 #include "plan/selection_request.h"
+#include "plan/sequence_plan.h"
 #include "plan/source_trial.h"
 #include "schema/local_catalog.h"
 #include "schema/source_catalog.h"
@@ -262,10 +264,10 @@ begin_table(const Planner *planner, const Choice *choice, int index)
 
 /* Which rows the source is asked for. */
 static void
-set_rows(TablePlan *table, const Choice *choice, CopyQuery *query)
+set_rows(const Planner *planner, TablePlan *table, const Choice *choice, CopyQuery *query)
 {
 	query->empty = choice->empty;
-	plan_set_clause(choice, query);
+	plan_set_clause(planner, choice, query);
 	table->filter = choice->empty ? "false" : choice->filter;
 	table->clause = choice->clause;
 	table->user_sql = choice->clause != NULL;
@@ -275,14 +277,14 @@ set_rows(TablePlan *table, const Choice *choice, CopyQuery *query)
 }
 
 static char *
-with_path(const Planner *planner, const TablePlan *table, const char *sql)
+with_settings(const Planner *planner, const TablePlan *table, const char *sql)
 {
-	return psprintf("SET LOCAL search_path = %s; %s", planner_copy_path(planner, table), sql);
+	return psprintf("%s%s", copy_settings_text(copy_settings(planner, table)), sql);
 }
 
-/* Every COPY says its search_path when one of them has another. */
+/* Every COPY says its settings when one of them has others. */
 static void
-set_paths(Planner *planner, List *tables)
+set_settings(Planner *planner, List *tables)
 {
 	bool		any = false;
 	ListCell   *lc;
@@ -297,9 +299,9 @@ set_paths(Planner *planner, List *tables)
 		ListCell   *lc_part;
 
 		if (table->copy_sql != NULL)
-			table->copy_sql = with_path(planner, table, table->copy_sql);
+			table->copy_sql = with_settings(planner, table, table->copy_sql);
 		foreach(lc_part, table->copy_parts)
-			lfirst(lc_part) = with_path(planner, table, lfirst(lc_part));
+			lfirst(lc_part) = with_settings(planner, table, lfirst(lc_part));
 	}
 }
 
@@ -333,13 +335,16 @@ finish_table(Planner *planner, TablePlan *table, const Choice *choice)
 		return;
 	travel = plan_match_columns(table, choice, source_version(planner->control));
 	plan_check_key(table, choice);
-	set_rows(table, choice, &query);
+	set_rows(planner, table, choice, &query);
 	query.columns = travel;
 	query.columns = plan_apply_rules(planner, table, choice, travel, &query);
 	if (table->message == NULL && !choice->empty)
 		plan_check_reading(planner, table, choice->source, query.columns);
 	if (table->message == NULL && table->user_sql)
+	{
 		plan_check_name_types(table, &query);
+		copy_note_settings(table, &query);
+	}
 	if (table->message != NULL)
 		return;
 	if (table->user_sql || table->masked_columns != NIL)
@@ -348,7 +353,7 @@ finish_table(Planner *planner, TablePlan *table, const Choice *choice)
 	if (table->mode == LAND_APPEND && !choice->empty)
 		batches_plan(table, choice, &query, planner->request->cursor,
 					 source_version(planner->control),
-					 planner_copy_path(planner, table));
+					 copy_settings_text(copy_settings(planner, table)));
 	if (!choice->empty)
 		row_checks_add(planner, table, choice, &query);
 	table->copy_sql = copy_statement(&query);
@@ -475,7 +480,7 @@ plan_tables(Planner *planner, List *choices)
 	plan_fail_together(tables);
 	plan_check_maps(planner, tables, choices);
 	plan_report_differences(tables);
-	set_paths(planner, tables);
+	set_settings(planner, tables);
 	return tables;
 }
 
@@ -498,6 +503,7 @@ plan_run(const PlanRequest *request, const SyncConfig *config, Source *control)
 	/* while the source looks */
 	local_catalog_details(likely);
 	planner.source = source_catalog_answer(control, likely, &facts);
+	planner.source_path = facts.search_path;
 	refuse_itself(&facts);
 	planner.on_standby = facts.in_recovery;
 	plan->snapshot = facts.snapshot;
@@ -527,6 +533,8 @@ plan_run(const PlanRequest *request, const SyncConfig *config, Source *control)
 	rewrite_warn_unmatched(&planner.rewrites);
 	keep_warn_unmatched(&planner.keeps);
 	report_row_security(plan->tables);
+	if (request->everything && request->sequences)
+		plan_report_unused_sequences(&planner);
 	if (request->mode == LAND_APPEND)
 		plan_ungroup_partitions(plan->tables);
 	return plan;

@@ -17,6 +17,7 @@
 
 #include "plan/copy_sql.h"
 #include "plan/planner_state.h"
+#include "plan/relation_names.h"
 #include "plan/selection.h"
 
 void
@@ -50,32 +51,25 @@ plan_note_unmasked(Planner *planner, TablePlan *table, char *column)
 								psprintf("%s.%s", table->display, quote_identifier(column)));
 }
 
-char *
-planner_user_path(const Planner *planner)
+void
+table_remark(TablePlan *table, const char *subject, bool ok, char *detail, char *hint)
 {
-	StringInfoData buf;
-	ListCell   *lc;
+	TableRemark *remark = palloc(sizeof(TableRemark));
 
-	initStringInfo(&buf);
-	appendStringInfoString(&buf, "pg_catalog");
-	foreach(lc, planner->request->search_path)
-		appendStringInfo(&buf, ", %s", catalog_sql_identifier(lfirst(lc)));
-	appendStringInfoString(&buf, ", pg_temp");
-	return buf.data;
-}
-
-const char *
-planner_copy_path(const Planner *planner, const TablePlan *table)
-{
-	return table->user_sql ? planner_user_path(planner) : "pg_catalog, pg_temp";
+	remark->subject = subject;
+	remark->ok = ok;
+	remark->detail = detail;
+	remark->hint = hint;
+	table->remarks = lappend(table->remarks, remark);
 }
 
 void
-plan_set_clause(const Choice *choice, CopyQuery *query)
+plan_set_clause(const Planner *planner, const Choice *choice, CopyQuery *query)
 {
-	query->clause = choice->clause;
 	if (choice->clause == NULL)
 		return;
+	query->clause = relations_resolve_clause(choice->clause, planner->source,
+											 planner->request->search_path);
 	if (choice->clause_table != NULL)
 		query->alias = choice->clause_table;
 	else if (choice->map == NULL && choice->root != NULL)

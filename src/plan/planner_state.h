@@ -27,8 +27,10 @@ typedef struct Planner
 	Catalog    *local;
 	Catalog    *source;
 	bool		on_standby;		/* the source is one */
+	List	   *source_path;	/* of char *: search_path of the source's role */
 	List	   *trials;			/* of source_trial.c */
 	List	   *row_checks;		/* of row_checks.c */
+	List	   *sequence_users; /* of sequence_plan.c */
 	MaskContext masks;
 	RewriteContext rewrites;
 	KeepContext keeps;
@@ -47,20 +49,14 @@ extern char *plan_column_rule(const TablePlan *table, const char *name);
 /* Notes that a column looks sensitive and has no data rule. */
 extern void plan_note_unmasked(Planner *planner, TablePlan *table, char *column);
 
-/*
- * The search_path for SQL from the configuration or the caller: built-in
- * objects first, then what the caller's own path finds.
- */
-extern char *planner_user_path(const Planner *planner);
-
-/* The search_path for the COPY of the table. */
-extern const char *planner_copy_path(const Planner *planner, const TablePlan *table);
+/* Adds a remark, which plan() and check() show. */
+extern void table_remark(TablePlan *table, const char *subject, bool ok, char *detail, char *hint);
 
 /*
- * Adds the clause.  In a clause a partition, or the rows for one, has the name
- * of the partitioned table.
+ * Adds the clause, with the names of its tables resolved.  In a clause a
+ * partition, or the rows for one, has the name of the partitioned table.
  */
-extern void plan_set_clause(const Choice *choice, CopyQuery *query);
+extern void plan_set_clause(const Planner *planner, const Choice *choice, CopyQuery *query);
 
 /*
  * Adds the rows of the source's tables that inherit from this one and come

@@ -12,10 +12,9 @@
 
 /*
  * Adds to the plans of partitions the sequences that columns of their
- * partitioned tables own on both sides: one round trip for all of them.  A
- * sequence that the source's role may not read is left as it is, with a
- * NOTICE.
+ * partitioned tables use: one round trip for all of them.  NOTICEs as for
+ * other sequences (sequence_plan.h).  role: the caller.
  */
-extern void plan_root_sequences(RunPlan *plan, Source *control);
+extern void plan_root_sequences(RunPlan *plan, Oid role, Source *control);
 
 #endif							/* PGTUNSYNC_ROOT_SEQUENCES_H */

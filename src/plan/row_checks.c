@@ -29,6 +29,7 @@
 #include "utils/syscache.h"
 
 #include "base/text.h"
+#include "plan/copy_settings.h"
 #include "plan/plan_columns.h"
 #include "plan/row_checks.h"
 #include "plan/rewrite.h"
@@ -53,10 +54,10 @@ check_needed(Planner *planner, const RowCheck *check)
 {
 	TablePlan  *table = check->table;
 	char	   *sql = psprintf("SELECT FROM (%s) AS r LIMIT 1", copy_select(&check->query));
-	const char *path = planner_copy_path(planner, table);
+	List	   *settings = copy_settings(planner, table);
 	double		count = 0;
 
-	if (source_catalog_count(planner->control, sql, path, &count) == NULL && count > 0)
+	if (source_catalog_count(planner->control, sql, settings, &count) == NULL && count > 0)
 		plan_fail_needed(table);
 }
 
@@ -104,7 +105,7 @@ missing_labels(Planner *planner, Oid local, Oid source)
 							   " WHERE e.enumtypid = %u AND e.enumlabel::pg_catalog.text <> ALL (%s)",
 							   source, text_array(local_labels(local)));
 
-	(void) source_catalog_texts(planner->control, sql, "pg_catalog, pg_temp", &missing);
+	(void) source_catalog_texts(planner->control, sql, copy_pinned_settings(), &missing);
 	return missing;
 }
 
@@ -112,9 +113,10 @@ missing_labels(Planner *planner, Oid local, Oid source)
 static bool
 is_readable_size(Planner *planner, const RowCheck *check)
 {
-	SourceEstimate estimate = {-1, -1};
-	char	   *sql = psprintf("SET LOCAL search_path = %s; EXPLAIN %s",
-							   planner_copy_path(planner, check->table), copy_select(&check->query));
+	List	   *settings = copy_settings(planner, check->table);
+	SourceEstimate estimate = {-1, -1, list_length(settings)};
+	char	   *sql = psprintf("%sEXPLAIN %s", copy_settings_text(settings),
+							   copy_select(&check->query));
 
 	return source_catalog_explain(planner->control, sql, list_make1(&estimate)) == NULL &&
 		estimate.rows >= 0 && estimate.rows * estimate.width <= READ_BYTES_MAX &&
@@ -136,7 +138,7 @@ used_labels(Planner *planner, const RowCheck *check, int n, const List *labels)
 	appendStringInfo(&sql, ") WHERE r.c%d::pg_catalog.text = ANY (%s) ORDER BY 1",
 					 n, text_array(labels));
 	(void) source_catalog_texts(planner->control, sql.data,
-								planner_copy_path(planner, check->table), &used);
+								copy_settings(planner, check->table), &used);
 	return used;
 }
 

@@ -15,6 +15,7 @@
 #include "utils/builtins.h"
 
 #include "base/text.h"
+#include "plan/copy_settings.h"
 #include "plan/copy_sql.h"
 #include "plan/plan_rights.h"
 #include "plan/planner_state.h"
@@ -40,19 +41,21 @@ has_rules(const Planner *planner)
 }
 
 static char *
-trial_sql(const Planner *planner, const Trial *trial)
+trial_sql(const Planner *planner, Trial *trial)
 {
-	return psprintf("SET LOCAL search_path = %s; EXPLAIN %s",
-					planner_copy_path(planner, trial->table), copy_select(trial->query));
+	List	   *settings = copy_settings(planner, trial->table);
+
+	trial->estimate.settings = list_length(settings);
+	return psprintf("%sEXPLAIN %s", copy_settings_text(settings), copy_select(trial->query));
 }
 
 /* The same as a statement that is parsed, but neither planned nor run. */
 static char *
 parse_sql(const Planner *planner, const Trial *trial)
 {
-	return psprintf("SET LOCAL search_path = %s; PREPARE pgtunsync_trial AS %s;"
-					" DEALLOCATE pgtunsync_trial",
-					planner_copy_path(planner, trial->table), copy_select(trial->query));
+	return psprintf("%sPREPARE pgtunsync_trial AS %s; DEALLOCATE pgtunsync_trial",
+					copy_settings_text(copy_settings(planner, trial->table)),
+					copy_select(trial->query));
 }
 
 /*
@@ -112,7 +115,7 @@ is_unreadable(Planner *planner, const TablePlan *table, const char *name)
 							   "pg_catalog.to_regclass(v.name)::pg_catalog.oid, 'SELECT')",
 							   quote_literal_cstr(name));
 
-	return source_catalog_count(planner->control, sql, planner_copy_path(planner, table), &count) == NULL &&
+	return source_catalog_count(planner->control, sql, copy_settings(planner, table), &count) == NULL &&
 		count > 0;
 }
 

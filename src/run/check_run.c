@@ -168,6 +168,27 @@ send_table_steps(Run *run)
 	}
 }
 
+/* Reports what else to know of the tables. */
+static void
+send_remarks(Run *run)
+{
+	ListCell   *lc;
+	ListCell   *lc_remark;
+
+	foreach(lc, run->plan->tables)
+	{
+		TablePlan  *table = lfirst(lc);
+
+		foreach(lc_remark, outcome_is_well(run->outcomes, table) ? table->remarks : NIL)
+		{
+			const TableRemark *remark = lfirst(lc_remark);
+
+			send_step(psprintf("%s %s", remark->subject, table->display), remark->ok,
+					  remark->detail, remark->hint);
+		}
+	}
+}
+
 /* Makes one step and reports it; false if it failed. */
 static bool
 try_step(Run *run, const char *name, void (*step) (Run *run), char *(*describe) (Run *run))
@@ -223,7 +244,10 @@ run_check(Run *run)
 		if (!try_step(run, steps[i].name, steps[i].step, steps[i].describe))
 			break;
 	if (run->plan != NULL)
+	{
 		send_table_steps(run);
+		send_remarks(run);
+	}
 	HOLD_INTERRUPTS();
 	AbortOutOfAnyTransaction();
 	MemoryContextSwitchTo(run->context);

@@ -313,6 +313,7 @@ pgtunsync_leader_main(Datum arg)
 	attach(run, DatumGetUInt32(arg));
 	session_start(run->request->database);
 	session_set_int("maintenance_work_mem", run->request->maintenance_work_mem);
+	owner_keep_settings(run->request->settings);
 	session_set_int("max_parallel_maintenance_workers",
 					run->request->parallel_maintenance_workers);
 	before_shmem_exit(leader_exit, PointerGetDatum(run));

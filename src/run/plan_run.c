@@ -43,6 +43,30 @@ status_of(const Run *run, const TablePlan *table)
 	return table->empty && table->mode == LAND_REPLACE ? "emptied" : "pulled";
 }
 
+/* The two texts, one in each line; both may be NULL. */
+static char *
+add_line(char *text, char *line)
+{
+	return text && line ? psprintf("%s\n%s", text, line) : text ? text : line;
+}
+
+/* What else is to be known of the table. */
+static void
+set_remarks(const TablePlan *table, PlanRow *row)
+{
+	ListCell   *lc;
+
+	row->reason = table->note;
+	foreach(lc, table->remarks)
+	{
+		const TableRemark *remark = lfirst(lc);
+
+		row->reason = add_line(row->reason, psprintf("%s %s: %s", remark->subject, table->display,
+													 remark->detail));
+		row->hint = add_line(row->hint, remark->hint);
+	}
+}
+
 /*
  * Local rows that the pull removes or overwrites, an estimate: at most so many
  * if others are kept, or if only those with the keys of pulled rows change.
@@ -74,7 +98,9 @@ sequence_texts(const TablePlan *table)
 	{
 		SequencePlan *sequence = lfirst(lc);
 
-		texts = lappend(texts, psprintf("%s: " INT64_FORMAT, sequence->display, sequence->last_value));
+		texts = lappend(texts, sequence->follows ?
+						psprintf("%s: " INT64_FORMAT, sequence->display, sequence->last_value) :
+						psprintf("%s: the highest key", sequence->display));
 	}
 	return texts;
 }
@@ -123,7 +149,7 @@ send_table(const Run *run, const TablePlan *table)
 		.source_rows = table->source_rows,
 		.source_bytes = table->source_rows >= 0 ? table->source_bytes : -1,
 		.local_rows = table->local_rows,
-		.reason = pulled ? table->note : outcome_error(run->outcomes, table),
+		.reason = outcome_error(run->outcomes, table),
 		.hint = outcome_hint(run->outcomes, table),
 		.rows_expected = -1,
 		.rows_lost = -1
@@ -131,7 +157,10 @@ send_table(const Run *run, const TablePlan *table)
 	StringInfoData buf;
 
 	if (pulled)
+	{
+		set_remarks(table, &row);
 		set_effects(run, table, &row);
+	}
 	initStringInfo(&buf);
 	plan_row_pack(&buf, &row);
 	relay_send(RUN_MSG_PLANNED, buf.data, buf.len);

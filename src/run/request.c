@@ -74,6 +74,7 @@ request_pack(StringInfo buf, const RunRequest *request)
 	pack_int(buf, request->wait);
 	pack_int(buf, request->refresh);
 	pack_int(buf, request->batch_size);
+	pack_strings(buf, request->settings);
 	pack_string(buf, request->env_file);
 	pack_string(buf, request->config_file);
 	pack_int(buf, request->connect_timeout);
@@ -109,6 +110,7 @@ request_unpack(const char *data)
 	request->wait = unpack_int(&buf);
 	request->refresh = unpack_int(&buf);
 	request->batch_size = unpack_int(&buf);
+	request->settings = unpack_strings(&buf);
 	request->env_file = unpack_string(&buf);
 	request->config_file = unpack_string(&buf);
 	request->connect_timeout = unpack_int(&buf);

@@ -47,6 +47,7 @@ typedef struct RunRequest
 	int			batch_size;		/* rows of an append's batch; 0: not said */
 
 	/* settings in force for the caller */
+	List	   *settings;		/* of char *: name, value, ... for owners' code */
 	char	   *env_file;
 	char	   *config_file;
 	int			connect_timeout;

@@ -34,6 +34,7 @@
 #include "plan/planner.h"
 #include "plan/recheck.h"
 #include "plan/root_sequences.h"
+#include "plan/unqualified_names.h"
 #include "run/run_steps.h"
 #include "run/source_sessions.h"
 #include "source/mask_key.h"
@@ -145,7 +146,10 @@ run_check_destination(Run *run)
 void
 run_read_config(Run *run)
 {
+	/* the file's encoding is converted, which takes a look at the catalog */
+	run_begin_transaction(run);
 	run->config = sync_config_read(run->request->config_file);
+	run_commit_transaction(run);
 	trace(TRACE_DEBUG1, "configuration: %s", run->config->path ? run->config->path : "none");
 	if (run->request->plan.rules && mask_needs_key(run->config))
 		(void) mask_key_read(run->env);	/* is there a key? */
@@ -297,6 +301,7 @@ run_connect(Run *run)
 	connect.mask_key = run->request->plan.rules && mask_needs_key(run->config) ?
 		mask_key_read(run->env) : NULL;
 	connect.gate = run->tunnel ? tunnel_gate_handle(run->tunnel) : DSM_HANDLE_INVALID;
+	connect.settings = run->request->settings;
 	/*
 	 * ahead of the loaders: the tunnel keeps its proven channel for this one
 	 */
@@ -353,7 +358,8 @@ run_make_plan(Run *run)
 	PushActiveSnapshot(GetTransactionSnapshot());
 	run->plan = plan_run(&run->request->plan, run->config, run->control);
 	if (run->request->plan.sequences)
-		plan_root_sequences(run->plan, run->control);
+		plan_root_sequences(run->plan, run->request->plan.role, run->control);
+	plan_find_unqualified_names(run->plan, run->request->plan.search_path);
 	PopActiveSnapshot();
 	run->outcomes = outcomes_create(run->plan, run->id);
 	report_large_objects(run);

@@ -25,6 +25,7 @@
 #include "base/worker_message.h"
 #include "base/worker_session.h"
 #include "load/progress.h"
+#include "plan/unqualified_names.h"
 #include "run/audit.h"
 #include "run/key_failure.h"
 #include "run/run_notices.h"
@@ -85,6 +86,21 @@ name_lock_holders(const Run *run, const TablePlan *table, ErrorData *error)
 	error->hint = holders->hint;
 }
 
+/*
+ * A function that does not find a name needs a search_path.  The server's own
+ * hint, to add type casts, does not help.
+ */
+static void
+improve_hint(ErrorData *error, const TablePlan *table)
+{
+	char	   *hint = plan_unqualified_hint(table);
+
+	if (hint != NULL && (error->sqlerrcode == ERRCODE_UNDEFINED_FUNCTION ||
+						 error->sqlerrcode == ERRCODE_UNDEFINED_TABLE ||
+						 error->sqlerrcode == ERRCODE_UNDEFINED_OBJECT))
+		error->hint = hint;
+}
+
 /* A table failed; the run may go on without it. */
 static void
 handle_failure(Run *run, PoolEvent *event)
@@ -93,6 +109,7 @@ handle_failure(Run *run, PoolEvent *event)
 	bool		ends_run = run->request->on_error == ON_ERROR_ABORT;
 
 	name_lock_holders(run, table, event->error);
+	improve_hint(event->error, table);
 	outcome_note_error(run->outcomes, table, event->error);
 	if (event->source_gone)
 	{

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * catalog.c
- *	  Relations, columns and owned sequences of a database.
+ *	  Relations, columns and their sequences of a database.
  *
  * A run compares the local catalog with the source's catalog.  local_catalog.c
  * and source_catalog.c fill the same structures, so later steps need not know

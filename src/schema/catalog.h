@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * catalog.h
- *	  Relations, columns and owned sequences of a database.
+ *	  Relations, columns and their sequences of a database.
  *
  * The local catalog and the source's catalog use the same structures, so that
  * they can be compared.
@@ -29,6 +29,7 @@ typedef struct CatalogColumn
 	bool		unique;			/* local: the column alone is a unique key */
 	bool		needs_value;	/* local: NOT NULL without default or identity */
 	bool		readable;		/* source: SELECT is granted */
+	bool		as_utc;			/* source: a timestamptz that is sent as UTC shows it */
 	char	   *mask;			/* source: SQL expression sent instead of the value, or NULL */
 
 	/* source, for a column that it generates in this table or in one below */
@@ -55,7 +56,8 @@ typedef struct CatalogSequence
 	Oid			oid;
 	char	   *schema;
 	char	   *name;
-	AttrNumber	attnum;			/* number of the owning column */
+	AttrNumber	attnum;			/* number of the column that uses it */
+	bool		owned;			/* local: the column owns it */
 	bool		readable;		/* source: SELECT is granted */
 	int64		last_value;		/* source; set only if readable */
 	bool		is_called;

@@ -32,6 +32,7 @@
 #include "base/compat.h"
 #include "schema/inheritance.h"
 #include "schema/local_catalog.h"
+#include "schema/local_sequences.h"
 #include "base/names.h"
 
 /* ---- schemas ---- */
@@ -318,40 +319,6 @@ read_columns(Relation pg_attribute, CatalogRelation *relation)
 	systable_endscan(scan);
 }
 
-static void
-read_sequences(Relation pg_depend, CatalogRelation *relation)
-{
-	ScanKeyData keys[2];
-	SysScanDesc scan;
-	HeapTuple	tuple;
-
-	ScanKeyInit(&keys[0], Anum_pg_depend_refclassid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(RelationRelationId));
-	ScanKeyInit(&keys[1], Anum_pg_depend_refobjid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(relation->oid));
-	scan = systable_beginscan(pg_depend, DependReferenceIndexId, true, NULL, 2, keys);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-	{
-		Form_pg_depend form = (Form_pg_depend) GETSTRUCT(tuple);
-		CatalogSequence *sequence;
-
-		if (form->classid != RelationRelationId || form->objsubid != 0 ||
-			form->refobjsubid <= 0 ||
-			(form->deptype != DEPENDENCY_AUTO && form->deptype != DEPENDENCY_INTERNAL) ||
-			get_rel_relkind(form->objid) != RELKIND_SEQUENCE)
-			continue;
-		sequence = palloc0(sizeof(CatalogSequence));
-		sequence->oid = form->objid;
-		sequence->schema = get_namespace_name(get_rel_namespace(form->objid));
-		sequence->name = get_rel_name(form->objid);
-		sequence->attnum = form->refobjsubid;
-		sequence->readable = true;
-		if (sequence->schema != NULL && sequence->name != NULL)
-			relation->sequences = lappend(relation->sequences, sequence);
-	}
-	systable_endscan(scan);
-}
-
 static CatalogColumn *
 column_by_number(const CatalogRelation *relation, AttrNumber attnum)
 {
@@ -440,7 +407,6 @@ void
 local_catalog_details(List *relations)
 {
 	Relation	pg_attribute = table_open(AttributeRelationId, AccessShareLock);
-	Relation	pg_depend = table_open(DependRelationId, AccessShareLock);
 	Relation	pg_index = table_open(IndexRelationId, AccessShareLock);
 	Relation	pg_constraint = table_open(ConstraintRelationId, AccessShareLock);
 	ListCell   *lc;
@@ -453,13 +419,12 @@ local_catalog_details(List *relations)
 			continue;
 		relation->detailed = true;
 		read_columns(pg_attribute, relation);
-		read_sequences(pg_depend, relation);
+		relation->sequences = local_sequences(relation->oid);
 		read_keys(pg_index, relation);
 		read_foreign_keys(pg_constraint, relation);
 	}
 	table_close(pg_constraint, AccessShareLock);
 	table_close(pg_index, AccessShareLock);
-	table_close(pg_depend, AccessShareLock);
 	table_close(pg_attribute, AccessShareLock);
 }
 

@@ -25,6 +25,7 @@
 #include "catalog/pg_class.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
+#include "utils/varlena.h"
 
 #include "base/glob.h"
 #include "schema/generated_columns.h"
@@ -37,6 +38,7 @@
 /* limits for values in the source's answers */
 #define SNAPSHOT_LENGTH_MAX 100
 #define VERSION_LENGTH_MAX	1000
+#define SEARCH_PATH_LENGTH_MAX	100000
 #define TYPE_LENGTH_MAX		2000	/* a qualified, quoted name with a modifier */
 #define START_TIME_MIN	0
 #define START_TIME_MAX	(INT64CONST(1) << 53)
@@ -59,11 +61,13 @@ static const char facts_query[] =
 " FROM pg_catalog.pg_control_system()')) END,"
 " (SELECT oid FROM pg_database WHERE datname = current_database()),"
 " trunc(extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint,"
-" pg_is_in_recovery()";
+" pg_is_in_recovery(),"
+" (SELECT reset_val FROM pg_settings WHERE name = 'search_path')";
 
 enum
 {
-	FACT_SNAPSHOT, FACT_VERSION, FACT_SYSTEM_IDENTIFIER, FACT_DATABASE, FACT_START_TIME, FACT_IN_RECOVERY
+	FACT_SNAPSHOT, FACT_VERSION, FACT_SYSTEM_IDENTIFIER, FACT_DATABASE, FACT_START_TIME, FACT_IN_RECOVERY,
+	FACT_SEARCH_PATH
 };
 
 static const ResultColumn facts_columns[] = {
@@ -72,9 +76,33 @@ static const ResultColumn facts_columns[] = {
 	[FACT_SYSTEM_IDENTIFIER] = {"system_identifier", RESULT_INT64, .nullable = true},
 	[FACT_DATABASE] = {"database", RESULT_OID},
 	[FACT_START_TIME] = {"start_time", RESULT_INT, .min = START_TIME_MIN, .max = START_TIME_MAX},
-	[FACT_IN_RECOVERY] = {"pg_is_in_recovery", RESULT_BOOL}
+	[FACT_IN_RECOVERY] = {"pg_is_in_recovery", RESULT_BOOL},
+	[FACT_SEARCH_PATH] = {"search_path", RESULT_TEXT, .nullable = true, .max = SEARCH_PATH_LENGTH_MAX}
 };
 static const ResultShape facts_shape = {"facts about the server", facts_columns, lengthof(facts_columns)};
+
+/*
+ * The schemas of a search_path that count behind pg_catalog, "$user" as it is.
+ * A text that is no list of names, or none that this server can read, has none.
+ */
+static List *
+path_schemas(char *text)
+{
+	List	   *schemas = NIL;
+	List	   *names;
+	ListCell   *lc;
+
+	if (text == NULL || !SplitIdentifierString(text, ',', &names))
+		return NIL;
+	foreach(lc, names)
+	{
+		const char *name = lfirst(lc);
+
+		if (name[0] != '\0' && strcmp(name, "pg_catalog") != 0 && strcmp(name, "pg_temp") != 0)
+			schemas = lappend(schemas, pstrdup(name));
+	}
+	return schemas;
+}
 
 static void
 read_facts(Source *source, SourceFacts *facts)
@@ -89,6 +117,7 @@ read_facts(Source *source, SourceFacts *facts)
 		facts->database = result_oid(reader, FACT_DATABASE);
 		facts->start_time = result_int(reader, FACT_START_TIME);
 		facts->in_recovery = result_bool(reader, FACT_IN_RECOVERY);
+		facts->search_path = path_schemas(result_text(reader, FACT_SEARCH_PATH));
 	}
 }
 
@@ -323,7 +352,7 @@ append_columns_query(StringInfo buf, int version, const char *oids)
 }
 
 /*
- * Reads the state of sequences.  The state is stored in the sequence relation.
+ * Reads the state of sequences that columns own or name in their defaults.  The state is stored in the sequence relation.
  * ts_stat() reads it, because the names of the sequences are known only while
  * the query runs (see facts_query).  The state travels as one word, such as
  * "42 true".
@@ -337,14 +366,18 @@ append_sequences_query(StringInfo buf, const char *oids)
 					 " FROM (SELECT r.*, CASE WHEN r.readable THEN (SELECT word FROM ts_stat("
 					 "format('SELECT array_to_tsvector(ARRAY[concat_ws('' '', last_value, is_called::text)])"
 					 " FROM %%I.%%I', r.nspname, r.relname))) END AS state"
-					 " FROM (SELECT d.refobjid, d.refobjsubid, s.oid, n.nspname, s.relname,"
+					 " FROM (SELECT u.refobjid, u.refobjsubid, s.oid, n.nspname, s.relname,"
 					 " has_table_privilege(s.oid, 'SELECT') AND has_schema_privilege(n.oid, 'USAGE') AS readable"
-					 " FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'"
-					 " JOIN pg_namespace n ON n.oid = s.relnamespace"
+					 " FROM (SELECT d.refobjid, d.refobjsubid, d.objid FROM pg_depend d"
 					 " WHERE d.classid = 'pg_class'::regclass AND d.objsubid = 0"
 					 " AND d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0"
-					 " AND d.deptype IN ('a', 'i') AND d.refobjid = ANY (%s)) r OFFSET 0) q"
-					 " ORDER BY q.refobjid, q.refobjsubid, q.oid", oids);
+					 " AND d.deptype IN ('a', 'i') AND d.refobjid = ANY (%s)"
+					 " UNION SELECT e.adrelid, e.adnum, d.refobjid FROM pg_attrdef e"
+					 " JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = e.oid"
+					 " WHERE d.refclassid = 'pg_class'::regclass AND e.adrelid = ANY (%s)) u"
+					 " JOIN pg_class s ON s.oid = u.objid AND s.relkind = 'S'"
+					 " JOIN pg_namespace n ON n.oid = s.relnamespace) r OFFSET 0) q"
+					 " ORDER BY q.refobjid, q.refobjsubid, q.oid", oids, oids);
 }
 
 /* Both ends of the foreign keys, one row for each column. */
@@ -754,51 +787,80 @@ source_catalog_try(Source *source, const char *sql)
 static const ResultColumn count_columns[] = {{"count", RESULT_INT, .min = 0, .max = PG_INT64_MAX}};
 static const ResultShape count_shape = {"a count", count_columns, lengthof(count_columns)};
 
+/* A count, behind so many results of other statements. */
+typedef struct Count
+{
+	int			skipped;
+	double	   *result;
+} Count;
+
 static void
 read_count(Source *source, void *arg)
 {
-	double	   *count = arg;
+	const Count *count = arg;
 	ResultReader *reader;
 
-	result_skip(source);
+	for (int i = 0; i < count->skipped; i++)
+		result_skip(source);
 	reader = result_begin(source, &count_shape, 1, 1);
 	while (result_next(reader))
-		*count = result_int(reader, 0);
+		*count->result = result_int(reader, 0);
+}
+
+/* The statements, and the SELECT behind them. */
+static char *
+behind_settings(const List *settings, const char *select)
+{
+	StringInfoData buf;
+	ListCell   *lc;
+
+	initStringInfo(&buf);
+	foreach(lc, settings)
+		appendStringInfo(&buf, "%s; ", (char *) lfirst(lc));
+	appendStringInfoString(&buf, select);
+	return buf.data;
 }
 
 ErrorData *
-source_catalog_count(Source *source, const char *select, const char *search_path, double *count)
+source_catalog_count(Source *source, const char *select, const List *settings, double *count)
 {
-	char	   *sql = psprintf("SET LOCAL search_path = %s; SELECT count(*) FROM (%s) AS rows",
-							   search_path, select);
-	ErrorData  *error = try_statements(source, sql, read_count, count);
+	Count		read = {list_length(settings), count};
 
-	pfree(sql);
-	return error;
+	return try_statements(source,
+						  behind_settings(settings, psprintf("SELECT count(*) FROM (%s) AS rows", select)),
+						  read_count, &read);
 }
 
 static const ResultColumn text_columns[] = {{"text", RESULT_TEXT, .max = 4 * NAMEDATALEN}};
 static const ResultShape text_shape = {"texts", text_columns, lengthof(text_columns)};
 
+/* Texts, behind so many results of other statements. */
+typedef struct Texts
+{
+	int			skipped;
+	List	  **result;
+} Texts;
+
 static void
 read_texts(Source *source, void *arg)
 {
-	List	  **texts = arg;
+	const Texts *texts = arg;
 	ResultReader *reader;
 
-	result_skip(source);
+	for (int i = 0; i < texts->skipped; i++)
+		result_skip(source);
 	reader = result_begin(source, &text_shape, 0, SOURCE_TEXTS_MAX);
 	while (result_next(reader))
-		*texts = lappend(*texts, result_text(reader, 0));
+		*texts->result = lappend(*texts->result, result_text(reader, 0));
 }
 
 ErrorData *
-source_catalog_texts(Source *source, const char *select, const char *search_path, List **texts)
+source_catalog_texts(Source *source, const char *select, const List *settings, List **texts)
 {
-	char	   *sql = psprintf("SET LOCAL search_path = %s; %s LIMIT %d",
-							   search_path, select, SOURCE_TEXTS_MAX);
+	Texts		read = {list_length(settings), texts};
+	char	   *sql = psprintf("%s LIMIT %d", select, SOURCE_TEXTS_MAX);
 
-	return try_statements(source, sql, read_texts, texts);
+	return try_statements(source, behind_settings(settings, sql), read_texts, &read);
 }
 
 /* ---- estimates ---- */
@@ -832,15 +894,17 @@ read_estimates(Source *source, void *arg)
 
 	foreach(lc, (List *) arg)
 	{
+		SourceEstimate *estimate = lfirst(lc);
 		ResultReader *reader;
 		bool		first = true;
 
-		result_skip(source);
+		for (int i = 0; i < estimate->settings; i++)
+			result_skip(source);
 		reader = result_begin(source, &explain_shape, 1, RESULT_ROWS_ANY);
 		while (result_next(reader))
 		{
 			if (first)
-				parse_estimate(result_text(reader, 0), lfirst(lc));
+				parse_estimate(result_text(reader, 0), estimate);
 			first = false;
 		}
 	}

@@ -20,6 +20,7 @@ typedef struct SourceFacts
 	Oid			database;
 	int64		start_time;		/* start of the postmaster, microseconds since 1970 */
 	bool		in_recovery;
+	List	   *search_path;	/* of char *: the role's own, without pg_catalog and pg_temp */
 } SourceFacts;
 
 /*
@@ -68,25 +69,28 @@ typedef struct SourceEstimate
 {
 	double		rows;
 	double		width;			/* bytes of a row */
+	int			settings;		/* how many SETs come before its EXPLAIN */
 } SourceEstimate;
 
 /*
- * The same for pairs of a SET and an EXPLAIN.  Fills in one of the estimates
- * (SourceEstimate *) for each pair.
+ * The same for EXPLAINs, each behind SETs.  Fills in one of the estimates
+ * (SourceEstimate *) for each EXPLAIN; their number of SETs must be set.
  */
 extern ErrorData *source_catalog_explain(Source *source, const char *sql, List *estimates);
 
 /*
  * Returns the values of a SELECT of one text column in *texts: no longer than
- * names, and the first SOURCE_TEXTS_MAX of them.
+ * names, and the first SOURCE_TEXTS_MAX of them.  Both this and the next
+ * function run the SELECT behind the statements (char *) of settings, and
+ * return the source's error if it fails.
  */
 #define SOURCE_TEXTS_MAX	100
 extern ErrorData *source_catalog_texts(Source *source, const char *select,
-									   const char *search_path, List **texts);
+									   const List *settings, List **texts);
 
-/* Counts the rows of a SELECT.  Returns the source's error if it fails. */
+/* Counts the rows of a SELECT. */
 extern ErrorData *source_catalog_count(Source *source, const char *select,
-									   const char *search_path, double *count);
+									   const List *settings, double *count);
 
 /*
  * Returns a query that finds the relations of a list of OIDs whose file was

@@ -230,6 +230,12 @@ pg_any_to_server(const char *s, int len, int encoding)
 	return (char *) s;
 }
 
+const char *
+GetDatabaseEncodingName(void)
+{
+	return "UTF8";
+}
+
 /*
  * Messages
  */

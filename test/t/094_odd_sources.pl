@@ -24,9 +24,9 @@ $w->write_config("data_rules: {no_such_column: null}\n");
 my %expected = (
 	no_results     => [ 'facts about the server', 'It has no rows and no columns.' ],
 	no_rowsets     => [ 'facts about the server', 'It has no rows and no columns.' ],
-	one_column     => [ 'facts about the server', 'The number of columns is 1, expected 6.' ],
+	one_column     => [ 'facts about the server', 'The number of columns is 1, expected 7.' ],
 	no_facts       => [ 'facts about the server', 'The number of rows is 0, expected 1.' ],
-	short_facts    => [ 'facts about the server', 'The number of columns is 4, expected 6.' ],
+	short_facts    => [ 'facts about the server', 'The number of columns is 4, expected 7.' ],
 	thin_relations => [ 'relations',              'The number of columns is 3, expected 14.' ],
 	circle         => [ 'relations',
 	'A partition is a part of itself, or is nested more than 100 levels deep.' ],

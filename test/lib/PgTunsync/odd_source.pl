@@ -41,15 +41,15 @@ sub relation
 	return [ $oid, 'public', $name, 'p', 'p', 't', $parent, 't', 't', 'f', 8192, 1, 'FOR VALUES IN (1)', 0 ];
 }
 
-my @facts = ([ '0001-1', '15.0', '1', '1', '1', 'f' ]);
-my %usual = (facts => rows(6, @facts), relations => rows(14), inheritances => rows(2),
+my @facts = ([ '0001-1', '15.0', '1', '1', '1', 'f', 'public' ]);
+my %usual = (facts => rows(7, @facts), relations => rows(14), inheritances => rows(2),
 	columns => rows(9), sequences => rows(8), keys => rows(6),
 	patterns => rows(1));
 my %modes = (
 	no_results     => { map { $_ => '' } keys %usual },
 	no_rowsets     => { map { $_ => done('BEGIN') } keys %usual },
 	one_column     => { map { $_ => rows(1, ['1']) } keys %usual },
-	no_facts       => { facts => rows(6) },
+	no_facts       => { facts => rows(7) },
 	short_facts    => { facts => rows(4, [ ('1') x 4 ]) },
 	thin_relations => { relations => rows(3, [ 1, 'public', 'users' ]) },
 	circle         => { relations => rows(14, relation(1, 'users', 2), relation(2, 'other', 1)) },
