@@ -170,12 +170,6 @@ source_show_texts(Source *source)
 {
 }
 
-const char *
-source_sql(Source *source)
-{
-	return "SELECT";
-}
-
 int
 source_version(Source *source)
 {
@@ -183,7 +177,7 @@ source_version(Source *source)
 }
 
 void
-source_raise(Source *source, PGresult *result, const char *sql)
+source_raise(Source *source, PGresult *result)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_CONNECTION_FAILURE),
