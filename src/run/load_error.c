@@ -89,6 +89,14 @@ explain_type(const TablePlan *table, const ColumnPlan *column, char **detail, ch
 						 table_name(table), name, column->source_type, name, column->source_type);
 }
 
+/* What no value of any type looks like. */
+static bool
+is_malformed(int sqlerrcode)
+{
+	return sqlerrcode == ERRCODE_BAD_COPY_FILE_FORMAT ||
+		sqlerrcode == ERRCODE_INVALID_BINARY_REPRESENTATION;
+}
+
 void
 load_error_explain(const TablePlan *table, const ErrorData *error, char **detail, char **hint)
 {
@@ -103,7 +111,8 @@ load_error_explain(const TablePlan *table, const ErrorData *error, char **detail
 		*hint = psprintf("Run here: ALTER TABLE %s ALTER COLUMN %s DROP NOT NULL;",
 						 table_name(table), quote_identifier(error->column_name));
 	}
-	else if (!OidIsValid(type) || ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_DATA_EXCEPTION)
+	else if (!OidIsValid(type) || ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_DATA_EXCEPTION ||
+			 is_malformed(error->sqlerrcode))
 		return;
 	else if (get_typtype(type) == TYPTYPE_ENUM && value != NULL)
 		explain_label(column, type, value, detail, hint);

@@ -91,7 +91,7 @@ my $holder = $w->call("BEGIN; LOCK TABLE later; SELECT 'locked';", more => 1);
 $holder->wait_message(qr/locked/, 'out');
 my $run = $w->pull("'slow,later'", options => '-c pgtunsync.lock_timeout=1s');
 is($run->{sqlstate}, '55P03', 'a table that stays locked') or diag($run->{err});
-like($run->{err}, qr/table "later" .*could not be locked within 1000 ms/, 'fails by name');
+like($run->{err}, qr/table later cannot be pulled: it could not be locked within 1000 ms/, 'fails by name');
 is($w->last_run('status, tables'), 'partial|1', 'and the other comes');
 $holder->finish;
 $w->healthy;
