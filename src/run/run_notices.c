@@ -82,6 +82,15 @@ verbose_banner(const Run *run)
 					(int) tunnel_pid(run->tunnel));
 }
 
+/* ", via A, then B" if there are jump hosts on the way. */
+static const char *
+hops_text(const Run *run)
+{
+	const char *via = ssh_route_via(run->route);
+
+	return via != NULL && via[0] != '\0' ? psprintf(", %s", via) : "";
+}
+
 void
 run_notice_banner(const Run *run)
 {
@@ -89,8 +98,8 @@ run_notice_banner(const Run *run)
 			(errmsg("run " INT64_FORMAT ": opening the tunnel to %s through \"%s\"", run->id,
 					source_way_remote(run->way), jump_alias(run)),
 			 run->request->verbose ? errdetail("%s", verbose_banner(run)) :
-			 errdetail("SSH target: %s; as a command: %s", ssh_route_target(run->route),
-					   equivalent_command(run))));
+			 errdetail("SSH target: %s%s; as a command: %s", ssh_route_target(run->route),
+					   hops_text(run), equivalent_command(run))));
 	relay_flush();
 }
 
