@@ -151,6 +151,7 @@ request_init(RunRequest *request)
 	request->connect_attempts = pgtunsync_connect_attempts;
 	request->connect_retry_delay = pgtunsync_connect_retry_delay;
 	request->lock_timeout = pgtunsync_lock_timeout;
+	request->source_lock_timeout = pgtunsync_source_lock_timeout;
 	request->log_level = pgtunsync_log_level;
 	request->plan.rules = true;
 	request->plan.sequences = true;

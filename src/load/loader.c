@@ -15,10 +15,15 @@
  * their staging heaps are created in the same transaction 1.  A large table is
  * split into steps for several loaders (table_parts.c).
  *
- * If a table fails, its staging heap is left to the leader, and the loader
- * closes its connection to the source, because the transaction there cannot
- * continue in the middle of a COPY.  The next table gets a new connection with
- * the same snapshot.
+ * On the source, each table has a transaction of its own with the run's
+ * snapshot, so that no lock there outlives the reading of the table.  Which
+ * locks are waited for, and for how long, is in the head of source_locks.c.  A
+ * table that stays locked is given back to the leader, which tries it again
+ * later.
+ *
+ * If a table fails, its staging heap is left to the leader.  If it fails in the
+ * middle of a COPY, the loader closes its connection to the source.  The next
+ * table gets a new connection with the same snapshot.
  *
  * The target is locked only while its definition is read (target.c), so nobody
  * waits for a loader.  If it was altered since it was planned, the table
@@ -49,6 +54,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
 
 #include "base/compat.h"
 #include "load/load.h"
@@ -58,7 +64,9 @@
 #include "base/worker_message.h"
 #include "base/user_context.h"
 #include "base/worker_session.h"
+#include "source/result_reader.h"
 #include "source/source.h"
+#include "source/source_locks.h"
 #include "staging/staging.h"
 #include "staging/target.h"
 #include "tunnel/tunnel_gate.h"
@@ -76,10 +84,18 @@ typedef struct Loader
 	SourceParams params;
 	char	   *snapshot;
 	Source	   *source;
-	bool		in_transaction; /* the snapshot's transaction is open on the source */
+	bool		failed;			/* a transaction has failed there: ROLLBACK comes first */
 	bool		connecting;		/* source_connect() has not returned */
 
 	/* the current batch */
+	LoadTerms	terms;
+	bool		job_begun;		/* the time for the current job's locks has begun */
+	TimestampTz lock_deadline;	/* when it ends */
+	int			lock_pause;		/* ms: before the next attempt */
+	bool		refused;		/* a lock was refused to the current job */
+	bool		looking;		/* for who is in the way */
+	bool		gave_up;		/* its time is up */
+	bool		source_gone;	/* the rest of the batch is of no use */
 	int			njobs;
 	LoadJob   **jobs;
 	StagingHeaps *heaps;		/* for each job; all zero: not created yet */
@@ -118,24 +134,9 @@ static void
 disconnect(Loader *loader)
 {
 	loader->source = NULL;
-	loader->in_transaction = false;
+	loader->failed = false;
 	loader->connecting = false;
 	MemoryContextReset(loader->source_context);
-}
-
-/*
- * Begins the transaction on the source with the snapshot of the run.  The
- * first COPY is sent in the same message.
- */
-static void
-append_begin(const Loader *loader, StringInfo sql)
-{
-	if (loader->in_transaction)
-		return;
-	appendStringInfoString(sql, "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; ");
-	if (loader->snapshot != NULL)
-		appendStringInfo(sql, "SET TRANSACTION SNAPSHOT %s; ",
-						 quote_literal_cstr(loader->snapshot));
 }
 
 static void
@@ -147,6 +148,28 @@ connect_to_source(Loader *loader)
 	loader->source = source_connect(&loader->params);
 	loader->connecting = false;
 	MemoryContextSwitchTo(oldcontext);
+}
+
+/* Ends the transaction in which something has failed. */
+static void
+settle_source(Loader *loader)
+{
+	if (loader->source == NULL || !loader->failed)
+		return;
+	if (!source_usable(loader->source))
+		disconnect(loader);
+	else if (source_in_transaction(loader->source))
+		result_run(loader->source, "ROLLBACK");
+	loader->failed = false;
+}
+
+/* Makes the connection ready for a message. */
+static void
+prepare_source(Loader *loader)
+{
+	settle_source(loader);
+	if (loader->source == NULL)
+		connect_to_source(loader);
 }
 
 /* ---- one table ---- */
@@ -334,33 +357,106 @@ load_table(Loader *loader, const LoadJob *job, const StagingHeaps *heaps)
 
 /* ---- COPY commands ---- */
 
-/* Returns the COPY commands of the jobs before "last" as one message. */
-static char *
-joined_copies(const Loader *loader, int last)
+/* How long the next lock may be waited for, in ms. */
+static int
+lock_wait(const Loader *loader)
 {
-	StringInfoData sql;
+	long		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), loader->lock_deadline);
 
-	initStringInfo(&sql);
-	append_begin(loader, &sql);
-	for (int i = loader->next; i < last; i++)
-	{
-		const LoadJob *job = loader->jobs[i];
-
-		appendStringInfo(&sql, "%s%s", i > loader->next ? "; " : "", job->copy_sql);
-		if (job->verify_sql != NULL)
-			appendStringInfo(&sql, "; %s", job->verify_sql);
-	}
-	return sql.data;
+	return (int) Max(SOURCE_LOCK_MOMENT, left);
 }
 
-/* Starts the COPY commands of the jobs before "last". */
+/*
+ * Appends the transaction of a job: the table's own lock, which is waited for,
+ * and the COPY, which may not wait.
+ */
+static void
+append_transaction(const Loader *loader, const LoadJob *job, StringInfo sql)
+{
+	appendStringInfoString(sql, "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; ");
+	if (loader->snapshot != NULL)
+		appendStringInfo(sql, "SET TRANSACTION SNAPSHOT %s; ",
+						 quote_literal_cstr(loader->snapshot));
+	if (job->lock_sql != NULL)
+	{
+		source_append_lock_timeout(loader->source, sql, lock_wait(loader));
+		appendStringInfo(sql, "%s; ", job->lock_sql);
+	}
+	appendStringInfo(sql, "SET LOCAL lock_timeout = %d; %s; ", SOURCE_LOCK_MOMENT, job->copy_sql);
+	if (job->verify_sql != NULL)
+		appendStringInfo(sql, "%s; ", job->verify_sql);
+	appendStringInfoString(sql, "COMMIT; ");
+}
+
+/* Starts the COPY commands of the jobs before "last", in one message. */
 static void
 start_copies(Loader *loader, int last)
 {
-	if (loader->source == NULL)
-		connect_to_source(loader);
-	source_copy_start(loader->source, joined_copies(loader, last));
-	loader->in_transaction = true;
+	StringInfoData sql;
+
+	prepare_source(loader);
+	initStringInfo(&sql);
+	for (int i = loader->next; i < last; i++)
+		append_transaction(loader, loader->jobs[i], &sql);
+	source_copy_start(loader->source, sql.data);
+}
+
+/* ---- locks on the source ---- */
+
+#define FIRST_LOCK_PAUSE	100 /* ms; pauses double */
+#define LONGEST_LOCK_PAUSE	1000
+
+/* Looks for who is in the way of a job.  Returns NULL if nobody is. */
+static char *
+find_blocker(Loader *loader, const LoadJob *job, int *pid)
+{
+	prepare_source(loader);
+	return source_find_blocker(loader->source, job->source_oids,
+							   "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY",
+							   "COMMIT", pid);
+}
+
+static void
+begin_lock_wait(Loader *loader)
+{
+	loader->lock_deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), loader->terms.lock_wait);
+	loader->lock_pause = FIRST_LOCK_PAUSE;
+}
+
+/* True if the current job is not to be waited for any longer. */
+static bool
+time_is_up(const Loader *loader)
+{
+	return loader->terms.look_first || GetCurrentTimestamp() >= loader->lock_deadline;
+}
+
+/*
+ * Waits, without any lock, until nobody is known to be in the way of the job.
+ * Raises an error when the time is up.  After a refusal there is a pause in any
+ * case, as not every lock is known that a COPY needs.
+ */
+static void
+await_locks(Loader *loader, const LoadJob *job)
+{
+	bool		pause = loader->refused;
+	int			pid;
+	char	   *blocker;
+
+	loader->looking = true;
+	while ((blocker = find_blocker(loader, job, &pid)) != NULL || pause)
+	{
+		if (time_is_up(loader))
+		{
+			loader->gave_up = true;
+			source_raise_locked(loader->source, job->display, blocker, pid);
+		}
+		source_pause(Min(loader->lock_pause, lock_wait(loader)));
+		loader->lock_pause = Min(loader->lock_pause * 2, LONGEST_LOCK_PAUSE);
+		pause = false;
+		if (blocker == NULL)
+			break;
+	}
+	loader->looking = false;
 }
 
 /* ---- a step of a large table ---- */
@@ -453,7 +549,6 @@ load_some(Loader *loader, int count)
 		loader->next++;
 		return;
 	}
-	drop_unusable_heaps(loader);
 	start_copies(loader, last);
 	create_all_heaps(loader, last);
 	while (loader->next < last)
@@ -465,7 +560,10 @@ load_some(Loader *loader, int count)
 	}
 }
 
-/* Recovers from an error: aborts the transaction and closes the connection. */
+/*
+ * Recovers from an error: aborts the transaction, and closes the connection if
+ * it cannot be used again.
+ */
 static ErrorData *
 recover(Loader *loader, bool *source_gone)
 {
@@ -479,24 +577,94 @@ recover(Loader *loader, bool *source_gone)
 		(loader->source != NULL && source_is_lost(loader->source));
 	AbortOutOfAnyTransaction();
 	MemoryContextSwitchTo(loader->job_context);
-	disconnect(loader);
+	if (loader->source == NULL || *source_gone || source_in_copy(loader->source))
+		disconnect(loader);
+	else
+		loader->failed = true;
 	return edata;
 }
 
 static void
-report_failure(Loader *loader, const ErrorData *edata, bool source_gone)
+report_failure(Loader *loader, const ErrorData *edata, const LoadFailure *failure)
 {
-	LoadFailure failure = {
-		.index = loader->jobs[loader->next]->index,
-		.source_gone = source_gone
-	};
 	StringInfoData buf;
 
 	report_dropped();
 	initStringInfo(&buf);
-	load_failure_pack(&buf, &failure);
+	load_failure_pack(&buf, failure);
 	relay_send(LOADER_REPORT_FAILED, buf.data, buf.len);
 	relay_send_error(unconstify(ErrorData *, edata));
+}
+
+/* A heap that rows were written to must not be used by another attempt. */
+static void
+abandon_heaps(Loader *loader)
+{
+	loader->unusable = loader->heaps[loader->next];
+	memset(&loader->heaps[loader->next], 0, sizeof(StagingHeaps));
+}
+
+/*
+ * After an error: decides what becomes of the current job.  Reports it as
+ * failed, or leaves it as the next one, to be loaded alone.
+ */
+static void
+handle_error(Loader *loader, bool alone)
+{
+	const LoadJob *job = loader->jobs[loader->next];
+	LoadFailure failure = {.index = job->index, .locked = loader->gave_up};
+	bool		refused = loader->source != NULL && source_lock_refused(loader->source);
+	bool		written = loader->source != NULL && source_copy_got_data(loader->source);
+	ErrorData  *edata;
+
+	edata = recover(loader, &failure.source_gone);
+	failure.locked |= refused && loader->looking;
+	failure.written = refused && written && job->step == LOAD_PART;
+	if (!failure.source_gone && !failure.locked && !failure.written && (refused || !alone))
+	{
+		loader->refused = refused && alone;
+		loader->job_begun = alone;
+		abandon_heaps(loader);
+		return;
+	}
+	failure.locked |= failure.written;
+	report_failure(loader, edata, &failure);
+	loader->source_gone = failure.source_gone;
+	loader->next++;
+	loader->job_begun = false;
+}
+
+/*
+ * Gets ready for the next job: nothing is left of an attempt before, and nobody
+ * is known to be in the way.
+ */
+static void
+begin_attempt(Loader *loader)
+{
+	const LoadJob *job = loader->jobs[loader->next];
+
+	drop_unusable_heaps(loader);
+	if (!loader->job_begun)
+		begin_lock_wait(loader);
+	if (loader->refused || (!loader->job_begun && loader->terms.look_first))
+		await_locks(loader, job);
+	loader->job_begun = true;
+	loader->refused = false;
+}
+
+static void
+begin_batch(Loader *loader, List *jobs)
+{
+	ListCell   *lc;
+
+	loader->njobs = 0;
+	loader->next = 0;
+	loader->jobs = palloc(sizeof(LoadJob *) * list_length(jobs));
+	loader->heaps = palloc0(sizeof(StagingHeaps) * list_length(jobs));
+	foreach(lc, jobs)
+		loader->jobs[loader->njobs++] = lfirst(lc);
+	memset(&loader->unusable, 0, sizeof(StagingHeaps));
+	loader->source_gone = loader->job_begun = loader->refused = false;
 }
 
 /*
@@ -509,46 +677,27 @@ static void
 load_batch(Loader *loader, List *jobs)
 {
 	volatile int count = list_length(jobs);
-	volatile bool source_gone = false;
-	ListCell   *lc;
 
-	loader->njobs = 0;
-	loader->next = 0;
-	loader->jobs = palloc(sizeof(LoadJob *) * list_length(jobs));
-	loader->heaps = palloc0(sizeof(StagingHeaps) * list_length(jobs));
-	foreach(lc, jobs)
-		loader->jobs[loader->njobs++] = lfirst(lc);
-
-	memset(&loader->unusable, 0, sizeof(StagingHeaps));
-	while (loader->next < loader->njobs && !source_gone)
+	begin_batch(loader, jobs);
+	while (loader->next < loader->njobs && !loader->source_gone)
 	{
 		PG_TRY();
 		{
+			begin_attempt(loader);
 			load_some(loader, count);
+			loader->job_begun = false;
 		}
 		PG_CATCH();
 		{
-			bool		gone;
-			ErrorData  *edata;
-
 			HOLD_INTERRUPTS();
-			edata = recover(loader, &gone);
-			if (count == 1 || gone)
-			{
-				report_failure(loader, edata, gone);
-				loader->next++;
-			}
-			else
-			{
-				loader->unusable = loader->heaps[loader->next];
-				memset(&loader->heaps[loader->next], 0, sizeof(StagingHeaps));
-			}
+			handle_error(loader, count == 1);
+			loader->gave_up = loader->looking = false;
 			count = 1;
-			source_gone = gone;
 			RESUME_INTERRUPTS();
 		}
 		PG_END_TRY();
 	}
+	settle_source(loader);
 }
 
 /* ---- orders ---- */
@@ -563,6 +712,7 @@ execute_connect(Loader *loader, StringInfo body)
 	loader->params.display = connect->display;
 	loader->params.connect_timeout = connect->connect_timeout;
 	loader->params.row_security = connect->row_security;
+	loader->params.lock_timeout = connect->lock_timeout;
 	loader->params.password_rule = connect->password_rule;
 	loader->params.hide_texts = connect->hide_texts;
 	if (connect->gate != DSM_HANDLE_INVALID)
@@ -606,7 +756,8 @@ execute_order(Loader *loader, char type, StringInfo body)
 			execute_snapshot(loader, body);
 			break;
 		case LOADER_ORDER_LOAD:
-			limit_parallel_workers(loader, unpack_int(body));
+			loader->terms = load_terms_unpack(body);
+			limit_parallel_workers(loader, loader->terms.idle_cores);
 			load_batch(loader, load_jobs_unpack(body));
 			break;
 		default:

@@ -272,6 +272,7 @@ finish_table(Planner *planner, TablePlan *table, const Choice *choice)
 		batches_plan(table, choice, &query, planner->request->cursor,
 					 source_version(planner->control),
 					 planner_copy_path(planner, table));
+	table->lock_sql = copy_lock_statement(&query);
 	table->copy_sql = copy_statement(&query);
 	table->copy_parts = parts_of(&query, table, source_version(planner->control));
 	if (table->user_sql)
@@ -405,6 +406,7 @@ plan_run(const PlanRequest *request, const SyncConfig *config, Source *control)
 	RunPlan    *plan = palloc0(sizeof(RunPlan));
 	List	   *schemas = selection_schemas(request, config);
 	List	   *likely;
+	char	   *asked;
 	SourceFacts facts;
 
 	/* foreign keys lead anywhere */
@@ -413,10 +415,10 @@ plan_run(const PlanRequest *request, const SyncConfig *config, Source *control)
 
 	planner.local = local_catalog_read(schemas);
 	likely = selection_likely(request, config, planner.local);
-	source_catalog_ask(control, schemas, likely);
+	asked = source_catalog_ask(control, schemas, likely);
 	/* while the source looks */
 	local_catalog_details(likely);
-	planner.source = source_catalog_answer(control, likely, &facts);
+	planner.source = source_catalog_answer(control, asked, likely, &facts);
 	refuse_itself(&facts);
 	plan->snapshot = facts.snapshot;
 	plan->source_version = facts.version;

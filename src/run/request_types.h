@@ -53,6 +53,7 @@ typedef struct RunRequest
 	int			connect_attempts;
 	int			connect_retry_delay;
 	int			lock_timeout;
+	int			source_lock_timeout;
 	int			log_level;		/* TraceLevel */
 	int			max_workers;	/* of all runs on the server */
 	int			maintenance_work_mem;	/* kB */

@@ -212,7 +212,8 @@ run_start_loaders(Run *run, int loaders)
 		.parallel_maintenance_workers = request->parallel_maintenance_workers
 	};
 
-	run->pool = pool_start(&facts, loaders, run->request->max_workers);
+	run->pool = pool_start(&facts, loaders, run->request->max_workers,
+						   run->request->source_lock_timeout);
 }
 
 /* Lets the next run have the local port. */
@@ -252,6 +253,7 @@ run_connect(Run *run)
 	if (run->request->plan.rules && mask_needs_key(run->config))
 		source_add_options(run->params, mask_key_options(run->env));
 	run->params->row_security = run->request->plan.row_security;
+	run->params->lock_timeout = run->request->source_lock_timeout;
 	run->params->gate = &tunnel_connection_gate;
 	run->params->gate_handle = tunnel_gate_handle(run->tunnel);
 	run->params->hide_texts = run->request->plan.rules && run->config->data_rules != NIL;
@@ -260,6 +262,7 @@ run_connect(Run *run)
 	connect.display = run->params->display;
 	connect.connect_timeout = run->params->connect_timeout;
 	connect.row_security = run->params->row_security;
+	connect.lock_timeout = run->params->lock_timeout;
 	connect.password_rule = run->params->password_rule;
 	connect.hide_texts = run->params->hide_texts;
 	connect.gate = tunnel_gate_handle(run->tunnel);

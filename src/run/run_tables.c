@@ -38,6 +38,21 @@
 
 /* ---- load ---- */
 
+/* "1,2"; NULL if other relations may be read as well. */
+static char *
+source_oids_text(const TablePlan *table)
+{
+	StringInfoData buf;
+	ListCell   *lc;
+
+	if (table->user_sql || table->source_oids == NIL)
+		return NULL;
+	initStringInfo(&buf);
+	foreach(lc, table->source_oids)
+		appendStringInfo(&buf, "%s%u", buf.len > 0 ? "," : "", lfirst_oid(lc));
+	return buf.data;
+}
+
 void
 run_submit(Run *run, const TablePlan *table, const char *copy_sql)
 {
@@ -46,6 +61,8 @@ run_submit(Run *run, const TablePlan *table, const char *copy_sql)
 		.relid = table->relid,
 		.display = table->display,
 		.shape = table->shape,
+		.lock_sql = table->lock_sql,
+		.source_oids = source_oids_text(table),
 		.copy_sql = unconstify(char *, copy_sql),
 		.verify_sql = table->verify_sql,
 		.binary = table->binary,
@@ -118,6 +135,16 @@ fail_rewritten(Run *run, const TablePlan *table)
 				 "Pull it again.");
 }
 
+/* A table is locked on the source; its loader may still get it. */
+static void
+report_locked(const TablePlan *table, const ErrorData *error)
+{
+	ereport(NOTICE,
+			(errmsg("table %s is locked on the source, it is tried again after the others",
+					table->display),
+			 error->detail ? errdetail("%s", error->detail) : 0));
+}
+
 void
 run_start_loading(Run *run)
 {
@@ -154,6 +181,10 @@ run_await_loads(Run *run)
 			case POOL_FAILED:
 				progress_phase(event.index, PHASE_FAILED);
 				handle_failure(run, &event);
+				break;
+			case POOL_LOCKED:
+				progress_phase(event.index, PHASE_WAITING);
+				report_locked(list_nth(run->plan->tables, event.index), event.error);
 				break;
 			case POOL_IDLE:
 				break;

@@ -109,6 +109,12 @@ struct Source
 	const char *method;			/* how we were authenticated, if it was seen */
 	char	   *display;
 	bool		row_security;
+	int			lock_timeout;	/* ms; of the session, see append_setup() */
+	int			lock_limit;		/* ms; what the source's DBA has set, 0: none */
+	int			statement_limit;	/* the same of statement_timeout */
+	TimestampTz sent;			/* when the message under way was sent */
+	bool		failed;			/* the source has refused it */
+	bool		lock_refused;	/* for want of a lock */
 	bool		prepared;		/* session set-up was sent */
 	int			setup_results;	/* results of it still to be dropped */
 	bool		hide_texts;		/* see SourceParams */
@@ -125,6 +131,7 @@ struct Source
 
 	/* the COPY that runs */
 	char	   *row;			/* libpq's buffer of the last row */
+	bool		got_data;		/* the COPY has sent something */
 	bool		in_copy;		/* rows are to be read */
 	bool		copy_pending;	/* the next COPY has begun already */
 	bool		rows_behind;	/* see source_copy_rows_behind() */
@@ -187,9 +194,27 @@ raise_lost(Source *source, const char *sql)
 			 sql ? errcontext("source query: %s", shown_query(sql)) : 0));
 }
 
+/* Did the source's statement_timeout end the message under way? */
+static bool
+is_statement_timeout(const Source *source, const char *state)
+{
+	return state != NULL && strcmp(state, "57014") == 0 && source->statement_limit > 0 &&
+		TimestampDifferenceMilliseconds(source->sent, GetCurrentTimestamp()) >= source->statement_limit;
+}
+
+/* The hint that goes with it. */
+static char *
+statement_timeout_hint(const Source *source)
+{
+	return psprintf("On the source, statement_timeout is %d ms for this role and database. To lift it for pulls,"
+					" append options=-c%%20statement_timeout%%3D0 to the parameters of PGSYNC_FROM_URL,"
+					" or let the role have a longer one there.",
+					source->statement_limit);
+}
+
 /* An error whose texts may hold masked values. */
 static void pg_attribute_noreturn()
-raise_hidden(const char *state)
+raise_hidden(const Source *source, const char *state)
 {
 	ereport(ERROR,
 			(errcode(pack_state(state)),
@@ -197,6 +222,7 @@ raise_hidden(const char *state)
 			 errdetail("Its text could show values that data rules mask, so it stays on the source "
 					   "(SQLSTATE %s).",
 					   state),
+			 is_statement_timeout(source, state) ? errhint("%s", statement_timeout_hint(source)) :
 			 errhint("See the source's server log, or let a role that may see the values "
 					 "pull with rules => false.")));
 }
@@ -229,12 +255,17 @@ source_raise(Source *source, PGresult *result, const char *sql)
 	char	   *detail = error_field(result, PG_DIAG_MESSAGE_DETAIL);
 	char	   *hint = error_field(result, PG_DIAG_MESSAGE_HINT);
 	char	   *context = error_field(result, PG_DIAG_CONTEXT);
+	char	   *timeout_hint = NULL;
 	bool		sent = state || detail || hint || context ||
 		error_field(result, PG_DIAG_MESSAGE_PRIMARY);
 
 	source->lost |= !is_error_state(state) || (severity != NULL && strcmp(severity, "ERROR") != 0);
+	source->failed = is_error_state(state) && !source->lost;
+	source->lock_refused = source->failed && strcmp(state, "55P03") == 0;
+	if (hint == NULL && is_statement_timeout(source, state))
+		timeout_hint = statement_timeout_hint(source);
 	if (sent && !may_show(source, result))
-		raise_hidden(is_error_state(state) ? state : "XX000");
+		raise_hidden(source, is_error_state(state) ? state : "XX000");
 	if (!sent && PQstatus(source->conn) == CONNECTION_BAD)
 		raise_lost(source, sql);
 
@@ -243,6 +274,7 @@ source_raise(Source *source, PGresult *result, const char *sql)
 			 errmsg("error on the source: %s", primary_message(source, result)),
 			 detail ? errdetail("Source's detail: %s", detail) : 0,
 			 hint ? errhint("Source's hint: %s", hint) : 0,
+			 timeout_hint ? errhint("%s", timeout_hint) : 0,
 			 context ? errcontext("on the source: %s", context) : 0,
 			 sql ? errcontext("source query: %s", shown_query(sql)) : 0));
 }
@@ -639,6 +671,7 @@ source_connect_start(const SourceParams *params)
 	source->context = context;
 	source->display = MemoryContextStrdup(context, params->display);
 	source->row_security = params->row_security;
+	source->lock_timeout = params->lock_timeout;
 	source->gate = params->gate;
 	source->gate_handle = params->gate_handle;
 	source->hide_texts = params->hide_texts;
@@ -773,8 +806,25 @@ add_setup(Source *source, StringInfo buf, const char *statement)
 }
 
 /*
- * What every session needs, before its first query; the timeout comes first,
- * as it runs already.  pg_temp is named so that it comes last; some of the
+ * The source's DBA decides how long a session may wait for a lock and how long
+ * a statement may take.  We lower lock_timeout to our own limit, leave
+ * statement_timeout alone, and read both, for finish_setup().
+ */
+static void
+add_timeouts(Source *source, StringInfo buf)
+{
+	appendStringInfo(buf, "SELECT t.lock AS lock_timeout, t.statement AS statement_timeout,"
+					 " set_config('lock_timeout', least(nullif(t.lock, 0), %d)::text, false)"
+					 " FROM (SELECT"
+					 " (extract(epoch FROM current_setting('lock_timeout')::interval) * 1000)::bigint AS lock,"
+					 " (extract(epoch FROM current_setting('statement_timeout')::interval) * 1000)::bigint"
+					 " AS statement) t;",
+					 source->lock_timeout);
+	source->setup_results++;
+}
+
+/*
+ * What every session needs, before its first query.  pg_temp is named so that it comes last; some of the
  * parameters are younger than our oldest source, and looking out for a client
  * that has gone away is not done on every platform.
  */
@@ -787,7 +837,6 @@ append_setup(Source *source, StringInfo buf)
 		const char *statement;
 	}			settings[] =
 	{
-		{0, "SET statement_timeout = 0"},
 		{0, "BEGIN"},
 		{0, "SET client_min_messages = error"},
 		{0, "SET search_path = pg_catalog, pg_temp"},
@@ -799,7 +848,6 @@ append_setup(Source *source, StringInfo buf)
 		{0, "SET bytea_output = 'hex'"},
 		{0, "SET xmloption = 'content'"},
 		{0, "SET lc_monetary = 'C'"},
-		{0, "SET lock_timeout = 0"},
 		{0, "SET idle_in_transaction_session_timeout = 0"},
 		{140000, "SET idle_session_timeout = 0"},
 		{170000, "SET transaction_timeout = 0"},
@@ -811,6 +859,7 @@ append_setup(Source *source, StringInfo buf)
 		if (source_version(source) >= settings[i].version)
 			add_setup(source, buf, settings[i].statement);
 	}
+	add_timeouts(source, buf);
 	add_setup(source, buf, source->row_security ? "SET row_security = on" : "SET row_security = off");
 	add_setup(source, buf, "COMMIT");
 }
@@ -826,6 +875,25 @@ source_usable(Source *source)
 			return PQstatus(source->conn) == CONNECTION_OK;
 	}
 	return false;
+}
+
+/* A timeout of the source in ms; nonsense counts as none. */
+static int
+timeout_value(const PGresult *result, int column)
+{
+	long		value = strtol(PQgetvalue(result, 0, column), NULL, 10);
+
+	return value > 0 && value <= PG_INT32_MAX ? (int) value : 0;
+}
+
+/* Notes the timeouts that add_timeouts() asked for. */
+static void
+note_timeouts(Source *source, const PGresult *result)
+{
+	if (PQnfields(result) != 3 || strcmp(PQfname(result, 0), "lock_timeout") != 0)
+		return;
+	source->lock_limit = timeout_value(result, 0);
+	source->statement_limit = timeout_value(result, 1);
 }
 
 /*
@@ -844,9 +912,51 @@ finish_setup(Source *source)
 			source->show = true;	/* it reads no table */
 			source_raise(source, source->result, "session set-up");
 		}
-		if (status != PGRES_SINGLE_TUPLE)
+		if (status == PGRES_SINGLE_TUPLE)
+			note_timeouts(source, source->result);
+		else
 			source->setup_results--;
 	}
+}
+
+void
+source_append_lock_timeout(Source *source, StringInfo sql, int timeout)
+{
+	if (!source->prepared)
+	{
+		source->lock_timeout = timeout;
+		return;
+	}
+	if (source->lock_limit > 0)
+		timeout = Min(timeout, source->lock_limit);
+	appendStringInfo(sql, "SET LOCAL lock_timeout = %d; ", timeout);
+}
+
+bool
+source_statement_failed(Source *source)
+{
+	return source->failed;
+}
+
+bool
+source_lock_refused(Source *source)
+{
+	return source->lock_refused;
+}
+
+void
+source_pause(int ms)
+{
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, ms,
+					 wait_event(WAIT_LOCK_RETRY));
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+}
+
+int
+source_lock_patience(Source *source)
+{
+	return source->lock_timeout;
 }
 
 /* Remembers the text, for errors. */
@@ -871,6 +981,9 @@ source_send(Source *source, const char *sql)
 	set_sql(source, sql);
 	source->show = source->show_next;
 	source->show_next = false;
+	source->failed = source->lock_refused = false;
+	source->got_data = false;
+	source->sent = GetCurrentTimestamp();
 
 	if (!PQsendQuery(source->conn, buf.data) || !PQsetSingleRowMode(source->conn))
 		raise_lost(source, sql);
@@ -890,6 +1003,12 @@ const char *
 source_sql(Source *source)
 {
 	return source->sql;
+}
+
+bool
+source_in_transaction(Source *source)
+{
+	return PQtransactionStatus(source->conn) != PQTRANS_IDLE;
 }
 
 bool
@@ -938,6 +1057,7 @@ begin_copy(Source *source)
 				 errhint(SOURCE_PROTOCOL_HINT)));
 	}
 	source->in_copy = true;
+	source->got_data = false;
 }
 
 /* Steps to the next COPY of the message; false at the message's end. */
@@ -1029,6 +1149,7 @@ source_copy_data(Source *source, char **data)
 	}
 	if (len > 0)
 	{
+		source->got_data = true;
 		*data = source->row;
 		return check_row_length(source, len);
 	}
@@ -1053,6 +1174,18 @@ source_copy_next(Source *source)
 
 	source->copy_pending = false;
 	return pending;
+}
+
+bool
+source_in_copy(Source *source)
+{
+	return source->in_copy;
+}
+
+bool
+source_copy_got_data(Source *source)
+{
+	return source->got_data;
 }
 
 bool

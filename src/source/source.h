@@ -23,6 +23,7 @@ typedef struct SourceParams
 	char	   *display;		/* "user@host:port/dbname" for messages, without */
 	int			connect_timeout;	/* ms, 0: none; the URL's, else the setting's */
 	bool		row_security;	/* policies may filter rows; false: that is an error */
+	int			lock_timeout;	/* ms: longest wait for a lock on the source */
 	PasswordRule password_rule;
 	bool		warn_md5;		/* tell the caller about an MD5 password */
 	const ConnectionGate *gate; /* the entrance's, or NULL */
@@ -74,10 +75,11 @@ extern void source_close_fallbacks(void);
 /*
  * Connects, interruptibly.  The session is prepared together with the first
  * query, in one round trip: search_path = pg_catalog, ISO dates,
- * extra_float_digits = 3, timeouts off, no NOTICEs, bytea_output hex,
+ * extra_float_digits = 3, timeouts of idle sessions off, no NOTICEs, bytea_output hex,
  * IntervalStyle postgres, xmloption content, lc_monetary C, time zone UTC,
  * row_security off unless the params say otherwise; client_encoding = the
- * local database's.  The connection belongs to the current memory context: it
+ * local database's.  lock_timeout is lowered to the params', never raised above
+ * what the source's DBA has set; statement_timeout is left alone.  The connection belongs to the current memory context: it
  * is closed when that context is reset or deleted, or by source_close().
  *
  * Raises SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION, or the source's own
@@ -131,6 +133,28 @@ extern const char *source_parameter(Source *source, const char *name);
 extern void source_send(Source *source, const char *sql);
 extern void source_receive(Source *source);
 
+/*
+ * Appends "SET LOCAL lock_timeout …" to a message, for the transaction in it:
+ * timeout (ms), or what the source's DBA has set if that is shorter.  In front
+ * of a session's first message, which sets the timeout of the session,
+ * nothing needs to be appended.
+ */
+extern void source_append_lock_timeout(Source *source, StringInfo sql, int timeout);
+
+/*
+ * True if the source has answered the last message with an error, and if that
+ * is because a lock could not be had in time.  The SQLSTATE of an error that
+ * was caught does not tell: code of a table's owner can raise any.
+ */
+extern bool source_statement_failed(Source *source);
+extern bool source_lock_refused(Source *source);
+
+/* Waits before a lock is asked for again; interruptible, may end early. */
+extern void source_pause(int ms);
+
+/* For how long locks are asked for, in ms: SourceParams.lock_timeout. */
+extern int	source_lock_patience(Source *source);
+
 /* The text that was sent last, for errors. */
 extern const char *source_sql(Source *source);
 
@@ -157,6 +181,9 @@ extern bool source_is_lost(Source *source);
  * broken or amid a COPY; it must be closed then.
  */
 extern bool source_usable(Source *source);
+
+/* True if a transaction is open on the source, or has failed there. */
+extern bool source_in_transaction(Source *source);
 
 /*
  * For wait loops: raises the loss of a connection that has nothing under way.
@@ -189,6 +216,12 @@ extern void source_copy_consumed(Source *source);
  * before the next query only when the message held several COPYs.
  */
 extern bool source_copy_next(Source *source);
+
+/* True amid a COPY: the connection is of no use for anything else. */
+extern bool source_in_copy(Source *source);
+
+/* True if the COPY that was started last has sent any data. */
+extern bool source_copy_got_data(Source *source);
 
 /*
  * After source_copy_data() returned -1: true if the statements between this
