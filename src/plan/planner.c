@@ -35,6 +35,7 @@
 #include "plan/append_query.h"
 #include "plan/copy_sql.h"
 #include "plan/keep.h"
+#include "plan/loader_count.h"
 #include "plan/plan_columns.h"
 #include "plan/plan_partitions.h"
 #include "plan/plan_rights.h"
@@ -48,11 +49,7 @@
 #include "schema/local_catalog.h"
 #include "schema/source_catalog.h"
 
-/*
- * from how many bytes on a table is loaded in steps, and how many a part of it
- * has
- */
-#define STEPS_MIN_BYTES	(32.0 * 1024 * 1024)
+/* how many bytes a part of a table that is loaded in steps has */
 #define PART_BYTES		(64.0 * 1024 * 1024)
 #define PARTS_MAX		16
 
@@ -316,6 +313,7 @@ finish_table(Planner *planner, TablePlan *table, const Choice *choice)
 		batches_plan(table, choice, &query, planner->request->cursor,
 					 source_version(planner->control),
 					 planner_copy_path(planner, table));
+	table->lock_sql = copy_lock_statement(&query);
 	table->copy_sql = copy_statement(&query);
 	table->copy_parts = parts_of(&query, table, source_version(planner->control));
 	if (table->user_sql)
@@ -450,6 +448,7 @@ plan_run(const PlanRequest *request, const SyncConfig *config, Source *control)
 	RunPlan    *plan = palloc0(sizeof(RunPlan));
 	List	   *schemas = selection_schemas(request, config);
 	List	   *likely;
+	char	   *asked;
 	SourceFacts facts;
 
 	/* foreign keys lead anywhere */
@@ -458,10 +457,10 @@ plan_run(const PlanRequest *request, const SyncConfig *config, Source *control)
 
 	planner.local = local_catalog_read(schemas);
 	likely = selection_likely(request, config, planner.local);
-	source_catalog_ask(control, schemas, likely);
+	asked = source_catalog_ask(control, schemas, likely);
 	/* while the source looks */
 	local_catalog_details(likely);
-	planner.source = source_catalog_answer(control, likely, &facts);
+	planner.source = source_catalog_answer(control, asked, likely, &facts);
 	refuse_itself(&facts);
 	planner.on_standby = facts.in_recovery;
 	plan->snapshot = facts.snapshot;

@@ -21,6 +21,7 @@
 
 #include "base/compat.h"
 #include "plan/root_sequences.h"
+#include "schema/source_catalog.h"
 #include "source/result_reader.h"
 
 /* A local sequence, its owning column, and the table it goes along with. */
@@ -30,6 +31,7 @@ typedef struct RootSequence
 	Oid			root;
 	AttrNumber	attnum;
 	TablePlan  *table;
+	List	   *states;			/* of SequencePlan *: as the source says */
 } RootSequence;
 
 /* The partitioned tables above the planned ones, each with a planned leaf. */
@@ -135,13 +137,14 @@ take_state(RootSequence *item, const ResultReader *reader)
 	}
 	plan->is_called = !result_is_null(reader, STATE_LAST_VALUE);
 	plan->last_value = result_int(reader, plan->is_called ? STATE_LAST_VALUE : STATE_START);
-	item->table->sequences = lappend(item->table->sequences, plan);
+	item->states = lappend(item->states, plan);
 }
 
-void
-plan_root_sequences(RunPlan *plan, Source *control)
+/* Reads the states anew. */
+static void
+read_states(Source *control, void *arg)
 {
-	List	   *items = collect(plan);
+	List	   *items = arg;
 	ResultReader *reader;
 	ResultColumn columns[] = {
 		[STATE_ITEM] = {"n", RESULT_INT, .min = 0, .max = list_length(items) - 1},
@@ -150,14 +153,28 @@ plan_root_sequences(RunPlan *plan, Source *control)
 		[STATE_LAST_VALUE] = {"pg_sequence_last_value", RESULT_INT64, .nullable = true}
 	};
 	ResultShape shape = {"sequences of partitioned tables", columns, lengthof(columns)};
+	ListCell   *lc;
 
-	if (items == NIL)
-		return;
-	source_show_texts(control);
-	source_send(control, states_query(items));
-	source_receive(control);
+	foreach(lc, items)
+		((RootSequence *) lfirst(lc))->states = NIL;
 	reader = result_begin(control, &shape, 0, (int64) list_length(items) * SEQUENCES_PER_COLUMN);
 	while (result_next(reader))
 		take_state(list_nth(items, result_int(reader, STATE_ITEM)), reader);
-	result_finish(control);
+}
+
+void
+plan_root_sequences(RunPlan *plan, Source *control)
+{
+	List	   *items = collect(plan);
+	ListCell   *lc;
+
+	if (items == NIL)
+		return;
+	source_catalog_query(control, states_query(items), read_states, items);
+	foreach(lc, items)
+	{
+		RootSequence *item = lfirst(lc);
+
+		item->table->sequences = list_concat(item->table->sequences, item->states);
+	}
 }

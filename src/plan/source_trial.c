@@ -56,21 +56,23 @@ parse_sql(const Planner *planner, const Trial *trial)
  * Asks the source whether it could run the SELECT; returns its error or NULL.
  * The planner evaluates what a clause asks for in order to estimate
  * (table_to_xml(), for example), so that errors of EXPLAIN can hold values of
- * tables.  The parser reads no table: what it has to say is shown.
+ * tables.  The parser reads no table: what it has to say is shown.  A table
+ * that is locked there is not waited for: its loader will see.
  */
 static ErrorData *
 try_select(Planner *planner, const Trial *trial)
 {
 	ErrorData  *error = NULL;
+	bool		locked = false;
 
 	if (has_rules(planner))
 	{
 		source_show_texts(planner->control);
-		error = source_catalog_try(planner->control, parse_sql(planner, trial));
+		error = source_catalog_try(planner->control, parse_sql(planner, trial), &locked);
 	}
 	if (error == NULL)
-		error = source_catalog_try(planner->control, trial_sql(planner, trial));
-	return error;
+		error = source_catalog_try(planner->control, trial_sql(planner, trial), &locked);
+	return locked ? NULL : error;
 }
 
 /*
@@ -175,6 +177,7 @@ void
 trial_run_all(Planner *planner)
 {
 	StringInfoData sql;
+	bool		locked;
 	ListCell   *lc;
 
 	if (planner->trials == NIL)
@@ -182,7 +185,7 @@ trial_run_all(Planner *planner)
 	initStringInfo(&sql);
 	foreach(lc, planner->trials)
 		appendStringInfo(&sql, "%s%s", sql.len > 0 ? "; " : "", trial_sql(planner, lfirst(lc)));
-	if (source_catalog_try(planner->control, sql.data) == NULL)
+	if (source_catalog_try(planner->control, sql.data, &locked) == NULL)
 		return;
 	foreach(lc, planner->trials)
 		try_one(planner, lfirst(lc));

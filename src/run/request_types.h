@@ -55,6 +55,7 @@ typedef struct RunRequest
 	int			tunnel_timeout; /* 0: none */
 	bool		wants_notices;	/* the caller's client_min_messages lets them through */
 	int			lock_timeout;
+	int			source_lock_timeout;
 	int			log_level;		/* TraceLevel */
 	int			max_workers;	/* of all runs on the server */
 	int			maintenance_work_mem;	/* kB */

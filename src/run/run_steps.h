@@ -16,6 +16,7 @@
 #include "plan/plan.h"
 #include "run/outcome.h"
 #include "run/request_types.h"
+#include "schema/source_room.h"
 #include "source/source.h"
 #include "ssh/ssh_config.h"
 #include "tunnel/tunnel.h"
@@ -37,10 +38,12 @@ typedef struct Run
 	Tunnel	   *tunnel;			/* NULL without one */
 	Pool	   *pool;
 	SourceParams *params;
+	SourceRoom *room;			/* of a check */
 	Source	   *control;
 	List	   *left;			/* of LeftSession *: see source_sessions.c */
 	RunPlan    *plan;
 	Outcomes   *outcomes;
+	bool		told_refused;	/* that the source refuses loaders */
 	bool		at_entrance;	/* the local port is locked for us */
 	bool		committed;
 } Run;

@@ -29,12 +29,24 @@ typedef struct SourceFacts
  *
  * wanted lists the local CatalogRelation *s whose counterparts will probably
  * be needed; their details are read in the same round trip.  Pass the same
- * list to both functions.  Raises FEATURE_NOT_SUPPORTED if the source is older
+ * list to both functions, and what the first returns to the second.  Raises FEATURE_NOT_SUPPORTED if the source is older
  * than 10.  Like all functions of this file, raises PROTOCOL_VIOLATION if an
  * answer contradicts the query or another answer.
  */
-extern void source_catalog_ask(Source *source, List *schemas, List *wanted);
-extern Catalog *source_catalog_answer(Source *source, List *wanted, SourceFacts *facts);
+extern char *source_catalog_ask(Source *source, List *schemas, List *wanted);
+extern Catalog *source_catalog_answer(Source *source, const char *asked, List *wanted,
+									  SourceFacts *facts);
+
+/* Reads the results of the statements of a message, in their order. */
+typedef void (*SourceAnswer) (Source *source, void *arg);
+
+/*
+ * Runs queries over the catalogs in the run's transaction, which keeps no lock
+ * of them.  They are asked again while a lock is refused, so "read" may be
+ * called several times, and begins from scratch.  Raises LOCK_NOT_AVAILABLE
+ * after pgtunsync.source_lock_timeout.
+ */
+extern void source_catalog_query(Source *source, const char *sql, SourceAnswer read, void *arg);
 
 /*
  * Reads columns, foreign keys and owned sequences (with their states) of those
@@ -57,13 +69,16 @@ extern char *source_encoding(Source *source);
 
 /*
  * Runs statements that may fail, inside a savepoint that is rolled back.
- * Returns the source's error, or NULL.  Takes one round trip, two after an
- * error.  Raises an error only if the connection ends or the query is
- * canceled.
+ * Returns the source's error, or NULL; *locked: a lock was refused, and nothing
+ * is known.  Takes one round trip, two after an error.  Raises an error only if
+ * the connection ends or the query is canceled.
  */
-extern ErrorData *source_catalog_try(Source *source, const char *sql);
+extern ErrorData *source_catalog_try(Source *source, const char *sql, bool *locked);
 
-/* Counts the rows of a SELECT.  Returns the source's error if it fails. */
+/*
+ * Counts the rows of a SELECT.  Returns the source's error if it fails.  Waits
+ * for locks as source_catalog_query() does.
+ */
 extern ErrorData *source_catalog_count(Source *source, const char *select,
 									   const char *search_path, double *count);
 
