@@ -162,6 +162,7 @@ load_failure_pack(StringInfo buf, const LoadFailure *failure)
 	pack_int(buf, failure->index);
 	pack_int(buf, failure->source_gone);
 	pack_int(buf, failure->locked);
+	pack_int(buf, failure->no_room);
 	pack_int(buf, failure->written);
 }
 
@@ -173,6 +174,7 @@ load_failure_unpack(StringInfo buf)
 	failure.index = unpack_int(buf);
 	failure.source_gone = unpack_int(buf);
 	failure.locked = unpack_int(buf);
+	failure.no_room = unpack_int(buf);
 	failure.written = unpack_int(buf);
 	return failure;
 }

@@ -34,6 +34,7 @@ typedef struct LoaderShared
 
 /* Orders, leader to loader. */
 #define LOADER_ORDER_CONNECT	'C' /* LoaderConnect */
+#define LOADER_ORDER_DISCONNECT	'D' /* empty: gives the connection up for now */
 #define LOADER_ORDER_SNAPSHOT	'S' /* string, handle of progress segment */
 #define LOADER_ORDER_LOAD		'L' /* LoadTerms, LoadJobs */
 
@@ -118,6 +119,7 @@ typedef struct LoadFailure
 	int			index;
 	bool		source_gone;	/* the source is lost: the error ends the run */
 	bool		locked;			/* a lock was refused on the source: try again */
+	bool		no_room;		/* the source does not serve another connection */
 	bool		written;		/* rows were written into the staging heap before */
 } LoadFailure;
 

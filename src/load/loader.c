@@ -73,6 +73,9 @@
 #include "base/worker.h"
 #include "base/wait_event.h"
 
+/* Longest time until the source answers the first query of a connection, in ms. */
+#define SETUP_TIMEOUT	5000
+
 /* This loader, for its lifetime. */
 typedef struct Loader
 {
@@ -93,6 +96,7 @@ typedef struct Loader
 	TimestampTz lock_deadline;	/* when it ends */
 	int			lock_pause;		/* ms: before the next attempt */
 	bool		refused;		/* a lock was refused to the current job */
+	ErrorData  *refusal;		/* the source's error that came with it */
 	bool		looking;		/* for who is in the way */
 	bool		gave_up;		/* its time is up */
 	bool		source_gone;	/* the rest of the batch is of no use */
@@ -448,6 +452,8 @@ await_locks(Loader *loader, const LoadJob *job)
 		if (time_is_up(loader))
 		{
 			loader->gave_up = true;
+			if (blocker == NULL && loader->refusal != NULL)
+				ThrowErrorData(loader->refusal);
 			source_raise_locked(loader->source, job->display, blocker, pid);
 		}
 		source_pause(Min(loader->lock_pause, lock_wait(loader)));
@@ -596,6 +602,18 @@ report_failure(Loader *loader, const ErrorData *edata, const LoadFailure *failur
 	relay_send_error(unconstify(ErrorData *, edata));
 }
 
+/*
+ * After an error: true if the source has no connection for this loader.  No
+ * code of an owner has run at that point, so the SQLSTATE can be relied on.
+ */
+static bool
+was_refused_connection(const Loader *loader)
+{
+	if (geterrcode() != ERRCODE_TOO_MANY_CONNECTIONS)
+		return false;
+	return loader->connecting || (loader->source != NULL && !source_is_ready(loader->source));
+}
+
 /* A heap that rows were written to must not be used by another attempt. */
 static void
 abandon_heaps(Loader *loader)
@@ -617,19 +635,23 @@ handle_error(Loader *loader, bool alone)
 	bool		written = loader->source != NULL && source_copy_got_data(loader->source);
 	ErrorData  *edata;
 
+	failure.no_room = was_refused_connection(loader);
 	edata = recover(loader, &failure.source_gone);
+	failure.source_gone &= !failure.no_room;
 	failure.locked |= refused && loader->looking;
 	failure.written = refused && written && job->step == LOAD_PART;
-	if (!failure.source_gone && !failure.locked && !failure.written && (refused || !alone))
+	if (!failure.source_gone && !failure.no_room && !failure.locked && !failure.written &&
+		(refused || !alone))
 	{
 		loader->refused = refused && alone;
+		loader->refusal = refused ? edata : NULL;
 		loader->job_begun = alone;
 		abandon_heaps(loader);
 		return;
 	}
 	failure.locked |= failure.written;
 	report_failure(loader, edata, &failure);
-	loader->source_gone = failure.source_gone;
+	loader->source_gone = failure.source_gone || failure.no_room;
 	loader->next++;
 	loader->job_begun = false;
 }
@@ -645,7 +667,10 @@ begin_attempt(Loader *loader)
 
 	drop_unusable_heaps(loader);
 	if (!loader->job_begun)
+	{
 		begin_lock_wait(loader);
+		loader->refusal = NULL;
+	}
 	if (loader->refused || (!loader->job_begun && loader->terms.look_first))
 		await_locks(loader, job);
 	loader->job_begun = true;
@@ -665,6 +690,7 @@ begin_batch(Loader *loader, List *jobs)
 		loader->jobs[loader->njobs++] = lfirst(lc);
 	memset(&loader->unusable, 0, sizeof(StagingHeaps));
 	loader->source_gone = loader->job_begun = loader->refused = false;
+	loader->refusal = NULL;
 }
 
 /*
@@ -711,6 +737,7 @@ execute_connect(Loader *loader, StringInfo body)
 	loader->params.conninfo = connect->conninfo;
 	loader->params.display = connect->display;
 	loader->params.connect_timeout = connect->connect_timeout;
+	loader->params.setup_timeout = SETUP_TIMEOUT;
 	loader->params.row_security = connect->row_security;
 	loader->params.lock_timeout = connect->lock_timeout;
 	loader->params.password_rule = connect->password_rule;
@@ -751,6 +778,9 @@ execute_order(Loader *loader, char type, StringInfo body)
 	{
 		case LOADER_ORDER_CONNECT:
 			execute_connect(loader, body);
+			break;
+		case LOADER_ORDER_DISCONNECT:
+			disconnect(loader);
 			break;
 		case LOADER_ORDER_SNAPSHOT:
 			execute_snapshot(loader, body);

@@ -14,6 +14,9 @@
  * COPY waits for the network; an index build does not.  While at least half of
  * the loaders copy, the others prefer to build indexes.
  *
+ * If the source has no connection for a loader, its jobs go back to the queue,
+ * and it builds indexes only.  The run fails when that happens to all loaders.
+ *
  * A table that is locked on the source goes behind all others.  As long as these
  * keep loaders busy, a loader without work looks now and then whether the lock
  * is free.  After that, all locked tables wait together: in each of a few
@@ -53,6 +56,7 @@ typedef struct Member
 	shm_mq_handle *orders;
 	shm_mq_handle *reports;
 	bool		served;			/* has got its first batch */
+	bool		refused;		/* the source has no connection for it */
 	int			busy;			/* number of tables in its batch */
 	bool		copies;			/* its job is a COPY */
 	Split	   *split;			/* the job is a step of this, or NULL */
@@ -65,7 +69,8 @@ typedef struct Member
 struct Pool
 {
 	MemoryContext context;
-	int			size;
+	int			size;			/* loaders that work */
+	int			started;		/* and those that were not needed */
 	Member	   *members;
 	List	   *jobs;			/* of WaitingJob *: jobs that copy, in order */
 	List	   *others;			/* of WaitingJob *: jobs that do not copy */
@@ -183,6 +188,7 @@ pool_start(const LoaderShared *facts, int loaders, int max_workers, int lock_wai
 		pool->size++;
 	if (pool->size == 0)
 		worker_no_slot("loaders");
+	pool->started = pool->size;
 	worker_end_launch();
 	if (pool->size < loaders)
 		ereport(NOTICE,
@@ -247,6 +253,23 @@ pool_connect(Pool *pool, const LoaderConnect *connect)
 	send_order_to_all(pool, LOADER_ORDER_CONNECT, &buf);
 	explicit_bzero(buf.data, buf.len);
 	pfree(buf.data);
+}
+
+void
+pool_disconnect(Pool *pool)
+{
+	for (int i = 0; i < pool->size; i++)
+		send_order(pool, &pool->members[i], LOADER_ORDER_DISCONNECT, "", 0);
+}
+
+int
+pool_refused(const Pool *pool)
+{
+	int			refused = 0;
+
+	for (int i = 0; i < pool->size; i++)
+		refused += pool->members[i].refused;
+	return refused;
 }
 
 void
@@ -407,7 +430,7 @@ share_of_work(const Pool *pool, const Member *member)
 		bytes += ((WaitingJob *) lfirst(lc))->bytes + TABLE_BYTES;
 	for (int i = 0; i < pool->size; i++)
 		unserved += !pool->members[i].served;
-	return bytes / (member->served ? pool->size : unserved);
+	return bytes / (member->served ? pool->size - pool_refused(pool) : unserved);
 }
 
 /*
@@ -453,7 +476,7 @@ enough_loaders_copy(const Pool *pool)
 static void
 dequeue_work(Pool *pool, Member *member, StringInfo batch)
 {
-	member->copies = pool->others == NIL || (pool->jobs != NIL && !enough_loaders_copy(pool));
+	member->copies = !member->refused && (pool->others == NIL || (pool->jobs != NIL && !enough_loaders_copy(pool)));
 	if (member->copies)
 		dequeue_batch(pool, member, batch);
 	else
@@ -586,6 +609,8 @@ make_batch(Pool *pool, Member *member, StringInfo batch)
 		.lock_wait = Min(LOCK_MOMENT, pool->lock_wait)
 	};
 
+	if (member->refused && pool->others == NIL)
+		return false;
 	if (pool->jobs == NIL && pool->others == NIL)
 		return dequeue_locked(pool, member, &terms, batch);
 	load_terms_pack(batch, &terms);
@@ -642,6 +667,22 @@ handle_failed_step(Pool *pool, Split *split)
 }
 
 /*
+ * The source has no connection for this loader.  Its jobs go back to the front
+ * of the queue; the loader does not report on the others of its batch.
+ */
+static void
+retire(Pool *pool, Member *member, WaitingJob *job)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(pool->context);
+
+	pool->jobs = list_concat(lcons(job, member->running), pool->jobs);
+	MemoryContextSwitchTo(oldcontext);
+	member->running = NIL;
+	member->busy = 0;
+	member->refused = true;
+}
+
+/*
  * Handles the error of a job, whose failure was read before.  Returns true,
  * with an event, if there is something to tell.
  */
@@ -656,6 +697,12 @@ handle_failure(Pool *pool, Member *member, PoolEvent *event)
 	event->error = palloc0(sizeof(ErrorData));
 	relay_parse_report(&pool->body, event->error);
 	member->failing = false;
+	if (member->failure.no_room)
+	{
+		retire(pool, member, job);
+		event->source_gone = pool_refused(pool) == pool->size;
+		return event->source_gone;
+	}
 	if (member->failure.locked && !event->source_gone && !member->failure.written &&
 		set_aside(pool, job))
 	{
@@ -743,6 +790,18 @@ pool_next(Pool *pool, long timeout_ms)
 	return event;
 }
 
+/* The others are waited for at the end. */
+void
+pool_shrink(Pool *pool, int size)
+{
+	for (int i = size; i < pool->size; i++)
+	{
+		dsm_detach(pool->members[i].segment);
+		pool->members[i].segment = NULL;
+	}
+	pool->size = Min(pool->size, size);
+}
+
 /*
  * Detaching the segment closes the queue of orders, which ends an idle loader.
  */
@@ -751,31 +810,32 @@ pool_stop(Pool *pool, bool now)
 {
 	if (pool->stopped)
 		return;
-	for (int i = 0; i < pool->size; i++)
+	for (int i = 0; i < pool->started; i++)
 	{
-		if (now)
+		if (now || pool->members[i].segment == NULL)
 			worker_terminate(pool->members[i].worker);
-		dsm_detach(pool->members[i].segment);
+		if (pool->members[i].segment != NULL)
+			dsm_detach(pool->members[i].segment);
 	}
-	for (int i = 0; i < pool->size; i++)
+	for (int i = 0; i < pool->started; i++)
 	{
 		worker_wait_end(pool->members[i].worker);
 		worker_free(pool->members[i].worker);
 	}
-	pool->size = 0;
+	pool->size = pool->started = 0;
 	pool->stopped = true;
 }
 
 void
 pool_kill(Pool *pool)
 {
-	for (int i = 0; i < pool->size; i++)
+	for (int i = 0; i < pool->started; i++)
 		worker_terminate(pool->members[i].worker);
 	for (int tries = 0; tries < 100; tries++)
 	{
 		bool		alive = false;
 
-		for (int i = 0; i < pool->size; i++)
+		for (int i = 0; i < pool->started; i++)
 			alive |= worker_alive(pool->members[i].worker);
 		if (!alive)
 			break;

@@ -26,7 +26,8 @@ typedef struct PoolEvent
 	int			index;			/* of the table in the plan */
 	LoadResult	result;
 	ErrorData  *error;
-	bool		source_gone;	/* the source is lost: the error ends the run */
+	bool		source_gone;	/* the error ends the run: the source is lost, or has no
+								 * connection for any loader */
 } PoolEvent;
 
 /*
@@ -39,8 +40,20 @@ typedef struct PoolEvent
 extern Pool *pool_start(const LoaderShared *facts, int loaders, int max_workers, int lock_wait);
 extern int	pool_size(const Pool *pool);
 
+/*
+ * The number of loaders that the source has refused a connection.  They get
+ * only jobs that need none.
+ */
+extern int	pool_refused(const Pool *pool);
+
 /* Send the connection parameters, and later the snapshot, to all loaders. */
 extern void pool_connect(Pool *pool, const LoaderConnect *connect);
+
+/*
+ * Lets all loaders close their connections, which the leader needs more.  They
+ * connect again when they get a job.
+ */
+extern void pool_disconnect(Pool *pool);
 extern void pool_snapshot(Pool *pool, const char *snapshot, dsm_handle progress);
 
 /*
@@ -69,6 +82,9 @@ extern bool pool_busy(const Pool *pool);
  * a job, and ADMIN_SHUTDOWN if a loader ended during a job.
  */
 extern PoolEvent pool_next(Pool *pool, long timeout_ms);
+
+/* Lets only so many loaders go on; for a pool that has no jobs yet. */
+extern void pool_shrink(Pool *pool, int size);
 
 /*
  * Ends all loaders and waits for their exit.  If "now", terminates them; else

@@ -35,6 +35,7 @@
 #include "plan/append_query.h"
 #include "plan/copy_sql.h"
 #include "plan/keep.h"
+#include "plan/loader_count.h"
 #include "plan/plan_columns.h"
 #include "plan/plan_partitions.h"
 #include "plan/plan_rights.h"
@@ -48,11 +49,7 @@
 #include "schema/local_catalog.h"
 #include "schema/source_catalog.h"
 
-/*
- * from how many bytes on a table is loaded in steps, and how many a part of it
- * has
- */
-#define STEPS_MIN_BYTES	(32.0 * 1024 * 1024)
+/* how many bytes a part of a table that is loaded in steps has */
 #define PART_BYTES		(64.0 * 1024 * 1024)
 #define PARTS_MAX		16
 

@@ -39,6 +39,7 @@
 #include "base/worker_message.h"
 #include "base/worker_session.h"
 #include "load/progress.h"
+#include "plan/loader_count.h"
 #include "run/append_run.h"
 #include "run/audit.h"
 #include "run/pull_run.h"
@@ -112,14 +113,22 @@ show_banner(const Run *run)
 	relay_flush();
 }
 
+static int
+likely_loaders_of(Run *run)
+{
+	int			loaders;
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	loaders = likely_loaders(&run->request->plan, run->config, run->request->jobs);
+	PopActiveSnapshot();
+	return loaders;
+}
+
 static void
 run_open_tunnel(Run *run)
 {
-	/*
-	 * even for one table, which may be large; an append is one batch after the
-	 * other
-	 */
-	int			loaders = run->request->plan.mode == LAND_APPEND ? 1 : run->request->jobs;
+	/* an append is one batch after the other */
+	int			loaders = run->request->plan.mode == LAND_APPEND ? 1 : likely_loaders_of(run);
 
 	run_report_phase(run, "ENV-LOADED, opening the tunnel");
 	lock_local_port(run->local_port, run->request->lock_timeout);
@@ -322,6 +331,7 @@ run_pull(Run *run)
 	run_open_tunnel(run);
 	run_connect(run);
 	run_make_plan(run);
+	pool_shrink(run->pool, needed_loaders(run->plan->tables, run->request->jobs));
 	run_next_transaction(run);
 	run_lock_targets(run);
 	run_report_failed(run);

@@ -240,6 +240,53 @@ run_stop_children(Run *run)
 
 /* ---- source and plan ---- */
 
+/* how often the leader asks for its connection when there is no room, and when */
+#define CONTROL_ATTEMPTS	20
+#define CONTROL_PAUSE		200 /* ms */
+
+/* Finishes the control connection; false if the source has no room for it. */
+static bool
+try_control(Run *run, bool last)
+{
+	volatile bool connected = false;
+
+	PG_TRY();
+	{
+		source_connect_finish(run->control, run->params);
+		connected = true;
+	}
+	PG_CATCH();
+	{
+		if (last || geterrcode() != ERRCODE_TOO_MANY_CONNECTIONS)
+			PG_RE_THROW();
+		MemoryContextSwitchTo(run->context);
+		FlushErrorState();
+	}
+	PG_END_TRY();
+	return connected;
+}
+
+/*
+ * The control connection matters more than those of the loaders, which may have
+ * taken the last ones that the source has for us: they give them up, and take
+ * what is left later.
+ */
+static void
+connect_control(Run *run)
+{
+	int			attempts = run->pool != NULL ? CONTROL_ATTEMPTS : 1;
+
+	for (int i = 1; !try_control(run, i == attempts); i++)
+	{
+		if (i == 1)
+			pool_disconnect(run->pool);
+		source_close(run->control);
+		run->control = NULL;
+		source_pause(CONTROL_PAUSE);
+		run->control = source_connect_start(run->params);
+	}
+}
+
 /* Opens the control connection and lets the loaders connect meanwhile. */
 void
 run_connect(Run *run)
@@ -272,7 +319,7 @@ run_connect(Run *run)
 	run->control = source_connect_start(run->params);
 	if (run->pool != NULL)
 		pool_connect(run->pool, &connect);
-	source_connect_finish(run->control, run->params);
+	connect_control(run);
 }
 
 /* True if a column of the table may hold OIDs of large objects. */

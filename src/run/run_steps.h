@@ -16,6 +16,7 @@
 #include "plan/plan.h"
 #include "run/outcome.h"
 #include "run/request_types.h"
+#include "schema/source_room.h"
 #include "source/source.h"
 #include "ssh/ssh_config.h"
 #include "tunnel/tunnel.h"
@@ -38,9 +39,11 @@ typedef struct Run
 	Tunnel	   *tunnel;
 	Pool	   *pool;
 	SourceParams *params;
+	SourceRoom *room;			/* of a check */
 	Source	   *control;
 	RunPlan    *plan;
 	Outcomes   *outcomes;
+	bool		told_refused;	/* that the source refuses loaders */
 	bool		at_entrance;	/* the local port is locked for us */
 	bool		committed;
 } Run;

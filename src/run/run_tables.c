@@ -104,6 +104,22 @@ report_table_error(int elevel, const TablePlan *table, const ErrorData *error)
 			 error->hint ? errhint("%s", error->hint) : 0));
 }
 
+/* The source has a connection for the leader, but none for a loader. */
+static void pg_attribute_noreturn()
+raise_no_room(Run *run, const ErrorData *error)
+{
+	SourceRoom *room = source_room(run->control, "SAVEPOINT pgtunsync",
+								   "ROLLBACK TO pgtunsync; RELEASE pgtunsync");
+
+	ereport(ERROR,
+			(errcode(ERRCODE_TOO_MANY_CONNECTIONS),
+			 errmsg("the source has too few connections for a pull"),
+			 errdetail("A pull needs %d at least, one that keeps the snapshot and one that reads. %s.\n%s",
+					   CONNECTIONS_MIN, source_room_text(room),
+					   error->detail ? error->detail : error->message),
+			 errhint("%s", source_room_hint(room, CONNECTIONS_MIN))));
+}
+
 /* A table failed; the run may go on without it. */
 static void
 handle_failure(Run *run, PoolEvent *event)
@@ -111,6 +127,8 @@ handle_failure(Run *run, PoolEvent *event)
 	TablePlan  *table = list_nth(run->plan->tables, event->index);
 	bool		abort = run->request->on_error == ON_ERROR_ABORT;
 
+	if (event->source_gone && event->error->sqlerrcode == ERRCODE_TOO_MANY_CONNECTIONS)
+		raise_no_room(run, event->error);
 	outcome_note_error(run->outcomes, table, event->error);
 	if (event->source_gone)
 	{
@@ -160,6 +178,24 @@ run_start_loading(Run *run)
 	}
 }
 
+/* One NOTICE for the run. */
+static void
+report_refused_loaders(Run *run)
+{
+	int			refused = pool_refused(run->pool);
+	SourceRoom *room;
+
+	if (refused == 0 || run->told_refused)
+		return;
+	run->told_refused = true;
+	room = source_room(run->control, "SAVEPOINT pgtunsync", "ROLLBACK TO pgtunsync; RELEASE pgtunsync");
+	ereport(NOTICE,
+			(errmsg("going on with %d of %d loaders, the source has no connections for more",
+					pool_size(run->pool) - refused, pool_size(run->pool)),
+			 errdetail_internal("%s", source_room_text(room)),
+			 errhint("%s", source_room_hint(room, pool_size(run->pool) + 1))));
+}
+
 void
 run_await_loads(Run *run)
 {
@@ -195,6 +231,7 @@ run_await_loads(Run *run)
 		tunnel_check(run->tunnel);
 		source_check_idle(run->control);
 	}
+	report_refused_loaders(run);
 }
 
 /* Reports refused tables, and then the partitions that fail with them. */

@@ -82,6 +82,7 @@
 
 #include "base/compat.h"
 #include "source/error_text.h"
+#include "source/result_reader.h"
 #include "source/source.h"
 #include "base/wait_event.h"
 
@@ -117,6 +118,8 @@ struct Source
 	bool		lock_refused;	/* for want of a lock */
 	bool		prepared;		/* session set-up was sent */
 	int			setup_results;	/* results of it still to be dropped */
+	int			setup_timeout;	/* ms, 0: none; until the first of them comes */
+	TimestampTz setup_end;		/* 0: not running */
 	bool		hide_texts;		/* see SourceParams */
 	bool		show_next;		/* source_show_texts() was called */
 	bool		show;			/* it was for the message under way */
@@ -448,7 +451,7 @@ login_hint(Source *source, const char *state)
 	if (strcmp(state, "3D000") == 0)
 		return "Check the database name in PGSYNC_FROM_URL.";
 	if (strcmp(state, "53300") == 0)
-		return "Use fewer jobs, or wait until the source has free connections.";
+		return "Wait until the source has free connections, or raise the limit that the DETAIL names.";
 	return NULL;
 }
 
@@ -672,6 +675,7 @@ source_connect_start(const SourceParams *params)
 	source->display = MemoryContextStrdup(context, params->display);
 	source->row_security = params->row_security;
 	source->lock_timeout = params->lock_timeout;
+	source->setup_timeout = params->setup_timeout;
 	source->gate = params->gate;
 	source->gate_handle = params->gate_handle;
 	source->hide_texts = params->hide_texts;
@@ -741,6 +745,33 @@ source_auth_method(Source *source)
 
 /* ---- waiting ---- */
 
+/*
+ * A pooler accepts a login and then lets the first query wait until it has a
+ * connection for it.
+ */
+static void pg_attribute_noreturn()
+raise_no_connection(Source *source)
+{
+	source_distrust(source);
+	ereport(ERROR,
+			(errcode(ERRCODE_TOO_MANY_CONNECTIONS),
+			 errmsg("the source %s does not serve another connection", source->display),
+			 errdetail("It has accepted the login, but answered nothing within %d ms.",
+					   source->setup_timeout),
+			 errhint("If a connection pooler stands in front of the source, let it have more connections, or use fewer jobs.")));
+}
+
+/* How long the next wait may be, in ms; -1: no limit. */
+static long
+wait_limit(Source *source)
+{
+	if (source->setup_end == 0)
+		return -1;
+	if (GetCurrentTimestamp() >= source->setup_end)
+		raise_no_connection(source);
+	return TimestampDifferenceMilliseconds(GetCurrentTimestamp(), source->setup_end) + 1;
+}
+
 /* Waits until the socket is ready for any of events; returns which it is. */
 static uint32
 wait_socket(Source *source, uint32 events)
@@ -751,7 +782,8 @@ wait_socket(Source *source, uint32 events)
 	for (;;)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (WaitEventSetWait(source->events, -1, &event, 1, wait_event(WAIT_SOURCE_RESULT)) == 0)
+		if (WaitEventSetWait(source->events, wait_limit(source), &event, 1,
+							 wait_event(WAIT_SOURCE_RESULT)) == 0)
 			continue;
 		if (event.events & WL_LATCH_SET)
 			ResetLatch(MyLatch);
@@ -877,23 +909,14 @@ source_usable(Source *source)
 	return false;
 }
 
-/* A timeout of the source in ms; nonsense counts as none. */
-static int
-timeout_value(const PGresult *result, int column)
-{
-	long		value = strtol(PQgetvalue(result, 0, column), NULL, 10);
-
-	return value > 0 && value <= PG_INT32_MAX ? (int) value : 0;
-}
-
 /* Notes the timeouts that add_timeouts() asked for. */
 static void
 note_timeouts(Source *source, const PGresult *result)
 {
-	if (PQnfields(result) != 3 || strcmp(PQfname(result, 0), "lock_timeout") != 0)
+	if (strcmp(PQfname(result, 0) ? PQfname(result, 0) : "", "lock_timeout") != 0)
 		return;
-	source->lock_limit = timeout_value(result, 0);
-	source->statement_limit = timeout_value(result, 1);
+	source->lock_limit = result_setting(result, 0);
+	source->statement_limit = result_setting(result, 1);
 }
 
 /*
@@ -907,6 +930,7 @@ finish_setup(Source *source)
 	{
 		ExecStatusType status = PQresultStatus(source_next_result(source));
 
+		source->setup_end = 0;
 		if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK && status != PGRES_SINGLE_TUPLE)
 		{
 			source->show = true;	/* it reads no table */
@@ -917,6 +941,12 @@ finish_setup(Source *source)
 		else
 			source->setup_results--;
 	}
+}
+
+bool
+source_is_ready(Source *source)
+{
+	return source->prepared && source->setup_results == 0;
 }
 
 void
@@ -976,6 +1006,8 @@ source_send(Source *source, const char *sql)
 	initStringInfo(&buf);
 	if (!source->prepared)
 		append_setup(source, &buf);
+	if (!source->prepared && source->setup_timeout > 0)
+		source->setup_end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), source->setup_timeout);
 	source->prepared = true;
 	appendStringInfoString(&buf, sql);
 	set_sql(source, sql);

@@ -24,6 +24,7 @@ typedef struct SourceParams
 	int			connect_timeout;	/* ms, 0: none; the URL's, else the setting's */
 	bool		row_security;	/* policies may filter rows; false: that is an error */
 	int			lock_timeout;	/* ms: longest wait for a lock on the source */
+	int			setup_timeout;	/* ms, 0: none; until the source serves the first query */
 	PasswordRule password_rule;
 	bool		warn_md5;		/* tell the caller about an MD5 password */
 	const ConnectionGate *gate; /* the entrance's, or NULL */
@@ -132,6 +133,13 @@ extern const char *source_parameter(Source *source, const char *name);
  */
 extern void source_send(Source *source, const char *sql);
 extern void source_receive(Source *source);
+
+/*
+ * True when the source serves the session: it has answered the set-up, which
+ * goes before the first query.  If it does not within the params'
+ * setup_timeout, TOO_MANY_CONNECTIONS is raised.
+ */
+extern bool source_is_ready(Source *source);
 
 /*
  * Appends "SET LOCAL lock_timeout …" to a message, for the transaction in it:
