@@ -3,6 +3,8 @@
 #   make && sudo make install
 #   make check                                 all tests, from a fresh copy of the tree
 #   make check TEST=test/t/021_interface.pl    these tests, after an incremental build in the tree
+#   make dist                                  the committed tree as a zip for PGXN
+#   make coverage                              which lines and branches the tests reach
 #
 # PG_CONFIG names another server for each of them.
 
@@ -20,6 +22,9 @@ DOCS = $(wildcard doc/*.md doc/*.svg)
 REGRESS = $(patsubst sql/test_%.sql,test_%,$(wildcard sql/test_*.sql))
 REGRESS_OPTS = --inputdir=.
 
+# bitcode lets queries inline functions; none of these is called row by row
+override with_llvm = no
+
 PG_CONFIG ?= pg_config
 ifeq ($(PG_CONFIG),)
 $(error PG_CONFIG is empty)
@@ -31,7 +36,7 @@ SHLIB_LINK = $(libpq) $(shell pkg-config --libs libssh2 yaml-0.1 2>/dev/null || 
 EXTRA_CLEAN = sql/$(EXTENSION)--$(EXTVERSION).sql $(OBJS:.o=.d) .built_for
 
 # PGXS has a target "check", too, which only fails
-ifeq ($(filter check,$(MAKECMDGOALS)),)
+ifeq ($(filter check coverage dist,$(MAKECMDGOALS)),)
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
@@ -57,8 +62,13 @@ sql/$(EXTENSION)--$(EXTVERSION).sql: sql/$(EXTENSION).sql
 	cp $< $@
 
 else
-.PHONY: check
-# check.sh has flags of its own for make
+.PHONY: check coverage dist
+# the scripts have flags of their own for make
+script = @env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL PG_CONFIG=$(PG_CONFIG)
 check:
-	@env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL PG_CONFIG=$(PG_CONFIG) test/check.sh $(if $(TEST),--in-tree $(TEST))
+	$(script) test/check.sh $(if $(TEST),--in-tree $(TEST))
+coverage:
+	$(script) test/coverage.sh $(TEST)
+dist:
+	git archive --format=zip --prefix=$(EXTENSION)-$(EXTVERSION)/ -o $(EXTENSION)-$(EXTVERSION).zip HEAD
 endif

@@ -196,3 +196,127 @@ DROP FUNCTION pgtunsync.progress_rows();
 UPDATE pg_catalog.pg_proc SET proargnames[1] = 'tables'
  WHERE pronamespace OPERATOR(pg_catalog.=) 'pgtunsync'::pg_catalog.regnamespace
    AND proname OPERATOR(pg_catalog.=) ANY ('{pull,plan}') AND proargnames[1] OPERATOR(pg_catalog.=) 'spec';
+
+-- Arguments that choose tables and rows get defaults that are not NULL: an explicit NULL is
+-- refused.  Replaced functions keep their rights.
+CREATE OR REPLACE FUNCTION pgtunsync.pull(
+    tables text[] DEFAULT '{*}',
+    grp text DEFAULT '*',
+    jobs integer DEFAULT NULL,
+    on_error text DEFAULT 'continue',
+    wait boolean DEFAULT true,
+    refresh boolean DEFAULT false,
+    filter text DEFAULT '*',
+    mode text DEFAULT 'default',
+    variables jsonb DEFAULT NULL,
+    schemas text[] DEFAULT '{@default}',
+    exclude text[] DEFAULT '{}',
+    rules boolean DEFAULT true,
+    sequences boolean DEFAULT true,
+    batch_size integer DEFAULT NULL,
+    cursor text DEFAULT NULL
+) RETURNS bigint
+AS 'MODULE_PATHNAME', 'pgtunsync_pull_array'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+
+CREATE OR REPLACE FUNCTION pgtunsync.pull(
+    tables text,
+    grp text DEFAULT '*',
+    jobs integer DEFAULT NULL,
+    on_error text DEFAULT 'continue',
+    wait boolean DEFAULT true,
+    refresh boolean DEFAULT false,
+    filter text DEFAULT '*',
+    mode text DEFAULT 'default',
+    variables jsonb DEFAULT NULL,
+    schemas text[] DEFAULT '{@default}',
+    exclude text[] DEFAULT '{}',
+    rules boolean DEFAULT true,
+    sequences boolean DEFAULT true,
+    batch_size integer DEFAULT NULL,
+    cursor text DEFAULT NULL
+) RETURNS bigint
+AS 'MODULE_PATHNAME', 'pgtunsync_pull_text'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+
+CREATE OR REPLACE FUNCTION pgtunsync.plan(
+    tables text[] DEFAULT '{*}',
+    grp text DEFAULT '*',
+    jobs integer DEFAULT NULL,
+    on_error text DEFAULT 'continue',
+    wait boolean DEFAULT true,
+    refresh boolean DEFAULT false,
+    filter text DEFAULT '*',
+    mode text DEFAULT 'default',
+    variables jsonb DEFAULT NULL,
+    schemas text[] DEFAULT '{@default}',
+    exclude text[] DEFAULT '{}',
+    rules boolean DEFAULT true,
+    sequences boolean DEFAULT true,
+    batch_size integer DEFAULT NULL,
+    cursor text DEFAULT NULL,
+    OUT table_name text,
+    OUT status text,
+    OUT mode text,
+    OUT filter text,
+    OUT columns text[],
+    OUT columns_masked text[],
+    OUT columns_unmasked text[],
+    OUT columns_rewritten text[],
+    OUT columns_missing text[],
+    OUT columns_extra text[],
+    OUT columns_retyped text[],
+    OUT source_rows bigint,
+    OUT source_bytes bigint,
+    OUT local_rows bigint,
+    OUT keep text[],
+    OUT reason text,
+    OUT hint text
+) RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'pgtunsync_plan_array'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+
+CREATE OR REPLACE FUNCTION pgtunsync.plan(
+    tables text,
+    grp text DEFAULT '*',
+    jobs integer DEFAULT NULL,
+    on_error text DEFAULT 'continue',
+    wait boolean DEFAULT true,
+    refresh boolean DEFAULT false,
+    filter text DEFAULT '*',
+    mode text DEFAULT 'default',
+    variables jsonb DEFAULT NULL,
+    schemas text[] DEFAULT '{@default}',
+    exclude text[] DEFAULT '{}',
+    rules boolean DEFAULT true,
+    sequences boolean DEFAULT true,
+    batch_size integer DEFAULT NULL,
+    cursor text DEFAULT NULL,
+    OUT table_name text,
+    OUT status text,
+    OUT mode text,
+    OUT filter text,
+    OUT columns text[],
+    OUT columns_masked text[],
+    OUT columns_unmasked text[],
+    OUT columns_rewritten text[],
+    OUT columns_missing text[],
+    OUT columns_extra text[],
+    OUT columns_retyped text[],
+    OUT source_rows bigint,
+    OUT source_bytes bigint,
+    OUT local_rows bigint,
+    OUT keep text[],
+    OUT reason text,
+    OUT hint text
+) RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'pgtunsync_plan_text'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+
+CREATE OR REPLACE FUNCTION pgtunsync.wait(run_id bigint) RETURNS bigint
+AS 'MODULE_PATHNAME', 'pgtunsync_wait'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+
+CREATE OR REPLACE FUNCTION pgtunsync.cancel(run_id bigint) RETURNS boolean
+AS 'MODULE_PATHNAME', 'pgtunsync_cancel'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;

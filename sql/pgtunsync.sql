@@ -135,19 +135,22 @@ COMMENT ON COLUMN pgtunsync.run_tables.row_security IS 'policies of the source c
 GRANT SELECT ON pgtunsync.runs, pgtunsync.run_tables TO PUBLIC;
 
 -- functions
+--
+-- Arguments that choose tables and rows have defaults that are not NULL: an explicit NULL, such as
+-- a driver's undefined variable, is refused, as it would replace more than was meant.
 
 CREATE FUNCTION pgtunsync.pull(
-    tables text[] DEFAULT NULL,
-    grp text DEFAULT NULL,
+    tables text[] DEFAULT '{*}',
+    grp text DEFAULT '*',
     jobs integer DEFAULT NULL,
     on_error text DEFAULT 'continue',
     wait boolean DEFAULT true,
     refresh boolean DEFAULT false,
-    filter text DEFAULT NULL,
-    mode text DEFAULT NULL,
+    filter text DEFAULT '*',
+    mode text DEFAULT 'default',
     variables jsonb DEFAULT NULL,
-    schemas text[] DEFAULT NULL,
-    exclude text[] DEFAULT NULL,
+    schemas text[] DEFAULT '{@default}',
+    exclude text[] DEFAULT '{}',
     rules boolean DEFAULT true,
     sequences boolean DEFAULT true,
     batch_size integer DEFAULT NULL,
@@ -160,16 +163,16 @@ COMMENT ON FUNCTION pgtunsync.pull(text[], text, integer, text, boolean, boolean
 
 CREATE FUNCTION pgtunsync.pull(
     tables text,
-    grp text DEFAULT NULL,
+    grp text DEFAULT '*',
     jobs integer DEFAULT NULL,
     on_error text DEFAULT 'continue',
     wait boolean DEFAULT true,
     refresh boolean DEFAULT false,
-    filter text DEFAULT NULL,
-    mode text DEFAULT NULL,
+    filter text DEFAULT '*',
+    mode text DEFAULT 'default',
     variables jsonb DEFAULT NULL,
-    schemas text[] DEFAULT NULL,
-    exclude text[] DEFAULT NULL,
+    schemas text[] DEFAULT '{@default}',
+    exclude text[] DEFAULT '{}',
     rules boolean DEFAULT true,
     sequences boolean DEFAULT true,
     batch_size integer DEFAULT NULL,
@@ -181,17 +184,17 @@ COMMENT ON FUNCTION pgtunsync.pull(text, text, integer, text, boolean, boolean, 
     IS 'the same with the tables as text: names, globs and group:name, separated by commas';
 
 CREATE FUNCTION pgtunsync.plan(
-    tables text[] DEFAULT NULL,
-    grp text DEFAULT NULL,
+    tables text[] DEFAULT '{*}',
+    grp text DEFAULT '*',
     jobs integer DEFAULT NULL,
     on_error text DEFAULT 'continue',
     wait boolean DEFAULT true,
     refresh boolean DEFAULT false,
-    filter text DEFAULT NULL,
-    mode text DEFAULT NULL,
+    filter text DEFAULT '*',
+    mode text DEFAULT 'default',
     variables jsonb DEFAULT NULL,
-    schemas text[] DEFAULT NULL,
-    exclude text[] DEFAULT NULL,
+    schemas text[] DEFAULT '{@default}',
+    exclude text[] DEFAULT '{}',
     rules boolean DEFAULT true,
     sequences boolean DEFAULT true,
     batch_size integer DEFAULT NULL,
@@ -221,16 +224,16 @@ COMMENT ON FUNCTION pgtunsync.plan(text[], text, integer, text, boolean, boolean
 
 CREATE FUNCTION pgtunsync.plan(
     tables text,
-    grp text DEFAULT NULL,
+    grp text DEFAULT '*',
     jobs integer DEFAULT NULL,
     on_error text DEFAULT 'continue',
     wait boolean DEFAULT true,
     refresh boolean DEFAULT false,
-    filter text DEFAULT NULL,
-    mode text DEFAULT NULL,
+    filter text DEFAULT '*',
+    mode text DEFAULT 'default',
     variables jsonb DEFAULT NULL,
-    schemas text[] DEFAULT NULL,
-    exclude text[] DEFAULT NULL,
+    schemas text[] DEFAULT '{@default}',
+    exclude text[] DEFAULT '{}',
     rules boolean DEFAULT true,
     sequences boolean DEFAULT true,
     batch_size integer DEFAULT NULL,
@@ -260,13 +263,13 @@ COMMENT ON FUNCTION pgtunsync.plan(text, text, integer, text, boolean, boolean, 
 
 CREATE FUNCTION pgtunsync.wait(run_id bigint) RETURNS bigint
 AS 'MODULE_PATHNAME', 'pgtunsync_wait'
-LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION pgtunsync.wait(bigint)
     IS 'wait for a run to end; raises its error if it failed';
 
 CREATE FUNCTION pgtunsync.cancel(run_id bigint) RETURNS boolean
 AS 'MODULE_PATHNAME', 'pgtunsync_cancel'
-LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION pgtunsync.cancel(bigint)
     IS 'cancel a run; false when it has ended already';
 

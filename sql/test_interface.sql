@@ -18,7 +18,6 @@ SELECT pgtunsync.pull('group:core');
 SELECT pgtunsync.pull('{users}', 'core');
 SELECT pgtunsync.pull(ARRAY['users']);
 SELECT pgtunsync.pull(ARRAY['users'], 'core');
-SELECT pgtunsync.pull(NULL, 'core');
 SELECT pgtunsync.pull(grp => 'core');
 SELECT pgtunsync.pull('users', jobs => 1);
 SELECT pgtunsync.pull('users', on_error => 'abort', jobs => 2);
@@ -42,6 +41,21 @@ SELECT pgtunsync.pull('users,,orders');
 SELECT pgtunsync.pull('users', jobs => 0);
 SELECT pgtunsync.pull('users', jobs => 65);
 SELECT pgtunsync.pull('users', on_error => 'ignore');
+
+-- a null that a driver made of an undefined variable: 22004, with and without a group
+SELECT pgtunsync.pull(NULL);
+SELECT pgtunsync.pull(NULL::text);
+SELECT pgtunsync.pull(NULL::text[]);
+SELECT pgtunsync.pull(NULL, 'core');
+SELECT pgtunsync.pull(grp => NULL);
+SELECT pgtunsync.pull('users', filter => NULL);
+SELECT pgtunsync.pull('users', mode => NULL);
+SELECT pgtunsync.pull(schemas => NULL);
+SELECT pgtunsync.pull(exclude => NULL);
+SELECT * FROM pgtunsync.plan(NULL);
+SELECT * FROM pgtunsync.plan(NULL::text[]);
+SELECT pgtunsync.wait(NULL);
+SELECT pgtunsync.cancel(NULL);
 
 -- where nothing may be written: 25006
 BEGIN READ ONLY;

@@ -34,11 +34,6 @@ make_work
 # the sanitizers add symbols of their own
 [ -n "${SANITIZE:-}" ] || bash "$repo/test/exports.sh" "$("$PG_CONFIG" --pkglibdir)/pgtunsync.so"
 
-# a server built without --enable-tap-tests: another one's test modules do
-perl_dir=$pgxs_dir/src/test/perl
-[ -d "$perl_dir/PostgreSQL" ] || perl_dir=$(ls -d /usr/lib/postgresql/*/lib/pgxs/src/test/perl 2>/dev/null | tail -n 1)
-[ -n "$perl_dir" ] || die "no PostgreSQL::Test modules beside $("$PG_CONFIG" --pgxs)"
-
 # the directory above bin, as PostgreSQL::Test::Cluster wants it
 source_install=
 [ -z "${SOURCE_PG_CONFIG:-}" ] || source_install=$(dirname "$("$SOURCE_PG_CONFIG" --bindir)")
@@ -58,17 +53,16 @@ if [ -n "${SANITIZE:-}" ]; then
 	as_user chmod 755 "$work/watched/pg_ctl"
 fi
 
+start_stranger
 cd "$work/tree"
 tests=("$@")
 [ ${#tests[@]} -gt 0 ] || tests=(test/t/*.pl)
 say "running ${#tests[@]} test files"
 status=0
-export -f as_user
-export work test_user
-run_child bash -c 'as_user "$@"' bash \
-	PATH="$servers_path:$PATH" PG_CONFIG="$PG_CONFIG" PG_REGRESS="$pgxs_dir/src/test/regress/pg_regress" \
-	LANG=C.UTF-8 TESTDIR="$work" TESTDATADIR="$work/tmp_check" TESTLOGDIR="$work/tmp_check/log" SOURCE_INSTALL_PATH="$source_install" PG_TEST_TIMEOUT_DEFAULT="${PG_TEST_TIMEOUT_DEFAULT:-120}" \
-	prove -j"$jobs" -I test/lib -I "$perl_dir" "${tests[@]}" || status=$?
+export -f as_user prove_in test_modules die
+export work test_user servers_path bindir pgxs_dir
+run_child bash -c 'prove_in "$@"' bash "$work" SOURCE_INSTALL_PATH="$source_install" STRANGER="${stranger:+$work/stranger}" \
+	prove -j"$jobs" "${tests[@]}" || status=$?
 
 if compgen -G "$work/tmp_check/log/sanitizer*" >/dev/null; then
 	cat "$work"/tmp_check/log/sanitizer*

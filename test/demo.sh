@@ -3,6 +3,7 @@
 # sshd, a stale local copy of it, one call, and what it did.
 #
 #   test/demo.sh               shows it and leaves nothing running
+#   test/demo.sh --installed   the same with the extension that the server has
 #   test/demo.sh --keep        leaves it up and prints how to look around
 #   test/demo.sh --stop DIR    ends what --keep left
 #
@@ -13,16 +14,18 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/prepare.sh"
 
 keep=
+installed=
 case ${1:-} in
 	'') ;;
 	--keep) keep=yes ;;
+	--installed) installed=yes ;;
 	--stop)
 		work=${2:?which directory?}
 		[ -e "$work/demo" ] || die "$work is not a demo's directory"
 		trap finish EXIT
 		exit 0
 		;;
-	*) die "usage: test/demo.sh [--keep | --stop DIR]" ;;
+	*) die "usage: test/demo.sh [--installed | --keep | --stop DIR]" ;;
 esac
 
 free_port() {
@@ -91,9 +94,14 @@ counts() {
 		UNION ALL SELECT 'products', count(*), max(description) FROM products WHERE length(description) < 30"
 }
 
-install_missing
 make_work
-build_and_install
+if [ -n "$installed" ]; then
+	find_server
+	[ "$(id -u)" != 0 ] || chown -R "$test_user" "$work"
+else
+	install_missing
+	build_and_install
+fi
 as_user touch "$work/demo"
 
 port=$(free_port)

@@ -8,6 +8,7 @@ repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 jobs=${JOBS:-2}
 work=
 child=
+stranger=
 
 say() { printf '==> %s\n' "$*"; }
 die() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; exit 1; }
@@ -106,6 +107,7 @@ finish() {
 		done
 		kill -KILL -- "-$child" 2>/dev/null || true
 	fi
+	[ -z "$stranger" ] || kill "$stranger" 2>/dev/null || true
 	if [ -n "$work" ] && [ -d "$work" ]; then
 		stop_servers
 		rm -rf "$work"
@@ -121,6 +123,14 @@ run_child() {
 	wait "$child" || status=$?
 	child=
 	return "$status"
+}
+
+# Starts another user's process, which tests ask to connect to a port (see
+# stranger.pl).  Only root can; an ordinary user's tests ask sudo.
+start_stranger() {
+	[ "$(id -u)" = 0 ] || return 0
+	perl "$work/tree/test/lib/PgTunsync/stranger.pl" "$work/stranger" "$test_user" </dev/null &
+	stranger=$!
 }
 
 # ---- build and install ----
@@ -147,11 +157,13 @@ find_server() {
 	say "building for $("$PG_CONFIG" --version)"
 }
 
-# make in a directory, with warnings as errors: make_in DIRECTORY COMMAND… TARGET
+# make in a directory, with warnings as errors (WERROR= for none): make_in DIRECTORY COMMAND… TARGET
 make_in() {
 	local tree=$1 target=${*: -1}
-	local flags=(-s -C "$tree" PG_CONFIG="$PG_CONFIG" WERROR=1 with_llvm=no)
+	local flags=(-s -C "$tree" PG_CONFIG="$PG_CONFIG" WERROR="${WERROR-1}")
 	[ -z "${SANITIZE:-}" ] || flags+=(PROFILE="-fsanitize=$SANITIZE -fno-sanitize-recover=all")
+	# COPT comes last: the optimizer moves no line
+	[ -z "${COVERAGE:-}" ] || flags+=(PROFILE=--coverage COPT=-O0)
 	"${@:2:$#-2}" make "${flags[@]}" -j"$jobs" "$target"
 }
 
@@ -184,4 +196,45 @@ build_in_tree_and_install() {
 	make_in "$repo" "${as_owner[@]}" all
 	install_from "$repo"
 	[ "$(id -u)" != 0 ] || chown -R "$test_user" "$work"
+}
+
+# ---- a server of one's own ----
+
+# Copies the server into a directory, where another build can be installed
+# beside others: copy_server DIRECTORY.  A server finds its files by the place
+# of its own program, so the copy keeps the paths.  Sets PG_CONFIG.
+copy_server() {
+	local directory=$1 path kind
+	find_server
+	for kind in bindir sharedir pkglibdir includedir-server includedir; do
+		path=$("$PG_CONFIG" --"$kind")
+		mkdir -p "$directory${path%/*}"
+		cp -rLn "$path" "$directory${path%/*}/"
+	done
+	mkdir -p "$directory${pgxs_dir%/*}"
+	cp -rLn "$pgxs_dir" "$directory${pgxs_dir%/*}/"
+	rm -f "$directory$("$PG_CONFIG" --pkglibdir)/pgtunsync.so"
+	export PG_CONFIG="$directory$bindir/pg_config"
+	[ "$("$PG_CONFIG" --bindir)" = "$directory$bindir" ] || die "$PG_CONFIG cannot be moved"
+}
+
+# The directory of PostgreSQL's test modules; a server built without
+# --enable-tap-tests has none, and another one's do.
+test_modules() {
+	local directory=$pgxs_dir/src/test/perl
+	[ -d "$directory/PostgreSQL" ] || directory=$(ls -d /usr/lib/postgresql/*/lib/pgxs/src/test/perl 2>/dev/null | tail -n 1)
+	[ -n "$directory" ] || die "no PostgreSQL::Test modules beside $("$PG_CONFIG" --pgxs)"
+	echo "$directory"
+}
+
+# The command that runs tests: prove_in DIRECTORY [NAME=VALUE…] prove ARGUMENT…
+# The directory holds the tree and takes data and logs.  In the user's environment.
+prove_in() {
+	local directory=$1 modules
+	shift
+	modules=$(test_modules)
+	(cd "$directory/tree" && as_user \
+		PATH="${servers_path:-$bindir}:$PATH" PG_CONFIG="$PG_CONFIG" PG_REGRESS="$pgxs_dir/src/test/regress/pg_regress" \
+		LANG=C.UTF-8 TESTDIR="$directory" TESTDATADIR="$directory/tmp_check" TESTLOGDIR="$directory/tmp_check/log" \
+		PG_TEST_TIMEOUT_DEFAULT="${PG_TEST_TIMEOUT_DEFAULT:-120}" PERL5LIB="$directory/tree/test/lib:$modules" "$@")
 }

@@ -6,6 +6,10 @@
  * Settings are read here, in the caller's backend, where SET and ALTER ROLE
  * apply.  The leader never looks at its own.
  *
+ * Drivers turn an undefined variable into NULL.  An argument that chooses
+ * tables, rows or a mode has a default that is not NULL, and NULL is refused:
+ * taken for "not given", it would replace more than the caller meant.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -16,9 +20,11 @@
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 
 #include "api/arguments.h"
+#include "api/refused_settings.h"
 #include "api/settings.h"
 #include "api/variables_json.h"
 #include "plan/table_spec.h"
@@ -43,6 +49,23 @@ enum
 	ARG_BATCH_SIZE,
 	ARG_CURSOR
 };
+
+/* The defaults in sql/pgtunsync.sql that mean "not given". */
+#define ALL_TABLES			"*"
+#define NO_GROUP			"*"
+#define NO_FILTER			"*"
+#define DEFAULT_MODE		"default"
+#define DEFAULT_SCHEMAS		"@default"
+
+void
+argument_refuse_null(FunctionCallInfo fcinfo, int arg, const char *name)
+{
+	if (PG_ARGISNULL(arg))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("argument \"%s\" must not be null", name),
+				 errhint("Leave the argument out for its default.")));
+}
 
 /* text[] → List of char *; NULL elements are refused. */
 static List *
@@ -70,8 +93,7 @@ parse_on_error(FunctionCallInfo fcinfo, int arg)
 {
 	char	   *value;
 
-	if (PG_ARGISNULL(arg))
-		return ON_ERROR_CONTINUE;
+	argument_refuse_null(fcinfo, arg, "on_error");
 	value = text_to_cstring(PG_GETARG_TEXT_PP(arg));
 	if (strcmp(value, "continue") == 0)
 		return ON_ERROR_CONTINUE;
@@ -137,6 +159,7 @@ search_path_schemas(void)
 void
 request_init(RunRequest *request)
 {
+	refused_settings_check();
 	memset(request, 0, sizeof(RunRequest));
 	request->database = MyDatabaseId;
 	request->plan.role = GetUserId();
@@ -150,6 +173,8 @@ request_init(RunRequest *request)
 	request->connect_timeout = pgtunsync_connect_timeout;
 	request->connect_attempts = pgtunsync_connect_attempts;
 	request->connect_retry_delay = pgtunsync_connect_retry_delay;
+	request->tunnel_timeout = pgtunsync_tunnel_timeout;
+	request->wants_notices = client_min_messages <= NOTICE;
 	request->lock_timeout = pgtunsync_lock_timeout;
 	request->source_lock_timeout = pgtunsync_source_lock_timeout;
 	request->log_level = pgtunsync_log_level;
@@ -167,20 +192,46 @@ text_argument(FunctionCallInfo fcinfo, int arg)
 	return PG_ARGISNULL(arg) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(arg));
 }
 
-/* An array of names; without any schema there is nothing to look at. */
+/* A text whose default means that it is not given: then NULL. */
+static char *
+chosen_text(FunctionCallInfo fcinfo, int arg, const char *name, const char *not_given)
+{
+	char	   *value;
+
+	argument_refuse_null(fcinfo, arg, name);
+	value = text_argument(fcinfo, arg);
+	return strcmp(value, not_given) == 0 ? NULL : value;
+}
+
+static bool
+bool_argument(FunctionCallInfo fcinfo, int arg, const char *name)
+{
+	argument_refuse_null(fcinfo, arg, name);
+	return PG_GETARG_BOOL(arg);
+}
+
+/* An array of names; NIL if it has only this one. */
 static List *
-names_argument(FunctionCallInfo fcinfo, int arg, const char *name)
+chosen_names(FunctionCallInfo fcinfo, int arg, const char *name, const char *not_given)
 {
 	List	   *names;
 
-	if (PG_ARGISNULL(arg))
-		return NIL;
+	argument_refuse_null(fcinfo, arg, name);
 	names = array_to_names(PG_GETARG_ARRAYTYPE_P(arg));
-	if (names == NIL && strcmp(name, "schemas") == 0)
+	if (names == NIL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("the list of %s is empty", name)));
-	return names;
+				 errmsg("the list of %s is empty", name),
+				 strcmp(name, "tables") == 0 ?
+				 errhint("Name at least one table, or leave the argument out to pull every table.") : 0));
+	return list_length(names) == 1 && strcmp(linitial(names), not_given) == 0 ? NIL : names;
+}
+
+static List *
+exclude_argument(FunctionCallInfo fcinfo, int arg)
+{
+	argument_refuse_null(fcinfo, arg, "exclude");
+	return array_to_names(PG_GETARG_ARRAYTYPE_P(arg));
 }
 
 static int
@@ -225,7 +276,7 @@ check_batches(const RunRequest *request)
 static bool
 parse_rules(FunctionCallInfo fcinfo, int arg)
 {
-	if (PG_ARGISNULL(arg) || PG_GETARG_BOOL(arg))
+	if (bool_argument(fcinfo, arg, "rules"))
 		return true;
 	if (!pgtunsync_allow_unmasked)
 		ereport(ERROR,
@@ -240,20 +291,20 @@ request_read_arguments(FunctionCallInfo fcinfo, List *tables, RunRequest *reques
 {
 	request_init(request);
 	request->plan.tables = tables;
-	request->plan.group = text_argument(fcinfo, ARG_GROUP);
+	request->plan.group = chosen_text(fcinfo, ARG_GROUP, "grp", NO_GROUP);
 	request->plan.everything = (tables == NIL && request->plan.group == NULL);
 	request->jobs = parse_jobs(fcinfo, ARG_JOBS);
 	request->on_error = parse_on_error(fcinfo, ARG_ON_ERROR);
-	request->wait = PG_ARGISNULL(ARG_WAIT) || PG_GETARG_BOOL(ARG_WAIT);
-	request->refresh = !PG_ARGISNULL(ARG_REFRESH) && PG_GETARG_BOOL(ARG_REFRESH);
-	request->plan.filter = text_argument(fcinfo, ARG_FILTER);
-	request->plan.mode = landing_parse(text_argument(fcinfo, ARG_MODE));
+	request->wait = bool_argument(fcinfo, ARG_WAIT, "wait");
+	request->refresh = bool_argument(fcinfo, ARG_REFRESH, "refresh");
+	request->plan.filter = chosen_text(fcinfo, ARG_FILTER, "filter", NO_FILTER);
+	request->plan.mode = landing_parse(chosen_text(fcinfo, ARG_MODE, "mode", DEFAULT_MODE));
 	if (!PG_ARGISNULL(ARG_VARIABLES))
 		request->plan.variables = variables_from_jsonb(PG_GETARG_JSONB_P(ARG_VARIABLES));
-	request->plan.schemas = names_argument(fcinfo, ARG_SCHEMAS, "schemas");
-	request->plan.exclude = names_argument(fcinfo, ARG_EXCLUDE, "exclude");
+	request->plan.schemas = chosen_names(fcinfo, ARG_SCHEMAS, "schemas", DEFAULT_SCHEMAS);
+	request->plan.exclude = exclude_argument(fcinfo, ARG_EXCLUDE);
 	request->plan.rules = parse_rules(fcinfo, ARG_RULES);
-	request->plan.sequences = PG_ARGISNULL(ARG_SEQUENCES) || PG_GETARG_BOOL(ARG_SEQUENCES);
+	request->plan.sequences = bool_argument(fcinfo, ARG_SEQUENCES, "sequences");
 	request->batch_size = parse_batch_size(fcinfo, ARG_BATCH_SIZE);
 	request->plan.cursor = text_argument(fcinfo, ARG_CURSOR);
 	check_batches(request);
@@ -266,23 +317,12 @@ request_read_arguments(FunctionCallInfo fcinfo, List *tables, RunRequest *reques
 List *
 tables_from_array(FunctionCallInfo fcinfo)
 {
-	List	   *tables;
-
-	if (PG_ARGISNULL(ARG_TABLES))
-		return NIL;
-	tables = array_to_names(PG_GETARG_ARRAYTYPE_P(ARG_TABLES));
-	if (tables == NIL)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("the list of tables is empty"),
-				 errhint("Name at least one table, or leave the argument out to pull every table.")));
-	return tables;
+	return chosen_names(fcinfo, ARG_TABLES, "tables", ALL_TABLES);
 }
 
 List *
 tables_from_text(FunctionCallInfo fcinfo)
 {
-	char	   *spec = text_argument(fcinfo, ARG_TABLES);
-
-	return spec == NULL ? NIL : table_spec_split(spec);
+	argument_refuse_null(fcinfo, ARG_TABLES, "tables");
+	return table_spec_split(text_argument(fcinfo, ARG_TABLES));
 }

@@ -119,8 +119,10 @@ PG_FUNCTION_INFO_V1(pgtunsync_wait);
 Datum
 pgtunsync_wait(PG_FUNCTION_ARGS)
 {
-	int64		run_id = PG_GETARG_INT64(0);
+	int64		run_id;
 
+	argument_refuse_null(fcinfo, 0, "run_id");
+	run_id = PG_GETARG_INT64(0);
 	crash_cleanup_if_due();
 	caller_wait(run_id);
 	PG_RETURN_INT64(run_id);
@@ -130,6 +132,7 @@ PG_FUNCTION_INFO_V1(pgtunsync_cancel);
 Datum
 pgtunsync_cancel(PG_FUNCTION_ARGS)
 {
+	argument_refuse_null(fcinfo, 0, "run_id");
 	crash_cleanup_if_due();
 	PG_RETURN_BOOL(caller_cancel(PG_GETARG_INT64(0)));
 }

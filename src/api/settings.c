@@ -16,6 +16,7 @@
 #include "miscadmin.h"
 #include "utils/guc.h"
 
+#include "api/refused_settings.h"
 #include "api/settings.h"
 #include "base/compat.h"
 #include "base/trace.h"
@@ -29,6 +30,7 @@ int			pgtunsync_max_workers;
 int			pgtunsync_connect_timeout;
 int			pgtunsync_connect_attempts;
 int			pgtunsync_connect_retry_delay;
+int			pgtunsync_tunnel_timeout;
 int			pgtunsync_lock_timeout;
 int			pgtunsync_source_lock_timeout;
 int			pgtunsync_log_level;
@@ -164,6 +166,11 @@ define_limit_settings(void)
 							"Pause between two attempts to open the tunnel.",
 							NULL, &pgtunsync_connect_retry_delay, 3000, 0, 600000,
 							PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("pgtunsync.tunnel_timeout",
+							"Longest time to open the tunnel, all attempts together.",
+							"0: no limit but that of the attempts.",
+							&pgtunsync_tunnel_timeout, 60000, 0, INT_MAX,
+							PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
 	DefineCustomIntVariable("pgtunsync.lock_timeout",
 							"Longest time to wait for locks on the pulled tables.",
 							"Also for the local port when another run uses it.",
@@ -179,11 +186,13 @@ define_limit_settings(void)
 void
 settings_define(void)
 {
+	refused_settings_begin();
 	define_file_settings();
 	define_mask_settings();
 	define_worker_settings();
 	define_limit_settings();
 	define_source_settings();
 	define_log_settings();
+	refused_settings_end();
 	compat_mark_guc_prefix_reserved("pgtunsync");
 }

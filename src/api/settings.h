@@ -17,6 +17,7 @@ extern int	pgtunsync_max_workers;
 extern int	pgtunsync_connect_timeout;
 extern int	pgtunsync_connect_attempts;
 extern int	pgtunsync_connect_retry_delay;
+extern int	pgtunsync_tunnel_timeout;
 extern int	pgtunsync_lock_timeout;
 extern int	pgtunsync_source_lock_timeout;
 extern int	pgtunsync_log_level;	/* TraceLevel */

@@ -52,7 +52,8 @@ typedef struct ProbeColumn
 {
 	AttrNumber	attnum;			/* column of the referencing row */
 	int			position;		/* position in the index, from 0 */
-	ExprState  *value;			/* value of the referencing row, cast to the operator's type */
+	Node	   *reference;		/* the referencing column, cast to the operator's type */
+	ExprState  *value;			/* the same, initialized */
 	Oid			output;			/* output function, for samples */
 } ProbeColumn;
 
@@ -175,7 +176,6 @@ init_column(Probe *probe, int i)
 	Relation	index;
 	Oid			left;
 	Oid			right;
-	Node	   *value;
 
 	column->attnum = key->fk_attnums[i];
 	attr = TupleDescAttr(RelationGetDescr(probe->referencing), column->attnum - 1);
@@ -186,10 +186,9 @@ init_column(Probe *probe, int i)
 	index = probe->referenced[0].index;
 	check_collation(key, i, index->rd_indcollation[column->position]);
 	op_input_types(key->operators[i], &left, &right);
-	value = reference_value(probe, column->attnum, right);
-	probe->user_code |= is_user_comparison(value, key->operators[i],
+	column->reference = reference_value(probe, column->attnum, right);
+	probe->user_code |= is_user_comparison(column->reference, key->operators[i],
 										   index->rd_opfamily[column->position], left, right);
-	column->value = ExecInitExpr((Expr *) value, NULL);
 	ScanKeyEntryInitialize(&probe->keys[column->position], 0, column->position + 1,
 						   BTEqualStrategyNumber, right,
 						   index->rd_indcollation[column->position],
@@ -245,6 +244,17 @@ begin_probe(Probe *probe)
 	open_referenced(probe);
 	for (int i = 0; i < probe->spec->key->nkeys; i++)
 		init_column(probe, i);
+}
+
+/*
+ * Initializes the casts.  This checks privileges, and calls the hook that
+ * rejects functions, so it must happen as the owner.
+ */
+static void
+init_values(Probe *probe)
+{
+	for (int i = 0; i < probe->spec->key->nkeys && probe->nreferenced > 0; i++)
+		probe->columns[i].value = ExecInitExpr((Expr *) probe->columns[i].reference, NULL);
 }
 
 static void
@@ -390,6 +400,7 @@ fk_probe(const KeyProbe *spec, int max_samples, RestrictedRows **samples)
 	begin_probe(&probe);
 	if (probe.user_code)
 		owner_enter(&owner, spec->owner);
+	init_values(&probe);
 	probe_rows(&probe);
 	if (probe.user_code)
 		owner_leave(&owner);

@@ -60,6 +60,7 @@
 #include "base/worker_message.h"
 #include "base/worker_session.h"
 #include "base/wait_event.h"
+#include "apply/port_holder.h"
 #include "apply/table_claim.h"
 
 /* time for one attempt at AccessExclusiveLock, in ms; many tables add to it */
@@ -139,18 +140,28 @@ take_lock(const LOCKTAG *tag, int timeout_ms)
 }
 
 void
-lock_local_port(int local_port, int timeout_ms)
+lock_local_port(int local_port, int timeout_ms, int level)
 {
 	LOCKTAG		tag;
+	char	   *holder;
 
-	if (local_port == 0)
+	if (local_port <= 0)
 		return;
 	set_port_tag(&tag, local_port);
+	if (LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL)
+		return;
+	holder = port_holder(&tag);
+	ereport(level,
+			(errmsg("waiting for local port %d", local_port),
+			 errdetail("%s This run waits for %d ms at most (\"pgtunsync.lock_timeout\").",
+					   holder, timeout_ms)));
+	relay_flush();
 	if (!take_lock(&tag, timeout_ms))
 		ereport(ERROR,
 				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 				 errmsg("local port %d is in use by another pull", local_port),
-				 errdetail("It did not become free within %d ms (\"pgtunsync.lock_timeout\").", timeout_ms),
+				 errdetail("It did not become free within %d ms (\"pgtunsync.lock_timeout\"). %s",
+						   timeout_ms, holder),
 				 errhint("Set PGSYNC_LOCAL_PORT=0 in the environment file to let pulls run at the same time.")));
 }
 
@@ -159,7 +170,7 @@ unlock_local_port(int local_port)
 {
 	LOCKTAG		tag;
 
-	if (local_port == 0)
+	if (local_port <= 0)
 		return;
 	set_port_tag(&tag, local_port);
 	(void) LockRelease(&tag, ExclusiveLock, true);

@@ -12,11 +12,12 @@
 #include "storage/lock.h"
 
 /*
- * Keeps two runs of this server from using the same local port.  Waits up to
- * timeout_ms, then raises LOCK_NOT_AVAILABLE.  The lock is held until it is
+ * Keeps two runs of this server from using the same local port.  If another
+ * run has it, reports that run at this level, and waits up to timeout_ms; then
+ * raises LOCK_NOT_AVAILABLE.  Must be called in a transaction.  The lock is held until it is
  * unlocked or the process ends, because a run may have several transactions.
  */
-extern void lock_local_port(int local_port, int timeout_ms);
+extern void lock_local_port(int local_port, int timeout_ms, int level);
 extern void unlock_local_port(int local_port);
 
 /*

@@ -85,6 +85,13 @@ extern PGDLLEXPORT void _PG_init(void);
 #define compat_mark_guc_prefix_reserved(prefix) EmitWarningsOnPlaceholders(prefix)
 #endif
 
+/* 16 counts them at the same time; sets n, returns struct config_generic ** */
+#if PG_VERSION_NUM >= 160000
+#define compat_guc_variables(n)	get_guc_variables(&(n))
+#else
+#define compat_guc_variables(n)	((n) = GetNumConfigOptions(), get_guc_variables())
+#endif
+
 /* 17 added orstronger */
 #if PG_VERSION_NUM >= 170000
 #define compat_lock_held_by_me(tag, mode) LockHeldByMe(tag, mode, false)

@@ -28,6 +28,10 @@
  * - An object_access_hook rejects built-in functions with lasting effects that
  *   are neither writes nor statements: settings, advisory locks,
  *   notifications, large objects, messages in the WAL, exported snapshots.
+ * - Everything runs in this process.  Parallel workers have neither the hooks
+ *   nor the timer, and the code could make them likely by its own settings.  So
+ *   a planner_hook makes all plans of the code serial, and indexes with user
+ *   code are not built in parallel (staging.c).
  * - Cursors that the code leaves open are closed at the end of the outermost
  *   entry.  Otherwise the tables they read could not be swapped.  The extension
  *   has no cursors of its own.
@@ -64,6 +68,7 @@
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
+#include "optimizer/planner.h"
 #include "tcop/cmdtag.h"
 #include "tcop/utility.h"
 #include "utils/array.h"
@@ -85,7 +90,7 @@
 /* maximum depth of nested entries, all opened by the extension */
 #define MAX_ENTRIES		16
 /* marks an error; visible only in the server log */
-#define ERROR_MARK		"The error was raised while code of a table's owner ran in a pull."
+#define ERROR_MARK		"This was raised while code of a table's owner ran in a pull."
 
 /* The transaction nest level of each open entry. */
 static int	entry_levels[MAX_ENTRIES];
@@ -100,10 +105,12 @@ static volatile int64 allowed_ms;
 
 static bool installed;
 static bool allow_next_statement;
+static bool allow_next_parallel_plan;
 static int	forbidden_level;	/* 0 if entries are allowed */
 static TimeoutId timer;
 static ProcessUtility_hook_type next_utility_hook;
 static object_access_hook_type next_access_hook;
+static planner_hook_type next_planner_hook;
 
 /* ---- time ---- */
 
@@ -187,24 +194,17 @@ owner_note_stop(void)
 /* ---- errors ---- */
 
 /*
- * Returns whether a report is an error: NOTICEs and WARNINGs pass here, too.
+ * The error context callback of an entry: marks each error raised in it.  The
+ * level of a report is not known here, and an error can have the SQLSTATE of a
+ * WARNING.  So all reports are marked, except those with the SQLSTATE of a
+ * NOTICE, which an error cannot have.
  */
-static bool
-is_error(int code)
-{
-	int			category = ERRCODE_TO_CATEGORY(code);
-
-	return category != ERRCODE_SUCCESSFUL_COMPLETION && category != ERRCODE_WARNING &&
-		category != ERRCODE_NO_DATA;
-}
-
-/* The error context callback of an entry: marks each error raised in it. */
 static void
 mark_error(void *arg)
 {
 	int			code = geterrcode();
 
-	if (!is_error(code))
+	if (code == ERRCODE_SUCCESSFUL_COMPLETION)
 		return;
 	errdetail_log(ERROR_MARK);
 	if (stop_requested)
@@ -218,7 +218,10 @@ mark_error(void *arg)
 		errdetail("It may take %d s in all.", (int) (allowed_ms / 1000));
 	}
 	else if (code == ERRCODE_READ_ONLY_SQL_TRANSACTION && !waiting)
+	{
 		errdetail("Code of a table's owner is read-only while a pull runs it.");
+		errhint("A default may call nextval() beside built-in functions only.  Write it with these, or drop it and give the column its value by \"rewrite\" in the configuration file.");
+	}
 }
 
 bool
@@ -333,6 +336,25 @@ reject_function(ObjectAccessType access, Oid class_id, Oid object_id, int sub_id
 				 errdetail("Defaults, constraints and expressions of a table may only read.")));
 }
 
+/* ---- plans ---- */
+
+static PlannedStmt *
+plan_serially(Query *query, const char *sql, int options, ParamListInfo params)
+{
+	if (entries > 0 && !allow_next_parallel_plan)
+		options &= ~CURSOR_OPT_PARALLEL_OK;
+	allow_next_parallel_plan = false;
+	if (next_planner_hook != NULL)
+		return next_planner_hook(query, sql, options, params);
+	return standard_planner(query, sql, options, params);
+}
+
+void
+owner_pass_parallel_plan(void)
+{
+	allow_next_parallel_plan = true;
+}
+
 /* ---- entries ---- */
 
 static void
@@ -354,6 +376,7 @@ reset_all(void)
 	close_entries(0);
 	forbidden_level = 0;
 	allow_next_statement = false;
+	allow_next_parallel_plan = false;
 }
 
 static void
@@ -387,6 +410,8 @@ owner_install(void)
 	ProcessUtility_hook = reject_statement;
 	next_access_hook = object_access_hook;
 	object_access_hook = reject_function;
+	next_planner_hook = planner_hook;
+	planner_hook = plan_serially;
 	installed = true;
 }
 

@@ -74,6 +74,13 @@ extern void owner_sequences_end(void);
 extern void owner_pass_statement(void);
 
 /*
+ * Allows parallel workers in the plan that the caller will make next.  The plan
+ * must not contain user code: hooks and limits of this process do not exist in
+ * parallel workers.
+ */
+extern void owner_pass_parallel_plan(void);
+
+/*
  * Returns whether this error was raised in an entry, and no stop was
  * requested.  Such an error fails the table whatever its SQLSTATE is, because
  * owners' code can raise any SQLSTATE.  It must not be treated as a cancel, a

@@ -20,6 +20,7 @@
 
 #include "utils/memutils.h"
 
+#include "base/similar_name.h"
 #include "config/dotenv.h"
 #include "config/env_file.h"
 #include "config/secure_file.h"
@@ -37,7 +38,17 @@ static const SettingsFileKind env_file_kind = {
 	.what = "environment file",
 	.setting = "pgtunsync.env_file",
 	.example = ".env.pgsync.example",
+	.advice = "Two lines are enough: PGSYNC_FROM_URL='postgresql://USER:PASSWORD@HOST:5432/DATABASE' with the source's own address, and PGSYNC_SSH_HOST=JUMPHOST.",
 	.secret = true
+};
+
+/* All that somebody asks for by env_file_get(). */
+static const char *const known_variables[] = {
+	"PGSYNC_ALLOW_CLEARTEXT", "PGSYNC_DIRECT", "PGSYNC_FROM_URL", "PGSYNC_LOCAL_PORT", "PGSYNC_MASK_KEY",
+	"PGSYNC_REMOTE_HOST", "PGSYNC_REMOTE_PORT", "PGSYNC_SSH_COMPRESSION", "PGSYNC_SSH_CONFIG",
+	"PGSYNC_SSH_HOST", "PGSYNC_SSH_HOST_KEY", "PGSYNC_SSH_KEY", "PGSYNC_SSH_KEY_PASSPHRASE",
+	"PGSYNC_SSH_KNOWN_HOSTS", "PGSYNC_SSH_PASSWORD", "PGSYNC_SSH_PORT", "PGSYNC_SSH_USER",
+	"PGSYNC_TO_URL"
 };
 
 static const char *
@@ -84,6 +95,47 @@ create(void)
 	return env;
 }
 
+static List *
+known_names(void)
+{
+	List	   *names = NIL;
+
+	for (int i = 0; i < lengthof(known_variables); i++)
+		names = lappend(names, unconstify(char *, known_variables[i]));
+	return names;
+}
+
+/*
+ * Warns of variables with our prefix that nothing reads: a misspelt one would
+ * leave its default in force.
+ */
+static void
+warn_unknown(const EnvFile *env)
+{
+	List	   *known = known_names();
+
+	for (int i = 0; i < dotenv_count(env->variables); i++)
+	{
+		const DotenvVariable *var = dotenv_variable(env->variables, i);
+		const char *close;
+		ListCell   *lc;
+
+		if (strncmp(var->name, "PGSYNC_", 7) != 0 || var->value == NULL)
+			continue;
+		foreach(lc, known)
+			if (strcmp(lfirst(lc), var->name) == 0)
+				break;
+		if (lc != NULL)
+			continue;
+		close = similar_name(var->name, known);
+		ereport(WARNING,
+				(errcode(ERRCODE_WARNING),
+				 errmsg("environment file \"%s\", line %d: variable %s is unknown and ignored",
+						env->path, var->line, var->name),
+				 close ? errhint("Perhaps you meant %s.", close) : 0));
+	}
+}
+
 EnvFile *
 env_file_read(const char *path)
 {
@@ -98,14 +150,15 @@ env_file_read(const char *path)
 				(errcode(ERRCODE_CONFIG_FILE_ERROR),
 				 errmsg("no environment file is configured"),
 				 errdetail("Credentials are read only from the environment file."),
-				 errhint("Set \"%s\" to the path of a file like the template \"%s\".",
-						 env_file_kind.setting, env_file_kind.example)));
+				 errhint("Name a file like the template \"%s\", as a superuser: ALTER DATABASE name SET %s = '/etc/pgtunsync/dev.env'. %s",
+						 env_file_kind.example, env_file_kind.setting, env_file_kind.advice)));
 	env = create();
 	env->path = settings_file_path(path);
 	env->variables = dotenv_create(env->path, server_environment, server_home());
 	env->text = settings_file_read(&env_file_kind, env->path, &env->textlen);
 	dotenv_parse(env->variables, env->text, env->textlen);
 	wipe_text(env);
+	warn_unknown(env);
 	MemoryContextSwitchTo(oldcontext);
 	return env;
 }

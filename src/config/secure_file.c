@@ -58,8 +58,8 @@ raise_missing(const SettingsFileKind *kind, const char *path)
 			 errmsg("%s \"%s\" does not exist", kind->what, path),
 			 errdetail("The path comes from the setting \"%s\"; a relative path is resolved against the data directory.",
 					   kind->setting),
-			 errhint("Copy the template \"%s\" there and fill it in, or change the setting \"%s\".",
-					 kind->example, kind->setting)));
+			 errhint("Copy the template \"%s\" there and fill it in, or change the setting \"%s\". %s",
+					 kind->example, kind->setting, kind->advice)));
 	pg_unreachable();
 }
 
@@ -183,19 +183,16 @@ read_all(int fd, char *buf, size_t size)
 	return done;
 }
 
-char *
-settings_file_read(const SettingsFileKind *kind, const char *path, size_t *len)
+/* Checks and reads the opened file.  The caller closes it. */
+static char *
+read_checked(const SettingsFileKind *kind, const char *path, int fd, size_t *len)
 {
-	char		target[PATH_MAX];
 	struct stat st;
 	char	   *text;
 	size_t		size;
 	ssize_t		n;
-	int			fd;
 
-	resolve_file(kind, path, target);
-	fd = OpenTransientFile(target, O_RDONLY | PG_BINARY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
-	if (fd < 0 || fstat(fd, &st) != 0)
+	if (fstat(fd, &st) != 0)
 		raise_file_error(kind, path, "open");
 	check_file(kind, path, &st);
 
@@ -210,7 +207,6 @@ settings_file_read(const SettingsFileKind *kind, const char *path, size_t *len)
 		explicit_bzero(text, size);
 	if (n < 0)
 		raise_file_error(kind, path, "read");
-	CloseTransientFile(fd);
 	if (n == size && n <= SETTINGS_FILE_LIMIT)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_IN_USE),
@@ -222,5 +218,28 @@ settings_file_read(const SettingsFileKind *kind, const char *path, size_t *len)
 				 errhint("Change the setting \"%s\".", kind->setting)));
 	text[n] = '\0';
 	*len = n;
+	return text;
+}
+
+char *
+settings_file_read(const SettingsFileKind *kind, const char *path, size_t *len)
+{
+	char		target[PATH_MAX];
+	char	   *volatile text = NULL;
+	int			fd;
+
+	resolve_file(kind, path, target);
+	fd = OpenTransientFile(target, O_RDONLY | PG_BINARY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0)
+		raise_file_error(kind, path, "open");
+	PG_TRY();
+	{
+		text = read_checked(kind, path, fd, len);
+	}
+	PG_FINALLY();
+	{
+		CloseTransientFile(fd);
+	}
+	PG_END_TRY();
 	return text;
 }

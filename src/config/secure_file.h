@@ -14,6 +14,7 @@ typedef struct SettingsFileKind
 	const char *what;			/* such as "environment file" */
 	const char *setting;		/* the setting that contains its path */
 	const char *example;		/* the template that is shipped */
+	const char *advice;			/* what else a hint says if there is no file */
 	bool		secret;			/* whether it contains credentials */
 } SettingsFileKind;
 

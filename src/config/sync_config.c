@@ -57,7 +57,8 @@ typedef void (*KeyReader) (Reader *r, TreeNode *value);
 static const SettingsFileKind config_file_kind = {
 	.what = "configuration file",
 	.setting = "pgtunsync.config_file",
-	.example = ".pgsync.yml.example"
+	.example = ".pgsync.yml.example",
+	.advice = "An empty setting means that there is none."
 };
 
 /*

@@ -197,6 +197,7 @@ plan_unprivileged(Query *query, const char *sql, const List *relids)
 	foreach(lc, relids)
 		load_expressions(lfirst_oid(lc));
 	owner_enter(&context, UNPRIVILEGED_ROLE);
+	owner_pass_parallel_plan();
 	planned = pg_plan_query(query, sql, CURSOR_OPT_PARALLEL_OK, NULL);
 	owner_leave(&context);
 	return planned;

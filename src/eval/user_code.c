@@ -15,10 +15,13 @@
 
 #include "access/htup_details.h"
 #include "access/transam.h"
+#include "catalog/pg_authid_d.h"
 #include "catalog/pg_language.h"
+#include "catalog/pg_namespace_d.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "nodes/nodeFuncs.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
@@ -138,11 +141,71 @@ is_refused_function(Oid funcid, void *context)
 	return !harmless || owner_refuses_function(funcid);
 }
 
+/* ---- SQL functions that come with PostgreSQL ---- */
+
+/*
+ * Returns whether it is one whose body calls nothing but built-in functions on
+ * its arguments, such as the || of text and a number, lpad() of two arguments,
+ * and age() of one.
+ */
+static bool
+is_builtin_sql_function(Oid funcid)
+{
+	HeapTuple	tuple;
+	Form_pg_proc form;
+	bool		builtin;
+
+	if (funcid >= FirstNormalObjectId)
+		return false;
+	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(funcid));
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for function %u", funcid);
+	form = (Form_pg_proc) GETSTRUCT(tuple);
+	builtin = form->prolang == SQLlanguageId && form->prokind == PROKIND_FUNCTION &&
+		form->pronamespace == PG_CATALOG_NAMESPACE && form->proowner == BOOTSTRAP_SUPERUSERID &&
+		!form->prosecdef &&
+		(is_harmless(form) || funcid == F_TEXTANYCAT || funcid == F_ANYTEXTCAT);
+	ReleaseSysCache(tuple);
+	return builtin;
+}
+
+/* A cast of a type of users may be a function of theirs. */
+static bool
+have_builtin_types(List *arguments)
+{
+	ListCell   *lc;
+
+	foreach(lc, arguments)
+	{
+		if (exprType(lfirst(lc)) >= FirstNormalObjectId)
+			return false;
+	}
+	return true;
+}
+
+static bool
+calls_builtin_sql(Node *node)
+{
+	if (IsA(node, FuncExpr))
+		return is_builtin_sql_function(((FuncExpr *) node)->funcid) &&
+			have_builtin_types(((FuncExpr *) node)->args);
+	if (!IsA(node, OpExpr))
+		return false;
+	set_opfuncid((OpExpr *) node);
+	return is_builtin_sql_function(((OpExpr *) node)->opfuncid) &&
+		have_builtin_types(((OpExpr *) node)->args);
+}
+
+/* Finds what may not stand beside nextval(). */
 static bool
 refused_walker(Node *node, void *context)
 {
 	if (node == NULL)
 		return false;
+	if (calls_builtin_sql(node))
+		return expression_tree_walker(node, refused_walker, context);
+	if (check_functions_in_node(node, is_user_function, context) || makes_checked_value(node))
+		return true;
 	/* conversions that check something are user code; the others only read and print */
 	if (!IsA(node, CoerceViaIO) && check_functions_in_node(node, is_refused_function, context))
 		return true;
@@ -154,5 +217,5 @@ refused_walker(Node *node, void *context)
 bool
 user_code_may_use_sequences(Node *tree)
 {
-	return !user_code_in(tree) && !refused_walker(tree, NULL);
+	return !refused_walker(tree, NULL);
 }

@@ -22,7 +22,8 @@ extern bool user_code_in(Node *tree);
  * Returns whether the tree may advance sequences when a pull runs it.  This is
  * so if it contains neither user code nor a function that owner_enter()
  * forbids, and only immutable functions and some built-in ones that are known
- * not to run queries, casts or domain checks.
+ * not to run queries, casts or domain checks.  Built-in SQL functions are not
+ * user code here.
  */
 extern bool user_code_may_use_sequences(Node *tree);
 

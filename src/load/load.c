@@ -68,6 +68,7 @@ typedef struct Load
 	EState	   *estate;
 	ResultRelInfo *result_rel;
 	ExprState  *partition_check;
+	const char *masked_key;		/* a masked column in it, with its rule, or NULL */
 	List	   *domains;		/* for unvalidated_check_domains() */
 	List	   *null_domains;	/* OIDs: see check_null_domains() */
 	RowQuery   *rewrite;		/* or NULL */
@@ -155,12 +156,26 @@ prepare_executor(Load *load, const LoadJob *job, Source *source)
 	load->result_rel = makeNode(ResultRelInfo);
 	InitResultRelInfo(load->result_rel, load->view, 1, NULL, 0);
 
+	load->masked_key = job->masked_key;
 	if (job->partition_check != NULL)
 		load->partition_check = ExecPrepareCheck((List *) stringToNode(job->partition_check),
 												 load->estate);
 	load->reader = copy_reader_begin(load->view, pstate, job->columns, job->binary, source);
 	load->null_domains = find_null_domains(load, job);
 	prepare_rewrites(load, job);
+}
+
+/* The values are masked, but those of a "value" or statement are known. */
+static void
+refuse_partition(Load *load, TupleTableSlot *slot)
+{
+	if (load->masked_key == NULL)
+		ExecPartitionCheckEmitError(load->result_rel, slot, load->estate);
+	ereport(ERROR,
+			(errcode(ERRCODE_CHECK_VIOLATION),
+			 errmsg("a row does not belong into this partition once its partition key is masked"),
+			 errdetail("The data rule is %s.", load->masked_key),
+			 errhint("Use \"untouched\", or a statement whose values stay in the partition.")));
 }
 
 /* Completes and checks a row as an INSERT into the target would. */
@@ -180,7 +195,7 @@ complete_row(Load *load, TupleTableSlot *slot)
 
 		econtext->ecxt_scantuple = slot;
 		if (!ExecCheck(load->partition_check, econtext))
-			ExecPartitionCheckEmitError(load->result_rel, slot, load->estate);
+			refuse_partition(load, slot);
 	}
 }
 

@@ -106,6 +106,7 @@ load_job_pack(StringInfo buf, const LoadJob *job)
 	pack_int(buf, job->binary);
 	pack_strings(buf, job->columns);
 	pack_string(buf, job->partition_check);
+	pack_string(buf, job->masked_key);
 	pack_expressions(buf, job->rewrites);
 	pack_expressions(buf, job->keep);
 	pack_string(buf, job->row_name);
@@ -134,6 +135,7 @@ load_job_unpack(StringInfo buf)
 	job->binary = unpack_int(buf);
 	job->columns = unpack_strings(buf);
 	job->partition_check = unpack_string(buf);
+	job->masked_key = unpack_string(buf);
 	job->rewrites = unpack_expressions(buf);
 	job->keep = unpack_expressions(buf);
 	job->row_name = unpack_string(buf);

@@ -90,6 +90,7 @@ typedef struct LoadJob
 	bool		binary;
 	List	   *columns;		/* of char *, in the order of the COPY */
 	char	   *partition_check;	/* nodeToString(), or NULL */
+	char	   *masked_key;		/* a masked column in it, with its rule, or NULL */
 	List	   *rewrites;		/* of RowExpression * */
 	List	   *keep;			/* of RowExpression *: conditions for kept rows */
 	char	   *row_name;		/* name of the row in these expressions */

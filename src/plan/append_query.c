@@ -104,7 +104,7 @@ is_masked(const CopyQuery *query, const char *name)
 		CatalogColumn *column = lfirst(lc);
 
 		if (strcmp(column->name, name) == 0)
-			return column->mask != NULL;
+			return column->mask != NULL || column->computed != NULL;
 	}
 	return false;
 }

@@ -134,7 +134,7 @@ is_plain(const CopyQuery *query)
 	{
 		CatalogColumn *column = lfirst(lc);
 
-		if (column->generated || column->mask != NULL)
+		if (column->generated || column->mask != NULL || column->computed != NULL)
 			return false;
 	}
 	return query->source->kind == RELKIND_RELATION && query->columns != NIL &&
@@ -180,7 +180,7 @@ static void
 append_table(StringInfo buf, const CopyQuery *query)
 {
 	appendStringInfo(buf, "%s%s",
-					 query->source->kind == RELKIND_PARTITIONED_TABLE ? "" : "ONLY ",
+					 query->source->kind == RELKIND_PARTITIONED_TABLE || query->tree ? "" : "ONLY ",
 					 catalog_sql_name(query->source->schema, query->source->name));
 	if (query->alias != NULL)
 		appendStringInfo(buf, " AS %s", catalog_sql_identifier(query->alias));
@@ -215,12 +215,103 @@ append_rows(StringInfo buf, const CopyQuery *query)
 		appendStringInfo(buf, " %s", query->tail);
 }
 
-/* Without the table's children, unless these are its partitions. */
+static bool
+has_column(List *columns, const char *name)
+{
+	ListCell   *lc;
+
+	foreach(lc, columns)
+	{
+		if (strcmp(((CatalogColumn *) lfirst(lc))->name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The columns of COPY_ROW: all that are sent as they are or masked, and what
+ * the computed ones need besides.
+ */
+static List *
+row_columns(const CopyQuery *query)
+{
+	List	   *columns = NIL;
+	ListCell   *lc;
+	ListCell   *lc_input;
+
+	foreach(lc, query->columns)
+	{
+		if (((CatalogColumn *) lfirst(lc))->computed == NULL)
+			columns = lappend(columns, lfirst(lc));
+	}
+	foreach(lc, query->columns)
+	{
+		foreach(lc_input, ((CatalogColumn *) lfirst(lc))->inputs)
+		{
+			if (!has_column(columns, ((CatalogColumn *) lfirst(lc_input))->name))
+				columns = lappend(columns, lfirst(lc_input));
+		}
+	}
+	return columns;
+}
+
+static bool
+has_computed(const CopyQuery *query)
+{
+	ListCell   *lc;
+
+	foreach(lc, query->columns)
+	{
+		if (((CatalogColumn *) lfirst(lc))->computed != NULL)
+			return !query->empty;
+	}
+	return false;
+}
+
+/*
+ * A subquery masks the columns; what is computed from them sees nothing else.
+ * So both have the same value of a random mask.
+ */
+static char *
+computed_select(const CopyQuery *query)
+{
+	StringInfoData buf;
+	const char *separator = "";
+	ListCell   *lc;
+
+	initStringInfo(&buf);
+	appendStringInfoString(&buf, "SELECT ");
+	foreach(lc, query->columns)
+	{
+		CatalogColumn *column = lfirst(lc);
+
+		appendStringInfo(&buf, "%s%s", separator, column->computed ? column->computed :
+						 psprintf(COPY_ROW ".%s", catalog_sql_identifier(column->name)));
+		separator = ", ";
+	}
+	appendStringInfoString(&buf, " FROM (SELECT ");
+	separator = "";
+	foreach(lc, row_columns(query))
+	{
+		CatalogColumn *column = lfirst(lc);
+
+		appendStringInfo(&buf, "%s%s AS %s", separator, column_text(query, column),
+						 catalog_sql_identifier(column->name));
+		separator = ", ";
+	}
+	append_rows(&buf, query);
+	appendStringInfoString(&buf, ") AS " COPY_ROW);
+	return buf.data;
+}
+
+/* Without the table's children, unless their rows are wanted. */
 char *
 copy_select(const CopyQuery *query)
 {
 	StringInfoData buf;
 
+	if (has_computed(query))
+		return computed_select(query);
 	initStringInfo(&buf);
 	appendStringInfoString(&buf, "SELECT ");
 	append_columns(&buf, query);

@@ -23,6 +23,7 @@ typedef struct CopyQuery
 {
 	const CatalogRelation *source;
 	List	   *columns;		/* of CatalogColumn * of the source, in order */
+	bool		tree;			/* the rows of its descendants, too */
 	const char *condition;		/* SQL over its rows, or NULL */
 	const Clause *clause;		/* people's SQL behind the table, or NULL */
 	const char *alias;			/* for the clause, the table is called so; NULL: by its name */
@@ -30,6 +31,9 @@ typedef struct CopyQuery
 	bool		empty;			/* no rows, and the table is not even looked at */
 	bool		binary;
 } CopyQuery;
+
+/* The row that CatalogColumn.computed is an expression over. */
+#define COPY_ROW		"pgtunsync_row"
 
 /* How the table is called in its SELECT. */
 extern char *copy_table_reference(const CopyQuery *query);

@@ -13,6 +13,9 @@
  *							row that is referred to
  *		chance				random_…: cannot be followed, and is refused
  *
+ * A column that the source generates from masked ones is a copy of them:
+ * generated_masks.c computes it again.
+ *
  * A rule must fit its column: the wrong type, NULL for a NOT NULL column, a
  * key that would itself be given away, are problems that fail the table before
  * anything moves.  What only the source knows, it is asked by EXPLAIN
@@ -130,6 +133,21 @@ follow_key(MaskContext *context, const CatalogForeignKey *key, const char *colum
 }
 
 /*
+ * The keys of a place from both sides, also those of tables whose rows come
+ * with it.
+ */
+static List *
+keys_of(const Place *place)
+{
+	List	   *keys = list_concat_copy(place->local->foreign_keys, place->source->foreign_keys);
+	ListCell   *lc;
+
+	foreach(lc, place->source->members)
+		keys = list_concat(keys, ((CatalogRelation *) lfirst(lc))->foreign_keys);
+	return keys;
+}
+
+/*
  * The column at the end of the chain that has a rule, and that rule; NULL:
  * none.  Keys come twice, from both sides, and can lead in circles: each
  * column is looked at once.
@@ -137,7 +155,7 @@ follow_key(MaskContext *context, const CatalogForeignKey *key, const char *colum
 static const SyncRule *
 follow_chain(MaskContext *context, const Place *place, Place *base, int depth, List **visited)
 {
-	List	   *keys = list_concat_copy(place->local->foreign_keys, place->source->foreign_keys);
+	List	   *keys = keys_of(place);
 	ListCell   *lc;
 
 	check_stack_depth();
@@ -171,7 +189,7 @@ referenced_rule(MaskContext *context, const Place *place, Place *base)
 {
 	List	   *visited = NIL;
 
-	if (place->local->foreign_keys == NIL && place->source->foreign_keys == NIL)
+	if (keys_of(place) == NIL)
 		return NULL;
 	return follow_chain(context, place, base, 0, &visited);
 }
@@ -431,10 +449,13 @@ make_shift_date(Work *work)
 	switch (work->own.column->base_typid)
 	{
 		case DATEOID:
-			return psprintf("%s::date + %s", work->value, days);
+			return mask_sql_unless_sentinel(psprintf("%s::date", work->value), "date",
+											psprintf("%s::date + %s", work->value, days));
 		case TIMESTAMPOID:
 		case TIMESTAMPTZOID:
-			return psprintf("%s + %s * interval '1 day'", work->value, days);
+			return mask_sql_unless_sentinel(work->value,
+											work->own.column->base_typid == TIMESTAMPOID ? "timestamp" : "timestamptz",
+											psprintf("%s + %s * interval '1 day'", work->value, days));
 		default:
 			return problem(work, "it is for dates and timestamps");
 	}
@@ -621,4 +642,70 @@ mask_column(MaskContext *context, const CatalogRelation *local, const CatalogRel
 	if (strcmp(rule->kind, "untouched") != 0)
 		make_mask(&work, relation);
 	return work.mask;
+}
+
+/* ---- columns that the source generates ---- */
+
+bool
+mask_is_generated(MaskContext *context, const CatalogRelation *local,
+				  const CatalogRelation *source, const CatalogColumn *column)
+{
+	CatalogColumn *generated = catalog_find_column(source, column->name);
+	ListCell   *lc;
+
+	foreach(lc, generated ? generated->made_of : NIL)
+	{
+		CatalogColumn *part = catalog_find_column(local, lfirst(lc));
+		Place		place = {local, source, part ? part : catalog_find_column(source, lfirst(lc))};
+		Place		base;
+		const SyncRule *rule;
+
+		if (place.column == NULL)
+			return true;		/* a column of a table below this one */
+		rule = referenced_rule(context, &place, &base);
+		if (rule == NULL)
+			rule = find_rule(context, &place);
+		if (rule != NULL && strcmp(rule->kind, "untouched") != 0)
+			return true;
+	}
+	return false;
+}
+
+static char *
+find_generated(MaskContext *context, const Place *place, List **visited)
+{
+	List	   *keys = keys_of(place);
+	ListCell   *lc;
+
+	check_stack_depth();
+	*visited = lappend(*visited, (void *) place->column);
+	foreach(lc, keys)
+	{
+		Place		next;
+		char	   *found;
+
+		if (!follow_key(context, lfirst(lc), place->column->name, &next) ||
+			list_member_ptr(*visited, next.column))
+			continue;
+		if (find_rule(context, &next) == NULL &&
+			mask_is_generated(context, next.local, next.source, next.column))
+			return psprintf("%s.%s", quote_qualified_identifier(next.local->schema, next.local->name),
+							quote_identifier(next.column->name));
+		found = find_generated(context, &next, visited);
+		if (found != NULL)
+			return found;
+	}
+	return NULL;
+}
+
+char *
+mask_generated_reference(MaskContext *context, const CatalogRelation *local,
+						 const CatalogRelation *source, const CatalogColumn *column)
+{
+	Place		place = {local, source, column};
+	List	   *visited = NIL;
+
+	if (keys_of(&place) == NIL)
+		return NULL;
+	return find_generated(context, &place, &visited);
 }

@@ -43,6 +43,20 @@ extern Mask *mask_column(MaskContext *context, const CatalogRelation *local,
 						 const CatalogRelation *source, const CatalogColumn *column,
 						 const char *relation);
 
+/*
+ * True if the source generates this column of its own from columns that a rule
+ * masks.
+ */
+extern bool mask_is_generated(MaskContext *context, const CatalogRelation *local,
+							  const CatalogRelation *source, const CatalogColumn *column);
+
+/*
+ * The column, as "table.column", that the source generates from masked columns
+ * and a foreign key of this one leads to; NULL: there is none.
+ */
+extern char *mask_generated_reference(MaskContext *context, const CatalogRelation *local,
+									  const CatalogRelation *source, const CatalogColumn *column);
+
 /* True if a rule needs PGSYNC_MASK_KEY. */
 extern bool mask_needs_key(const SyncConfig *config);
 

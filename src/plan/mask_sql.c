@@ -173,3 +173,10 @@ mask_sql_shift(const char *key, int days, const char *encoding)
 					" FROM (SELECT (('x' || %s)::bit(32)::bigint %% %d)::int - %d AS d OFFSET 0) s)",
 					hex(psprintf("'shift ' || %s", key), 4, encoding), days * 2, days);
 }
+
+char *
+mask_sql_unless_sentinel(const char *value, const char *type, const char *shifted)
+{
+	return psprintf("CASE WHEN %s >= %s '0002-01-01' AND %s < %s '9999-01-01' THEN %s ELSE %s END",
+					value, type, value, type, shifted, value);
+}

@@ -44,4 +44,10 @@ extern char *mask_sql_partial(const char *text, int first, int last, const char 
  */
 extern char *mask_sql_shift(const char *key, int days, const char *encoding);
 
+/*
+ * The shifted date or timestamp, or the value itself if it is a sentinel:
+ * infinite, or not between the years 2 and 9998.  type: of the comparison.
+ */
+extern char *mask_sql_unless_sentinel(const char *value, const char *type, const char *shifted);
+
 #endif							/* PGTUNSYNC_MASK_SQL_H */

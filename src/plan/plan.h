@@ -80,10 +80,12 @@ typedef struct TablePlan
 	double		source_bytes;	/* relpages on the source, in bytes */
 	double		source_rows;	/* reltuples, -1 unknown */
 	double		local_rows;		/* the same here */
+	char	   *note;			/* what else is to be known of it, or NULL */
 	List	   *source_oids;	/* of the relations whose files hold the rows there */
 	List	   *sequences;		/* of SequencePlan * */
 
 	char	   *partition_check;	/* its bounds as nodeToString(); set by recheck.c */
+	char	   *masked_key;		/* "name: rule" of a masked column in it, or NULL */
 	char	   *shape;			/* table_shape(); set by recheck.c */
 
 	/*

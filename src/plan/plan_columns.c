@@ -149,8 +149,11 @@ plan_report_differences(const TablePlan *table)
 {
 	StringInfoData detail;
 
-	if (table->message != NULL || (table->missing_columns == NIL &&
-								   table->extra_columns == NIL && table->type_changes == NIL))
+	if (table->message != NULL)
+		return;
+	if (table->note != NULL)
+		ereport(NOTICE, (errmsg("table %s comes %s", table->display, table->note)));
+	if (table->missing_columns == NIL && table->extra_columns == NIL && table->type_changes == NIL)
 		return;
 	initStringInfo(&detail);
 	if (table->missing_columns != NIL)

@@ -57,6 +57,7 @@ check_rest(Planner *planner, const Choice *choice, List *tables)
 	{
 		query.condition = rest;
 		plan_set_clause(choice, &query);
+		plan_set_tree(choice, &query);
 		error = source_catalog_count(planner->control, copy_select(&query),
 									 choice->clause ? planner_user_path(planner) : "pg_catalog, pg_temp",
 									 &count);

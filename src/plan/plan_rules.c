@@ -4,16 +4,21 @@
  *	  The configuration's rules for one table: masks, rewrites, kept rows.
  *
  * Columns that look sensitive and have no rule are listed, and fail the table
- * if the caller must not pull them unmasked (pgtunsync.require_rules).
+ * if the caller must not pull them unmasked (pgtunsync.require_rules).  So are
+ * text search vectors beside masked columns: a trigger may have made them of
+ * what is masked.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
 
+#include "base/similar_name.h"
 #include "plan/copy_sql.h"
+#include "plan/generated_masks.h"
 #include "plan/keep.h"
 #include "plan/mask.h"
 #include "plan/plan_rules.h"
@@ -21,6 +26,7 @@
 #include "plan/rewrite.h"
 #include "plan/selection.h"
 #include "plan/sensitive.h"
+#include "schema/local_catalog.h"
 #include "schema/source_catalog.h"
 
 void
@@ -83,16 +89,13 @@ is_key_column(const CatalogRelation *local, const CatalogColumn *column)
 /* Carries out the rule for one column; returns what is to travel. */
 static CatalogColumn *
 apply_rule(Planner *planner, TablePlan *table, const Choice *choice, const char *relation,
-		   const CatalogColumn *local, CatalogColumn *source)
+		   const CatalogColumn *local, CatalogColumn *source, bool *has_rule)
 {
 	Mask	   *mask = mask_column(&planner->masks, choice->local, choice->source, local, relation);
 
+	*has_rule = mask != NULL;
 	if (mask == NULL && looks_sensitive(local))
-	{
-		table->unmasked_columns = lappend(table->unmasked_columns, local->name);
-		planner->unmasked = lappend(planner->unmasked,
-									psprintf("%s.%s", table->display, quote_identifier(local->name)));
-	}
+		plan_note_unmasked(planner, table, local->name);
 	if (mask != NULL && mask->problem != NULL && table->message == NULL)
 		table_fail(table, ERRCODE_DATATYPE_MISMATCH,
 				   psprintf("cannot pull %s: data rule \"%s\" cannot work for column %s",
@@ -116,13 +119,44 @@ apply_rule(Planner *planner, TablePlan *table, const Choice *choice, const char 
 	return masked_column(source, local, mask);
 }
 
+/* Refuses a key that would show what the column that it leads to is made of. */
+static void
+check_reference(Planner *planner, TablePlan *table, const Choice *choice, const CatalogColumn *column)
+{
+	char	   *generated = mask_generated_reference(&planner->masks, choice->local, choice->source,
+													 column);
+
+	if (generated != NULL && table->message == NULL)
+		table_fail(table, ERRCODE_FEATURE_NOT_SUPPORTED,
+				   psprintf("cannot pull %s: column %s refers to %s, which the source generates from masked columns",
+							table->display, quote_identifier(column->name), generated),
+				   "Its values are those of the source, unmasked.",
+				   psprintf("Give %s a rule in \"data_rules\", such as a pseudonym; the reference follows it.",
+							generated));
+}
+
+/* A column without a rule, once it is known how the others are sent. */
+static CatalogColumn *
+apply_no_rule(Planner *planner, TablePlan *table, const Choice *choice, const char *relation,
+			  CatalogColumn *column, List *sent)
+{
+	check_reference(planner, table, choice, column);
+	if (column->made_of != NIL)
+		return generated_mask(planner, table, choice, relation, column, sent);
+	if (column->base_typid == TSVECTOROID && table->masked_columns != NIL)
+		plan_note_unmasked(planner, table, column->name);
+	return column;
+}
+
 List *
 plan_apply_rules(Planner *planner, TablePlan *table, const Choice *choice, List *travel,
 				 const CopyQuery *query)
 {
 	char	   *relation = copy_table_reference(query);
 	List	   *sent = NIL;
+	List	   *unruled = NIL;		/* of bool: has no rule */
 	ListCell   *lc_plan;
+	ListCell   *lc_rule;
 	ListCell   *lc;
 
 	if (!planner->request->rules || choice->empty)
@@ -131,10 +165,18 @@ plan_apply_rules(Planner *planner, TablePlan *table, const Choice *choice, List 
 	forboth(lc_plan, table->columns, lc, travel)
 	{
 		CatalogColumn *local = catalog_find_column(choice->local, ((ColumnPlan *) lfirst(lc_plan))->name);
-		CatalogColumn *column = apply_rule(planner, table, choice, relation, local, lfirst(lc));
+		bool		has_rule;
 
-		table->binary &= copy_column_binary(column, local, source_version(planner->control));
-		sent = lappend(sent, column);
+		sent = lappend(sent, apply_rule(planner, table, choice, relation, local, lfirst(lc), &has_rule));
+		unruled = lappend_int(unruled, !has_rule);
+	}
+	forthree(lc, sent, lc_rule, unruled, lc_plan, table->columns)
+	{
+		CatalogColumn *local = catalog_find_column(choice->local, ((ColumnPlan *) lfirst(lc_plan))->name);
+
+		if (lfirst_int(lc_rule))
+			lfirst(lc) = apply_no_rule(planner, table, choice, relation, lfirst(lc), sent);
+		table->binary &= copy_column_binary(lfirst(lc), local, source_version(planner->control));
 	}
 	return sent;
 }
@@ -184,8 +226,74 @@ plan_report_unmasked(const Planner *planner, List *tables)
 			 errhint(UNMASKED_HINT)));
 }
 
+/* ---- rules that match nothing ---- */
+
+/* All names of local columns, written as the pattern is. */
+static List *
+column_names(const Planner *planner, int dots)
+{
+	List	   *names = NIL;
+	ListCell   *lc;
+	ListCell   *lc_column;
+
+	local_catalog_details(planner->local->relations);
+	foreach(lc, planner->local->relations)
+	{
+		CatalogRelation *relation = lfirst(lc);
+
+		foreach(lc_column, relation->columns)
+		{
+			char	   *column = ((CatalogColumn *) lfirst(lc_column))->name;
+
+			if (dots == 0)
+				names = lappend(names, column);
+			else if (dots == 1)
+				names = lappend(names, psprintf("%s.%s", relation->name, column));
+			else
+				names = lappend(names, psprintf("%s.%s.%s", relation->schema, relation->name, column));
+		}
+	}
+	return names;
+}
+
+static const char *
+similar_column(const Planner *planner, const char *pattern)
+{
+	int			dots = 0;
+
+	for (const char *p = pattern; *p; p++)
+		dots += *p == '.';
+	return similar_name(pattern, column_names(planner, dots));
+}
+
+/*
+ * A misspelt rule masks nothing.  Where rules are required, the run is
+ * refused; a survey shows that for each table.
+ */
+static void
+report_unmatched(const Planner *planner, const SyncRule *rule, List *tables)
+{
+	bool		required = planner->request->require_rules;
+	const char *close = similar_column(planner, rule->pattern);
+	char	   *message = psprintf("data rule \"%s\" in line %d of file \"%s\" matches no column of the source",
+								   rule->pattern, rule->line, planner->config->path);
+	char	   *hint = close ? psprintf("Perhaps you meant %s.", close) : NULL;
+	ListCell   *lc;
+
+	if (!required || !planner->request->survey)
+		ereport(required ? ERROR : WARNING,
+				(errcode(required ? ERRCODE_CONFIG_FILE_ERROR : ERRCODE_WARNING),
+				 errmsg("%s", message),
+				 hint ? errhint("%s", hint) : 0));
+	foreach(lc, tables)
+	{
+		if (required && ((TablePlan *) lfirst(lc))->message == NULL)
+			table_fail(lfirst(lc), ERRCODE_CONFIG_FILE_ERROR, message, NULL, hint);
+	}
+}
+
 void
-plan_warn_unmatched_rules(Planner *planner)
+plan_report_unmatched_rules(Planner *planner, List *tables)
 {
 	List	   *rules = NIL;
 	List	   *patterns = NIL;
@@ -203,12 +311,7 @@ plan_warn_unmatched_rules(Planner *planner)
 	found = source_catalog_match_columns(planner->control, patterns);
 	foreach(lc, rules)
 	{
-		SyncRule   *rule = lfirst(lc);
-
 		if (!found[n++])
-			ereport(WARNING,
-					(errcode(ERRCODE_WARNING),
-					 errmsg("data rule \"%s\" in line %d of file \"%s\" matches no column of the source",
-							rule->pattern, rule->line, planner->config->path)));
+			report_unmatched(planner, lfirst(lc), tables);
 	}
 }

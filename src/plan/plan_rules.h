@@ -30,7 +30,11 @@ extern List *plan_apply_rules(Planner *planner, TablePlan *table, const Choice *
  */
 extern void plan_report_unmasked(const Planner *planner, List *tables);
 
-/* WARNINGs for rules that match no column of the source. */
-extern void plan_warn_unmatched_rules(Planner *planner);
+/*
+ * WARNINGs for rules that match no column of the source.  If the caller must
+ * have rules, the first one raises CONFIG_FILE_ERROR, or fails the tables of a
+ * survey.
+ */
+extern void plan_report_unmatched_rules(Planner *planner, List *tables);
 
 #endif							/* PGTUNSYNC_PLAN_RULES_H */

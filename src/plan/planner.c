@@ -100,20 +100,22 @@ report_row_security(List *tables)
 /* ---- tables ---- */
 
 /*
- * Size and rows on the source; those of a partitioned table are its leaves'.
+ * Size and rows on the source; those of the tables below it count whose rows
+ * come with it.
  */
 static void
 estimate(TablePlan *table, const CatalogRelation *source)
 {
+	bool		partitioned = source->kind == RELKIND_PARTITIONED_TABLE;
 	ListCell   *lc;
 
 	table->source_bytes = source->bytes;
 	table->source_rows = source->rows;
 	table->source_oids = list_make1_oid(source->oid);
-	if (source->kind != RELKIND_PARTITIONED_TABLE)
+	if (!partitioned && source->members == NIL)
 		return;
-	table->source_rows = 0;
-	foreach(lc, source->leaves)
+	table->source_rows = Max(table->source_rows, 0);
+	foreach(lc, partitioned ? source->leaves : source->members)
 	{
 		CatalogRelation *leaf = lfirst(lc);
 
@@ -121,6 +123,41 @@ estimate(TablePlan *table, const CatalogRelation *source)
 		table->source_rows += Max(leaf->rows, 0);
 		table->source_oids = lappend_oid(table->source_oids, leaf->oid);
 	}
+}
+
+static char *
+display_names(const Planner *planner, const List *relations)
+{
+	List	   *names = NIL;
+	ListCell   *lc;
+
+	foreach(lc, relations)
+	{
+		CatalogRelation *relation = lfirst(lc);
+
+		names = lappend(names, selection_display(planner->request, planner->local, planner->source,
+												 relation->schema, relation->name));
+	}
+	return plan_join_names(names, false);
+}
+
+/* Says what the tables that inherit from this one on one side only mean. */
+static char *
+tree_note(const Planner *planner, const Choice *choice)
+{
+	const List *there = choice->map == NULL ? choice->source->members : NIL;
+	List	   *here = choice->map == NULL && choice->local->kind == RELKIND_RELATION ?
+		list_difference_ptr(choice->local->descendants, choice->heirs) : NIL;
+
+	if (there != NIL && here != NIL)
+		return psprintf("with the rows of its children on the source: %s; without its children here: %s",
+						display_names(planner, there), display_names(planner, here));
+	if (there != NIL)
+		return psprintf("with the rows of its children on the source: %s", display_names(planner, there));
+	if (here != NIL)
+		return psprintf("without its children here, which the source does not have: %s",
+						display_names(planner, here));
+	return NULL;
 }
 
 /* A part of the rows leaves the others where they are, as in pgsync. */
@@ -169,7 +206,11 @@ begin_table(const Planner *planner, const Choice *choice, int index)
 	if (choice->root != NULL && choice->left_out == NULL)
 		table->partition_root = choice->root->oid;
 	if (choice->source != NULL)
+	{
 		estimate(table, choice->source);
+		if (choice->local != NULL)
+			table->note = tree_note(planner, choice);
+	}
 	if (choice->message != NULL)
 	{
 		table_fail(table, choice->sqlerrcode, choice->message, choice->detail, choice->hint);
@@ -192,6 +233,7 @@ set_rows(TablePlan *table, const Choice *choice, CopyQuery *query)
 	table->user_sql = choice->clause != NULL;
 	if (choice->map != NULL)
 		query->condition = plan_map_condition(table, choice);
+	plan_set_tree(choice, query);
 }
 
 static char *
@@ -359,6 +401,7 @@ read_details(Planner *planner, List *tables, List *choices)
 			continue;
 		local = lappend(local, choice->local);
 		source = list_append_unique_ptr(source, choice->source);
+		source = list_concat_unique_ptr(source, choice->source->members);
 	}
 	for (int round = 1; local != NIL; round++)
 	{
@@ -431,7 +474,7 @@ plan_run(const PlanRequest *request, const SyncConfig *config, Source *control)
 	plan->tables = plan_tables(&planner,
 							   selection_resolve(request, config, planner.local, planner.source));
 	if (request->rules)
-		plan_warn_unmatched_rules(&planner);
+		plan_report_unmatched_rules(&planner, plan->tables);
 	else if (config->data_rules != NIL)
 		ereport(WARNING,
 				(errcode(ERRCODE_WARNING),

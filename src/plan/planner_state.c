@@ -29,6 +29,28 @@ table_fail(TablePlan *table, int sqlerrcode, char *message, char *detail, char *
 }
 
 char *
+plan_column_rule(const TablePlan *table, const char *name)
+{
+	char	   *prefix = psprintf("%s: ", quote_identifier(name));
+	ListCell   *lc;
+
+	foreach(lc, table->masked_columns)
+	{
+		if (strncmp(lfirst(lc), prefix, strlen(prefix)) == 0)
+			return lfirst(lc);
+	}
+	return NULL;
+}
+
+void
+plan_note_unmasked(Planner *planner, TablePlan *table, char *column)
+{
+	table->unmasked_columns = lappend(table->unmasked_columns, column);
+	planner->unmasked = lappend(planner->unmasked,
+								psprintf("%s.%s", table->display, quote_identifier(column)));
+}
+
+char *
 plan_join_names(List *names, bool quote)
 {
 	StringInfoData buf;
@@ -67,8 +89,28 @@ plan_set_clause(const Choice *choice, CopyQuery *query)
 	query->clause = choice->clause;
 	if (choice->clause == NULL)
 		return;
-	if (choice->map == NULL && choice->root != NULL)
+	if (choice->clause_table != NULL)
+		query->alias = choice->clause_table;
+	else if (choice->map == NULL && choice->root != NULL)
 		query->alias = choice->root->name;
-	else if (choice->map != NULL && choice->clause->where == NULL)
-		query->alias = choice->map->source->name;
+	else if ((choice->map != NULL || choice->source->members != NIL) && choice->clause->where == NULL)
+		query->alias = choice->source->name;	/* append_rows() needs one */
+}
+
+void
+plan_set_tree(const Choice *choice, CopyQuery *query)
+{
+	StringInfoData tables;
+	ListCell   *lc;
+
+	query->tree = choice->source->members != NIL;
+	if (!query->tree)
+		return;
+	initStringInfo(&tables);
+	appendStringInfo(&tables, "%u", choice->source->oid);
+	foreach(lc, choice->source->members)
+		appendStringInfo(&tables, ",%u", ((CatalogRelation *) lfirst(lc))->oid);
+	query->condition = psprintf("%s%s%stableoid OPERATOR(pg_catalog.=) ANY ('{%s}'::pg_catalog.oid[])",
+								query->condition ? "(" : "", query->condition ? query->condition : "",
+								query->condition ? ") AND " : "", tables.data);
 }

@@ -39,6 +39,12 @@ typedef struct Planner
  */
 extern void table_fail(TablePlan *table, int sqlerrcode, char *message, char *detail, char *hint);
 
+/* The entry of table->masked_columns for a column ("email: null"), or NULL. */
+extern char *plan_column_rule(const TablePlan *table, const char *name);
+
+/* Notes that a column looks sensitive and has no data rule. */
+extern void plan_note_unmasked(Planner *planner, TablePlan *table, char *column);
+
 /* "a, b", as SQL identifiers if quote is set. */
 extern char *plan_join_names(List *names, bool quote);
 
@@ -56,5 +62,11 @@ extern const char *planner_copy_path(const Planner *planner, const TablePlan *ta
  * of the partitioned table.
  */
 extern void plan_set_clause(const Choice *choice, CopyQuery *query);
+
+/*
+ * Adds the rows of the source's tables that inherit from this one and come
+ * with it, if there are any.
+ */
+extern void plan_set_tree(const Choice *choice, CopyQuery *query);
 
 #endif							/* PGTUNSYNC_PLANNER_STATE_H */

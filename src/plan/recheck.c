@@ -25,6 +25,7 @@
 #include "postgres.h"
 
 #include "access/relation.h"
+#include "access/sysattr.h"
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/partition.h"
@@ -32,6 +33,8 @@
 #include "catalog/pg_class.h"
 #include "miscadmin.h"
 #include "nodes/nodes.h"
+#include "nodes/primnodes.h"
+#include "optimizer/optimizer.h"
 #include "utils/acl.h"
 #include "utils/memutils.h"
 #include "utils/partcache.h"
@@ -47,7 +50,9 @@
 #include "schema/publication.h"
 #include "schema/table_shape.h"
 #include "staging/target.h"
+#include "plan/planner_state.h"
 #include "plan/recheck.h"
+#include "plan/rewrite.h"
 #include "eval/row_query.h"
 
 /* The rights that the caller needs and does not have, or NULL. */
@@ -138,7 +143,51 @@ ready_partition_key(Oid ancestor)
 	relation_close(rel, NoLock);
 }
 
-static void
+/* True if the bounds ask for no more than values that are not null. */
+static bool
+takes_all_values(const List *qual)
+{
+	ListCell   *lc;
+
+	foreach(lc, qual)
+	{
+		if (!IsA(lfirst(lc), NullTest))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * A mask moves the row out of the partition in which the source has it.  Only
+ * people's own SQL, or one value, may stay in there: their rows are checked as
+ * they arrive.  Returns the problem or NULL.
+ */
+static const char *
+check_masked_key(Relation rel, TablePlan *table, const List *qual)
+{
+	Bitmapset  *columns = NULL;
+	int			i = -1;
+
+	table->masked_key = NULL;
+	pull_varattnos((Node *) qual, 1, &columns);
+	while ((i = bms_next_member(columns, i)) >= 0)
+	{
+		AttrNumber	attnum = i + FirstLowInvalidHeapAttributeNumber;
+		char	   *name = attnum > 0 ? NameStr(TupleDescAttr(RelationGetDescr(rel), attnum - 1)->attname) : "";
+		char	   *rule = plan_column_rule(table, name);
+
+		if (rule == NULL || rewrite_gives(table->rewrites, name))
+			continue;
+		table->masked_key = rule;
+		if (strstr(rule, ": statement") == NULL && strstr(rule, ": value") == NULL &&
+			!takes_all_values(qual))
+			return psprintf("its partition key is masked (%s), and the masked rows would belong into other partitions; use \"untouched\", or a statement whose values stay in the partition",
+							rule);
+	}
+	return NULL;
+}
+
+static const char *
 set_partition_bounds(Relation rel, TablePlan *table)
 {
 	OwnerContext owner;
@@ -150,8 +199,10 @@ set_partition_bounds(Relation rel, TablePlan *table)
 	owner_enter(&owner, rel->rd_rel->relowner);
 	qual = RelationGetPartitionQual(rel);
 	owner_leave(&owner);
-	if (qual != NIL)
-		table->partition_check = nodeToString(qual);
+	if (qual == NIL)
+		return NULL;
+	table->partition_check = nodeToString(qual);
+	return check_masked_key(rel, table, qual);
 }
 
 /* ---- expressions ---- */
@@ -188,7 +239,9 @@ find_problem(Relation rel, TablePlan *table, Oid role, int *sqlerrcode)
 	if (problem != NULL)
 		return problem;
 	if (rel->rd_rel->relispartition)
-		set_partition_bounds(rel, table);
+		problem = set_partition_bounds(rel, table);
+	if (problem != NULL)
+		return problem;
 	if (table->rewrites != NIL)
 		try_expressions(rel, table->row_name, table->rewrites, false);
 	if (table->keep != NIL)

@@ -20,6 +20,8 @@
  *
  * A partitioned table stands for its leaves.  Those that both sides have are
  * copied one from another, else by what belongs into them (partition_map.c).
+ * A table brings the tables that inherit from it, and the rows of those that
+ * only the source has (inheritance.c).
  * Which rows of a table come is decided by the call's filter, else by the
  * group that named it, else by the configuration; tables in "empty" come
  * without rows.  Excludes are applied last, and therefore win over everything;
@@ -43,6 +45,7 @@
 #include "plan/selection_request.h"
 #include "plan/table_pattern.h"
 #include "plan/table_spec.h"
+#include "schema/inheritance.h"
 
 /* names of a list in a message, at most */
 #define SHOWN_NAMES	10
@@ -73,8 +76,17 @@ typedef struct Selection
 	List	   *excluded;		/* of char *: named, and left out */
 	List	   *framework;		/* of char *: migration state that is left out */
 	List	   *choices;		/* of Choice * */
+	List	   *trees;			/* of Tree *: parents whose children follow */
+	CatalogRelation *heir_of;	/* whose children are being chosen */
 	HTAB	   *chosen;			/* by ChosenKey */
 } Selection;
+
+/* A parent that was chosen, and what named it. */
+typedef struct Tree
+{
+	Choice	   *parent;
+	const TableSpec *item;
+} Tree;
 
 /* ---- what cannot be pulled ---- */
 
@@ -442,13 +454,15 @@ filter_text(const SyncFilter *filter)
  * configuration's.
  */
 static char *
-find_clause(const Selection *selection, const CatalogRelation *relation, const TableSpec *item,
+find_clause(const Selection *selection, Choice *choice, const TableSpec *item,
 			ClauseValues *values, char **what)
 {
+	const CatalogRelation *relation = choice->local;
 	const TablePattern *pattern;
 
 	values->args = item ? item->args : NIL;
 	values->names = selection->request->variables;
+	choice->clause_table = choice->heir_of ? choice->heir_of->name : NULL;
 	if (item != NULL && selection->request->filter != NULL)
 	{
 		*what = "filter of the call";
@@ -464,6 +478,9 @@ find_clause(const Selection *selection, const CatalogRelation *relation, const T
 	pattern = table_pattern_find(selection->filters, relation);
 	if (pattern == NULL)
 		return NULL;
+	choice->clause_table = NULL;
+	if (relation->ancestors != NIL)
+		choice->clause_table = table_pattern_table(pattern, relation)->name;
 	*what = psprintf("filter of \"%s\", line %d of file \"%s\"", pattern->text,
 					 pattern->filter->line, selection->config->path);
 	return filter_text(pattern->filter);
@@ -479,7 +496,7 @@ choose_rows(const Selection *selection, Choice *choice, const TableSpec *item)
 	choice->empty = table_pattern_find(selection->emptied, choice->local) != NULL;
 	if (choice->empty)
 		return;
-	choice->filter = find_clause(selection, choice->local, item, &values, &what);
+	choice->filter = find_clause(selection, choice, item, &values, &what);
 	if (choice->filter == NULL)
 		return;
 	choice->clause = clause_parse(choice->filter, &values, what);
@@ -489,6 +506,77 @@ choose_rows(const Selection *selection, Choice *choice, const TableSpec *item)
 			 psprintf("cannot pull %s by this clause: its table is partitioned", choice->display),
 			 psprintf("Partitions are pulled one by one, and LIMIT, OFFSET, TABLESAMPLE and RIGHT or FULL joins choose among all rows of the table: %s.", choice->filter),
 			 "Choose the rows by WHERE and JOIN.");
+	else if ((choice->heirs != NIL || choice->heir_of != NULL) && !choice->clause->rowwise)
+		fail(choice, ERRCODE_FEATURE_NOT_SUPPORTED,
+			 psprintf("cannot pull %s by this clause: its inheritance children come with their parent", choice->display),
+			 psprintf("Parent and children are pulled one by one, and LIMIT, OFFSET, TABLESAMPLE and RIGHT or FULL joins choose among all rows: %s.", choice->filter),
+			 "Choose the rows by WHERE and JOIN.");
+}
+
+/* ---- inheritance ---- */
+
+/* Excluded and emptied tables of the source give no rows to their parents. */
+static List *
+without_excluded(const Selection *selection, List *relations)
+{
+	List	   *rest = NIL;
+	ListCell   *lc;
+
+	foreach(lc, relations)
+	{
+		if (table_pattern_find(selection->excludes, lfirst(lc)) == NULL &&
+			table_pattern_find(selection->emptied, lfirst(lc)) == NULL)
+			rest = lappend(rest, lfirst(lc));
+	}
+	return rest;
+}
+
+/* A filter that the configuration has for one of them would be lost. */
+static void
+check_member_filters(const Selection *selection, Choice *choice)
+{
+	const TablePattern *own = table_pattern_find(selection->filters, choice->local);
+	ListCell   *lc;
+
+	foreach(lc, choice->source->members)
+	{
+		const CatalogRelation *member = lfirst(lc);
+		const TablePattern *filter = table_pattern_find(selection->filters, member);
+
+		if (filter == NULL || filter == own || selection->request->filter != NULL)
+			continue;
+		fail(choice, ERRCODE_FEATURE_NOT_SUPPORTED,
+			 psprintf("cannot pull %s: rows of table %s come with it, which has a filter of its own",
+					  choice->display, display(selection, member->schema, member->name)),
+			 psprintf("The filter is \"%s\", line %d of file \"%s\".", filter->text, filter->filter->line,
+					  selection->config->path),
+			 "Exclude that table, create it here as a child, or filter the parent.");
+	}
+}
+
+/* What inherits from the table comes with it, on either side. */
+static void
+choose_tree(Selection *selection, Choice *choice, const TableSpec *item)
+{
+	CatalogRelation *source = choice->source;
+
+	if (source->kind != RELKIND_RELATION ||
+		(source->descendants == NIL && choice->local->descendants == NIL))
+		return;
+	if (choice->map != NULL)
+		source->members = without_excluded(selection, source->descendants);
+	else
+	{
+		Tree	   *tree = palloc(sizeof(Tree));
+
+		source->members = without_excluded(selection, inheritance_unmatched(selection->local, choice->local,
+																			source));
+		choice->heirs = inheritance_matched(selection->source, choice->local, source);
+		check_member_filters(selection, choice);
+		tree->parent = choice;
+		tree->item = item;
+		selection->trees = lappend(selection->trees, tree);
+	}
 }
 
 /*
@@ -543,6 +631,25 @@ new_choice(const char *schema, const char *name, char *display)
 	return choice;
 }
 
+/* Chooses the children of a parent, unless they have been named themselves. */
+static void
+choose_heirs(Selection *selection, const Tree *tree)
+{
+	ListCell   *lc;
+
+	foreach(lc, tree->parent->heirs)
+	{
+		CatalogRelation *heir = lfirst(lc);
+		ChosenKey	key = {heir};
+
+		if (hash_search(selection->chosen, &key, HASH_FIND, NULL) != NULL)
+			continue;
+		selection->heir_of = tree->parent->local;
+		choose(selection, heir->schema, heir->name, NULL, NULL, tree->item);
+		selection->heir_of = NULL;
+	}
+}
+
 /* What was named and yet is left out; only a survey asks for it. */
 static void
 exclude_choice(Choice *choice, const TablePattern *exclude)
@@ -595,6 +702,9 @@ choose(Selection *selection, const char *schema, const char *name,
 			return;
 		}
 	}
+	choice->heir_of = selection->heir_of;
+	if (choice->message == NULL)
+		choose_tree(selection, choice, item);
 	if (choice->message == NULL)
 		choose_rows(selection, choice, item);
 	selection->choices = lappend(selection->choices, choice);
@@ -965,6 +1075,8 @@ selection_resolve(const PlanRequest *request, const SyncConfig *config,
 		choose_item(&selection, lfirst(lc));
 	if (request->everything)
 		choose_everything(&selection);
+	foreach(lc, selection.trees)
+		choose_heirs(&selection, lfirst(lc));
 	report_excluded(&selection);
 	report_framework(&selection);
 	return selection.choices;

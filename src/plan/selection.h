@@ -23,10 +23,13 @@ typedef struct Choice
 	CatalogRelation *source;	/* NULL: only we have it; with a map: of the whole table */
 	CatalogRelation *root;		/* local partitioned table that it stands for a part of */
 	const PartitionMap *map;	/* how to find its rows in source, or NULL */
+	CatalogRelation *heir_of;	/* local parent whose name brought it, or NULL */
+	List	   *heirs;			/* of CatalogRelation *: local children that are pulled with it */
 	bool		empty;			/* it ends up without rows */
 	const char *left_out;		/* planned only to say so: its status, or NULL */
 	char	   *filter;			/* which rows come, as written; NULL: all */
 	Clause	   *clause;			/* the same, as it is sent */
+	char	   *clause_table;	/* the parent whose name the clause uses, or NULL */
 	bool		partly;			/* the call or a group brought it: other rows stay unless told otherwise */
 	int			sqlerrcode;
 	char	   *message;		/* NULL: fine so far */

@@ -36,21 +36,6 @@ has_rules(const Planner *planner)
 	return planner->request->rules && planner->config->data_rules != NIL;
 }
 
-/* "email: unique_email" */
-static char *
-column_rule(const TablePlan *table, const char *name)
-{
-	char	   *prefix = psprintf("%s: ", quote_identifier(name));
-	ListCell   *lc;
-
-	foreach(lc, table->masked_columns)
-	{
-		if (strncmp(lfirst(lc), prefix, strlen(prefix)) == 0)
-			return lfirst(lc);
-	}
-	return NULL;
-}
-
 static char *
 trial_sql(const Planner *planner, const Trial *trial)
 {
@@ -104,7 +89,7 @@ find_bad_mask(Planner *planner, const Trial *trial, ErrorData **error)
 		CopyQuery	query = *trial->query;
 		Trial		one = {trial->table, &query};
 
-		if (column->mask == NULL)
+		if (column->mask == NULL && column->computed == NULL)
 			continue;
 		query.columns = list_make1(column);
 		query.clause = NULL;
@@ -177,7 +162,7 @@ try_one(Planner *planner, const Trial *trial)
 		table_fail(table, mask_error->sqlerrcode,
 				   psprintf("cannot pull %s: the data rule for column %s cannot work: %s", table->display,
 							quote_identifier(column->name), mask_error->message),
-				   with_detail(psprintf("The rule is %s.", column_rule(table, column->name)),
+				   with_detail(psprintf("The rule is %s.", plan_column_rule(table, column->name)),
 							   unreadable_detail(planner, trial, mask_error)),
 				   mask_error->hint);
 	else

@@ -5,7 +5,8 @@
  *
  * A pattern is read literally, case included.  If no table of either side is
  * called so, it is folded to lower case, as SQL would.  A pattern for a
- * partitioned table holds for its partitions.
+ * partitioned table holds for its partitions, and one for a parent for the
+ * tables that inherit from it.
  *
  *-------------------------------------------------------------------------
  */
@@ -91,22 +92,52 @@ table_patterns_of_filters(const List *filters, const Catalog *local, const Catal
 	return patterns;
 }
 
-/*
- * The first pattern for the relation, or for a table that it is a partition
- * of.
- */
-const TablePattern *
-table_pattern_find(const List *patterns, const CatalogRelation *relation)
+static const TablePattern *
+find_own(const List *patterns, const CatalogRelation *relation)
 {
 	ListCell   *lc;
 
-	for (; relation != NULL; relation = relation->parent)
+	foreach(lc, patterns)
 	{
-		foreach(lc, patterns)
-		{
-			if (table_pattern_matches(lfirst(lc), relation))
-				return lfirst(lc);
-		}
+		if (table_pattern_matches(lfirst(lc), relation))
+			return lfirst(lc);
 	}
 	return NULL;
+}
+
+const TablePattern *
+table_pattern_find(const List *patterns, const CatalogRelation *relation)
+{
+	const TablePattern *found = NULL;
+	ListCell   *lc;
+
+	if (patterns == NIL)
+		return NULL;
+	for (const CatalogRelation *above = relation; above && !found; above = above->parent)
+		found = find_own(patterns, above);
+	foreach(lc, relation->ancestors)
+	{
+		if (found != NULL)
+			break;
+		found = find_own(patterns, lfirst(lc));
+	}
+	return found;
+}
+
+const CatalogRelation *
+table_pattern_table(const TablePattern *pattern, const CatalogRelation *relation)
+{
+	ListCell   *lc;
+
+	for (const CatalogRelation *above = relation; above; above = above->parent)
+	{
+		if (table_pattern_matches(pattern, above))
+			return above;
+	}
+	foreach(lc, relation->ancestors)
+	{
+		if (table_pattern_matches(pattern, lfirst(lc)))
+			return lfirst(lc);
+	}
+	return relation;
 }

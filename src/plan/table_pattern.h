@@ -28,14 +28,21 @@ extern List *table_patterns_prepare(const List *texts, const Catalog *local,
 extern List *table_patterns_of_filters(const List *filters, const Catalog *local,
 									   const Catalog *source);
 
+/*
+ * The table that the pattern, found for the relation, means: the relation, a
+ * table that it is a partition of, or one that it inherits from.
+ */
+extern const CatalogRelation *table_pattern_table(const TablePattern *pattern,
+												  const CatalogRelation *relation);
+
 /* Does the pattern mean this relation?  The second form: read so. */
 extern bool table_pattern_matches(const TablePattern *pattern, const CatalogRelation *relation);
 extern bool table_pattern_matches_as(const TablePattern *pattern,
 									 const CatalogRelation *relation, bool fold);
 
 /*
- * The first pattern for the relation, or for a table that it is a partition
- * of; or NULL.
+ * The first pattern for the relation, else for a table that it is a partition
+ * of or inherits from, the nearest first; or NULL.
  */
 extern const TablePattern *table_pattern_find(const List *patterns,
 											  const CatalogRelation *relation);

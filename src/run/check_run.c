@@ -51,7 +51,10 @@ send_error_step(const char *name, const ErrorData *error)
 static char *
 describe_env(Run *run)
 {
-	return psprintf("%s", env_file_path(run->env));
+	if (!run->way->from_url)
+		return pstrdup(env_file_path(run->env));
+	return psprintf("%s; the source is %s, reached by %s", env_file_path(run->env),
+					source_way_remote(run->way), run_entrance_text(run));
 }
 
 static char *
@@ -78,6 +81,10 @@ describe_config(Run *run)
 static char *
 describe_route(Run *run)
 {
+	if (!run_has_tunnel(run))
+		return pstrdup(run->way->entrance == ENTRANCE_DIRECT ?
+					   "none (PGSYNC_DIRECT), the source must prove itself by TLS" :
+					   "none (PGSYNC_SSH_HOST), another program forwards the port");
 	return psprintf("%s; jump host: %s", ssh_route_target(run->route), run_jump_text(run));
 }
 
@@ -98,8 +105,10 @@ send_tunnel_steps(Run *run)
 static char *
 describe_tunnel(Run *run)
 {
+	if (!run_has_tunnel(run))
+		return psprintf("none, %s is connected to", source_way_remote(run->way));
 	send_tunnel_steps(run);
-	return psprintf("%s to %s:%d", run_entrance_text(run), run->remote_host, run->remote_port);
+	return psprintf("%s to %s", run_entrance_text(run), source_way_remote(run->way));
 }
 
 static char *

@@ -18,7 +18,9 @@
  * Looking costs an index probe and a short query when there is nothing to do.
  *
  * The two steps are independent: heaps are dropped even if the audit tables
- * cannot be used.
+ * cannot be used.  If the heaps cannot be dropped in one transaction, because
+ * the lock table is full or one of them cannot be dropped, each is dropped in
+ * a transaction of its own.
  *
  *-------------------------------------------------------------------------
  */
@@ -64,48 +66,112 @@ crash_cleanup_log_error(void)
 	FreeErrorData(edata);
 }
 
-static void
-drop_leftovers(void)
+/* Staging heaps to be dropped. */
+typedef struct Heaps
 {
-	int			dropped = staging_drop_leftovers();
+	int64		run_id;			/* of this run, or 0: of crashed ones */
+	MemoryContext context;		/* for the list */
+	List	   *oids;
+	int			dropped;
+} Heaps;
 
-	if (dropped > 0)
-		ereport(LOG,
-				(errmsg("pgtunsync dropped %d staging heaps of a run that crashed", dropped)));
+/* Finds the heaps. */
+static void
+find_heaps(Heaps *heaps)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(heaps->context);
+
+	heaps->oids = heaps->run_id == 0 ? staging_leftovers() : staging_heaps_of_run(heaps->run_id);
+	MemoryContextSwitchTo(oldcontext);
 }
 
-/* Takes one step in a transaction of its own; an error ends that step only. */
+/* Finds the heaps and drops all of them. */
 static void
-take_step(void (*step) (void))
+drop_all(Heaps *heaps)
+{
+	ListCell   *lc;
+
+	find_heaps(heaps);
+	foreach(lc, heaps->oids)
+		heaps->dropped += staging_drop_unless_in_use(lfirst_oid(lc));
+}
+
+static void
+drop_first(Heaps *heaps)
+{
+	heaps->dropped += staging_drop_unless_in_use(linitial_oid(heaps->oids));
+}
+
+static void
+mark_crashed(Heaps *heaps)
+{
+	audit_mark_crashed();
+}
+
+/*
+ * Takes one step in a transaction of its own; an error ends that step only.
+ * Returns false then.  If the caller holds interrupts, they stay held.
+ */
+static bool
+take_step(void (*step) (Heaps *heaps), Heaps *heaps)
 {
 	MemoryContext context = CurrentMemoryContext;
+	uint32		holdoff = InterruptHoldoffCount;
+	volatile bool done = false;
 
 	PG_TRY();
 	{
 		StartTransactionCommand();
 		PushActiveSnapshot(GetTransactionSnapshot());
-		step();
+		step(heaps);
 		PopActiveSnapshot();
 		CommitTransactionCommand();
+		done = true;
 	}
 	PG_CATCH();
 	{
 		MemoryContextSwitchTo(context);
 		if (geterrcode() == ERRCODE_QUERY_CANCELED)
 			PG_RE_THROW();
+		InterruptHoldoffCount = holdoff;
 		crash_cleanup_log_error();
 		AbortOutOfAnyTransaction();
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(context);
+	return done;
+}
+
+static void
+drop_one_by_one(Heaps *heaps)
+{
+	heaps->dropped = 0;
+	(void) take_step(find_heaps, heaps);
+	for (; heaps->oids != NIL; heaps->oids = list_delete_first(heaps->oids))
+		(void) take_step(drop_first, heaps);
+}
+
+int
+crash_cleanup_drop(int64 run_id)
+{
+	Heaps		heaps = {.run_id = run_id, .context = CurrentMemoryContext};
+
+	if (!take_step(drop_all, &heaps))
+		drop_one_by_one(&heaps);
+	return heaps.dropped;
 }
 
 void
 crash_cleanup(void)
 {
+	int			dropped;
+
 	session_set_int("lock_timeout", CLEANUP_LOCK_TIMEOUT);
-	take_step(drop_leftovers);
-	take_step(audit_mark_crashed);
+	dropped = crash_cleanup_drop(0);
+	if (dropped > 0)
+		ereport(LOG,
+				(errmsg("pgtunsync dropped %d staging heaps of a run that crashed", dropped)));
+	(void) take_step(mark_crashed, NULL);
 	session_set_int("lock_timeout", 0);
 }
 

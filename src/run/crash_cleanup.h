@@ -16,7 +16,14 @@
 extern void crash_cleanup(void);
 
 /*
- * The same for a caller's backend, by a worker, and only if there is something
+ * Drops the staging heaps of a run whose loaders have ended, or of all runs
+ * that have no leader if run_id is 0.  Skips heaps that a session uses.  Returns
+ * the number of dropped heaps.  As crash_cleanup() in all else.
+ */
+extern int	crash_cleanup_drop(int64 run_id);
+
+/*
+ * crash_cleanup() for a caller's backend, by a worker, and only if there is something
  * to clean up.  Waits some seconds for the worker at most.  Does nothing on a
  * standby, in parallel mode and without a free worker slot.  Raises what
  * reading the audit raises.

@@ -44,7 +44,6 @@
 #include "run/pull_run.h"
 #include "run/request.h"
 #include "run/run_steps.h"
-#include "staging/staging.h"
 
 /*
  * how long a failed run waits for the tunnel to report why a connection broke,
@@ -149,11 +148,7 @@ write_failure(Run *run, const ErrorData *edata)
 static void
 drop_staged(Run *run, const ErrorData *edata)
 {
-	run_begin_transaction(run);
-	PushActiveSnapshot(GetTransactionSnapshot());
-	staging_drop_of_run(run->id, NIL);
-	PopActiveSnapshot();
-	run_commit_transaction(run);
+	(void) crash_cleanup_drop(run->id);
 }
 
 /*

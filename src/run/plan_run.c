@@ -57,7 +57,7 @@ send_table(const Run *run, const TablePlan *table)
 		.source_rows = table->source_rows,
 		.source_bytes = table->source_oids != NIL ? table->source_bytes : -1,
 		.local_rows = table->local_rows,
-		.reason = outcome_error(run->outcomes, table),
+		.reason = pulled ? table->note : outcome_error(run->outcomes, table),
 		.hint = outcome_hint(run->outcomes, table)
 	};
 	StringInfoData buf;

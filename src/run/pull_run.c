@@ -46,6 +46,7 @@
 #include "run/run_steps.h"
 #include "run/run_tables.h"
 #include "staging/staging.h"
+#include "tunnel/listener.h"
 
 /* ---- READY ---- */
 
@@ -71,44 +72,51 @@ run_begin(Run *run)
 static void
 run_audit_route(Run *run)
 {
-	char	   *tunnel = psprintf("%s -> %s:%d", run_entrance_text(run),
-								  run->remote_host, run->remote_port);
+	char	   *tunnel = psprintf("%s -> %s", run_entrance_text(run), source_way_remote(run->way));
 
 	run_begin_transaction(run);
-	audit_route(run->id, source_display(run->env), ssh_route_target(run->route), tunnel);
+	audit_route(run->id, source_display(run->env),
+				run->route ? ssh_route_target(run->route) : "none", tunnel);
 	run_commit_transaction(run);
 }
 
 /* ---- TUNNEL-OPEN ---- */
 
+static const char *
+jump_alias(const Run *run)
+{
+	const char *alias = env_file_get(run->env, "PGSYNC_SSH_HOST");
+
+	return alias ? alias : "hatchbox";
+}
+
 /* The ssh command that is equivalent to the tunnel. */
 static char *
 equivalent_command(const Run *run)
 {
-	const char *alias = env_file_get(run->env, "PGSYNC_SSH_HOST");
-
-	return psprintf("ssh -N -o ExitOnForwardFailure=yes -L %s:%s:%d %s",
-					run->local_port == 0 ? "<private socket>" : run_entrance_text(run),
-					run->remote_host, run->remote_port, alias ? alias : "hatchbox");
+	return psprintf("ssh -N -o ExitOnForwardFailure=yes -L %s:%s %s",
+					run->local_port == ENTRANCE_UNIX_SOCKET ? "<private socket>" :
+					run->local_port == ENTRANCE_ANY_PORT ? "<free port>" : run_entrance_text(run),
+					source_way_remote(run->way), jump_alias(run));
 }
 
 static void
 show_banner(const Run *run)
 {
-	const char *alias = env_file_get(run->env, "PGSYNC_SSH_HOST");
+	char	   *remote = source_way_remote(run->way);
 
 	ereport(NOTICE,
-			(errmsg("run " INT64_FORMAT ": opening the tunnel to %s:%d through \"%s\"", run->id,
-					run->remote_host, run->remote_port, alias ? alias : "hatchbox"),
+			(errmsg("run " INT64_FORMAT ": opening the tunnel to %s through \"%s\"", run->id,
+					remote, jump_alias(run)),
 			 errdetail("SSH target: %s\n"
 					   "Jump host: %s\n"
 					   "Local entrance: %s, for this run's connections only\n"
-					   "Remote end: %s:%d, as the jump host sees it\n"
+					   "Remote end: %s, as the jump host sees it\n"
 					   "Why: the source is private, only the jump host can reach it\n"
 					   "As a command: %s\n"
 					   "Tunnel worker: pid %d",
 					   ssh_route_target(run->route), run_jump_text(run),
-					   run_entrance_text(run), run->remote_host, run->remote_port,
+					   run_entrance_text(run), remote,
 					   equivalent_command(run), (int) tunnel_pid(run->tunnel))));
 	relay_flush();
 }
@@ -124,14 +132,34 @@ likely_loaders_of(Run *run)
 	return loaders;
 }
 
+/* Without a tunnel, the run begins with the loaders. */
+static void
+show_no_tunnel(const Run *run)
+{
+	ereport(NOTICE,
+			(errmsg("run " INT64_FORMAT ": connecting to %s without a tunnel", run->id,
+					source_way_remote(run->way)),
+			 run->way->entrance == ENTRANCE_DIRECT ?
+			 errdetail("PGSYNC_DIRECT is set. The source's certificate must be that of \"%s\".",
+					   run->way->tls_name) :
+			 errdetail("PGSYNC_SSH_HOST is none: another program forwards this port to the source.")));
+	relay_flush();
+}
+
 static void
 run_open_tunnel(Run *run)
 {
 	/* an append is one batch after the other */
 	int			loaders = run->request->plan.mode == LAND_APPEND ? 1 : likely_loaders_of(run);
 
+	if (!run_has_tunnel(run))
+	{
+		show_no_tunnel(run);
+		run_start_loaders(run, loaders);
+		return;
+	}
 	run_report_phase(run, "ENV-LOADED, opening the tunnel");
-	lock_local_port(run->local_port, run->request->lock_timeout);
+	lock_local_port(run->local_port, run->request->lock_timeout, run_progress_level(run));
 	run->at_entrance = true;
 	run_start_tunnel(run, loaders + 1);
 	show_banner(run);

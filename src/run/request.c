@@ -79,6 +79,8 @@ request_pack(StringInfo buf, const RunRequest *request)
 	pack_int(buf, request->connect_timeout);
 	pack_int(buf, request->connect_attempts);
 	pack_int(buf, request->connect_retry_delay);
+	pack_int(buf, request->tunnel_timeout);
+	pack_int(buf, request->wants_notices);
 	pack_int(buf, request->lock_timeout);
 	pack_int(buf, request->source_lock_timeout);
 	pack_int(buf, request->log_level);
@@ -112,6 +114,8 @@ request_unpack(const char *data)
 	request->connect_timeout = unpack_int(&buf);
 	request->connect_attempts = unpack_int(&buf);
 	request->connect_retry_delay = unpack_int(&buf);
+	request->tunnel_timeout = unpack_int(&buf);
+	request->wants_notices = unpack_int(&buf);
 	request->lock_timeout = unpack_int(&buf);
 	request->source_lock_timeout = unpack_int(&buf);
 	request->log_level = unpack_int(&buf);

@@ -52,6 +52,8 @@ typedef struct RunRequest
 	int			connect_timeout;
 	int			connect_attempts;
 	int			connect_retry_delay;
+	int			tunnel_timeout; /* 0: none */
+	bool		wants_notices;	/* the caller's client_min_messages lets them through */
 	int			lock_timeout;
 	int			source_lock_timeout;
 	int			log_level;		/* TraceLevel */

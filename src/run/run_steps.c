@@ -36,6 +36,7 @@
 #include "run/run_steps.h"
 #include "source/mask_key.h"
 #include "source/to_url.h"
+#include "tunnel/listener.h"
 #include "tunnel/tunnel_gate.h"
 
 static volatile sig_atomic_t cancel_requested = false;
@@ -107,18 +108,28 @@ run_next_transaction(Run *run)
 
 /* ---- files and route ---- */
 
+/* What the tunnel listens on. */
+static int
+entrance_of(const SourceWay *way)
+{
+	if (way->entrance == ENTRANCE_PORT)
+		return way->local_port;
+	return way->entrance == ENTRANCE_FREE_PORT ? ENTRANCE_ANY_PORT : ENTRANCE_UNIX_SOCKET;
+}
+
 void
 run_read_env(Run *run)
 {
-	const char *host;
-
 	run->env = env_file_read(run->request->env_file);
-	run->local_port = env_file_get_int(run->env, "PGSYNC_LOCAL_PORT", 5433, 0, 65535);
-	run->remote_port = env_file_get_int(run->env, "PGSYNC_REMOTE_PORT", 5432, 1, 65535);
-	host = env_file_get(run->env, "PGSYNC_REMOTE_HOST");
-	run->remote_host = host ? host : "localhost";
 	trace(TRACE_DEBUG1, "environment file: %s", env_file_path(run->env));
-	source_check_url(run->env, run->local_port);
+	run->way = source_way(run->env);
+	run->local_port = entrance_of(run->way);
+}
+
+bool
+run_has_tunnel(const Run *run)
+{
+	return source_way_has_tunnel(run->way);
 }
 
 void
@@ -141,6 +152,8 @@ run_read_config(Run *run)
 void
 run_resolve_route(Run *run)
 {
+	if (!run_has_tunnel(run))
+		return;
 	run->route = ssh_route_resolve(run->env);
 	ssh_route_trace(run->route);
 }
@@ -148,8 +161,12 @@ run_resolve_route(Run *run)
 char *
 run_entrance_text(const Run *run)
 {
-	if (run->local_port == 0)
+	if (!run_has_tunnel(run))
+		return pstrdup("no tunnel");
+	if (run->local_port == ENTRANCE_UNIX_SOCKET)
 		return pstrdup("a private Unix socket");
+	if (run->local_port == ENTRANCE_ANY_PORT)
+		return pstrdup("a free port on 127.0.0.1");
 	return psprintf("127.0.0.1:%d", run->local_port);
 }
 
@@ -163,6 +180,16 @@ run_jump_text(const Run *run)
 
 /* ---- tunnel and loaders ---- */
 
+/*
+ * How to say that something takes time.  Callers who get no NOTICEs must learn
+ * of it, too.
+ */
+int
+run_progress_level(const Run *run)
+{
+	return run->request->purpose == RUN_PULL && run->request->wants_notices ? NOTICE : WARNING;
+}
+
 void
 run_start_tunnel(Run *run, int sessions)
 {
@@ -170,12 +197,14 @@ run_start_tunnel(Run *run, int sessions)
 		.route = run->route,
 		.env = run->env,
 		.local_port = run->local_port,
-		.remote_host = run->remote_host,
-		.remote_port = run->remote_port,
+		.remote_host = run->way->host,
+		.remote_port = run->way->port,
 		.sessions = sessions,
 		.connect_timeout = run->request->connect_timeout,
 		.connect_attempts = run->request->connect_attempts,
 		.connect_retry_delay = run->request->connect_retry_delay,
+		.total_timeout = run->request->tunnel_timeout,
+		.progress_level = run_progress_level(run),
 		.log_level = run->request->log_level,
 		.run_id = run->id
 	};
@@ -193,7 +222,9 @@ void
 run_open_narrow_tunnel(Run *run)
 {
 	run_begin_transaction(run);		/* as for a pull, to the end */
-	lock_local_port(run->local_port, run->request->lock_timeout);
+	if (!run_has_tunnel(run))
+		return;
+	lock_local_port(run->local_port, run->request->lock_timeout, run_progress_level(run));
 	run->at_entrance = true;
 	run_start_tunnel(run, 1);
 	tunnel_wait_open(run->tunnel);
@@ -293,16 +324,21 @@ run_connect(Run *run)
 {
 	LoaderConnect connect;
 
-	run_report_phase(run, "TUNNEL-OPEN, connecting to the source");
-	run->params = source_params(run->env, run->local_port, tunnel_host(run->tunnel),
-								tunnel_port(run->tunnel), run->request->connect_timeout,
-								run->id);
+	run_report_phase(run, run->tunnel ? "TUNNEL-OPEN, connecting to the source" :
+					 "connecting to the source");
+	run->params = source_params(run->env, run->way,
+								run->tunnel ? tunnel_host(run->tunnel) : run->way->host,
+								run->tunnel ? tunnel_port(run->tunnel) : run->way->port,
+								run->request->connect_timeout, run->id);
 	if (run->request->plan.rules && mask_needs_key(run->config))
 		source_add_options(run->params, mask_key_options(run->env));
 	run->params->row_security = run->request->plan.row_security;
 	run->params->lock_timeout = run->request->source_lock_timeout;
-	run->params->gate = &tunnel_connection_gate;
-	run->params->gate_handle = tunnel_gate_handle(run->tunnel);
+	if (run->tunnel != NULL)
+	{
+		run->params->gate = &tunnel_connection_gate;
+		run->params->gate_handle = tunnel_gate_handle(run->tunnel);
+	}
 	run->params->hide_texts = run->request->plan.rules && run->config->data_rules != NIL;
 
 	connect.conninfo = run->params->conninfo;
@@ -312,7 +348,7 @@ run_connect(Run *run)
 	connect.lock_timeout = run->params->lock_timeout;
 	connect.password_rule = run->params->password_rule;
 	connect.hide_texts = run->params->hide_texts;
-	connect.gate = tunnel_gate_handle(run->tunnel);
+	connect.gate = run->tunnel ? tunnel_gate_handle(run->tunnel) : DSM_HANDLE_INVALID;
 	/*
 	 * ahead of the loaders: the tunnel keeps its proven channel for this one
 	 */

@@ -31,12 +31,11 @@ typedef struct Run
 
 	EnvFile    *env;
 	SyncConfig *config;
-	SshRoute   *route;
-	int			local_port;
-	const char *remote_host;
-	int			remote_port;
+	SshRoute   *route;			/* NULL without a tunnel */
+	SourceWay  *way;
+	int			local_port;		/* of the tunnel; ENTRANCE_… of listener.h if it is no port */
 
-	Tunnel	   *tunnel;
+	Tunnel	   *tunnel;			/* NULL without one */
 	Pool	   *pool;
 	SourceParams *params;
 	SourceRoom *room;			/* of a check */
@@ -103,6 +102,12 @@ extern void run_leave_entrance(Run *run);
 
 /* Ends loaders, source and tunnel; the transaction is over. */
 extern void run_stop_children(Run *run);
+
+/* The level of messages about what takes time: NOTICE or WARNING. */
+extern int	run_progress_level(const Run *run);
+
+/* Returns whether the run reaches the source through a tunnel of ours. */
+extern bool run_has_tunnel(const Run *run);
 
 /* Texts for messages. */
 extern char *run_entrance_text(const Run *run);

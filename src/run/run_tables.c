@@ -68,6 +68,7 @@ run_submit(Run *run, const TablePlan *table, const char *copy_sql)
 		.binary = table->binary,
 		.columns = run_column_names(table),
 		.partition_check = table->partition_check,
+		.masked_key = table->masked_key,
 		.rewrites = table->rewrites,
 		.keep = table->keep,
 		.row_name = table->row_name,
@@ -228,7 +229,8 @@ run_await_loads(Run *run)
 		relay_flush();
 		run_check_caller(run);
 		progress_report();
-		tunnel_check(run->tunnel);
+		if (run->tunnel != NULL)
+			tunnel_check(run->tunnel);
 		source_check_idle(run->control);
 	}
 	report_refused_loaders(run);

@@ -23,12 +23,22 @@ typedef struct CatalogColumn
 	Oid			typid;
 	Oid			base_typid;		/* for a domain, the type it is based on */
 	bool		generated;		/* a generated column; COPY cannot name it */
+	bool		inherited;		/* a parent has it, too */
 	int32		typmod;			/* local */
 	bool		not_null;		/* local */
 	bool		unique;			/* local: the column alone is a unique key */
 	bool		needs_value;	/* local: NOT NULL without default or identity */
 	bool		readable;		/* source: SELECT is granted */
 	char	   *mask;			/* source: SQL expression sent instead of the value, or NULL */
+
+	/* source, for a column that it generates in this table or in one below */
+	List	   *made_of;		/* of char *: the columns in the expressions */
+	char	   *expression;		/* this table's expression; NULL: no other row can be given to it */
+	bool		varies;			/* a table below has another expression, or none */
+
+	/* source: what is sent if that is computed again from masked columns */
+	char	   *computed;		/* SQL expression over COPY_ROW (copy_sql.h), or NULL */
+	List	   *inputs;			/* of CatalogColumn *: the columns of that row */
 } CatalogColumn;
 
 /* A foreign key.  Names identify the tables and columns. */
@@ -62,6 +72,9 @@ typedef struct CatalogRelation
 	char	   *bound;			/* for a partition: "FOR VALUES …", from pg_get_expr() */
 	struct CatalogRelation *parent; /* for a partition, if its parent was read */
 	List	   *leaves;			/* for a partitioned table: its leaf partitions */
+	List	   *ancestors;		/* of CatalogRelation *: tables it inherits from, nearest first */
+	List	   *descendants;	/* of CatalogRelation *: tables that inherit from it */
+	List	   *members;		/* source: descendants whose rows are pulled with this table's */
 	bool		extension_member;	/* local: the relation belongs to an extension */
 	bool		readable;		/* source: SELECT is granted on the whole table */
 	bool		reachable;		/* source: USAGE on the schema is granted */

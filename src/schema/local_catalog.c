@@ -30,6 +30,7 @@
 #include "utils/syscache.h"
 
 #include "base/compat.h"
+#include "schema/inheritance.h"
 #include "schema/local_catalog.h"
 #include "base/names.h"
 
@@ -77,12 +78,42 @@ schema_oids(List *schemas)
 	return oids;
 }
 
+/* The OIDs of all children and parents, of partitions and indexes, too. */
+static HTAB *
+hash_ends(List *inheritances)
+{
+	HASHCTL		ctl = {0};
+	HTAB	   *ends;
+	ListCell   *lc;
+
+	ctl.keysize = sizeof(Oid);
+	ctl.entrysize = sizeof(Oid);
+	ctl.hcxt = CurrentMemoryContext;
+	ends = hash_create("pgtunsync ends of inheritances", 64, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	foreach(lc, inheritances)
+	{
+		Inheritance *inheritance = lfirst(lc);
+
+		(void) hash_search(ends, &inheritance->child, HASH_ENTER, NULL);
+		(void) hash_search(ends, &inheritance->parent, HASH_ENTER, NULL);
+	}
+	return ends;
+}
+
+/* Returns whether it inherits or is inherited from, but not by partitions. */
+static bool
+has_inheritance(Form_pg_class form, HTAB *ends)
+{
+	return (form->relkind == RELKIND_RELATION || form->relkind == RELKIND_FOREIGN_TABLE) &&
+		!form->relispartition && hash_search(ends, &form->oid, HASH_FIND, NULL) != NULL;
+}
+
 /*
  * Returns whether a relation of this kind can be selected by name, and is a
- * partition or in one of the schemas.
+ * partition, part of an inheritance tree, or in one of the schemas.
  */
 static bool
-is_wanted(Form_pg_class form, List *namespaces)
+is_wanted(Form_pg_class form, List *namespaces, HTAB *ends)
 {
 	if (form->relpersistence == RELPERSISTENCE_TEMP)
 		return false;
@@ -94,7 +125,8 @@ is_wanted(Form_pg_class form, List *namespaces)
 		case RELKIND_VIEW:
 		case RELKIND_MATVIEW:
 		case RELKIND_SEQUENCE:
-			return form->relispartition || list_member_oid(namespaces, form->relnamespace);
+			return form->relispartition || list_member_oid(namespaces, form->relnamespace) ||
+				has_inheritance(form, ends);
 		default:
 			return false;
 	}
@@ -116,9 +148,10 @@ partition_bound(HeapTuple tuple)
 }
 
 static void
-read_relations(Catalog *catalog, List *schemas)
+read_relations(Catalog *catalog, List *schemas, List *inheritances)
 {
 	List	   *namespaces = schema_oids(schemas);
+	HTAB	   *ends = hash_ends(inheritances);
 	Relation	pg_class = table_open(RelationRelationId, AccessShareLock);
 	SysScanDesc scan = systable_beginscan(pg_class, InvalidOid, false, NULL, 0, NULL);
 	HeapTuple	tuple;
@@ -129,7 +162,7 @@ read_relations(Catalog *catalog, List *schemas)
 		CatalogRelation *relation;
 		char	   *schema;
 
-		if (!is_wanted(form, namespaces) ||
+		if (!is_wanted(form, namespaces, ends) ||
 			(schema = get_namespace_name(form->relnamespace)) == NULL)
 			continue;
 		relation = palloc0(sizeof(CatalogRelation));
@@ -146,23 +179,40 @@ read_relations(Catalog *catalog, List *schemas)
 	}
 	systable_endscan(scan);
 	table_close(pg_class, AccessShareLock);
+	hash_destroy(ends);
 }
 
-static void
-read_partitions(Catalog *catalog)
+/* Reads who inherits from whom, partitions included; nearest parents first. */
+static List *
+read_inheritances(void)
 {
 	Relation	pg_inherits = table_open(InheritsRelationId, AccessShareLock);
-	SysScanDesc scan = systable_beginscan(pg_inherits, InvalidOid, false, NULL, 0, NULL);
+	SysScanDesc scan = systable_beginscan(pg_inherits, InheritsRelidSeqnoIndexId, true, NULL, 0, NULL);
+	List	   *inheritances = NIL;
 	HeapTuple	tuple;
 
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		Form_pg_inherits form = (Form_pg_inherits) GETSTRUCT(tuple);
 
-		(void) catalog_set_parent(catalog, form->inhrelid, form->inhparent);
+		inheritances = lappend(inheritances, inheritance_create(form->inhrelid, form->inhparent));
 	}
 	systable_endscan(scan);
 	table_close(pg_inherits, AccessShareLock);
+	return inheritances;
+}
+
+static void
+set_partitions(Catalog *catalog, List *inheritances)
+{
+	ListCell   *lc;
+
+	foreach(lc, inheritances)
+	{
+		Inheritance *inheritance = lfirst(lc);
+
+		(void) catalog_set_parent(catalog, inheritance->child, inheritance->parent);
+	}
 	if (!catalog_find_leaves(catalog))
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
@@ -200,9 +250,14 @@ Catalog *
 local_catalog_read(List *schemas)
 {
 	Catalog    *catalog = catalog_create();
+	List	   *inheritances = read_inheritances();
 
-	read_relations(catalog, schemas);
-	read_partitions(catalog);
+	read_relations(catalog, schemas, inheritances);
+	set_partitions(catalog, inheritances);
+	if (!inheritance_resolve(catalog, inheritances))
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("a local table inherits from more than %d tables", INHERITANCE_ANCESTORS_MAX)));
 	read_extension_members(catalog);
 	return catalog;
 }
@@ -253,6 +308,7 @@ read_columns(Relation pg_attribute, CatalogRelation *relation)
 		column->typid = att->atttypid;
 		column->base_typid = getBaseType(att->atttypid);
 		column->generated = att->attgenerated != '\0';
+		column->inherited = att->attinhcount > 0;
 		column->typmod = att->atttypmod;
 		column->not_null = att->attnotnull;
 		column->needs_value = needs_value(att);

@@ -33,6 +33,8 @@
 #include "utils/timestamp.h"
 
 #include "base/glob.h"
+#include "schema/generated_columns.h"
+#include "schema/inheritance.h"
 #include "schema/source_catalog.h"
 #include "source/result_reader.h"
 #include "source/source_locks.h"
@@ -178,15 +180,16 @@ read_snapshot(Source *source, SourceFacts *facts)
 
 /*
  * The role may lack EXECUTE on pg_control_system().  A query that names the
- * function would then fail at its start, even if it never calls it.
- * query_to_xml() names the function only in a text that is run after the
- * privilege check.
+ * function would then fail at its start, even if it never calls it.  So the
+ * name stands in a text, which ts_stat() runs after the privilege check.
+ * ts_stat() runs any query that returns a tsvector.  Unlike query_to_xml(), it
+ * also exists in servers that were built without libxml.
  */
 static const char facts_query[] =
 "SELECT current_setting('server_version'),"
 " CASE WHEN has_function_privilege('pg_control_system()', 'EXECUTE') THEN"
-" substring(query_to_xml('SELECT system_identifier AS id FROM pg_catalog.pg_control_system()',"
-" false, true, '')::text FROM '<id>(-?[0-9]+)</id>') END,"
+" (SELECT word FROM ts_stat('SELECT array_to_tsvector(ARRAY[system_identifier::text])"
+" FROM pg_catalog.pg_control_system()')) END,"
 " (SELECT oid FROM pg_database WHERE datname = current_database()),"
 " trunc(extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint,"
 " pg_is_in_recovery()";
@@ -236,9 +239,14 @@ append_literals(StringInfo buf, List *strings)
 	}
 }
 
+/* The ends of all inheritances but those of partitions. */
+#define INHERITANCES \
+	"FROM pg_inherits h JOIN pg_class k ON k.oid = h.inhrelid" \
+	" WHERE NOT k.relispartition AND k.relkind IN ('r', 'f')"
+
 /*
  * Partitions are included from all schemas: they need not be in the schema of
- * their root.
+ * their root.  So are inheritance trees.
  */
 static void
 append_relations_query(StringInfo buf, List *schemas)
@@ -257,9 +265,34 @@ append_relations_query(StringInfo buf, List *schemas)
 						   " LEFT JOIN pg_class t ON t.oid = c.reltoastrelid"
 						   " LEFT JOIN pg_inherits i ON i.inhrelid = c.oid AND c.relispartition"
 						   " WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND c.relpersistence <> 't'"
-						   " AND (c.relispartition OR n.nspname IN (");
+						   " AND (c.relispartition"
+						   " OR c.oid IN (SELECT unnest(ARRAY[h.inhrelid, h.inhparent]) " INHERITANCES ")"
+						   " OR n.nspname IN (");
 	append_literals(buf, schemas);
 	appendStringInfoString(buf, "))");
+}
+
+static const char inheritances_query[] =
+"SELECT h.inhrelid, h.inhparent " INHERITANCES " ORDER BY h.inhrelid, h.inhseqno";
+
+static const ResultColumn inheritance_columns[] = {
+	{"inhrelid", RESULT_OID},
+	{"inhparent", RESULT_OID}
+};
+static const ResultShape inheritance_shape = {"inheritances", inheritance_columns, lengthof(inheritance_columns)};
+
+static void
+read_inheritances(Source *source, Catalog *catalog)
+{
+	ResultReader *reader = result_begin(source, &inheritance_shape, 0, RESULT_ROWS_ANY);
+	List	   *inheritances = NIL;
+
+	while (result_next(reader))
+		inheritances = lappend(inheritances, inheritance_create(result_oid(reader, 0), result_oid(reader, 1)));
+	if (!inheritance_resolve(catalog, inheritances))
+		result_refuse(reader, psprintf("A table inherits from itself, or from more than %d tables.",
+									   INHERITANCE_ANCESTORS_MAX));
+	list_free_deep(inheritances);
 }
 
 enum
@@ -287,13 +320,6 @@ static const ResultColumn relation_columns[] = {
 	[RELATION_HEAP_PAGES] = {"relpages", RESULT_NUMBER, .min = PG_INT32_MIN, .max = PG_UINT32_MAX}
 };
 static const ResultShape relation_shape = {"relations", relation_columns, lengthof(relation_columns)};
-
-/* A partition and its parent. */
-typedef struct Inheritance
-{
-	Oid			child;
-	Oid			parent;
-} Inheritance;
 
 static CatalogRelation *
 read_relation(const ResultReader *reader)
@@ -344,13 +370,8 @@ read_relations(Source *source, Catalog *catalog)
 			raise_duplicate(reader, "A relation");
 		(void) catalog_add(catalog, relation);
 		if (relation->is_partition && !result_is_null(reader, RELATION_PARENT))
-		{
-			Inheritance *inheritance = palloc(sizeof(Inheritance));
-
-			inheritance->child = relation->oid;
-			inheritance->parent = result_oid(reader, RELATION_PARENT);
-			inheritances = lappend(inheritances, inheritance);
-		}
+			inheritances = lappend(inheritances,
+								   inheritance_create(relation->oid, result_oid(reader, RELATION_PARENT)));
 	}
 	foreach(lc, inheritances)
 	{
@@ -423,7 +444,8 @@ append_columns_query(StringInfo buf, int version, const char *oids)
 	appendStringInfo(buf,
 					 "SELECT a.attrelid, a.attname, a.attnum, format_type(a.atttypid, a.atttypmod),"
 					 " a.atttypid, coalesce(nullif(t.typbasetype, 0), t.oid), %s,"
-					 " has_table_privilege(a.attrelid, 'SELECT') OR has_column_privilege(a.attrelid, a.attnum, 'SELECT')"
+					 " has_table_privilege(a.attrelid, 'SELECT') OR has_column_privilege(a.attrelid, a.attnum, 'SELECT'),"
+					 " a.attinhcount > 0"
 					 " FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid"
 					 " WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attrelid = ANY (%s)"
 					 " ORDER BY a.attrelid, a.attnum",
@@ -432,19 +454,19 @@ append_columns_query(StringInfo buf, int version, const char *oids)
 
 /*
  * Reads the state of sequences.  The state is stored in the sequence relation.
- * query_to_xml() reads it, because the names of the sequences are known only
- * while the query runs.
+ * ts_stat() reads it, because the names of the sequences are known only while
+ * the query runs (see facts_query).  The state travels as one word, such as
+ * "42 true".
  */
 static void
 append_sequences_query(StringInfo buf, const char *oids)
 {
 	appendStringInfo(buf,
 					 "SELECT q.refobjid, q.refobjsubid, q.oid, q.nspname, q.relname, q.readable,"
-					 " substring(q.state FROM '<last_value>(-?[0-9]+)</last_value>'),"
-					 " substring(q.state FROM '<is_called>(true|false)</is_called>')"
-					 " FROM (SELECT r.*, CASE WHEN r.readable THEN query_to_xml("
-					 "format('SELECT last_value, is_called FROM %%I.%%I', r.nspname, r.relname),"
-					 " false, true, '')::text END AS state"
+					 " split_part(q.state, ' ', 1), split_part(q.state, ' ', 2)"
+					 " FROM (SELECT r.*, CASE WHEN r.readable THEN (SELECT word FROM ts_stat("
+					 "format('SELECT array_to_tsvector(ARRAY[concat_ws('' '', last_value, is_called::text)])"
+					 " FROM %%I.%%I', r.nspname, r.relname))) END AS state"
 					 " FROM (SELECT d.refobjid, d.refobjsubid, s.oid, n.nspname, s.relname,"
 					 " has_table_privilege(s.oid, 'SELECT') AND has_schema_privilege(n.oid, 'USAGE') AS readable"
 					 " FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'"
@@ -534,7 +556,7 @@ read_keys(Source *source, const Catalog *catalog)
 enum
 {
 	COLUMN_RELATION, COLUMN_NAME, COLUMN_NUMBER, COLUMN_TYPE_NAME, COLUMN_TYPE, COLUMN_BASE_TYPE,
-	COLUMN_GENERATED, COLUMN_READABLE
+	COLUMN_GENERATED, COLUMN_READABLE, COLUMN_INHERITED
 };
 
 static const ResultColumn column_columns[] = {
@@ -545,7 +567,8 @@ static const ResultColumn column_columns[] = {
 	[COLUMN_TYPE] = {"atttypid", RESULT_OID},
 	[COLUMN_BASE_TYPE] = {"typbasetype", RESULT_OID},
 	[COLUMN_GENERATED] = {"attgenerated", RESULT_BOOL},
-	[COLUMN_READABLE] = {"has_column_privilege", RESULT_BOOL, .nullable = true}
+	[COLUMN_READABLE] = {"has_column_privilege", RESULT_BOOL, .nullable = true},
+	[COLUMN_INHERITED] = {"attinhcount", RESULT_BOOL}
 };
 static const ResultShape column_shape = {"columns", column_columns, lengthof(column_columns)};
 
@@ -561,6 +584,7 @@ read_column(const ResultReader *reader)
 	column->base_typid = result_oid(reader, COLUMN_BASE_TYPE);
 	column->generated = result_bool(reader, COLUMN_GENERATED);
 	column->readable = result_bool(reader, COLUMN_READABLE);
+	column->inherited = result_bool(reader, COLUMN_INHERITED);
 	return column;
 }
 
@@ -642,7 +666,7 @@ read_sequences(Source *source, const Catalog *catalog)
 }
 
 /*
- * Appends three queries for these relations; oids is an expression of type
+ * Appends the queries for these relations; oids is an expression of type
  * oid[].
  */
 static void
@@ -653,6 +677,7 @@ append_details_queries(StringInfo buf, int version, const char *oids)
 	append_sequences_query(buf, oids);
 	appendStringInfoString(buf, "; ");
 	append_keys_query(buf, oids);
+	generated_append_query(buf, version, oids);
 }
 
 /* Forgets what an answer that broke off has told. */
@@ -676,6 +701,7 @@ read_details(Source *source, const Catalog *catalog)
 	read_columns(source, catalog);
 	read_sequences(source, catalog);
 	read_keys(source, catalog);
+	generated_read(source, catalog);
 }
 
 typedef struct DetailsAnswer
@@ -749,6 +775,7 @@ source_catalog_ask(Source *source, List *schemas, List *wanted)
 	initStringInfo(&buf);
 	appendStringInfo(&buf, "%s; ", facts_query);
 	append_relations_query(&buf, schemas);
+	appendStringInfo(&buf, "; %s", inheritances_query);
 	if (wanted != NIL)
 	{
 		appendStringInfoString(&buf, "; ");
@@ -776,6 +803,7 @@ read_catalog_answer(Source *source, void *arg)
 	answer->catalog = catalog_create();
 	read_facts(source, answer->facts);
 	read_relations(source, answer->catalog);
+	read_inheritances(source, answer->catalog);
 	if (answer->wanted != NIL)
 		read_details(source, answer->catalog);
 }

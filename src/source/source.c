@@ -438,14 +438,16 @@ take_login_state(char *text)
 	return state;
 }
 
-/* The fix that an error of the login suggests. */
+/* The fix that an error of the login suggests; text is libpq's. */
 static const char *
-login_hint(Source *source, const char *state)
+login_hint(Source *source, const char *state, const char *text)
 {
 	if (PQconnectionNeedsPassword(source->conn))
 		return "Put the password into PGSYNC_FROM_URL; it is taken from nowhere else.";
 	if (state == NULL)
 		return NULL;
+	if (strcmp(state, "28000") == 0 && strstr(text, "no encryption") != NULL)
+		return "Write sslmode=require in PGSYNC_FROM_URL if the source takes connections over TLS only. Otherwise, check its pg_hba.conf for connections that come from the jump host.";
 	if (strncmp(state, "28", 2) == 0)
 		return "Check user and password in PGSYNC_FROM_URL, and the source server's pg_hba.conf for connections that come from the jump host.";
 	if (strcmp(state, "3D000") == 0)
@@ -460,7 +462,7 @@ raise_not_connected(Source *source)
 {
 	char	   *text = pstrdup(PQerrorMessage(source->conn));
 	const char *state = take_login_state(text);
-	const char *hint = login_hint(source, state);
+	const char *hint = login_hint(source, state, text);
 
 	text = source_text(text);
 	ereport(ERROR,

@@ -15,6 +15,7 @@
 #include "nodes/pg_list.h"
 #include "source/auth_guard.h"
 #include "source/source_text.h"
+#include "source/source_way.h"
 
 /* How to reach the source; plain strings, so that it can be handed to a loader. */
 typedef struct SourceParams
@@ -41,25 +42,20 @@ typedef struct Source Source;
 /* ---- the URL (source_url.c) ---- */
 
 /*
- * Validates PGSYNC_FROM_URL against the entrance (host must be the loopback,
- * port must be local_port; with local_port 0 the port does not matter) and
- * completes it so that libpq's own fallbacks (PG* variables, ~/.pgpass,
- * service files, ~/.postgresql client certificates, GSSAPI credentials)
- * supply nothing.  host and port: where to connect really (tunnel_host() /
- * tunnel_port()); the URL's own host name stays in force for verify-full.
- * default_timeout (ms) serves when the URL has no connect_timeout.
- * application_name is pgtunsync/<run_id>.  The params' password rule follows
- * from the URL and PGSYNC_ALLOW_CLEARTEXT.  Lives in the current memory
- * context.
+ * Completes PGSYNC_FROM_URL so that libpq's own fallbacks (PG* variables,
+ * ~/.pgpass, service files, ~/.postgresql client certificates, GSSAPI
+ * credentials) supply nothing.  way: of source_way(), which has checked the
+ * URL.  host and port: where to connect really (tunnel_host() /
+ * tunnel_port(), or the way's own).  default_timeout (ms) serves when the URL
+ * has no connect_timeout.  application_name is pgtunsync/<run_id>.  The
+ * params' password rule follows from the URL and PGSYNC_ALLOW_CLEARTEXT.
+ * Lives in the current memory context.
  *
  * Raises CONFIG_FILE_ERROR; the message never shows the password.
  */
-extern SourceParams *source_params(const EnvFile *env, int local_port,
+extern SourceParams *source_params(const EnvFile *env, const SourceWay *way,
 								   const char *host, int port,
 								   int default_timeout, int64 run_id);
-
-/* The checks of source_params() alone, before any tunnel exists. */
-extern void source_check_url(const EnvFile *env, int local_port);
 
 /* "user@host:port/dbname" as written in the URL, without the password. */
 extern char *source_display(const EnvFile *env);

@@ -1,12 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * source_url.c
- *	  PGSYNC_FROM_URL: checked, and completed until nothing is left to guess.
+ *	  PGSYNC_FROM_URL: parsed, and completed until nothing is left to guess.
  *
- * The URL names the tunnel's *local* entrance, as it does for the shell tools
- * that read the same file, so a URL that points anywhere else is out of
- * contract: connecting there would bypass the tunnel, and rewriting it in
- * silence would hide a mistake.  It is refused, saying what to write instead.
+ * Where the URL may point is decided in source_way.c, and which parameters of
+ * other programs it may have in url_parameters.c.
  *
  * libpq fills in what a URL leaves open: from PG* variables, a password file,
  * a service file, client certificates below ~/.postgresql, a Kerberos ticket.
@@ -34,8 +32,10 @@
 
 #include "base/compat.h"
 #include "source/source.h"
+#include "source/source_url.h"
 
 #define URL_VARIABLE	"PGSYNC_FROM_URL"
+#define OTHER_URL_VARIABLE "DATABASE_URL"
 #define CLEARTEXT_VARIABLE "PGSYNC_ALLOW_CLEARTEXT"
 
 /* Where a file is expected that shall not be read; missing files are no error. */
@@ -48,26 +48,6 @@ typedef struct Option
 	const char *value;
 } Option;
 
-typedef struct SourceUrl
-{
-	const EnvFile *env;
-	List	   *options;		/* of Option * */
-	bool		is_uri;			/* else "keyword=value …" */
-	bool		showable;		/* its parts are what they seem to be */
-} SourceUrl;
-
-/* Keywords that would take the connection, or its credentials, elsewhere. */
-static const struct
-{
-	const char *keyword;
-	const char *reason;
-}			refused_keywords[] = {
-	{"service", "A service file would supply values that the environment file does not show."},
-	{"servicefile", "A service file would supply values that the environment file does not show."},
-	{"passfile", "The password belongs into the URL itself."},
-	{"replication", "A replication connection cannot read tables."},
-};
-
 /* Environment that no conninfo keyword overrides. */
 static const char *const other_variables[] = {
 	"PGSERVICE", "PGSERVICEFILE", "PGSYSCONFDIR", "PGREQUIRESSL",
@@ -76,8 +56,8 @@ static const char *const other_variables[] = {
 
 /* ---- parsing ---- */
 
-static const char *
-option_get(const SourceUrl *url, const char *keyword)
+const char *
+url_get(const SourceUrl *url, const char *keyword)
 {
 	ListCell   *lc;
 
@@ -117,73 +97,71 @@ option_set(SourceUrl *url, const char *keyword, const char *value)
 static void
 option_default(SourceUrl *url, const char *keyword, const char *value)
 {
-	if (option_get(url, keyword) == NULL)
+	if (url_get(url, keyword) == NULL)
 		option_set(url, keyword, value);
 }
 
 /* "line N of file "…"", for DETAILs. */
 static char *
-url_place(const EnvFile *env)
+url_place(const SourceUrl *url)
 {
-	return psprintf("line %d of file \"%s\"", env_file_line(env, URL_VARIABLE),
-					env_file_path(env));
+	return psprintf("line %d of file \"%s\"", env_file_line(url->env, url->variable),
+					env_file_path(url->env));
 }
 
-/* True if no part can hold a piece of the password. */
-static bool
-url_showable(const char *text, bool is_uri)
+static void pg_attribute_noreturn()
+raise_no_url(const EnvFile *env)
 {
-	const char *authority;
-	const char *at;
-
-	if (!is_uri)
-		return true;
-	authority = strstr(text, "://") + 3;
-	at = strchr(authority, '@');
-	if (at == NULL)
-		return true;
-	return strchr(at + 1, '@') == NULL &&
-		(at - authority) < strcspn(authority, "/?#");
+	ereport(ERROR,
+			(errcode(ERRCODE_CONFIG_FILE_ERROR),
+			 errmsg("%s is not set", URL_VARIABLE),
+			 errdetail("File \"%s\" does not give it a value.", env_file_path(env)),
+			 errhint("Add a line such as %s='postgresql://USER:PASSWORD@HOST:5432/DATABASE', with the source's own address, and PGSYNC_SSH_HOST with the jump host. See the template .env.pgsync.example; the file is chosen by the setting pgtunsync.env_file.",
+					 URL_VARIABLE)));
 }
 
-static bool
-is_uri(const char *text)
+/* A parameter that cannot be used. */
+static void pg_attribute_noreturn()
+raise_bad_parameter(const SourceUrl *url)
 {
-	return strncmp(text, "postgresql://", 13) == 0 ||
-		strncmp(text, "postgres://", 11) == 0;
+	const UrlReading *reading = url->reading;
+
+	ereport(ERROR,
+			(errcode(ERRCODE_CONFIG_FILE_ERROR),
+			 reading->parameter ?
+			 errmsg("the parameter \"%s\" of %s %s", reading->parameter, url->variable,
+					reading->problem) :
+			 errmsg("a parameter of %s %s", url->variable, reading->problem),
+			 errdetail("It is set in %s.", url_place(url)),
+			 errhint("%s", reading->hint)));
 }
 
-/* The URL as libpq reads it: only what is written there, no defaults. */
-static SourceUrl *
+SourceUrl *
 url_parse(const EnvFile *env)
 {
-	const char *text = env_file_get_secret(env, URL_VARIABLE);
 	SourceUrl  *url = palloc0(sizeof(SourceUrl));
+	const char *text = env_file_get_secret(env, URL_VARIABLE);
 	PQconninfoOption *parsed;
-	char	   *errors = NULL;
-
-	if (text == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_CONFIG_FILE_ERROR),
-				 errmsg("%s is not set", URL_VARIABLE),
-				 errdetail("File \"%s\" does not give it a value.", env_file_path(env)),
-				 errhint("See the template .env.pgsync.example; the file is chosen by the setting pgtunsync.env_file.")));
-
-	parsed = PQconninfoParse(text, &errors);
-	if (parsed == NULL)
-	{
-		if (errors)
-			PQfreemem(errors);
-		ereport(ERROR,
-				(errcode(ERRCODE_CONFIG_FILE_ERROR),
-				 errmsg("%s is not a valid connection string", URL_VARIABLE),
-				 errdetail("It is set in %s.", url_place(env)),
-				 errhint("Write postgresql://USER:PASSWORD@localhost:PORT/DATABASE, with characters such as @ : / ? # %% in user and password percent-encoded.")));
-	}
 
 	url->env = env;
-	url->is_uri = is_uri(text);
-	url->showable = url_showable(text, url->is_uri);
+	url->variable = text ? URL_VARIABLE : OTHER_URL_VARIABLE;
+	if (text == NULL)
+		text = env_file_get_secret(env, OTHER_URL_VARIABLE);
+	if (text == NULL)
+		raise_no_url(env);
+	url->reading = url_read(text);
+	url->is_uri = url_is_uri(url->reading->text);
+	url->showable = url_is_showable(url->reading->text);
+	if (url->reading->problem != NULL)
+		raise_bad_parameter(url);
+
+	parsed = PQconninfoParse(url->reading->text, NULL);
+	if (parsed == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_CONFIG_FILE_ERROR),
+				 errmsg("%s is not a valid connection string", url->variable),
+				 errdetail("It is set in %s.", url_place(url)),
+				 errhint("Write postgresql://USER:PASSWORD@localhost:PORT/DATABASE, with characters such as @ : / ? # %% in user and password percent-encoded.")));
 	for (PQconninfoOption *option = parsed; option->keyword != NULL; option++)
 	{
 		if (option->val != NULL && option->val[0] != '\0')
@@ -193,7 +171,7 @@ url_parse(const EnvFile *env)
 	return url;
 }
 
-/* ---- checking ---- */
+/* ---- messages ---- */
 
 /* Percent-encodes what has a meaning in a URI. */
 static char *
@@ -238,11 +216,12 @@ append_conninfo(StringInfo buf, const char *keyword, const char *value)
 
 /* The URL as it should be, in the form that it has, without the password. */
 static char *
-url_suggestion(const SourceUrl *url, int local_port)
+url_suggestion(const SourceUrl *url)
 {
-	const char *user = option_get(url, "user");
-	const char *dbname = option_get(url, "dbname");
-	const char *password = option_get(url, "password") ? "****" : NULL;
+	int			local_port = env_file_get_int(url->env, "PGSYNC_LOCAL_PORT", 5433, 0, 65535);
+	const char *user = url_get(url, "user");
+	const char *dbname = url_get(url, "dbname");
+	const char *password = url_get(url, "password") ? "****" : NULL;
 	StringInfoData buf;
 
 	if (!url->showable)
@@ -269,25 +248,29 @@ url_suggestion(const SourceUrl *url, int local_port)
 	return buf.data;
 }
 
-/* Refuses the URL: msg says what is wrong with it, detail (may be NULL) more. */
-static void pg_attribute_noreturn()
-url_refuse(const SourceUrl *url, int local_port, const char *msg, const char *detail)
+/* The URL that points at the entrance. */
+static char *
+usual_hint(const SourceUrl *url)
+{
+	return psprintf("Write %s%s; the source server's own address belongs in PGSYNC_REMOTE_HOST and PGSYNC_REMOTE_PORT. Or set PGSYNC_SSH_HOST and leave PGSYNC_LOCAL_PORT, PGSYNC_REMOTE_HOST and PGSYNC_REMOTE_PORT out: then the URL has the source's own address.",
+					url_suggestion(url),
+					url->showable ? " (other parameters as they are)" :
+					", with characters such as @ : / ? # % in user and password percent-encoded");
+}
+
+void
+url_refuse(const SourceUrl *url, const char *msg, const char *detail, const char *hint)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_CONFIG_FILE_ERROR),
 			 errmsg("%s", msg),
-			 detail ? errdetail("%s It is set in %s.", detail, url_place(url->env)) :
-			 errdetail("It is set in %s.", url_place(url->env)),
-			 url->showable ?
-			 errhint("Write %s (other parameters as they are); the source server's own address belongs in PGSYNC_REMOTE_HOST and PGSYNC_REMOTE_PORT.",
-					 url_suggestion(url, local_port)) :
-			 errhint("Write %s, with characters such as @ : / ? # %% in user and password percent-encoded; the source server's own address belongs in PGSYNC_REMOTE_HOST and PGSYNC_REMOTE_PORT.",
-					 url_suggestion(url, local_port))));
+			 detail ? errdetail("%s It is set in %s.", detail, url_place(url)) :
+			 errdetail("It is set in %s.", url_place(url)),
+			 errhint("%s", hint ? hint : usual_hint(url))));
 }
 
-/* True for the loopback, by name or address. */
-static bool
-is_loopback(const char *host)
+bool
+url_is_loopback(const char *host)
 {
 	return pg_strcasecmp(host, "localhost") == 0 || strcmp(host, "127.0.0.1") == 0;
 }
@@ -299,13 +282,12 @@ is_host_like(const char *host)
 	return strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,-_:/") == strlen(host);
 }
 
-/* Where the URL points, for a DETAIL. */
-static char *
+char *
 url_target(const SourceUrl *url)
 {
-	const char *host = option_get(url, "host");
-	const char *hostaddr = option_get(url, "hostaddr");
-	const char *port = option_get(url, "port");
+	const char *host = url_get(url, "host");
+	const char *hostaddr = url_get(url, "hostaddr");
+	const char *port = url_get(url, "port");
 	StringInfoData buf;
 
 	if (!url->showable ||
@@ -325,70 +307,16 @@ url_target(const SourceUrl *url)
 	return buf.data;
 }
 
-/* Does the URL lead to the entrance?  hostaddr, when given, is what libpq uses. */
-static void
-check_entrance(const SourceUrl *url, int local_port)
+bool
+url_demands_tls(const SourceUrl *url)
 {
-	const char *host = option_get(url, "host");
-	const char *hostaddr = option_get(url, "hostaddr");
-	const char *port = option_get(url, "port");
-	const char *address = hostaddr ? hostaddr : host;
-	char	   *end = "";
-	long		number = port ? strtol(port, &end, 10) : DEF_PGPORT;
+	const char *sslmode = url_get(url, "sslmode");
 
-	if (address != NULL && is_loopback(address) &&
-		(host == NULL || (strchr(host, ',') == NULL && host[0] != '/')) &&
-		*end == '\0' && (local_port == 0 || number == local_port))
-		return;
-
-	if (local_port == 0)
-		url_refuse(url, local_port, URL_VARIABLE " does not point at the tunnel's local entrance",
-				   psprintf("%s The entrance is a private socket, which is written as localhost.",
-							url_target(url)));
-	url_refuse(url, local_port, URL_VARIABLE " does not point at the tunnel's local entrance",
-			   psprintf("%s The entrance is 127.0.0.1, port %d (PGSYNC_LOCAL_PORT).",
-						url_target(url), local_port));
+	return sslmode != NULL &&
+		(strcmp(sslmode, "require") == 0 || strncmp(sslmode, "verify-", 7) == 0);
 }
 
-/* A Unix socket carries no TLS: what insists on it cannot be kept. */
-static void
-check_socket(const SourceUrl *url, int local_port)
-{
-	const char *sslmode = option_get(url, "sslmode");
-
-	if (local_port != 0 || sslmode == NULL)
-		return;
-	if (strcmp(sslmode, "require") == 0 || strncmp(sslmode, "verify-", 7) == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_CONFIG_FILE_ERROR),
-				 errmsg("sslmode \"%s\" of %s cannot be had through a Unix socket", sslmode, URL_VARIABLE),
-				 errdetail("PGSYNC_LOCAL_PORT is 0, so that the tunnel's entrance is a private Unix socket; the URL is set in %s.",
-						   url_place(url->env)),
-				 errhint("Give PGSYNC_LOCAL_PORT a port number.")));
-}
-
-/* All checks. */
-static SourceUrl *
-url_check(const EnvFile *env, int local_port)
-{
-	SourceUrl  *url = url_parse(env);
-
-	for (int i = 0; i < lengthof(refused_keywords); i++)
-	{
-		if (option_get(url, refused_keywords[i].keyword) != NULL)
-			url_refuse(url, local_port,
-					   psprintf("%s must not use the parameter \"%s\"", URL_VARIABLE,
-								refused_keywords[i].keyword),
-					   refused_keywords[i].reason);
-	}
-	check_entrance(url, local_port);
-	check_socket(url, local_port);
-	if (option_get(url, "user") == NULL)
-		url_refuse(url, local_port, URL_VARIABLE " names no user", NULL);
-	if (option_get(url, "dbname") == NULL)
-		url_refuse(url, local_port, URL_VARIABLE " names no database", NULL);
-	return url;
-}
+/* ---- what others need to know ---- */
 
 /*
  * How the password may be sent.  Allowing clear text weakens the connection, so
@@ -397,11 +325,11 @@ url_check(const EnvFile *env, int local_port)
 static PasswordRule
 password_rule(const SourceUrl *url)
 {
-	const char *sslmode = option_get(url, "sslmode");
+	const char *sslmode = url_get(url, "sslmode");
 
 	bool		allowed = env_file_get_bool(url->env, CLEARTEXT_VARIABLE, false);
 
-	if (option_get(url, "password") == NULL)
+	if (url_get(url, "password") == NULL)
 		return PASSWORD_NONE;
 	if (allowed)
 		return PASSWORD_CLEAR;
@@ -410,23 +338,17 @@ password_rule(const SourceUrl *url)
 	return PASSWORD_HASHED;
 }
 
-void
-source_check_url(const EnvFile *env, int local_port)
-{
-	(void) password_rule(url_check(env, local_port));
-}
-
 char *
 source_display(const EnvFile *env)
 {
 	SourceUrl  *url = url_parse(env);
-	const char *user = option_get(url, "user");
-	const char *host = option_get(url, "host");
-	const char *port = option_get(url, "port");
-	const char *dbname = option_get(url, "dbname");
+	const char *user = url_get(url, "user");
+	const char *host = url_get(url, "host");
+	const char *port = url_get(url, "port");
+	const char *dbname = url_get(url, "dbname");
 
 	if (!url->showable)
-		return pstrdup(URL_VARIABLE);
+		return pstrdup(url->variable);
 	return source_text(psprintf("%s%s%s%s%s/%s",
 								user ? user : "", user ? "@" : "",
 								host ? host : "localhost",
@@ -436,21 +358,20 @@ source_display(const EnvFile *env)
 
 /* ---- completing ---- */
 
-/* Where to connect: the address decides, the URL's host is what TLS verifies. */
+/* Where to connect: the address decides, the host is what TLS verifies. */
 static void
-set_address(SourceUrl *url, const char *host, int port)
+set_address(SourceUrl *url, const SourceWay *way, const char *host, int port)
 {
+	option_set(url, "port", psprintf("%d", port));
 	if (host[0] == '/')
 	{
 		option_set(url, "host", host);
 		option_set(url, "hostaddr", NULL);
+		return;
 	}
-	else
-	{
-		option_default(url, "host", "localhost");
+	option_set(url, "host", way->tls_name);
+	if (way->entrance != ENTRANCE_DIRECT)
 		option_set(url, "hostaddr", host);
-	}
-	option_set(url, "port", psprintf("%d", port));
 }
 
 /* Answers what libpq would otherwise look up by itself. */
@@ -467,7 +388,7 @@ close_keywords(SourceUrl *url)
 static int
 connect_timeout(const SourceUrl *url, int default_timeout)
 {
-	const char *value = option_get(url, "connect_timeout");
+	const char *value = url_get(url, "connect_timeout");
 	int			seconds = value ? atoi(value) : 0;
 
 	if (seconds > 0 && seconds < PG_INT32_MAX / 1000)
@@ -476,10 +397,10 @@ connect_timeout(const SourceUrl *url, int default_timeout)
 }
 
 SourceParams *
-source_params(const EnvFile *env, int local_port, const char *host, int port,
+source_params(const EnvFile *env, const SourceWay *way, const char *host, int port,
 			  int default_timeout, int64 run_id)
 {
-	SourceUrl  *url = url_check(env, local_port);
+	SourceUrl  *url = url_parse(env);
 	SourceParams *params = palloc0(sizeof(SourceParams));
 	StringInfoData buf;
 	ListCell   *lc;
@@ -490,7 +411,7 @@ source_params(const EnvFile *env, int local_port, const char *host, int port,
 	params->password_rule = password_rule(url);
 	params->warn_md5 = true;
 
-	set_address(url, host, port);
+	set_address(url, way, host, port);
 	close_keywords(url);
 	if (params->password_rule == PASSWORD_HASHED && auth_libpq_knows_require_auth())
 		option_default(url, "require_auth", "!password");

@@ -444,10 +444,15 @@ hashed_name(const char *name)
 }
 
 char *
+ssh_key_text(const unsigned char *key, size_t key_len)
+{
+	return psprintf("%s %s", ssh_key_type(key, key_len), encode_base64(key, key_len));
+}
+
+char *
 known_hosts_line(const char *name, const unsigned char *key, size_t key_len, bool hashed)
 {
-	return psprintf("%s %s %s", hashed ? hashed_name(name) : name,
-					ssh_key_type(key, key_len), encode_base64(key, key_len));
+	return psprintf("%s %s", hashed ? hashed_name(name) : name, ssh_key_text(key, key_len));
 }
 
 /* Returns whether the last line of the file has no newline. */

@@ -69,4 +69,9 @@ extern char *known_hosts_append(const char *file, const char *line);
 extern char *ssh_key_type(const unsigned char *key, size_t key_len);
 extern char *ssh_key_fingerprint(const unsigned char *key, size_t key_len);
 
+/*
+ * Returns the public key as authorized_keys has it: type and base64; palloc'd.
+ */
+extern char *ssh_key_text(const unsigned char *key, size_t key_len);
+
 #endif							/* PGTUNSYNC_KNOWN_HOSTS_H */

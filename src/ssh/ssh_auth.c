@@ -25,11 +25,16 @@
  */
 #include "postgres.h"
 
+#include <errno.h>
+#include <unistd.h>
+
 #include "ssh/known_hosts.h"
 #include "ssh/ssh_key.h"
 #include "ssh/ssh_link.h"
 
 #include "base/compat.h"
+
+#define FEW_KEYS	3			/* ssh has more default names for key files */
 
 typedef enum AttemptKind
 {
@@ -61,6 +66,7 @@ struct SshAuth
 	bool		agent_connected;
 	bool		traced;		/* the trace contains the current attempt */
 	bool		answered;		/* a prompt was answered with the password */
+	List	   *refused;		/* of char *: refused public keys, as authorized_keys has them */
 	StringInfoData tried;		/* text about each attempt, made or skipped */
 	char	   *hint;
 };
@@ -158,8 +164,11 @@ open_agent(SshNode *node)
 	libssh2_agent_set_identity_path(auth->agent, path);
 	if (libssh2_agent_connect(auth->agent) != 0)
 	{
-		note_tried(auth, "agent at \"%s\" could not be reached", path);
-		suggest(auth, "Start the agent, or name a key file with PGSYNC_SSH_KEY.");
+		note_tried(auth, "agent at \"%s\" could not be reached%s%s", path,
+				   access(path, R_OK | W_OK) != 0 ? ": " : "",
+				   access(path, R_OK | W_OK) != 0 ? strerror(errno) : "");
+		suggest(auth, psprintf("The agent of your own login is not the server's. Name a key file of operating system user \"%s\" with PGSYNC_SSH_KEY, or start an agent as that user.",
+							   ssh_server_user()));
 		return false;
 	}
 	auth->agent_connected = true;
@@ -252,6 +261,14 @@ add_key_file(SshNode *node, SshKeyFile *key)
 					psprintf("key %s (%s)", key->path, key->type ? key->type : "type unknown"));
 }
 
+/* Returns whether the missing files can be more than ssh's default names. */
+static bool
+missing_matters(const SshAuth *auth)
+{
+	return list_length(auth->missing) <= FEW_KEYS ||
+		(auth->attempts == NIL && list_length(auth->missing) == list_length(auth->keys));
+}
+
 /*
  * Reports all missing key files together, because most default files do not
  * exist.
@@ -262,14 +279,15 @@ note_missing_keys(SshAuth *auth)
 	StringInfoData names;
 	ListCell   *lc;
 
-	if (auth->missing == NIL)
+	if (auth->missing == NIL || !missing_matters(auth))
 		return;
 	initStringInfo(&names);
 	foreach(lc, auth->missing)
 		appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "", (char *) lfirst(lc));
 	note_tried(auth, "no such key file: %s", names.data);
 	if (auth->attempts == NIL)
-		suggest(auth, "Name a key file that the server's operating system user can read with PGSYNC_SSH_KEY or IdentityFile, or let it reach an agent.");
+		suggest(auth, psprintf("Name a key file that operating system user \"%s\" can read with PGSYNC_SSH_KEY or IdentityFile. To make one, run as that user: ssh-keygen -t ed25519 -N '' -f %s",
+							   ssh_server_user(), (char *) llast(auth->missing)));
 }
 
 static void
@@ -415,6 +433,29 @@ is_cut(const SshNode *node, int rc)
 	return is_connection_loss(node, rc) && node->disconnect_reason == NULL;
 }
 
+/* Returns whether OpenSSH 8.8 and later refuse the signatures of this key. */
+static bool
+has_old_signatures(const Attempt *attempt)
+{
+	return strcmp(attempt_key_type(attempt), "ssh-rsa") == 0 && libssh2_version(0x010b00) == NULL;
+}
+
+/* Keeps the public key that the server does not know. */
+static void
+keep_refused_key(SshAuth *auth, const Attempt *attempt)
+{
+	char	   *text = NULL;
+
+	if (has_old_signatures(attempt))
+		return;
+	if (attempt->kind == ATTEMPT_AGENT)
+		text = ssh_key_text(attempt->identity->blob, attempt->identity->blob_len);
+	else if (attempt->kind == ATTEMPT_KEY && attempt->key->public_key != NULL)
+		text = ssh_key_text(attempt->key->public_key, attempt->key->public_len);
+	if (text != NULL)
+		auth->refused = lappend(auth->refused, text);
+}
+
 /* Records why an attempt failed. */
 static void
 note_refusal(SshNode *node, const Attempt *attempt, int rc)
@@ -424,7 +465,11 @@ note_refusal(SshNode *node, const Attempt *attempt, int rc)
 	/* 1.11.1 reports the end of the connection as a refusal */
 	if (!is_cut(node, rc) &&
 		(rc == LIBSSH2_ERROR_AUTHENTICATION_FAILED || rc == LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED))
+	{
 		note_tried(auth, "%s: refused", attempt->label);
+		if (rc == LIBSSH2_ERROR_AUTHENTICATION_FAILED)
+			keep_refused_key(auth, attempt);
+	}
 	else if (is_connection_loss(node, rc))
 		note_tried(auth, "%s: the server closed the connection", attempt->label);
 	else if (attempt->kind == ATTEMPT_KEY && attempt->key->encrypted)
@@ -438,7 +483,7 @@ note_refusal(SshNode *node, const Attempt *attempt, int rc)
 	else
 		note_tried(auth, "%s: %s", attempt->label, ssh_node_error(node));
 
-	if (strcmp(attempt_key_type(attempt), "ssh-rsa") == 0 && libssh2_version(0x010b00) == NULL)
+	if (has_old_signatures(attempt))
 	{
 		note_tried(auth, "libssh2 %s signs with RSA keys using SHA-1 only, which OpenSSH 8.8 and later refuse",
 				   libssh2_version(0));
@@ -446,13 +491,50 @@ note_refusal(SshNode *node, const Attempt *attempt, int rc)
 	}
 }
 
+/* The lines that let the offered keys in. */
+static char *
+key_lines_hint(const SshNode *node)
+{
+	const SshHop *hop = node->hop;
+	const List *refused = node->auth->refused;
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	appendStringInfo(&buf, "To let the key in, append %s to ~%s/.ssh/authorized_keys on \"%s\":\n",
+					 list_length(refused) == 1 ? "this line" : "one of these lines", hop->user, hop->host);
+	for (int i = 0; i < Min(list_length(refused), FEW_KEYS); i++)
+		appendStringInfo(&buf, "restrict,port-forwarding %s pgtunsync\n", (char *) list_nth(refused, i));
+	return buf.data;
+}
+
+/* What to do after a refused login, if no attempt has said it. */
+static char *
+login_hint(const SshNode *node)
+{
+	const SshAuth *auth = node->auth;
+	const SshHop *hop = node->hop;
+	const char *methods = auth->methods ? auth->methods : "publickey";
+
+	if (!ssh_listed(methods, "publickey") && password_of(node) == NULL &&
+		(ssh_listed(methods, "password") || ssh_listed(methods, "keyboard-interactive")))
+		return pstrdup(node->index == node->link->count - 1 ?
+					   "The server takes a password, for which nobody can be asked here: set PGSYNC_SSH_PASSWORD in the environment file, or ask the administrator to take a key." :
+					   "The server takes a password, which only the last hop can have (PGSYNC_SSH_PASSWORD). Ask the administrator to take a key.");
+	return psprintf("Check that authorized_keys of user \"%s\" on that host has the public key. Try \"ssh -v -i KEYFILE -p %d %s@%s\" as the server's operating system user.",
+					hop->user, hop->port, hop->user, hop->host);
+}
+
 static Progress
 fail_login(SshNode *node, const char *what)
 {
 	SshAuth    *auth = node->auth;
+	char	   *hint;
 
 	if (node->disconnect_reason != NULL && strstr(node->disconnect_reason, "authentication failures") != NULL)
 		suggest(auth, "Name the key that the server takes with PGSYNC_SSH_KEY, or with IdentityFile and IdentitiesOnly in ssh_config.");
+	hint = auth->hint ? auth->hint : login_hint(node);
+	if (auth->refused != NIL && (auth->methods == NULL || ssh_listed(auth->methods, "publickey")))
+		hint = psprintf("%s%s", key_lines_hint(node), hint);
 	ssh_link_fail(node->link, ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION, false,
 				  psprintf("SSH server \"%s\" (hop %d) %s", node->name, node->index + 1, what),
 				  psprintf("The server accepts: %s. Tried: %s.%s%s%s",
@@ -460,9 +542,7 @@ fail_login(SshNode *node, const char *what)
 						   auth->tried.len > 0 ? auth->tried.data : "nothing",
 						   node->disconnect_reason ? " It disconnected, saying \"" : "",
 						   node->disconnect_reason ? node->disconnect_reason : "", node->disconnect_reason ? "\"." : ""),
-				  auth->hint ? auth->hint :
-				  psprintf("Check that authorized_keys of user \"%s\" on that host has the public key. Try \"ssh -v -i KEYFILE -p %d %s@%s\" as the server's operating system user.",
-						   node->hop->user, node->hop->port, node->hop->user, node->hop->host));
+				  hint);
 	return PROGRESS_FAILED;
 }
 

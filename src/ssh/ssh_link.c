@@ -7,7 +7,18 @@
  */
 #include "postgres.h"
 
+#include <pwd.h>
+#include <unistd.h>
+
 #include "ssh/ssh_link.h"
+
+const char *
+ssh_server_user(void)
+{
+	const struct passwd *pw = getpwuid(geteuid());
+
+	return pw ? pstrdup(pw->pw_name) : psprintf("%u", (unsigned) geteuid());
+}
 
 int
 ssh_link_timeout(const SshLink *link, const SshNode *node)

@@ -18,6 +18,8 @@
 
 #define SSH_BUFFER		(128 * 1024)	/* size of the receive buffer, and budget of a call */
 
+#define SSH_METHODS		6		/* purposes that need a common algorithm, from LIBSSH2_METHOD_KEX */
+
 typedef struct SshAuth SshAuth;
 
 /*
@@ -53,6 +55,8 @@ typedef struct SshNode
 	char	   *verified_key;	/* a copy of the verified key */
 	size_t		verified_len;
 	int			rekeys;
+	StringInfoData offer;		/* the server's banner and first packet */
+	char	   *our_offer[SSH_METHODS];	/* comma-separated, by LIBSSH2_METHOD_… */
 	const char *unusable;		/* ssh_config option that allows no supported algorithm */
 
 	int64		last_received;			/* time of the last received data */
@@ -111,6 +115,24 @@ extern bool ssh_node_flush(SshNode *node);
 extern void *ssh_alloc(size_t size, void **abstract);	/* memory that libssh2 frees */
 extern char *ssh_node_error(SshNode *node); /* the last error of the server or libssh2, palloc'd */
 
+/* ssh_offer.c */
+
+/* Why a key exchange finds no common algorithm. */
+typedef struct SshMismatch
+{
+	bool		host_key;		/* it is about the server's host key */
+	bool		needs_etm;		/* the server has only MACs that this libssh2 lacks */
+	const char *purpose;		/* "MAC", … */
+	const char *option;			/* of ssh_config and sshd_config */
+	char	   *detail;			/* what each side offers */
+} SshMismatch;
+
+/* Keeps what the server sends during the handshake, up to a limit. */
+extern void ssh_offer_collect(SshNode *node, const char *data, size_t len);
+
+/* Returns false if there is a common algorithm, or no offer was seen. */
+extern bool ssh_offer_mismatch(const SshNode *node, SshMismatch *mismatch);
+
 /* ssh_verify.c */
 extern char *ssh_verify_preference(SshNode *node);
 extern bool ssh_verify_host(SshNode *node);
@@ -121,6 +143,7 @@ extern Progress ssh_auth_step(SshNode *node);
 extern void ssh_auth_end(SshNode *node);
 
 /* ssh_link.c */
+extern const char *ssh_server_user(void);	/* the operating system user, palloc'd */
 extern void ssh_link_fail(SshLink *link, int sqlerrcode, bool transient, char *message,
 						  char *detail, char *hint);
 extern int	ssh_link_timeout(const SshLink *link, const SshNode *node); /* in ms */

@@ -279,8 +279,8 @@ stage_connect(SshLink *link, SshNode *node)
 					  psprintf("The host \"%s\" resolves to \"%s\".", hop->alias, hop->host),
 					  address[0] ?
 					  "Check HostName and Port of the SSH target, and that its SSH server can be reached from this machine." :
-					  psprintf("\"%s\" must be an alias in the ssh_config of the server's operating system user, or a host name; see PGSYNC_SSH_HOST.",
-							   hop->alias));
+					  psprintf("\"%s\" must be an alias in the ssh_config of operating system user \"%s\", who runs the server (your own ~/.ssh/config does not count), or a host name; see PGSYNC_SSH_HOST and PGSYNC_SSH_CONFIG.",
+							   hop->alias, ssh_server_user()));
 	}
 	if (progress != PROGRESS_DONE)
 		return progress;
@@ -307,13 +307,38 @@ connect_again(SshLink *link)
 	return PROGRESS_DONE;
 }
 
+static const char *
+mismatch_hint(const SshMismatch *mismatch)
+{
+	if (mismatch->needs_etm)
+		return "Add hmac-sha2-256 to MACs in the SSH server's sshd_config, or use libssh2 1.11 or later, which knows -etm MACs.";
+	if (mismatch->host_key && libssh2_version(0x010b00) == NULL)
+		return "libssh2 before 1.11 supports RSA host keys with SHA-1 only, which OpenSSH 8.8 and later do not use. Give the SSH server an ed25519 key, or use libssh2 1.11 or later.";
+	return psprintf("Allow one of these in %s of ssh_config, or one more in that of the SSH server's sshd_config.",
+					mismatch->option);
+}
+
+static Progress
+fail_mismatch(SshLink *link, SshNode *node, const SshMismatch *mismatch)
+{
+	ssh_link_fail(link, ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION, false,
+				  psprintf("no common %s with SSH server \"%s\" (hop %d)", mismatch->purpose,
+						   node->name, node->index + 1),
+				  mismatch->detail, pstrdup(mismatch_hint(mismatch)));
+	return PROGRESS_FAILED;
+}
+
 static Progress
 fail_handshake(SshLink *link, SshNode *node, int rc)
 {
-	bool		no_common = rc == LIBSSH2_ERROR_KEX_FAILURE ||
+	SshMismatch mismatch;
+	bool		found = ssh_offer_mismatch(node, &mismatch);
+	bool		no_common = found || rc == LIBSSH2_ERROR_KEX_FAILURE ||
 		rc == LIBSSH2_ERROR_KEY_EXCHANGE_FAILURE || rc == LIBSSH2_ERROR_METHOD_NONE;
 
-	if (node->ended || node->io_errno != 0 || rc == LIBSSH2_ERROR_SOCKET_DISCONNECT)
+	if (found && (link->any_type || !mismatch.host_key))
+		return fail_mismatch(link, node, &mismatch);
+	if (!no_common && (node->ended || node->io_errno != 0 || rc == LIBSSH2_ERROR_SOCKET_DISCONNECT))
 		ssh_link_fail(link, ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION, true,
 					  psprintf("SSH server \"%s\" (hop %d) closed the connection before the login",
 							   node->name, node->index + 1),
@@ -321,13 +346,6 @@ fail_handshake(SshLink *link, SshNode *node, int rc)
 					  pstrdup("It may be too busy (MaxStartups), or reject this host."));
 	else if (no_common && !link->any_type)
 		return connect_again(link);
-	else if (no_common && libssh2_version(0x010b00) == NULL)
-		ssh_link_fail(link, ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION, false,
-					  psprintf("no common algorithm with SSH server \"%s\" (hop %d)",
-							   node->name, node->index + 1),
-					  psprintf("%s. libssh2 %s supports RSA host keys with SHA-1 only, which OpenSSH 8.8 and later do not use.",
-							   ssh_node_error(node), libssh2_version(0)),
-					  pstrdup("If RSA is the only host key that the SSH server has, give it an ed25519 one, or use libssh2 1.11 or later."));
 	else
 		ssh_link_fail(link, no_common ? ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION : ERRCODE_PROTOCOL_VIOLATION,
 					  false,
@@ -456,6 +474,48 @@ open_direct_tcpip(SshNode *node, const char *host, int port, uint32 window)
 	return channel;
 }
 
+/*
+ * Opens a channel to a Unix socket of the server (OpenSSH's PROTOCOL §2.4): its
+ * path, which is freed here, then two reserved fields.
+ */
+static LIBSSH2_CHANNEL *
+open_direct_streamlocal(SshNode *node, char *path, uint32 window)
+{
+	StringInfoData message;
+	LIBSSH2_CHANNEL *channel;
+
+	initStringInfo(&message);
+	append_ssh_string(&message, path);
+	append_ssh_string(&message, "");
+	append_uint32(&message, 0);
+	channel = open_channel(node, "direct-streamlocal@openssh.com", window, message.data, message.len);
+	pfree(message.data);
+	pfree(path);
+	return channel;
+}
+
+static bool
+is_socket_directory(const char *host)
+{
+	return host[0] == '/';
+}
+
+/* Returns "host:port", or the path of the source's Unix socket. */
+static char *
+remote_text(const char *host, int port)
+{
+	return psprintf(is_socket_directory(host) ? "%s/.s.PGSQL.%d" : "%s:%d", host, port);
+}
+
+/* Opens a channel to the source. */
+static LIBSSH2_CHANNEL *
+open_to_source(SshNode *node, const char *host, int port, uint32 window)
+{
+	if (is_socket_directory(host))
+		return open_direct_streamlocal(node, remote_text(host, port), window);
+	return open_direct_tcpip(node, host, port, window);
+}
+
 static bool
 is_refused_open(SshNode *node)
 {
@@ -495,6 +555,19 @@ stage_name(LinkStage stage)
 {
 	return stage == STAGE_HANDSHAKE ? "key exchange with" :
 		stage == STAGE_LOGIN ? "login to" : "jump from";
+}
+
+char *
+ssh_link_waits_for(const SshLink *link)
+{
+	const SshNode *node = &link->nodes[link->current];
+
+	if (link->stage == STAGE_CONNECT)
+		return psprintf("the connection to SSH server \"%s\"", node->name);
+	if (link->stage == STAGE_UP)
+		return psprintf("SSH server \"%s\" to connect to the source", node->name);
+	return psprintf("the %s SSH server \"%s\" (hop %d)", stage_name(link->stage), node->name,
+					node->index + 1);
 }
 
 static bool
@@ -680,22 +753,25 @@ open_failure(SshLink *link, const char *host, int port)
 	SshFailure *failure = palloc0(sizeof(SshFailure));
 	char	   *reason = ssh_node_error(last_node(link));
 	const char *name = ssh_link_name(link);
+	char	   *remote = remote_text(host, port);
 
 	failure->sqlerrcode = ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION;
 	failure->detail = reason;
 	if (strstr(reason, "prohibited") != NULL)
 	{
 		failure->sqlerrcode = ERRCODE_SQLSERVER_REJECTED_ESTABLISHMENT_OF_SQLCONNECTION;
-		failure->message = psprintf("SSH server \"%s\" forbids forwarding to %s:%d", name, host, port);
+		failure->message = psprintf("SSH server \"%s\" forbids forwarding to %s", name, remote);
 		failure->hint = pstrdup("See AllowTcpForwarding and PermitOpen in its sshd_config, and restrictions of the key in authorized_keys.");
 	}
 	else if (strstr(reason, "connect failed") != NULL)
 	{
-		failure->message = psprintf("%s:%d cannot be reached from SSH server \"%s\"", host, port, name);
-		failure->hint = pstrdup("Check PGSYNC_REMOTE_HOST and PGSYNC_REMOTE_PORT: they are seen from the jump host.");
+		failure->message = psprintf("%s cannot be reached from SSH server \"%s\"", remote, name);
+		failure->hint = is_socket_directory(host) ?
+			pstrdup("Check PGSYNC_REMOTE_HOST (the directory of the socket) and PGSYNC_REMOTE_PORT, and AllowStreamLocalForwarding in the SSH server's sshd_config.") :
+			pstrdup("Check PGSYNC_REMOTE_HOST and PGSYNC_REMOTE_PORT: they are seen from the jump host.");
 	}
 	else
-		failure->message = psprintf("SSH server \"%s\" did not open a channel to %s:%d", name, host, port);
+		failure->message = psprintf("SSH server \"%s\" did not open a channel to %s", name, remote);
 	return failure;
 }
 
@@ -723,7 +799,7 @@ ssh_link_open(SshLink *link, const char *host, int port, LIBSSH2_CHANNEL **chann
 	if (!link->opening)
 		ssh_trace(TRACE_DEBUG1, node, "opening a channel to %s port %d, window %u bytes, round trip %d ms",
 				  host, port, window, ssh_link_rtt(link));
-	*channel = open_direct_tcpip(node, host, port, window);
+	*channel = open_to_source(node, host, port, window);
 	rc = *channel ? 0 : libssh2_session_last_errno(node->session);
 	link->opening = rc == LIBSSH2_ERROR_EAGAIN;
 	if (*channel != NULL)

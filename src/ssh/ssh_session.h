@@ -47,6 +47,9 @@ extern void ssh_link_hold(SshLink *link, bool hold);
 
 /* Returns whether the first hop is connected. */
 extern bool ssh_link_connected(const SshLink *link);
+
+/* Returns what the link is waiting for, for a message; palloc'd. */
+extern char *ssh_link_waits_for(const SshLink *link);
 extern void ssh_link_free(SshLink *link);
 
 /*

@@ -32,7 +32,6 @@
 #include "postgres.h"
 
 #include <errno.h>
-#include <malloc.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -42,6 +41,7 @@
 
 #include "ssh/ssh_link.h"
 #include "base/compat.h"
+#include "base/platform.h"
 #include "ssh/compat_libssh2.h"
 #include "ssh/mac_speed.h"
 
@@ -81,7 +81,7 @@ ssh_free(void *data, void **abstract)
 		node->host_key = NULL;
 	}
 	if (data != NULL && node->link->stage != STAGE_UP)
-		explicit_bzero(data, malloc_usable_size(data));
+		explicit_bzero(data, malloced_size(data));
 	free(data);
 }
 
@@ -92,7 +92,7 @@ ssh_realloc(void *data, size_t size, void **abstract)
 
 	if (moved != NULL && data != NULL)
 	{
-		memcpy(moved, data, Min(size, malloc_usable_size(data)));
+		memcpy(moved, data, Min(size, malloced_size(data)));
 		ssh_free(data, abstract);
 	}
 	return moved;
@@ -138,6 +138,8 @@ fill_buffer(SshNode *node)
 		node->in_head = 0;
 		node->in_len = n;
 		node->received += n;
+		if (node->link->stage == STAGE_HANDSHAKE)
+			ssh_offer_collect(node, node->in, n);
 		if (node->unanswered > 0)
 			ssh_trace(TRACE_DEBUG1, node, "data arrives again after %d ms", (int) (clock_ms() - node->last_received));
 		node->last_received = clock_ms();
@@ -308,6 +310,8 @@ prefer(SshNode *node, int method, const char *names, const char *allowed)
 	if (allowed != NULL)
 		append_algorithms(&list, allowed, supported, NULL);
 	ssh_trace(TRACE_DEBUG3, node, "  offer: %s", list.data);
+	if (method < SSH_METHODS)
+		node->our_offer[method] = list.data;
 	return list.len > 0 && libssh2_session_method_pref(node->session, method, list.data) == 0;
 }
 
@@ -402,7 +406,9 @@ ssh_node_begin(SshNode *node)
 	{
 		node->in = MemoryContextAlloc(node->link->context, SSH_BUFFER);
 		initStringInfo(&node->out);
+		initStringInfo(&node->offer);
 	}
+	resetStringInfo(&node->offer);
 	node->in_head = node->in_len = 0;
 	resetStringInfo(&node->out);
 	node->out_sent = 0;

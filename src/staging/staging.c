@@ -71,6 +71,7 @@
 
 #include "base/compat.h"
 #include "base/run_lock.h"
+#include "eval/user_code.h"
 #include "staging/index_build.h"
 #include "base/user_context.h"
 #include "base/names.h"
@@ -531,6 +532,17 @@ name_target_index(ErrorData *edata, Relation index, Oid target)
 	}
 }
 
+/*
+ * Returns whether parallel workers may build the index.  They must not run user
+ * code (user_context.c).
+ */
+static bool
+may_be_parallel(const IndexInfo *info)
+{
+	return !user_code_in((Node *) info->ii_Expressions) &&
+		!user_code_in((Node *) info->ii_Predicate);
+}
+
 static void
 build_index(Relation staging, Relation index, IndexInfo *info)
 {
@@ -538,7 +550,7 @@ build_index(Relation staging, Relation index, IndexInfo *info)
 
 	PG_TRY();
 	{
-		index_build_frozen(staging, index, info, true);
+		index_build_frozen(staging, index, info, may_be_parallel(info));
 	}
 	PG_CATCH();
 	{
@@ -807,25 +819,33 @@ drop_locked(Oid staging)
 	return true;
 }
 
-/*
- * Drops the heap unless a session uses it now.  A later clean-up finds it
- * again.
- */
-static bool
-drop_unless_in_use(Oid staging)
+bool
+staging_drop_unless_in_use(Oid staging)
 {
 	return ConditionalLockRelationOid(staging, AccessExclusiveLock) && drop_locked(staging);
 }
 
-int
-staging_drop_leftovers(void)
+List *
+staging_leftovers(void)
 {
-	int			dropped = 0;
+	List	   *oids = NIL;
 	ListCell   *lc;
 
 	foreach(lc, find_leftovers())
-		dropped += drop_unless_in_use(((StagingHeap *) lfirst(lc))->oid);
-	return dropped;
+		oids = lappend_oid(oids, ((StagingHeap *) lfirst(lc))->oid);
+	return oids;
+}
+
+List *
+staging_heaps_of_run(int64 run_id)
+{
+	List	   *oids = NIL;
+	ListCell   *lc;
+
+	foreach(lc, find_staging_heaps())
+		if (((StagingHeap *) lfirst(lc))->run_id == run_id)
+			oids = lappend_oid(oids, ((StagingHeap *) lfirst(lc))->oid);
+	return oids;
 }
 
 void
@@ -833,11 +853,7 @@ staging_drop_of_run(int64 run_id, const List *keep)
 {
 	ListCell   *lc;
 
-	foreach(lc, find_staging_heaps())
-	{
-		StagingHeap *heap = lfirst(lc);
-
-		if (heap->run_id == run_id && !list_member_oid(keep, heap->oid))
-			(void) drop_unless_in_use(heap->oid);
-	}
+	foreach(lc, staging_heaps_of_run(run_id))
+		if (!list_member_oid(keep, lfirst_oid(lc)))
+			(void) staging_drop_unless_in_use(lfirst_oid(lc));
 }

@@ -79,10 +79,16 @@ extern char *staging_name(Oid staging);
 extern void staging_drop(Oid staging);
 
 /*
- * Drops leftovers: staging heaps of runs that have no leader any more.  Skips
- * those that another session uses.  Returns the number of dropped heaps.
+ * Drops one staging heap, unless a session uses it now; a later clean-up finds
+ * it again.  Returns whether it was dropped.
  */
-extern int	staging_drop_leftovers(void);
+extern bool staging_drop_unless_in_use(Oid staging);
+
+/* The OIDs of leftovers: staging heaps of runs that have no leader any more. */
+extern List *staging_leftovers(void);
+
+/* The OIDs of the staging heaps of one run. */
+extern List *staging_heaps_of_run(int64 run_id);
 
 /*
  * True if there are leftovers.  If there are none, this costs one index probe.

@@ -28,6 +28,7 @@
 #include "base/trace.h"
 
 #include "base/compat.h"
+#include "base/platform.h"
 
 #define INBOUND_SIZE	(128 * 1024)
 #define OUTBOUND_SIZE	(64 * 1024)

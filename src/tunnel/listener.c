@@ -85,7 +85,9 @@ new_socket(int family)
 	return sock;
 }
 
-/* A socket that listens on the port; raises an error if it cannot. */
+/*
+ * A socket that listens on the port (0: any); raises an error if it cannot.
+ */
 static int
 listen_tcp(int port)
 {
@@ -117,8 +119,22 @@ listen_tcp(int port)
 void
 entrance_check(int local_port)
 {
-	if (local_port != 0)
+	if (local_port > 0)
 		close(listen_tcp(local_port));
+}
+
+/* The port that the socket has. */
+static int
+port_of_socket(int sock)
+{
+	struct sockaddr_in addr;
+	socklen_t	len = sizeof(addr);
+
+	if (getsockname(sock, (struct sockaddr *) &addr, &len) != 0)
+		ereport(ERROR,
+				(errcode_for_socket_access(),
+				 errmsg("could not find out the port of the tunnel's entrance: %m")));
+	return ntohs(addr.sin_port);
 }
 
 static void
@@ -270,10 +286,10 @@ entrance_open(int local_port)
 	entrance->sock = -1;
 	current = entrance;
 	before_shmem_exit(close_at_exit, 0);
-	if (local_port != 0)
+	if (local_port != ENTRANCE_UNIX_SOCKET)
 	{
-		entrance->port = local_port;
-		entrance->sock = listen_tcp(local_port);
+		entrance->sock = listen_tcp(Max(local_port, 0));
+		entrance->port = port_of_socket(entrance->sock);
 	}
 	else
 	{

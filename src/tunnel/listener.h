@@ -19,13 +19,17 @@ typedef struct Visitor
 	Peer		peer;
 } Visitor;
 
+/* Values of local_port that are no port. */
+#define ENTRANCE_UNIX_SOCKET	0	/* a private Unix socket */
+#define ENTRANCE_ANY_PORT		(-1)	/* a port that the system chooses */
+
 /* Raises OBJECT_IN_USE when the port is taken; opens nothing. */
 extern void entrance_check(int local_port);
 
 /*
- * Opens 127.0.0.1:local_port, or for 0 a Unix socket in a directory of its
- * own.  It is closed and removed by entrance_close(), or when the process
- * ends.
+ * Opens 127.0.0.1:local_port, or for ENTRANCE_UNIX_SOCKET a Unix socket in a
+ * directory of its own.  It is closed and removed by entrance_close(), or when
+ * the process ends.
  */
 extern Entrance *entrance_open(int local_port);
 extern void entrance_close(Entrance *entrance);

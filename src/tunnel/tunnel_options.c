@@ -24,6 +24,8 @@ tunnel_options_pack(StringInfo buf, const TunnelOptions *options)
 	pack_int(buf, options->connect_timeout);
 	pack_int(buf, options->connect_attempts);
 	pack_int(buf, options->connect_retry_delay);
+	pack_int(buf, options->total_timeout);
+	pack_int(buf, options->progress_level);
 	pack_int(buf, options->log_level);
 	pack_int(buf, options->run_id);
 
@@ -49,6 +51,8 @@ tunnel_options_unpack(StringInfo buf)
 	orders->connect_timeout = (int) unpack_int(buf);
 	orders->connect_attempts = (int) unpack_int(buf);
 	orders->connect_retry_delay = (int) unpack_int(buf);
+	orders->total_timeout = (int) unpack_int(buf);
+	orders->progress_level = (int) unpack_int(buf);
 	orders->log_level = (int) unpack_int(buf);
 	orders->run_id = unpack_int(buf);
 	orders->secrets.passphrase = unpack_string(buf);

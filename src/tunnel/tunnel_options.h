@@ -19,13 +19,15 @@ typedef struct TunnelOptions
 {
 	const SshRoute *route;
 	const EnvFile *env;			/* for key passphrase, password, … */
-	int			local_port;		/* entrance on 127.0.0.1; 0: private Unix socket */
+	int			local_port;		/* entrance on 127.0.0.1, or ENTRANCE_… of listener.h */
 	const char *remote_host;	/* the source server, as the jump host sees it */
 	int			remote_port;
 	int			sessions;		/* SSH sessions wanted: one per loader + control */
 	int			connect_timeout;	/* ms, for each attempt */
 	int			connect_attempts;
 	int			connect_retry_delay;	/* ms */
+	int			total_timeout;	/* ms, until the tunnel is open; 0: none */
+	int			progress_level; /* NOTICE or WARNING */
 	int			log_level;		/* TraceLevel */
 	int64		run_id;			/* for the trace */
 } TunnelOptions;
@@ -42,6 +44,8 @@ typedef struct TunnelOrders
 	int			connect_timeout;	/* ms */
 	int			connect_attempts;
 	int			connect_retry_delay;	/* ms */
+	int			total_timeout;	/* ms */
+	int			progress_level;
 	int			log_level;		/* TraceLevel */
 	int64		run_id;
 } TunnelOrders;

@@ -8,7 +8,7 @@
  *		connect the first SSH session		transient failures are retried, visibly
  *		connect the other sessions			beside it, up to the login
  *		prove the way to the remote port	a channel, kept for the first visitor
- *		open the entrance, tell the leader	'O'
+ *		open the entrance, tell the leader	'O'; all this within a time
  *		carry connections					until the leader ends it
  *
  * The other sessions save their round trips by starting early, but log in only
@@ -68,6 +68,7 @@
 #define MAX_LOGINS		8		/* sessions that connect at a time: sshd's MaxStartups is 10 */
 #define MAX_VISITORS	64
 #define MAX_WARNINGS	20		/* about uninvited visitors */
+#define FIRST_PROGRESS	3000	/* ms without an answer until the caller learns of it */
 
 typedef enum SlotState
 {
@@ -102,6 +103,9 @@ typedef struct TunnelWorker
 {
 	TunnelShared *shared;
 	TunnelOrders *orders;
+	int64		since;
+	bool		told;			/* the caller knows that it takes time */
+	SshFailure *last_failure;	/* of an attempt of the first slot, or NULL */
 	Slot	   *slots;
 	int			slot_count;
 	bool		settled;		/* every slot is up or given up */
@@ -274,7 +278,7 @@ give_up_slot(TunnelWorker *worker, Slot *slot)
 	if (is_first(worker, slot))
 	{
 		if (slot->attempt > 1)
-			ereport(NOTICE,
+			ereport(worker->orders->progress_level,
 					(errmsg("opening the tunnel: giving up after %d attempts", slot->attempt)));
 		report_steps(slot->link);
 		ssh_link_raise(failure);
@@ -299,13 +303,29 @@ settle_slots(TunnelWorker *worker)
 				 errdetail_internal("%s", worker->shortage)));
 }
 
+/* Keeps the failure of an attempt, which ends with its link. */
+static void
+keep_failure(TunnelWorker *worker, const SshFailure *failure)
+{
+	SshFailure *copy = palloc(sizeof(SshFailure));
+
+	*copy = *failure;
+	copy->message = pstrdup(failure->message);
+	copy->detail = failure->detail ? pstrdup(failure->detail) : NULL;
+	copy->hint = failure->hint ? pstrdup(failure->hint) : NULL;
+	worker->last_failure = copy;
+}
+
 static void
 retry_slot(TunnelWorker *worker, Slot *slot)
 {
 	const TunnelOrders *orders = worker->orders;
 	const SshFailure *failure = ssh_link_failure(slot->link);
 
-	ereport(is_first(worker, slot) ? NOTICE : DEBUG1,
+	if (is_first(worker, slot))
+		keep_failure(worker, failure);
+	worker->told |= is_first(worker, slot);
+	ereport(is_first(worker, slot) ? orders->progress_level : DEBUG1,
 			(errmsg("opening the tunnel: attempt %d of %d in %g s", slot->attempt + 1,
 					orders->connect_attempts, orders->connect_retry_delay / 1000.0),
 			 errdetail_internal("%s", failure->message)));
@@ -313,6 +333,18 @@ retry_slot(TunnelWorker *worker, Slot *slot)
 	slot->retry_at = clock_ms() + orders->connect_retry_delay;
 	ssh_link_free(slot->link);
 	slot->link = NULL;
+}
+
+/* Returns whether another attempt is allowed, and would begin in time. */
+static bool
+may_retry(const TunnelWorker *worker, const Slot *slot)
+{
+	const TunnelOrders *orders = worker->orders;
+
+	if (!ssh_link_failure(slot->link)->transient || slot->attempt >= orders->connect_attempts)
+		return false;
+	return worker->entrance != NULL || orders->total_timeout == 0 ||
+		clock_ms() + orders->connect_retry_delay < worker->since + orders->total_timeout;
 }
 
 static void
@@ -328,8 +360,7 @@ step_connecting(TunnelWorker *worker, Slot *slot)
 				  (int) (slot - worker->slots) + 1, worker->slot_count, ssh_link_rtt(slot->link));
 			break;
 		case PROGRESS_FAILED:
-			if (ssh_link_failure(slot->link)->transient &&
-				slot->attempt < worker->orders->connect_attempts)
+			if (may_retry(worker, slot))
 				retry_slot(worker, slot);
 			else
 				give_up_slot(worker, slot);
@@ -738,6 +769,52 @@ more_to_read(const TunnelWorker *worker)
 	return false;
 }
 
+/* ---- the time that opening takes ---- */
+
+static void pg_attribute_noreturn()
+raise_too_late(TunnelWorker *worker)
+{
+	const TunnelOrders *orders = worker->orders;
+	const Slot *first = &worker->slots[0];
+	const SshFailure *failure = worker->last_failure;
+	char	   *message = failure ? failure->message :
+		psprintf("no answer while waiting for %s", ssh_link_waits_for(first->link));
+
+	if (first->link != NULL)
+		report_steps(first->link);
+	ereport(ERROR,
+			(errcode(failure ? failure->sqlerrcode : ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION),
+			 errmsg_internal("%s", message),
+			 errdetail("The tunnel was not open after %g s (\"pgtunsync.tunnel_timeout\"), in attempt %d of %d.",
+					   orders->total_timeout / 1000.0, first->attempt, orders->connect_attempts),
+			 errhint("%s", failure && failure->hint ? failure->hint :
+					 "Check HostName and Port of the SSH target, and PGSYNC_REMOTE_HOST and PGSYNC_REMOTE_PORT: does a firewall drop the packets?")));
+}
+
+/*
+ * The caller learns that it takes time.  It may not take longer than allowed.
+ */
+static void
+check_patience(TunnelWorker *worker)
+{
+	const TunnelOrders *orders = worker->orders;
+	const Slot *first = &worker->slots[0];
+	int64		elapsed = clock_ms() - worker->since;
+
+	if (orders->total_timeout > 0 && elapsed >= orders->total_timeout)
+		raise_too_late(worker);
+	if (worker->told || elapsed < FIRST_PROGRESS || first->link == NULL)
+		return;
+	worker->told = true;
+	ereport(orders->progress_level,
+			(errmsg("opening the tunnel: waiting for %s", ssh_link_waits_for(first->link)),
+			 errdetail("There has been no answer for %d s. This is attempt 1 of %d (\"pgtunsync.connect_attempts\").%s",
+					   (int) (elapsed / 1000), orders->connect_attempts,
+					   orders->total_timeout == 0 ? "" :
+					   psprintf(" The tunnel must be open after %g s (\"pgtunsync.tunnel_timeout\").",
+								orders->total_timeout / 1000.0))));
+}
+
 static void
 run(TunnelWorker *worker)
 {
@@ -750,6 +827,7 @@ run(TunnelWorker *worker)
 		step_slots(worker);
 		if (worker->entrance == NULL)
 		{
+			check_patience(worker);
 			if (worker->slots[0].state == SLOT_UP)
 				prove_forward(worker);
 		}
@@ -822,6 +900,7 @@ pgtunsync_tunnel_main(Datum arg)
 	worker->shared = shared;
 	worker->orders = read_orders(shared);
 	trace_begin(worker->orders->log_level, worker->orders->run_id);
+	worker->since = clock_ms();
 	worker->slot_count = Max(1, worker->orders->sessions);
 	worker->slots = palloc0(worker->slot_count * sizeof(Slot));
 	entrance_check(worker->orders->local_port);

@@ -140,8 +140,8 @@ case ${1:-} in
 			compare | report | one_table | memory | readers) "$command" ;;
 			sql) psql_in "$1" app "${@:2}" ;;
 			install)
-				make -s -C "$repo" PG_CONFIG="$PG_CONFIG" WERROR=1 with_llvm=no all
-				as_root make -s -C "$repo" PG_CONFIG="$PG_CONFIG" with_llvm=no install
+				make -s -C "$repo" PG_CONFIG="$PG_CONFIG" WERROR=1 all
+				as_root make -s -C "$repo" PG_CONFIG="$PG_CONFIG" install
 				;;
 			*) die "unknown command: $command" ;;
 		esac

@@ -35,7 +35,7 @@ my @spellings = (
 	[ q{'group:core,reviews'}                     => 'categories reviews users' ],
 	[ q{ARRAY['group:core', 'reviews']}           => 'categories reviews users' ],
 	[ q{'{reviews}', 'core'}                      => 'categories reviews users' ],
-	[ q{NULL, 'core'}                             => 'categories users' ],
+	[ q{'{*}'::text[], 'core'}                             => 'categories users' ],
 	[ q{grp => 'core'}                            => 'categories users' ],
 	[ q{'users', jobs => 1}                       => 'users' ],
 	[ q{'{users}', jobs => 2, on_error => 'abort'} => 'users' ],

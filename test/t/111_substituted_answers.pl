@@ -24,7 +24,10 @@ my $same = q{
 	CREATE TABLE users (id serial PRIMARY KEY, email text);
 	CREATE TABLE orders (id int PRIMARY KEY, user_id int REFERENCES users);
 	CREATE TABLE logs (id serial, at int) PARTITION BY RANGE (at);
-	CREATE TABLE logs_a PARTITION OF logs FOR VALUES FROM (0) TO (50);};
+	CREATE TABLE logs_a PARTITION OF logs FOR VALUES FROM (0) TO (50);
+	CREATE TABLE mother (id int);
+	CREATE TABLE child () INHERITS (mother);
+	CREATE TABLE copies (email text, copy text GENERATED ALWAYS AS (email) STORED);};
 $w->source_sql("$same CREATE TABLE parts (id int); INSERT INTO parts VALUES (1); INSERT INTO logs(at) VALUES (1);
 	INSERT INTO users(email) SELECT 'a' FROM generate_series(1, 9)");
 $w->local_sql("$same CREATE TABLE parts (id int) PARTITION BY RANGE (id);
@@ -48,11 +51,13 @@ my @queries = (
 	[ 'relations', qw(oid:o nspname:n relname:n relkind:c relpersistence:c relispartition:b inhparent:o?
 	has_table_privilege:b? has_schema_privilege:b? row_security_active:b bytes:f reltuples:f
 		relpartbound:t? relpages:f) ],
+	[ 'inheritances', qw(inhrelid:o inhparent:o) ],
 	[ 'columns', qw(attrelid:o attname:n attnum:i format_type:t atttypid:o typbasetype:o attgenerated:b
-	has_column_privilege:b?) ],
+	has_column_privilege:b? attinhcount:b) ],
 	[ 'sequences', qw(refobjid:o refobjsubid:i oid:o nspname:n relname:n readable:b? last_value:l is_called:b) ],
 	[ 'foreign keys', 'conrelid:o', 'oid:o', 'nspname:n', 'relname:n', 'attname:n', 'referenced attname:n' ],
-	undef,    # an EXPLAIN of what is masked
+	[ 'generated columns', 'attrelid:o', 'attname:n', 'own:b', 'adbin:t?', 'whole row:b', 'referenced attname:n?' ],
+	undef, undef,    # an EXPLAIN of each table with masks
 	[ 'a count', 'count:i' ],
 	[ 'patterns of columns', 'exists:b' ],
 	[ 'sequences of partitioned tables', 'n:i', 'seqstart:l', 'has_sequence_privilege:b?',

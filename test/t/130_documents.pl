@@ -1,7 +1,7 @@
 # The documents are true.  The test runs every block of README.md and doc/*.md
 # against a real source behind a real sshd and compares the output.
 # PgTunsync::Documents explains the words of the info strings.  here() maps
-# jump.example.com, port 5432 and /etc/pgtunsync to their values in the test.
+# jump.example.com, db.internal, port 5432 and /etc/pgtunsync to their values in the test.
 # DOCUMENT=doc/masking.md runs one page.
 
 use strict;
@@ -22,7 +22,8 @@ my ($share) = run_command([ 'pg_config', '--sharedir' ]);
 my $has_cron = -e "$share/extension/pg_cron.control";
 my $cron_conf = "shared_preload_libraries = 'pg_cron'\ncron.database_name = 'dev'\ncron.use_background_workers = on";
 
-my $w = PgTunsync->new(empty => 1, no_extension => 1, local_conf => $has_cron ? $cron_conf : '');
+my $w = PgTunsync->new(empty => 1, no_extension => 1, source_conf => "listen_addresses = '127.0.0.1,127.0.0.2'",
+	local_conf => $has_cron ? $cron_conf : '');
 my $dir = $w->dir;
 my $inner = PgTunsync::Sshd->new("$dir/ssh", 'inner')->start->trust;
 my $jump_keys = "$dir/jump_keys";
@@ -96,6 +97,7 @@ sub here
 
 	$text =~ s/HostName (jump\.example\.com|app1\.internal)/HostName 127.0.0.1\n    Port $host{$1}\n    $more/g;
 	$text =~ s/jump\.example\.com/127.0.0.1/g;
+	$text =~ s/\bdb\.internal\b/127.0.0.2/g;
 	$text =~ s/\bUser deploy\b/User $user/g;
 	$text =~ s/-o postgres\b/-o $user/g;
 	$text =~ s{~postgres|~(?=/\.ssh)}{$dir/home}g;
@@ -190,6 +192,7 @@ sub exactly
 	$text =~ s/\Q$dir\E\/etc/\/etc\/pgtunsync/g;
 	$text =~ s/\b${\$w->source->port}\b/5432/g;
 	$text =~ s/\b${\$w->port}\b/5433/g;
+	$text =~ s/127\.0\.0\.2\b/db.internal/g;
 	$text =~ s/psql:\S+:\d+: //g;
 	$text =~ s/(SSH target: |SSH server ")\w+@/$1deploy@/g;
 	$text =~ s/^dev=> .*\n//mg;

@@ -1,0 +1,2 @@
+-- runs once, in the database that the container creates at its first start
+CREATE EXTENSION pgtunsync;
