@@ -98,8 +98,8 @@ my $user = $w->local_sql("CREATE ROLE dev_user LOGIN; GRANT EXECUTE ON ALL FUNCT
 my $named = $w->call("SET pgtunsync.env_file = '/nowhere/env';
 	SELECT pgtunsync.pull('users');", user => 'dev_user', go_on => 1)->finish;
 like($named->{err}, qr/env_file/, 'an ordinary role may not name another file');
-is($w->last_run("role, status, options->>'env_file'"), 'dev_user|succeeded|' . $w->env_file,
-	'the run reads the one that is set');
+is($named->{sqlstate}, '42501', 'which stops the call');
+is($w->last_run('role'), 'postgres', 'no run reads the one that is set instead');
 is($w->pull("'users'", user => 'dev_user')->{rc}, 0, 'an ordinary role with the rights pulls');
 is($w->last_run('role'), 'dev_user', 'and the audit names it');
 

@@ -95,7 +95,7 @@ $w->write_config("groups:\n  one:\n    - users\n    - sales.plans\n  two: [parts
 replaces("grp => 'one'", 'sales.plans users');
 replaces("'group:two'", 'pages parts');
 replaces("'group:one,group:two'", 'pages parts sales.plans users');
-my $run = replaces("NULL, 'two'", 'pages parts');
+my $run = replaces("'{*}'::text[], 'two'", 'pages parts');
 is($w->last_run('requested_group'), 'two', 'the audit names the group');
 $w->refused("grp => 'three'", 'an unknown group', sqlstate => '42704', message => [ qr/three/, qr/pgsync\.yml/ ]);
 $w->refused("'group:three'", 'an unknown group in the list', sqlstate => '42704', message => [qr/three/]);
