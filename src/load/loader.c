@@ -665,6 +665,8 @@ begin_attempt(Loader *loader)
 {
 	const LoadJob *job = loader->jobs[loader->next];
 
+	/* first, as it also forgets that a lock was refused */
+	settle_source(loader);
 	drop_unusable_heaps(loader);
 	if (!loader->job_begun)
 	{
