@@ -167,13 +167,20 @@ settle_source(Loader *loader)
 	loader->failed = false;
 }
 
-/* Makes the connection ready for a message. */
+/*
+ * Makes the connection ready for a message.  The set-up of a new one is a
+ * message of its own: the source sends no answer as long as another statement
+ * of the same message waits or computes, and then a pooler without a connection
+ * could not be told from a slow COPY.
+ */
 static void
 prepare_source(Loader *loader)
 {
 	settle_source(loader);
 	if (loader->source == NULL)
 		connect_to_source(loader);
+	if (!source_is_ready(loader->source))
+		result_run(loader->source, "SELECT");
 }
 
 /* ---- one table ---- */
