@@ -214,7 +214,12 @@ settle_source(Loader *loader)
 	loader->failed = false;
 }
 
-/* Makes the connection ready for a message. */
+/*
+ * Makes the connection ready for a message.  The set-up of a new one is a
+ * message of its own (source_prepare()): the source sends no answer as long as
+ * another statement of the same message waits or computes, and then a pooler
+ * without a connection could not be told from a slow COPY.
+ */
 static void
 prepare_source(Loader *loader)
 {
@@ -775,6 +780,8 @@ begin_attempt(Loader *loader)
 {
 	const LoadJob *job = loader->jobs[loader->next];
 
+	/* first, as it also forgets that a lock was refused */
+	settle_source(loader);
 	drop_unusable_heaps(loader);
 	if (!loader->job_begun)
 	{
