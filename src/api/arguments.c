@@ -199,6 +199,7 @@ request_init(RunRequest *request)
 	request->tunnel_timeout = pgtunsync_tunnel_timeout;
 	request->wants_notices = client_min_messages <= NOTICE;
 	request->lock_timeout = pgtunsync_lock_timeout;
+	request->source_lock_timeout = pgtunsync_source_lock_timeout;
 	request->log_level = pgtunsync_log_level;
 	request->verbose = client_min_messages <= DEBUG1;
 	request->plan.rules = true;

@@ -32,6 +32,7 @@ int			pgtunsync_connect_attempts;
 int			pgtunsync_connect_retry_delay;
 int			pgtunsync_tunnel_timeout;
 int			pgtunsync_lock_timeout;
+int			pgtunsync_source_lock_timeout;
 int			pgtunsync_log_level;
 bool		pgtunsync_require_rules;
 bool		pgtunsync_allow_unmasked;
@@ -174,6 +175,11 @@ define_limit_settings(void)
 							"Longest time to wait for locks on the pulled tables.",
 							"Also for the local port when another run uses it.",
 							&pgtunsync_lock_timeout, 30000, 1, INT_MAX,
+							PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("pgtunsync.source_lock_timeout",
+							"Longest time to wait for a lock on the source.",
+							"A table that is locked for longer is tried again after the others.",
+							&pgtunsync_source_lock_timeout, 5000, 1, INT_MAX,
 							PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
 }
 

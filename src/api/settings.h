@@ -19,6 +19,7 @@ extern int	pgtunsync_connect_attempts;
 extern int	pgtunsync_connect_retry_delay;
 extern int	pgtunsync_tunnel_timeout;
 extern int	pgtunsync_lock_timeout;
+extern int	pgtunsync_source_lock_timeout;
 extern int	pgtunsync_log_level;	/* TraceLevel */
 extern bool pgtunsync_require_rules;
 extern bool pgtunsync_allow_unmasked;

@@ -18,7 +18,7 @@ typedef enum WaitPoint
 	WAIT_MESSAGE_QUEUE,			/* a worker waits for room in the queue to its parent */
 	WAIT_SOURCE_CONNECT,		/* waiting until the source accepts a connection */
 	WAIT_SOURCE_RESULT,			/* waiting for rows or results from the source */
-	WAIT_LOCK_RETRY,			/* the leader pauses before it tries a lock again */
+	WAIT_LOCK_RETRY,			/* a worker pauses before it tries a lock again */
 	WAIT_CRASH_CLEANUP,			/* waiting for the worker that cleans up after a crash */
 	WAIT_SUBPROCESS				/* waiting for output of a program such as ssh -G */
 } WaitPoint;

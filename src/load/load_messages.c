@@ -17,6 +17,7 @@ loader_connect_pack(StringInfo buf, const LoaderConnect *connect)
 	pack_string(buf, connect->display);
 	pack_int(buf, connect->connect_timeout);
 	pack_int(buf, connect->row_security);
+	pack_int(buf, connect->lock_timeout);
 	pack_int(buf, connect->password_rule);
 	pack_int(buf, connect->hide_texts);
 	pack_string(buf, connect->mask_key);
@@ -33,6 +34,7 @@ loader_connect_unpack(StringInfo buf)
 	connect->display = unpack_string(buf);
 	connect->connect_timeout = unpack_int(buf);
 	connect->row_security = unpack_int(buf);
+	connect->lock_timeout = unpack_int(buf);
 	connect->password_rule = (PasswordRule) unpack_int(buf);
 	connect->hide_texts = unpack_int(buf);
 	connect->mask_key = unpack_string(buf);
@@ -75,6 +77,25 @@ unpack_expressions(StringInfo buf)
 }
 
 void
+load_terms_pack(StringInfo buf, const LoadTerms *terms)
+{
+	pack_int(buf, terms->idle_cores);
+	pack_int(buf, terms->lock_wait);
+	pack_int(buf, terms->look_first);
+}
+
+LoadTerms
+load_terms_unpack(StringInfo buf)
+{
+	LoadTerms	terms;
+
+	terms.idle_cores = unpack_int(buf);
+	terms.lock_wait = unpack_int(buf);
+	terms.look_first = unpack_int(buf);
+	return terms;
+}
+
+void
 load_job_pack(StringInfo buf, const LoadJob *job)
 {
 	pack_int(buf, job->step);
@@ -82,6 +103,8 @@ load_job_pack(StringInfo buf, const LoadJob *job)
 	pack_int(buf, job->relid);
 	pack_string(buf, job->display);
 	pack_string(buf, job->shape);
+	pack_string(buf, job->lock_sql);
+	pack_string(buf, job->source_oids);
 	pack_string(buf, job->copy_sql);
 	pack_string(buf, job->verify_sql);
 	pack_int(buf, job->binary);
@@ -109,6 +132,8 @@ load_job_unpack(StringInfo buf)
 	job->relid = unpack_int(buf);
 	job->display = unpack_string(buf);
 	job->shape = unpack_string(buf);
+	job->lock_sql = unpack_string(buf);
+	job->source_oids = unpack_string(buf);
 	job->copy_sql = unpack_string(buf);
 	job->verify_sql = unpack_string(buf);
 	job->binary = unpack_int(buf);
@@ -142,6 +167,9 @@ load_failure_pack(StringInfo buf, const LoadFailure *failure)
 {
 	pack_int(buf, failure->index);
 	pack_int(buf, failure->source_gone);
+	pack_int(buf, failure->locked);
+	pack_int(buf, failure->no_room);
+	pack_int(buf, failure->written);
 }
 
 LoadFailure
@@ -151,6 +179,9 @@ load_failure_unpack(StringInfo buf)
 
 	failure.index = unpack_int(buf);
 	failure.source_gone = unpack_int(buf);
+	failure.locked = unpack_int(buf);
+	failure.no_room = unpack_int(buf);
+	failure.written = unpack_int(buf);
 	return failure;
 }
 

@@ -40,9 +40,18 @@ typedef struct LoaderShared
 
 /* Orders, leader to loader. */
 #define LOADER_ORDER_CONNECT	'C' /* LoaderConnect */
+#define LOADER_ORDER_DISCONNECT	'D' /* empty: gives the connection up for now */
 #define LOADER_ORDER_SNAPSHOT	'S' /* string, start of the server, handle of
 									 * progress segment */
-#define LOADER_ORDER_LOAD		'L' /* number of idle cores, LoadJobs */
+#define LOADER_ORDER_LOAD		'L' /* LoadTerms, LoadJobs */
+
+/* On which terms a batch is loaded. */
+typedef struct LoadTerms
+{
+	int			idle_cores;
+	int			lock_wait;		/* ms: longest wait for a lock on the source */
+	bool		look_first;		/* do not even try if somebody holds a lock there */
+} LoadTerms;
 
 /* Reports, loader to leader, besides 'N', a notice. */
 #define LOADER_REPORT_DROPPED	'X' /* int: number of dropped messages */
@@ -54,7 +63,8 @@ typedef struct LoaderConnect
 	char	   *conninfo;		/* with secrets */
 	char	   *display;
 	int			connect_timeout;	/* ms */
-	bool		row_security;	/* these three: see SourceParams */
+	bool		row_security;	/* these four: see SourceParams */
+	int			lock_timeout;
 	PasswordRule password_rule;
 	bool		hide_texts;
 	char	   *mask_key;		/* mask_key_read(), or NULL */
@@ -82,6 +92,8 @@ typedef struct LoadJob
 	Oid			relid;
 	char	   *display;		/* the table's name in messages */
 	char	   *shape;			/* table_shape() when it was planned */
+	char	   *lock_sql;		/* locks the table on the source, or NULL */
+	char	   *source_oids;	/* "1,2": the relations that hold the rows there; NULL: unknown */
 	char	   *copy_sql;
 	char	   *verify_sql;		/* query to run after the COPY, or NULL */
 	bool		binary;
@@ -116,10 +128,15 @@ typedef struct LoadFailure
 {
 	int			index;
 	bool		source_gone;	/* the source is lost: the error ends the run */
+	bool		locked;			/* a lock was refused on the source: try again */
+	bool		no_room;		/* the source does not serve another connection */
+	bool		written;		/* rows were written into the staging heap before */
 } LoadFailure;
 
 extern void loader_connect_pack(StringInfo buf, const LoaderConnect *connect);
 extern LoaderConnect *loader_connect_unpack(StringInfo buf);
+extern void load_terms_pack(StringInfo buf, const LoadTerms *terms);
+extern LoadTerms load_terms_unpack(StringInfo buf);
 extern void load_job_pack(StringInfo buf, const LoadJob *job);
 extern List *load_jobs_unpack(StringInfo buf);	/* to the end of the buffer */
 extern void load_failure_pack(StringInfo buf, const LoadFailure *failure);

@@ -15,10 +15,15 @@
  * their staging heaps are created in the same transaction 1.  A large table is
  * split into steps for several loaders (table_parts.c).
  *
- * If a table fails, its staging heap is left to the leader, and the loader
- * closes its connection to the source, because the transaction there cannot
- * continue in the middle of a COPY.  The next table gets a new connection with
- * the same snapshot.
+ * On the source, each table has a transaction of its own with the run's
+ * snapshot, so that no lock there outlives the reading of the table.  Which
+ * locks are waited for, and for how long, is in the head of source_locks.c.  A
+ * table that stays locked is given back to the leader, which tries it again
+ * later.
+ *
+ * If a table fails, its staging heap is left to the leader.  If it fails in the
+ * middle of a COPY, the loader closes its connection to the source.  The next
+ * table gets a new connection with the same snapshot.
  *
  * The target is locked only while its definition is read (target.c), so nobody
  * waits for a loader.  If it was altered since it was planned, the table
@@ -49,6 +54,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
 
 #include "base/compat.h"
 #include "load/load.h"
@@ -60,12 +66,17 @@
 #include "base/worker_session.h"
 #include "source/mask_key.h"
 #include "source/server_identity.h"
+#include "source/result_reader.h"
 #include "source/source.h"
+#include "source/source_locks.h"
 #include "staging/staging.h"
 #include "staging/target.h"
 #include "tunnel/tunnel_gate.h"
 #include "base/worker.h"
 #include "base/wait_event.h"
+
+/* Longest time until the source answers the first query of a connection, in ms. */
+#define SETUP_TIMEOUT	5000
 
 /* This loader, for its lifetime. */
 typedef struct Loader
@@ -80,11 +91,19 @@ typedef struct Loader
 	int64		start_time;		/* of the server that has it */
 	char	   *mask_key;		/* mask_key_read(), or NULL */
 	Source	   *source;
-	bool		in_transaction; /* the snapshot's transaction is open on the source */
-	bool		has_key;		/* and it has the mask key */
+	bool		failed;			/* a transaction has failed there: ROLLBACK comes first */
 	bool		connecting;		/* source_connect() has not returned */
 
 	/* the current batch */
+	LoadTerms	terms;
+	bool		job_begun;		/* the time for the current job's locks has begun */
+	TimestampTz lock_deadline;	/* when it ends */
+	int			lock_pause;		/* ms: before the next attempt */
+	bool		refused;		/* a lock was refused to the current job */
+	ErrorData  *refusal;		/* the source's error that came with it */
+	bool		looking;		/* for who is in the way */
+	bool		gave_up;		/* its time is up */
+	bool		source_gone;	/* the rest of the batch is of no use */
 	int			njobs;
 	LoadJob   **jobs;
 	StagingHeaps *heaps;		/* for each job; all zero: not created yet */
@@ -140,7 +159,7 @@ disconnect(Loader *loader)
 		note_left(loader);
 	pg_atomic_write_u32(&loader->shared->session, 0);
 	loader->source = NULL;
-	loader->in_transaction = loader->has_key = false;
+	loader->failed = false;
 	loader->connecting = false;
 	MemoryContextReset(loader->source_context);
 }
@@ -180,6 +199,34 @@ attend_source(Loader *loader, void (*attend) (Source *source))
 		disconnect(loader);
 	}
 	PG_END_TRY();
+}
+
+/* Ends the transaction in which something has failed. */
+static void
+settle_source(Loader *loader)
+{
+	if (loader->source == NULL || !loader->failed)
+		return;
+	if (!source_usable(loader->source))
+		disconnect(loader);
+	else if (source_in_transaction(loader->source))
+		result_run(loader->source, "ROLLBACK");
+	loader->failed = false;
+}
+
+/*
+ * Makes the connection ready for a message.  The set-up of a new one is a
+ * message of its own (source_prepare()): the source sends no answer as long as
+ * another statement of the same message waits or computes, and then a pooler
+ * without a connection could not be told from a slow COPY.
+ */
+static void
+prepare_source(Loader *loader)
+{
+	settle_source(loader);
+	attend_source(loader, source_check_idle);
+	if (loader->source == NULL)
+		connect_to_source(loader);
 }
 
 /* ---- one table ---- */
@@ -367,72 +414,138 @@ load_table(Loader *loader, const LoadJob *job, const StagingHeaps *heaps)
 
 /* ---- COPY commands ---- */
 
-/* True if one of the jobs before "last" computes pseudonyms. */
+/* True if the job computes pseudonyms. */
 static bool
-needs_mask_key(const Loader *loader, int last)
+needs_mask_key(const Loader *loader, const LoadJob *job)
 {
-	for (int i = loader->next; i < last; i++)
-	{
-		if (strstr(loader->jobs[i]->copy_sql, MASK_KEY_INNER) != NULL)
-			return loader->mask_key != NULL;
-	}
-	return false;
+	return loader->mask_key != NULL && strstr(job->copy_sql, MASK_KEY_INNER) != NULL;
+}
+
+/* How long the next lock may be waited for, in ms. */
+static int
+lock_wait(const Loader *loader)
+{
+	long		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), loader->lock_deadline);
+
+	return (int) Max(SOURCE_LOCK_MOMENT, left);
 }
 
 /*
- * Appends the beginning of the transaction.  It travels with the first COPY,
- * unless the source has to answer first, for the key.
+ * Appends the transaction of a job: the table's own lock, which is waited for,
+ * and the COPY, which may not wait.  key: the statement that hands the mask key
+ * over.
  */
 static void
-append_begin(Loader *loader, StringInfo sql, int last)
+append_transaction(const Loader *loader, const LoadJob *job, const char *key, StringInfo sql)
 {
-	int			results = 0;
-
-	if (!loader->in_transaction)
+	(void) source_append_begin(loader->source, sql, loader->snapshot);
+	server_append_check(sql, loader->start_time);
+	if (needs_mask_key(loader, job))
+		appendStringInfoString(sql, key);
+	if (job->lock_sql != NULL)
 	{
-		results = source_append_begin(loader->source, sql, loader->snapshot) + 1;
-		server_append_check(sql, loader->start_time);
+		source_append_lock_timeout(loader->source, sql, lock_wait(loader));
+		appendStringInfo(sql, "%s; ", job->lock_sql);
 	}
-	if (!loader->has_key && needs_mask_key(loader, last))
-	{
-		char	   *statement = mask_key_hand_over(loader->source, sql->data, results, loader->mask_key);
-
-		resetStringInfo(sql);
-		appendStringInfoString(sql, statement);
-		loader->has_key = true;
-	}
-	loader->in_transaction = true;
+	appendStringInfo(sql, "SET LOCAL lock_timeout = %d; %s; ", SOURCE_LOCK_MOMENT, job->copy_sql);
+	if (job->verify_sql != NULL)
+		appendStringInfo(sql, "%s; ", job->verify_sql);
+	appendStringInfoString(sql, "COMMIT; ");
 }
 
-/* Returns the COPY commands of the jobs before "last" as one message. */
+/*
+ * Prepares the source for the mask key, if one of the jobs before "last" needs
+ * it.  Returns the statement for their transactions, or NULL.  A transaction
+ * keeps the session for us, whose end is the beginning of the message.
+ */
 static char *
-joined_copies(Loader *loader, int last)
+hand_over_key(Loader *loader, int last, StringInfo sql)
 {
-	StringInfoData sql;
-
-	initStringInfo(&sql);
-	append_begin(loader, &sql, last);
 	for (int i = loader->next; i < last; i++)
 	{
-		const LoadJob *job = loader->jobs[i];
-
-		appendStringInfo(&sql, "%s%s", i > loader->next ? "; " : "", job->copy_sql);
-		if (job->verify_sql != NULL)
-			appendStringInfo(&sql, "; %s", job->verify_sql);
+		if (!needs_mask_key(loader, loader->jobs[i]))
+			continue;
+		appendStringInfoString(sql, "COMMIT; ");
+		return mask_key_hand_over(loader->source, loader->mask_key);
 	}
-	if (loader->has_key)
-		appendStringInfoString(&sql, "; " MASK_KEY_FORGET);
-	return sql.data;
+	return NULL;
 }
 
-/* Starts the COPY commands of the jobs before "last". */
+/* Starts the COPY commands of the jobs before "last", in one message. */
 static void
 start_copies(Loader *loader, int last)
 {
-	attend_source(loader, source_check_idle);
-	if (loader->source == NULL)
-		connect_to_source(loader);
-	source_copy_start(loader->source, joined_copies(loader, last));
+	StringInfoData sql;
+	char	   *key;
+
+	prepare_source(loader);
+	initStringInfo(&sql);
+	key = hand_over_key(loader, last, &sql);
+	for (int i = loader->next; i < last; i++)
+		append_transaction(loader, loader->jobs[i], key, &sql);
+	if (key != NULL)
+		appendStringInfoString(&sql, MASK_KEY_FORGET);
+	source_copy_start(loader->source, sql.data);
+}
+
+/* ---- locks on the source ---- */
+
+#define FIRST_LOCK_PAUSE	100 /* ms; pauses double */
+#define LONGEST_LOCK_PAUSE	1000
+
+/* Looks for who is in the way of a job.  Returns NULL if nobody is. */
+static char *
+find_blocker(Loader *loader, const LoadJob *job, int *pid)
+{
+	prepare_source(loader);
+	return source_find_blocker(loader->source, job->source_oids,
+							   "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY",
+							   "COMMIT", pid);
+}
+
+static void
+begin_lock_wait(Loader *loader)
+{
+	loader->lock_deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), loader->terms.lock_wait);
+	loader->lock_pause = FIRST_LOCK_PAUSE;
+}
+
+/* True if the current job is not to be waited for any longer. */
+static bool
+time_is_up(const Loader *loader)
+{
+	return loader->terms.look_first || GetCurrentTimestamp() >= loader->lock_deadline;
+}
+
+/*
+ * Waits, without any lock, until nobody is known to be in the way of the job.
+ * Raises an error when the time is up.  After a refusal there is a pause in any
+ * case, as not every lock is known that a COPY needs.
+ */
+static void
+await_locks(Loader *loader, const LoadJob *job)
+{
+	bool		pause = loader->refused;
+	int			pid;
+	char	   *blocker;
+
+	loader->looking = true;
+	while ((blocker = find_blocker(loader, job, &pid)) != NULL || pause)
+	{
+		if (time_is_up(loader))
+		{
+			loader->gave_up = true;
+			if (blocker == NULL && loader->refusal != NULL)
+				ThrowErrorData(loader->refusal);
+			source_raise_locked(loader->source, job->display, blocker, pid);
+		}
+		source_pause(Min(loader->lock_pause, lock_wait(loader)));
+		loader->lock_pause = Min(loader->lock_pause * 2, LONGEST_LOCK_PAUSE);
+		pause = false;
+		if (blocker == NULL)
+			break;
+	}
+	loader->looking = false;
 }
 
 /* ---- a step of a large table ---- */
@@ -526,7 +639,6 @@ load_some(Loader *loader, int count)
 		loader->next++;
 		return;
 	}
-	drop_unusable_heaps(loader);
 	progress_phase(loader->jobs[loader->next]->index, PHASE_QUERYING);
 	start_copies(loader, last);
 	create_all_heaps(loader, last);
@@ -568,7 +680,10 @@ find_cause(Loader *loader, ErrorData *edata, bool *source_gone)
 	return cause;
 }
 
-/* Recovers from an error: aborts the transaction and closes the connection. */
+/*
+ * Recovers from an error: aborts the transaction, and closes the connection if
+ * it cannot be used again.
+ */
 static ErrorData *
 recover(Loader *loader, bool *source_gone)
 {
@@ -583,24 +698,116 @@ recover(Loader *loader, bool *source_gone)
 	AbortOutOfAnyTransaction();
 	MemoryContextSwitchTo(loader->job_context);
 	edata = find_cause(loader, edata, source_gone);
-	disconnect(loader);
+	if (loader->source == NULL || *source_gone || source_in_copy(loader->source))
+		disconnect(loader);
+	else
+		loader->failed = true;
 	return edata;
 }
 
 static void
-report_failure(Loader *loader, const ErrorData *edata, bool source_gone)
+report_failure(Loader *loader, const ErrorData *edata, const LoadFailure *failure)
 {
-	LoadFailure failure = {
-		.index = loader->jobs[loader->next]->index,
-		.source_gone = source_gone
-	};
 	StringInfoData buf;
 
 	report_dropped();
 	initStringInfo(&buf);
-	load_failure_pack(&buf, &failure);
+	load_failure_pack(&buf, failure);
 	relay_send(LOADER_REPORT_FAILED, buf.data, buf.len);
 	relay_send_error(unconstify(ErrorData *, edata));
+}
+
+/*
+ * After an error: true if the source has no connection for this loader.  No
+ * code of an owner has run at that point, so the SQLSTATE can be relied on.
+ */
+static bool
+was_refused_connection(const Loader *loader)
+{
+	if (geterrcode() != ERRCODE_TOO_MANY_CONNECTIONS)
+		return false;
+	return loader->connecting || (loader->source != NULL && !source_is_ready(loader->source));
+}
+
+/* A heap that rows were written to must not be used by another attempt. */
+static void
+abandon_heaps(Loader *loader)
+{
+	loader->unusable = loader->heaps[loader->next];
+	memset(&loader->heaps[loader->next], 0, sizeof(StagingHeaps));
+}
+
+/*
+ * After an error: decides what becomes of the current job.  Reports it as
+ * failed, or leaves it as the next one, to be loaded alone.
+ */
+static void
+handle_error(Loader *loader, bool alone)
+{
+	const LoadJob *job = loader->jobs[loader->next];
+	LoadFailure failure = {.index = job->index, .locked = loader->gave_up};
+	bool		refused = loader->source != NULL && source_lock_refused(loader->source);
+	bool		written = loader->source != NULL && source_copy_got_data(loader->source);
+	ErrorData  *edata;
+
+	failure.no_room = was_refused_connection(loader);
+	edata = recover(loader, &failure.source_gone);
+	failure.source_gone &= !failure.no_room;
+	failure.locked |= refused && loader->looking;
+	failure.written = refused && written && job->step == LOAD_PART;
+	if (!failure.source_gone && !failure.no_room && !failure.locked && !failure.written &&
+		(refused || !alone))
+	{
+		loader->refused = refused && alone;
+		loader->refusal = refused ? edata : NULL;
+		loader->job_begun = alone;
+		abandon_heaps(loader);
+		return;
+	}
+	failure.locked |= failure.written;
+	report_failure(loader, edata, &failure);
+	loader->source_gone = failure.source_gone || failure.no_room;
+	loader->next++;
+	loader->job_begun = false;
+}
+
+/*
+ * Gets ready for the next job: nothing is left of an attempt before, and nobody
+ * is known to be in the way.
+ */
+static void
+begin_attempt(Loader *loader)
+{
+	const LoadJob *job = loader->jobs[loader->next];
+
+	/* first, as it also forgets that a lock was refused */
+	settle_source(loader);
+	drop_unusable_heaps(loader);
+	if (!loader->job_begun)
+	{
+		begin_lock_wait(loader);
+		loader->refusal = NULL;
+	}
+	if (loader->refused || (!loader->job_begun && loader->terms.look_first))
+		await_locks(loader, job);
+	loader->job_begun = true;
+	loader->refused = false;
+}
+
+static void
+begin_batch(Loader *loader, List *jobs)
+{
+	ListCell   *lc;
+
+	loader->njobs = 0;
+	loader->next = 0;
+	loader->jobs = palloc(sizeof(LoadJob *) * list_length(jobs));
+	loader->heaps = palloc0(sizeof(StagingHeaps) * list_length(jobs));
+	foreach(lc, jobs)
+		loader->jobs[loader->njobs++] = lfirst(lc);
+	memset(&loader->unusable, 0, sizeof(StagingHeaps));
+	loader->source_gone = loader->job_begun = loader->refused = false;
+	loader->refusal = NULL;
 }
 
 /*
@@ -613,46 +820,27 @@ static void
 load_batch(Loader *loader, List *jobs)
 {
 	volatile int count = list_length(jobs);
-	volatile bool source_gone = false;
-	ListCell   *lc;
 
-	loader->njobs = 0;
-	loader->next = 0;
-	loader->jobs = palloc(sizeof(LoadJob *) * list_length(jobs));
-	loader->heaps = palloc0(sizeof(StagingHeaps) * list_length(jobs));
-	foreach(lc, jobs)
-		loader->jobs[loader->njobs++] = lfirst(lc);
-
-	memset(&loader->unusable, 0, sizeof(StagingHeaps));
-	while (loader->next < loader->njobs && !source_gone)
+	begin_batch(loader, jobs);
+	while (loader->next < loader->njobs && !loader->source_gone)
 	{
 		PG_TRY();
 		{
+			begin_attempt(loader);
 			load_some(loader, count);
+			loader->job_begun = false;
 		}
 		PG_CATCH();
 		{
-			bool		gone;
-			ErrorData  *edata;
-
 			HOLD_INTERRUPTS();
-			edata = recover(loader, &gone);
-			if (count == 1 || gone)
-			{
-				report_failure(loader, edata, gone);
-				loader->next++;
-			}
-			else
-			{
-				loader->unusable = loader->heaps[loader->next];
-				memset(&loader->heaps[loader->next], 0, sizeof(StagingHeaps));
-			}
+			handle_error(loader, count == 1);
+			loader->gave_up = loader->looking = false;
 			count = 1;
-			source_gone = gone;
 			RESUME_INTERRUPTS();
 		}
 		PG_END_TRY();
 	}
+	settle_source(loader);
 }
 
 /* ---- orders ---- */
@@ -666,7 +854,9 @@ execute_connect(Loader *loader, StringInfo body)
 	loader->params.conninfo = connect->conninfo;
 	loader->params.display = connect->display;
 	loader->params.connect_timeout = connect->connect_timeout;
+	loader->params.setup_timeout = SETUP_TIMEOUT;
 	loader->params.row_security = connect->row_security;
+	loader->params.lock_timeout = connect->lock_timeout;
 	loader->params.password_rule = connect->password_rule;
 	loader->params.hide_texts = connect->hide_texts;
 	owner_keep_settings(connect->settings);
@@ -709,11 +899,15 @@ execute_order(Loader *loader, char type, StringInfo body)
 		case LOADER_ORDER_CONNECT:
 			execute_connect(loader, body);
 			break;
+		case LOADER_ORDER_DISCONNECT:
+			disconnect(loader);
+			break;
 		case LOADER_ORDER_SNAPSHOT:
 			execute_snapshot(loader, body);
 			break;
 		case LOADER_ORDER_LOAD:
-			limit_parallel_workers(loader, unpack_int(body));
+			loader->terms = load_terms_unpack(body);
+			limit_parallel_workers(loader, loader->terms.idle_cores);
 			load_batch(loader, load_jobs_unpack(body));
 			break;
 		default:

@@ -14,6 +14,15 @@
  * COPY waits for the network; an index build does not.  While at least half of
  * the loaders copy, the others prefer to build indexes.
  *
+ * If the source has no connection for a loader, its jobs go back to the queue,
+ * and it builds indexes only.  The run fails when that happens to all loaders.
+ *
+ * A table that is locked on the source goes behind all others.  As long as these
+ * keep loaders busy, a loader without work looks now and then whether the lock
+ * is free.  After that, all locked tables wait together: in each of a few
+ * rounds, the first one waits as long as source_lock_timeout allows, and the
+ * others for the rest of that time.
+ *
  * If a loader ends during a job, for example because an administrator
  * terminated it, the run fails, since the state of the table is unknown.
  *
@@ -40,15 +49,18 @@
 
 typedef struct Member
 {
+	MemoryContext context;		/* of the pool */
 	Worker	   *worker;
 	dsm_segment *segment;
 	LoaderShared *shared;
 	shm_mq_handle *orders;
 	shm_mq_handle *reports;
 	bool		served;			/* has got its first batch */
+	bool		refused;		/* the source has no connection for it */
 	int			busy;			/* number of tables in its batch */
 	bool		copies;			/* its job is a COPY */
 	Split	   *split;			/* the job is a step of this, or NULL */
+	List	   *running;		/* of WaitingJob *: its batch, in order */
 	bool		failing;		/* 'F' was read, 'E' follows */
 	LoadFailure failure;
 	List	   *unsent;			/* of StringInfo: orders not in the queue yet */
@@ -57,10 +69,16 @@ typedef struct Member
 struct Pool
 {
 	MemoryContext context;
-	int			size;
+	int			size;			/* loaders that work */
+	int			started;		/* and those that were not needed */
 	Member	   *members;
 	List	   *jobs;			/* of WaitingJob *: jobs that copy, in order */
 	List	   *others;			/* of WaitingJob *: jobs that do not copy */
+	List	   *locked;			/* of WaitingJob *: set aside, see above */
+	int			lock_wait;		/* ms: length of a round */
+	List	   *told;			/* int: tables of which was told that they are locked */
+	int			round;			/* number of the present round, 0: none yet */
+	TimestampTz round_end;
 	StringInfoData body;
 	bool		stopped;
 };
@@ -71,7 +89,21 @@ typedef struct WaitingJob
 	double		bytes;			/* expected */
 	Split	   *split;			/* the job is a step of this, or NULL */
 	StringInfoData packed;
+
+	/* only if it was locked on the source */
+	int			rounds;			/* rounds in which it has waited */
+	bool		aside;			/* it was set aside */
+	TimestampTz next_look;		/* not to be tried before, while others are loaded */
+	int			pause;			/* ms: until the one after */
 } WaitingJob;
+
+/* The longest wait for a lock of a table before it is set aside, in ms. */
+#define LOCK_MOMENT		250
+/* Rounds in which locked tables are waited for. */
+#define LOCK_ROUNDS		3
+/* Pauses between looks at a locked table, in ms: they double. */
+#define FIRST_LOOK_PAUSE	1000
+#define LONGEST_LOOK_PAUSE	30000
 
 /* Limits of a batch: number of tables, and the sum of their expected bytes. */
 #define BATCH_TABLES	64
@@ -140,22 +172,26 @@ start_member(Member *member, const LoaderShared *facts)
 }
 
 Pool *
-pool_start(const LoaderShared *facts, int loaders, int max_workers)
+pool_start(const LoaderShared *facts, int loaders, int max_workers, int lock_wait)
 {
 	Pool	   *pool = palloc0(sizeof(Pool));
 	int			slots;
 
 	pool->context = CurrentMemoryContext;
+	pool->lock_wait = lock_wait;
 	pool->members = palloc0(sizeof(Member) * loaders);
 	initStringInfo(&pool->body);
 	slots = worker_begin_launch(max_workers);
 	if (slots < 1)
 		worker_no_room(slots, max_workers);
+	for (int i = 0; i < loaders; i++)
+		pool->members[i].context = pool->context;
 	while (pool->size < Min(loaders, slots) &&
 		   start_member(&pool->members[pool->size], facts))
 		pool->size++;
 	if (pool->size == 0)
 		worker_no_slot("loaders");
+	pool->started = pool->size;
 	worker_end_launch();
 	if (pool->size < loaders)
 		ereport(NOTICE,
@@ -223,6 +259,23 @@ pool_connect(Pool *pool, const LoaderConnect *connect)
 }
 
 void
+pool_disconnect(Pool *pool)
+{
+	for (int i = 0; i < pool->size; i++)
+		send_order(pool, &pool->members[i], LOADER_ORDER_DISCONNECT, "", 0);
+}
+
+int
+pool_refused(const Pool *pool)
+{
+	int			refused = 0;
+
+	for (int i = 0; i < pool->size; i++)
+		refused += pool->members[i].refused;
+	return refused;
+}
+
+void
 pool_snapshot(Pool *pool, const char *snapshot, int64 start_time, dsm_handle progress)
 {
 	StringInfoData buf;
@@ -238,10 +291,11 @@ pool_snapshot(Pool *pool, const char *snapshot, int64 start_time, dsm_handle pro
 static WaitingJob *
 make_waiting_job(const LoadJob *job, double bytes, Split *split)
 {
-	WaitingJob *waiting = palloc(sizeof(WaitingJob));
+	WaitingJob *waiting = palloc0(sizeof(WaitingJob));
 
 	waiting->bytes = bytes;
 	waiting->split = split;
+	waiting->pause = FIRST_LOOK_PAUSE;
 	initStringInfo(&waiting->packed);
 	load_job_pack(&waiting->packed, job);
 	return waiting;
@@ -318,12 +372,36 @@ remove_steps(List *jobs, const Split *split)
 bool
 pool_busy(const Pool *pool)
 {
-	if (pool->jobs != NIL || pool->others != NIL)
+	if (pool->jobs != NIL || pool->others != NIL || pool->locked != NIL)
 		return true;
 	for (int i = 0; i < pool->size; i++)
 		if (pool->members[i].busy > 0)
 			return true;
 	return false;
+}
+
+/* Adds a job to the loader's batch. */
+static void
+start_job(Member *member, WaitingJob *job, StringInfo batch)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(member->context);
+
+	member->split = job->split;
+	member->busy++;
+	appendBinaryStringInfo(batch, job->packed.data, job->packed.len);
+	member->running = lappend(member->running, job);
+	MemoryContextSwitchTo(oldcontext);
+}
+
+/* Takes the job that a loader has reported on out of its batch. */
+static WaitingJob *
+end_job(Member *member)
+{
+	WaitingJob *job = linitial(member->running);
+
+	member->running = list_delete_first(member->running);
+	member->busy--;
+	return job;
 }
 
 /*
@@ -335,10 +413,7 @@ dequeue_first(List *jobs, Member *member, StringInfo batch)
 {
 	WaitingJob *first = linitial(jobs);
 
-	member->split = first->split;
-	member->busy++;
-	appendBinaryStringInfo(batch, first->packed.data, first->packed.len);
-	free_waiting_job(first);
+	start_job(member, first, batch);
 	return list_delete_first(jobs);
 }
 
@@ -359,7 +434,7 @@ share_of_work(const Pool *pool, const Member *member)
 		bytes += ((WaitingJob *) lfirst(lc))->bytes + TABLE_BYTES;
 	for (int i = 0; i < pool->size; i++)
 		unserved += !pool->members[i].served;
-	return bytes / (member->served ? pool->size : unserved);
+	return bytes / (member->served ? pool->size - pool_refused(pool) : unserved);
 }
 
 /*
@@ -405,7 +480,7 @@ enough_loaders_copy(const Pool *pool)
 static void
 dequeue_work(Pool *pool, Member *member, StringInfo batch)
 {
-	member->copies = pool->others == NIL || (pool->jobs != NIL && !enough_loaders_copy(pool));
+	member->copies = !member->refused && (pool->others == NIL || (pool->jobs != NIL && !enough_loaders_copy(pool)));
 	if (member->copies)
 		dequeue_batch(pool, member, batch);
 	else
@@ -423,6 +498,130 @@ idle_cores(const Pool *pool)
 	return Max(0, worker_cores() - Min(working, pool->size));
 }
 
+/* ---- tables that are locked on the source ---- */
+
+/* True if a loader is busy with a table that was not set aside. */
+static bool
+others_are_loaded(const Pool *pool)
+{
+	for (int i = 0; i < pool->size; i++)
+	{
+		const Member *member = &pool->members[i];
+
+		if (member->busy > 0 && !((WaitingJob *) linitial(member->running))->aside)
+			return true;
+	}
+	return pool->jobs != NIL || pool->others != NIL;
+}
+
+/*
+ * While others are loaded: picks a locked table to look at; NULL if it is too
+ * early.
+ */
+static WaitingJob *
+job_to_look_at(const Pool *pool)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	ListCell   *lc;
+
+	foreach(lc, pool->locked)
+	{
+		WaitingJob *job = lfirst(lc);
+
+		if (job->next_look <= now)
+			return job;
+	}
+	return NULL;
+}
+
+/*
+ * Sets the terms for a job of the present round, or begins the next round with
+ * it.
+ */
+static void
+join_round(Pool *pool, WaitingJob *job, LoadTerms *terms)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (++job->rounds > pool->round)
+	{
+		pool->round = job->rounds;
+		pool->round_end = TimestampTzPlusMilliseconds(now, pool->lock_wait);
+	}
+	terms->lock_wait = Max(Min(LOCK_MOMENT, pool->lock_wait),
+						   TimestampDifferenceMilliseconds(now, pool->round_end));
+}
+
+/* Picks a locked table for a free loader, if one is to be tried now. */
+static bool
+dequeue_locked(Pool *pool, Member *member, LoadTerms *terms, StringInfo batch)
+{
+	bool		look = others_are_loaded(pool);
+	WaitingJob *job;
+
+	if (pool->locked == NIL)
+		return false;
+	job = look ? job_to_look_at(pool) : linitial(pool->locked);
+	if (job == NULL)
+		return false;
+	terms->look_first = look;
+	if (!look)
+		join_round(pool, job, terms);
+	pool->locked = list_delete_ptr(pool->locked, job);
+	load_terms_pack(batch, terms);
+	start_job(member, job, batch);
+	return true;
+}
+
+/* Sets a locked table aside.  Returns false if its time is up. */
+static bool
+set_aside(Pool *pool, WaitingJob *job)
+{
+	MemoryContext oldcontext;
+
+	if (job->rounds >= LOCK_ROUNDS || (job->split != NULL && split_failed(job->split)))
+		return false;
+	job->aside = true;
+	job->next_look = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), job->pause);
+	job->pause = Min(job->pause * 2, LONGEST_LOOK_PAUSE);
+	oldcontext = MemoryContextSwitchTo(pool->context);
+	pool->locked = lappend(pool->locked, job);
+	MemoryContextSwitchTo(oldcontext);
+	return true;
+}
+
+/* True if nothing was told of this table before. */
+static bool
+tell_once(Pool *pool, int index)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(pool->context);
+	int			before = list_length(pool->told);
+
+	pool->told = list_append_unique_int(pool->told, index);
+	MemoryContextSwitchTo(oldcontext);
+	return list_length(pool->told) > before;
+}
+
+/* ---- dispatch ---- */
+
+/* Fills a batch for a free loader.  Returns false if there is nothing to do. */
+static bool
+make_batch(Pool *pool, Member *member, StringInfo batch)
+{
+	LoadTerms	terms = {
+		.idle_cores = idle_cores(pool),
+		.lock_wait = Min(LOCK_MOMENT, pool->lock_wait)
+	};
+
+	if (member->refused && pool->others == NIL)
+		return false;
+	if (pool->jobs == NIL && pool->others == NIL)
+		return dequeue_locked(pool, member, &terms, batch);
+	load_terms_pack(batch, &terms);
+	dequeue_work(pool, member, batch);
+	return true;
+}
+
 /* Sends new jobs to each free loader. */
 static void
 dispatch(Pool *pool)
@@ -433,12 +632,11 @@ dispatch(Pool *pool)
 		StringInfoData batch;
 
 		send_orders(member);
-		if (member->busy > 0 || (pool->jobs == NIL && pool->others == NIL))
+		if (member->busy > 0)
 			continue;
 		initStringInfo(&batch);
-		pack_int(&batch, idle_cores(pool));
-		dequeue_work(pool, member, &batch);
-		send_order(pool, member, LOADER_ORDER_LOAD, batch.data, batch.len);
+		if (make_batch(pool, member, &batch))
+			send_order(pool, member, LOADER_ORDER_LOAD, batch.data, batch.len);
 		pfree(batch.data);
 	}
 }
@@ -467,8 +665,57 @@ static bool
 handle_failed_step(Pool *pool, Split *split)
 {
 	pool->jobs = remove_steps(pool->jobs, split);
+	pool->locked = remove_steps(pool->locked, split);
 	pool->others = remove_steps(pool->others, split);
 	return split_fail(split);
+}
+
+/*
+ * The source has no connection for this loader.  Its jobs go back to the front
+ * of the queue; the loader does not report on the others of its batch.
+ */
+static void
+retire(Pool *pool, Member *member, WaitingJob *job)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(pool->context);
+
+	pool->jobs = list_concat(lcons(job, member->running), pool->jobs);
+	MemoryContextSwitchTo(oldcontext);
+	member->running = NIL;
+	member->busy = 0;
+	member->refused = true;
+}
+
+/*
+ * Handles the error of a job, whose failure was read before.  Returns true,
+ * with an event, if there is something to tell.
+ */
+static bool
+handle_failure(Pool *pool, Member *member, PoolEvent *event)
+{
+	WaitingJob *job = end_job(member);
+
+	event->type = POOL_FAILED;
+	event->index = member->failure.index;
+	event->source_gone = member->failure.source_gone;
+	event->source_locked = member->failure.locked;
+	event->error = palloc0(sizeof(ErrorData));
+	relay_parse_report(&pool->body, event->error);
+	member->failing = false;
+	if (member->failure.no_room)
+	{
+		retire(pool, member, job);
+		event->source_gone = pool_refused(pool) == pool->size;
+		return event->source_gone;
+	}
+	if (member->failure.locked && !event->source_gone && !member->failure.written &&
+		set_aside(pool, job))
+	{
+		event->type = POOL_LOCKED;
+		return tell_once(pool, event->index);
+	}
+	free_waiting_job(job);
+	return member->split == NULL || handle_failed_step(pool, member->split) || event->source_gone;
 }
 
 /* Handles a message from a loader.  Returns true if it completes an event. */
@@ -487,7 +734,7 @@ handle_report(Pool *pool, Member *member, char type, PoolEvent *event)
 			event->type = POOL_LOADED;
 			event->result = load_result_unpack(&pool->body);
 			event->index = event->result.index;
-			member->busy--;
+			free_waiting_job(end_job(member));
 			return member->split == NULL || handle_step(pool, member->split, event);
 		case LOADER_REPORT_FAILED:
 			member->failing = true;
@@ -497,15 +744,7 @@ handle_report(Pool *pool, Member *member, char type, PoolEvent *event)
 			/* an error outside a job ends the loader */
 			if (!member->failing)
 				relay_throw_report(&pool->body, DEBUG5);
-			event->type = POOL_FAILED;
-			event->index = member->failure.index;
-			event->source_gone = member->failure.source_gone;
-			event->error = palloc0(sizeof(ErrorData));
-			relay_parse_report(&pool->body, event->error);
-			member->failing = false;
-			member->busy--;
-			return member->split == NULL || handle_failed_step(pool, member->split) ||
-				event->source_gone;
+			return handle_failure(pool, member, event);
 		default:
 			elog(ERROR, "unexpected message type %d from a loader", type);
 	}
@@ -587,6 +826,18 @@ pool_busy_sessions(const Pool *pool)
 	return pids;
 }
 
+/* The others are waited for at the end. */
+void
+pool_shrink(Pool *pool, int size)
+{
+	for (int i = size; i < pool->size; i++)
+	{
+		dsm_detach(pool->members[i].segment);
+		pool->members[i].segment = NULL;
+	}
+	pool->size = Min(pool->size, size);
+}
+
 /*
  * Detaching the segment closes the queue of orders, which ends an idle loader.
  */
@@ -595,31 +846,32 @@ pool_stop(Pool *pool, bool now)
 {
 	if (pool->stopped)
 		return;
-	for (int i = 0; i < pool->size; i++)
+	for (int i = 0; i < pool->started; i++)
 	{
-		if (now)
+		if (now || pool->members[i].segment == NULL)
 			worker_terminate(pool->members[i].worker);
-		dsm_detach(pool->members[i].segment);
+		if (pool->members[i].segment != NULL)
+			dsm_detach(pool->members[i].segment);
 	}
-	for (int i = 0; i < pool->size; i++)
+	for (int i = 0; i < pool->started; i++)
 	{
 		worker_wait_end(pool->members[i].worker);
 		worker_free(pool->members[i].worker);
 	}
-	pool->size = 0;
+	pool->size = pool->started = 0;
 	pool->stopped = true;
 }
 
 void
 pool_kill(Pool *pool)
 {
-	for (int i = 0; i < pool->size; i++)
+	for (int i = 0; i < pool->started; i++)
 		worker_terminate(pool->members[i].worker);
 	for (int tries = 0; tries < 100; tries++)
 	{
 		bool		alive = false;
 
-		for (int i = 0; i < pool->size; i++)
+		for (int i = 0; i < pool->started; i++)
 			alive |= worker_alive(pool->members[i].worker);
 		if (!alive)
 			break;

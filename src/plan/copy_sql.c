@@ -330,6 +330,16 @@ copy_select(const CopyQuery *query)
 	return buf.data;
 }
 
+/* LOCK TABLE needs SELECT on the whole table; that on columns is not enough. */
+char *
+copy_lock_statement(const CopyQuery *query)
+{
+	if (query->empty || !query->source->readable)
+		return NULL;
+	return psprintf("LOCK TABLE ONLY %s IN ACCESS SHARE MODE",
+					catalog_sql_name(query->source->schema, query->source->name));
+}
+
 /*
  * A plain COPY of the table is the fastest on the source and never includes
  * children, but it names no generated column and not "no column at all".  A

@@ -41,6 +41,12 @@ extern char *copy_table_reference(const CopyQuery *query);
 /* SELECT … */
 extern char *copy_select(const CopyQuery *query);
 
+/*
+ * LOCK TABLE in the mode that the COPY needs; NULL if the role may not lock the
+ * table or no row is read.
+ */
+extern char *copy_lock_statement(const CopyQuery *query);
+
 /* COPY … TO STDOUT */
 extern char *copy_statement(const CopyQuery *query);
 

@@ -87,6 +87,7 @@ typedef struct TablePlan
 	bool		binary;			/* COPY format */
 	bool		empty;			/* it ends up without rows */
 	const char *left_out;		/* its status in a survey ("excluded"), or NULL */
+	char	   *lock_sql;		/* locks the table for it on the source, or NULL */
 	char	   *copy_sql;		/* COPY … TO STDOUT … */
 	char	   *verify_sql;		/* to run behind the COPY: rows mean that it cannot be trusted; or NULL */
 	Batches    *batches;		/* of an append; NULL: no rows come */

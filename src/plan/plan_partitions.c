@@ -61,7 +61,7 @@ check_rest(Planner *planner, const Choice *choice, List *tables)
 		plan_set_tree(choice, &query);
 		error = source_catalog_count(planner->control, copy_select(&query),
 									 choice->clause ? copy_own_settings(planner) : copy_pinned_settings(),
-									 &count);
+									 true, &count);
 	}
 	if (count == 0 && error == NULL)
 		return;

@@ -37,6 +37,7 @@
 #include "plan/copy_settings.h"
 #include "plan/copy_sql.h"
 #include "plan/keep.h"
+#include "plan/loader_count.h"
 #include "plan/plan_columns.h"
 #include "plan/plan_partitions.h"
 #include "plan/plan_rights.h"
@@ -52,11 +53,7 @@
 #include "schema/local_catalog.h"
 #include "schema/source_catalog.h"
 
-/*
- * from how many bytes on a table is loaded in steps, and how many a part of it
- * has
- */
-#define STEPS_MIN_BYTES	(32.0 * 1024 * 1024)
+/* how many bytes a part of a table that is loaded in steps has */
 #define PART_BYTES		(64.0 * 1024 * 1024)
 #define PARTS_MAX		16
 
@@ -356,6 +353,7 @@ finish_table(Planner *planner, TablePlan *table, const Choice *choice)
 					 copy_settings_text(copy_settings(planner, table)));
 	if (!choice->empty)
 		row_checks_add(planner, table, choice, &query);
+	table->lock_sql = copy_lock_statement(&query);
 	table->copy_sql = copy_statement(&query);
 	table->copy_parts = parts_of(&query, table, source_version(planner->control));
 	if (table->user_sql)
@@ -491,6 +489,7 @@ plan_run(const PlanRequest *request, const SyncConfig *config, Source *control)
 	RunPlan    *plan = palloc0(sizeof(RunPlan));
 	List	   *schemas = selection_schemas(request, config);
 	List	   *likely;
+	char	   *asked;
 	SourceFacts facts;
 
 	/* foreign keys lead anywhere */
@@ -499,10 +498,10 @@ plan_run(const PlanRequest *request, const SyncConfig *config, Source *control)
 
 	planner.local = local_catalog_read(schemas);
 	likely = selection_likely(request, config, planner.local);
-	source_catalog_ask(control, schemas, likely);
+	asked = source_catalog_ask(control, schemas, likely);
 	/* while the source looks */
 	local_catalog_details(likely);
-	planner.source = source_catalog_answer(control, likely, &facts);
+	planner.source = source_catalog_answer(control, asked, likely, &facts);
 	planner.source_path = facts.search_path;
 	refuse_itself(&facts);
 	planner.on_standby = facts.in_recovery;

@@ -24,6 +24,7 @@
 #include "plan/root_sequences.h"
 #include "plan/sequence_plan.h"
 #include "schema/local_sequences.h"
+#include "schema/source_catalog.h"
 #include "source/result_reader.h"
 
 /* A local sequence, the column that uses it, and the planned leaves below. */
@@ -178,9 +179,11 @@ take_state(RootSequence *item, const ResultReader *reader)
 		item->source = source;
 }
 
+/* Reads the states anew. */
 static void
-ask_states(List *items, Source *control)
+read_states(Source *control, void *arg)
 {
+	List	   *items = arg;
 	ResultReader *reader;
 	ResultColumn columns[] = {
 		[STATE_ITEM] = {"n", RESULT_INT, .min = 0, .max = list_length(items) - 1},
@@ -191,14 +194,13 @@ ask_states(List *items, Source *control)
 		[STATE_LAST_VALUE] = {"pg_sequence_last_value", RESULT_INT64, .nullable = true}
 	};
 	ResultShape shape = {"sequences of partitioned tables", columns, lengthof(columns)};
+	ListCell   *lc;
 
-	source_show_texts(control);
-	source_send(control, states_query(items));
-	source_receive(control);
+	foreach(lc, items)
+		((RootSequence *) lfirst(lc))->source = NULL;
 	reader = result_begin(control, &shape, 0, (int64) list_length(items) * SEQUENCES_PER_COLUMN);
 	while (result_next(reader))
 		take_state(list_nth(items, result_int(reader, STATE_ITEM)), reader);
-	result_finish(control);
 }
 
 /* Adds the sequence to the leaf, whose column may have another number. */
@@ -224,7 +226,7 @@ plan_root_sequences(RunPlan *plan, Oid role, Source *control)
 
 	if (items == NIL)
 		return;
-	ask_states(items, control);
+	source_catalog_query(control, states_query(items), read_states, items);
 	foreach(lc, items)
 	{
 		RootSequence *item = lfirst(lc);

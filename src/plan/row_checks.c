@@ -13,7 +13,8 @@
  *	 only if the types differ and the rows are not too many to be read.
  *
  * Each question is asked in a savepoint that is rolled back, so that no lock
- * on the table stays.  A question that fails is no answer: the pull will tell.
+ * on the table stays.  A table that is locked there is not waited for.  A
+ * question that fails is no answer: the pull will tell.
  *
  *-------------------------------------------------------------------------
  */
@@ -57,7 +58,7 @@ check_needed(Planner *planner, const RowCheck *check)
 	List	   *settings = copy_settings(planner, table);
 	double		count = 0;
 
-	if (source_catalog_count(planner->control, sql, settings, &count) == NULL && count > 0)
+	if (source_catalog_count(planner->control, sql, settings, false, &count) == NULL && count > 0)
 		plan_fail_needed(table);
 }
 
@@ -115,10 +116,11 @@ is_readable_size(Planner *planner, const RowCheck *check)
 {
 	List	   *settings = copy_settings(planner, check->table);
 	SourceEstimate estimate = {-1, -1, list_length(settings)};
+	bool		locked;
 	char	   *sql = psprintf("%sEXPLAIN %s", copy_settings_text(settings),
 							   copy_select(&check->query));
 
-	return source_catalog_explain(planner->control, sql, list_make1(&estimate)) == NULL &&
+	return source_catalog_explain(planner->control, sql, list_make1(&estimate), &locked) == NULL &&
 		estimate.rows >= 0 && estimate.rows * estimate.width <= READ_BYTES_MAX &&
 		check->table->source_bytes <= READ_BYTES_MAX;
 }

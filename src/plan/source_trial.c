@@ -62,22 +62,24 @@ parse_sql(const Planner *planner, const Trial *trial)
  * Asks the source whether it could run the SELECT; returns its error or NULL.
  * The planner evaluates what a clause asks for in order to estimate
  * (table_to_xml(), for example), so that errors of EXPLAIN can hold values of
- * tables.  The parser reads no table: what it has to say is shown.
+ * tables.  The parser reads no table: what it has to say is shown.  A table
+ * that is locked there is not waited for: its loader will see.
  */
 static ErrorData *
 try_select(Planner *planner, Trial *trial)
 {
 	ErrorData  *error = NULL;
+	bool		locked = false;
 
 	if (has_rules(planner))
 	{
 		source_show_texts(planner->control);
-		error = source_catalog_try(planner->control, parse_sql(planner, trial));
+		error = source_catalog_try(planner->control, parse_sql(planner, trial), &locked);
 	}
 	if (error == NULL)
 		error = source_catalog_explain(planner->control, trial_sql(planner, trial),
-									   list_make1(&trial->estimate));
-	return error;
+									   list_make1(&trial->estimate), &locked);
+	return locked ? NULL : error;
 }
 
 /*
@@ -115,8 +117,8 @@ is_unreadable(Planner *planner, const TablePlan *table, const char *name)
 							   "pg_catalog.to_regclass(v.name)::pg_catalog.oid, 'SELECT')",
 							   quote_literal_cstr(name));
 
-	return source_catalog_count(planner->control, sql, copy_settings(planner, table), &count) == NULL &&
-		count > 0;
+	return source_catalog_count(planner->control, sql, copy_settings(planner, table), false,
+								&count) == NULL && count > 0;
 }
 
 /*
@@ -208,12 +210,13 @@ expect_rows(const Trial *trial)
 	table->expected_bytes = trial->estimate.rows * trial->estimate.width;
 }
 
-/* Tries all at once; false if one cannot run. */
+/* Tries all at once; false if one cannot run, or a lock was refused. */
 static bool
 try_all(Planner *planner)
 {
 	StringInfoData sql;
 	List	   *estimates = NIL;
+	bool		locked;
 	ListCell   *lc;
 
 	initStringInfo(&sql);
@@ -224,7 +227,7 @@ try_all(Planner *planner)
 		appendStringInfo(&sql, "%s%s", sql.len > 0 ? "; " : "", trial_sql(planner, trial));
 		estimates = lappend(estimates, &trial->estimate);
 	}
-	return source_catalog_explain(planner->control, sql.data, estimates) == NULL;
+	return source_catalog_explain(planner->control, sql.data, estimates, &locked) == NULL;
 }
 
 void

@@ -131,6 +131,30 @@ describe_plan(Run *run)
 					run->plan->source_in_recovery ? "; the source is a standby" : "");
 }
 
+/* Counts connections before the plan begins its transaction. */
+static void
+run_check_connections(Run *run)
+{
+	run->room = source_room(run->control, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", "COMMIT");
+	if (source_room_free(run->room) < CONNECTIONS_MIN)
+		ereport(ERROR,
+				(errcode(ERRCODE_TOO_MANY_CONNECTIONS),
+				 errmsg("the source has too few connections for a pull"),
+				 errdetail("A pull needs %d at least. %s.", CONNECTIONS_MIN, source_room_text(run->room)),
+				 errhint("%s", source_room_hint(run->room, CONNECTIONS_MIN))));
+}
+
+/* Says so if not all loaders will have one. */
+static char *
+describe_connections(Run *run)
+{
+	int			free = source_room_free(run->room);
+	int			loaders = Min(free - 1, run->request->jobs);
+
+	return psprintf("%s; a pull takes up to %d: %d of %d loaders", source_room_text(run->room),
+					run->request->jobs + 1, loaders, run->request->jobs);
+}
+
 /* Starts the loaders that a pull would start. */
 static void
 run_check_workers(Run *run)
@@ -236,6 +260,7 @@ run_check(Run *run)
 		{"tunnel", run_open_narrow_tunnel, describe_tunnel},
 		{"workers", run_check_workers, describe_workers},
 		{"source", run_connect, describe_source},
+		{"connections", run_check_connections, describe_connections},
 		{"plan", run_make_plan, describe_plan}
 	};
 

@@ -37,6 +37,7 @@
 #include "base/worker_message.h"
 #include "base/worker_session.h"
 #include "load/progress.h"
+#include "plan/loader_count.h"
 #include "run/append_run.h"
 #include "run/audit.h"
 #include "run/pull_run.h"
@@ -80,6 +81,17 @@ run_audit_route(Run *run)
 
 /* ---- TUNNEL-OPEN ---- */
 
+static int
+likely_loaders_of(Run *run)
+{
+	int			loaders;
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	loaders = likely_loaders(&run->request->plan, run->config, run->request->jobs);
+	PopActiveSnapshot();
+	return loaders;
+}
+
 /* Without a tunnel, the run begins with the loaders. */
 static void
 show_no_tunnel(const Run *run)
@@ -97,11 +109,8 @@ show_no_tunnel(const Run *run)
 static void
 run_open_tunnel(Run *run)
 {
-	/*
-	 * even for one table, which may be large; an append is one batch after the
-	 * other
-	 */
-	int			loaders = run->request->plan.mode == LAND_APPEND ? 1 : run->request->jobs;
+	/* an append is one batch after the other */
+	int			loaders = run->request->plan.mode == LAND_APPEND ? 1 : likely_loaders_of(run);
 
 	if (!run_has_tunnel(run))
 	{
@@ -279,6 +288,7 @@ run_pull(Run *run)
 	run_open_tunnel(run);
 	run_connect(run);
 	run_make_plan(run);
+	pool_shrink(run->pool, needed_loaders(run->plan->tables, run->request->jobs));
 	run_next_transaction(run);
 	run_lock_targets(run);
 	run_fail_incomplete(run);

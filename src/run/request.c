@@ -83,6 +83,7 @@ request_pack(StringInfo buf, const RunRequest *request)
 	pack_int(buf, request->tunnel_timeout);
 	pack_int(buf, request->wants_notices);
 	pack_int(buf, request->lock_timeout);
+	pack_int(buf, request->source_lock_timeout);
 	pack_int(buf, request->log_level);
 	pack_int(buf, request->verbose);
 	pack_int(buf, request->max_workers);
@@ -119,6 +120,7 @@ request_unpack(const char *data)
 	request->tunnel_timeout = unpack_int(&buf);
 	request->wants_notices = unpack_int(&buf);
 	request->lock_timeout = unpack_int(&buf);
+	request->source_lock_timeout = unpack_int(&buf);
 	request->log_level = unpack_int(&buf);
 	request->verbose = unpack_int(&buf);
 	request->max_workers = unpack_int(&buf);

@@ -56,6 +56,7 @@ typedef struct RunRequest
 	int			tunnel_timeout; /* 0: none */
 	bool		wants_notices;	/* the caller's client_min_messages lets them through */
 	int			lock_timeout;
+	int			source_lock_timeout;
 	int			log_level;		/* TraceLevel */
 	bool		verbose;		/* the caller reads DEBUG1 messages */
 	int			max_workers;	/* of all runs on the server */

@@ -249,7 +249,8 @@ run_start_loaders(Run *run, int loaders)
 		.parallel_maintenance_workers = request->parallel_maintenance_workers
 	};
 
-	run->pool = pool_start(&facts, loaders, run->request->max_workers);
+	run->pool = pool_start(&facts, loaders, run->request->max_workers,
+						   run->request->source_lock_timeout);
 }
 
 /* Lets the next run have the local port. */
@@ -272,6 +273,53 @@ run_stop_children(Run *run)
 
 /* ---- source and plan ---- */
 
+/* how often the leader asks for its connection when there is no room, and when */
+#define CONTROL_ATTEMPTS	20
+#define CONTROL_PAUSE		200 /* ms */
+
+/* Finishes the control connection; false if the source has no room for it. */
+static bool
+try_control(Run *run, bool last)
+{
+	volatile bool connected = false;
+
+	PG_TRY();
+	{
+		source_connect_finish(run->control, run->params);
+		connected = true;
+	}
+	PG_CATCH();
+	{
+		if (last || geterrcode() != ERRCODE_TOO_MANY_CONNECTIONS)
+			PG_RE_THROW();
+		MemoryContextSwitchTo(run->context);
+		FlushErrorState();
+	}
+	PG_END_TRY();
+	return connected;
+}
+
+/*
+ * The control connection matters more than those of the loaders, which may have
+ * taken the last ones that the source has for us: they give them up, and take
+ * what is left later.
+ */
+static void
+connect_control(Run *run)
+{
+	int			attempts = run->pool != NULL ? CONTROL_ATTEMPTS : 1;
+
+	for (int i = 1; !try_control(run, i == attempts); i++)
+	{
+		if (i == 1)
+			pool_disconnect(run->pool);
+		source_close(run->control);
+		run->control = NULL;
+		source_pause(CONTROL_PAUSE);
+		run->control = source_connect_start(run->params);
+	}
+}
+
 /* Opens the control connection and lets the loaders connect meanwhile. */
 void
 run_connect(Run *run)
@@ -285,6 +333,7 @@ run_connect(Run *run)
 								run->tunnel ? tunnel_port(run->tunnel) : run->way->port,
 								run->request->connect_timeout, run->id);
 	run->params->row_security = run->request->plan.row_security;
+	run->params->lock_timeout = run->request->source_lock_timeout;
 	if (run->tunnel != NULL)
 	{
 		run->params->gate = &tunnel_connection_gate;
@@ -296,6 +345,7 @@ run_connect(Run *run)
 	connect.display = run->params->display;
 	connect.connect_timeout = run->params->connect_timeout;
 	connect.row_security = run->params->row_security;
+	connect.lock_timeout = run->params->lock_timeout;
 	connect.password_rule = run->params->password_rule;
 	connect.hide_texts = run->params->hide_texts;
 	connect.mask_key = run->request->plan.rules && mask_needs_key(run->config) ?
@@ -308,7 +358,7 @@ run_connect(Run *run)
 	run->control = source_connect_start(run->params);
 	if (run->pool != NULL)
 		pool_connect(run->pool, &connect);
-	source_connect_finish(run->control, run->params);
+	connect_control(run);
 }
 
 /* True if a column of the table may hold OIDs of large objects. */

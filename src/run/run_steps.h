@@ -17,6 +17,7 @@
 #include "plan/plan.h"
 #include "run/outcome.h"
 #include "run/request_types.h"
+#include "schema/source_room.h"
 #include "source/source.h"
 #include "ssh/ssh_config.h"
 #include "tunnel/tunnel.h"
@@ -38,11 +39,13 @@ typedef struct Run
 	Tunnel	   *tunnel;			/* NULL without one */
 	Pool	   *pool;
 	SourceParams *params;
+	SourceRoom *room;			/* of a check */
 	Source	   *control;
 	List	   *left;			/* of LeftSession *: see source_sessions.c */
 	RunPlan    *plan;
 	Outcomes   *outcomes;
 	double		counted_at;		/* run_notice_count(): seconds since start */
+	bool		told_refused;	/* that the source refuses loaders */
 	bool		at_entrance;	/* the local port is locked for us */
 	bool		committed;
 } Run;

@@ -42,6 +42,21 @@
 
 /* ---- load ---- */
 
+/* "1,2"; NULL if other relations may be read as well. */
+static char *
+source_oids_text(const TablePlan *table)
+{
+	StringInfoData buf;
+	ListCell   *lc;
+
+	if (table->user_sql || table->source_oids == NIL)
+		return NULL;
+	initStringInfo(&buf);
+	foreach(lc, table->source_oids)
+		appendStringInfo(&buf, "%s%u", buf.len > 0 ? "," : "", lfirst_oid(lc));
+	return buf.data;
+}
+
 void
 run_submit(Run *run, const TablePlan *table, const char *copy_sql)
 {
@@ -50,6 +65,8 @@ run_submit(Run *run, const TablePlan *table, const char *copy_sql)
 		.relid = table->relid,
 		.display = table->display,
 		.shape = table->shape,
+		.lock_sql = table->lock_sql,
+		.source_oids = source_oids_text(table),
 		.copy_sql = unconstify(char *, copy_sql),
 		.verify_sql = table->verify_sql,
 		.binary = table->binary,
@@ -72,11 +89,12 @@ run_submit(Run *run, const TablePlan *table, const char *copy_sql)
 
 /* A loader could not lock the table: names those who have locked it. */
 static void
-name_lock_holders(const Run *run, const TablePlan *table, ErrorData *error)
+name_lock_holders(const Run *run, const TablePlan *table, const PoolEvent *event)
 {
+	ErrorData  *error = event->error;
 	LockHolders *holders;
 
-	if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE ||
+	if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE || event->source_locked ||
 		strncmp(error->message, SOURCE_ERROR, strlen(SOURCE_ERROR)) == 0)
 		return;
 	holders = run_lock_holders(run, table);
@@ -101,6 +119,22 @@ improve_hint(ErrorData *error, const TablePlan *table)
 		error->hint = hint;
 }
 
+/* The source has a connection for the leader, but none for a loader. */
+static void pg_attribute_noreturn()
+raise_no_room(Run *run, const ErrorData *error)
+{
+	SourceRoom *room = source_room(run->control, "SAVEPOINT pgtunsync",
+								   "ROLLBACK TO pgtunsync; RELEASE pgtunsync");
+
+	ereport(ERROR,
+			(errcode(ERRCODE_TOO_MANY_CONNECTIONS),
+			 errmsg("the source has too few connections for a pull"),
+			 errdetail("A pull needs %d at least, one that keeps the snapshot and one that reads. %s.\n%s",
+					   CONNECTIONS_MIN, source_room_text(room),
+					   error->detail ? error->detail : error->message),
+			 errhint("%s", source_room_hint(room, CONNECTIONS_MIN))));
+}
+
 /* A table failed; the run may go on without it. */
 static void
 handle_failure(Run *run, PoolEvent *event)
@@ -108,7 +142,9 @@ handle_failure(Run *run, PoolEvent *event)
 	TablePlan  *table = list_nth(run->plan->tables, event->index);
 	bool		ends_run = run->request->on_error == ON_ERROR_ABORT;
 
-	name_lock_holders(run, table, event->error);
+	if (event->source_gone && event->error->sqlerrcode == ERRCODE_TOO_MANY_CONNECTIONS)
+		raise_no_room(run, event->error);
+	name_lock_holders(run, table, event);
 	improve_hint(event->error, table);
 	outcome_note_error(run->outcomes, table, event->error);
 	if (event->source_gone)
@@ -135,6 +171,16 @@ fail_rewritten(Run *run, const TablePlan *table)
 				 "Pull it again.");
 }
 
+/* A table is locked on the source; its loader may still get it. */
+static void
+report_locked(const TablePlan *table, const ErrorData *error)
+{
+	ereport(NOTICE,
+			(errmsg("table %s is locked on the source, it is tried again after the others",
+					table->display),
+			 error->detail ? errdetail("%s", error->detail) : 0));
+}
+
 void
 run_start_loading(Run *run)
 {
@@ -149,6 +195,24 @@ run_start_loading(Run *run)
 		if (!outcome_is_well(run->outcomes, table))
 			progress_phase(table->index, PHASE_FAILED);
 	}
+}
+
+/* One NOTICE for the run. */
+static void
+report_refused_loaders(Run *run)
+{
+	int			refused = pool_refused(run->pool);
+	SourceRoom *room;
+
+	if (refused == 0 || run->told_refused)
+		return;
+	run->told_refused = true;
+	room = source_room(run->control, "SAVEPOINT pgtunsync", "ROLLBACK TO pgtunsync; RELEASE pgtunsync");
+	ereport(NOTICE,
+			(errmsg("going on with %d of %d loaders, the source has no connections for more",
+					pool_size(run->pool) - refused, pool_size(run->pool)),
+			 errdetail_internal("%s", source_room_text(room)),
+			 errhint("%s", source_room_hint(room, pool_size(run->pool) + 1))));
 }
 
 void
@@ -174,6 +238,10 @@ run_await_loads(Run *run)
 				progress_phase(event.index, PHASE_FAILED);
 				handle_failure(run, &event);
 				break;
+			case POOL_LOCKED:
+				progress_phase(event.index, PHASE_WAITING);
+				report_locked(list_nth(run->plan->tables, event.index), event.error);
+				break;
 			case POOL_IDLE:
 				break;
 		}
@@ -185,6 +253,7 @@ run_await_loads(Run *run)
 			tunnel_check(run->tunnel);
 		run_attend_source(run);
 	}
+	report_refused_loaders(run);
 }
 
 /* Reports refused tables, and then the partitions that fail with them. */

@@ -4,11 +4,16 @@
  *	  Reads the source's catalog in as few round trips as possible.
  *
  * There are two messages, each of several statements.  The first sends BEGIN
- * and reads the facts about the server, the exported snapshot and the
+ * and reads the exported snapshot, the facts about the server and the
  * relations.  The second reads columns, sequences with their states, and
  * foreign keys of the chosen tables.  If few tables are wanted, the first
  * message also asks for their details, by name.  The second is then sent only
  * if other tables are chosen.
+ *
+ * The transaction lasts as long as the run, so it must not keep a lock: all but
+ * the export of the snapshot runs inside savepoints that are rolled back.
+ * There it waits only a moment for a lock, because it may hold others
+ * (source_locks.c), and is then tried again from the savepoint on.
  *
  * All queries run with search_path = pg_catalog, so names need no
  * qualification.  Only OIDs (as numbers) and quoted literals are inserted into
@@ -25,6 +30,7 @@
 #include "catalog/pg_class.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
+#include "utils/timestamp.h"
 #include "utils/varlena.h"
 
 #include "base/glob.h"
@@ -32,6 +38,7 @@
 #include "schema/inheritance.h"
 #include "schema/source_catalog.h"
 #include "source/result_reader.h"
+#include "source/source_locks.h"
 
 #define OLDEST_SOURCE	100000	/* 10 has declarative partitions and identity columns */
 
@@ -45,7 +52,133 @@
 #define BYTES_MAX	(INT64CONST(1) << 53)
 #define ROWS_MAX	(INT64CONST(1) << 53)
 
+/* pauses before a lock is tried again, in ms: they double */
+#define FIRST_PAUSE	50
+#define LONGEST_PAUSE	1000
+
+/* ---- asking without keeping a lock ---- */
+
+#define BEGIN_ASKING	"SAVEPOINT pgtunsync"
+#define END_ASKING		"ROLLBACK TO pgtunsync; RELEASE pgtunsync"
+
+/* Puts statements inside a savepoint that is rolled back. */
+static char *
+in_savepoint(const char *sql)
+{
+	return psprintf(BEGIN_ASKING "; SET LOCAL lock_timeout = %d; %s; " END_ASKING,
+					SOURCE_LOCK_MOMENT, sql);
+}
+
+/* The results of what in_savepoint() has put in front. */
+static void
+skip_savepoint(Source *source)
+{
+	result_skip(source);
+	result_skip(source);
+}
+
+/*
+ * Reads the answer to a message of in_savepoint(), its savepoint included.
+ * Returns the source's error, or NULL; *refused: it is for want of a lock.
+ */
+static ErrorData *
+try_answer(Source *source, SourceAnswer read, void *arg, bool *refused)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ErrorData  *volatile error = NULL;
+
+	PG_TRY();
+	{
+		source_receive(source);
+		skip_savepoint(source);
+		if (read != NULL)
+			read(source, arg);
+		result_finish(source);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		*refused = source_lock_refused(source);
+		if (!source_usable(source) ||
+			(error->sqlerrcode == ERRCODE_QUERY_CANCELED && !source_statement_failed(source)))
+			PG_RE_THROW();
+		FlushErrorState();
+	}
+	PG_END_TRY();
+
+	if (error == NULL)
+		*refused = false;
+	else
+		result_run(source, END_ASKING);
+	return error;
+}
+
+static void pg_attribute_noreturn()
+raise_locked(Source *source)
+{
+	int			pid;
+	char	   *blocker = source_find_blocker(source, NULL, BEGIN_ASKING, END_ASKING, &pid);
+
+	source_raise_locked(source, NULL, blocker, pid);
+}
+
+/*
+ * Sends statements and reads their answer, again and again while a lock is
+ * refused.  sent: this has been sent already, for the first time.  Returns the
+ * source's error, or NULL.
+ */
+static ErrorData *
+ask_patiently(Source *source, const char *sql, bool show, bool sent, SourceAnswer read, void *arg)
+{
+	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+													   source_lock_patience(source));
+	bool		refused;
+
+	for (int pause = FIRST_PAUSE;; pause = Min(pause * 2, LONGEST_PAUSE))
+	{
+		ErrorData  *error;
+
+		if (!sent && show)
+			source_show_texts(source);
+		if (!sent)
+			source_send(source, in_savepoint(sql));
+		sent = false;
+		error = try_answer(source, read, arg, &refused);
+		if (!refused)
+			return error;
+		if (GetCurrentTimestamp() >= deadline)
+			raise_locked(source);
+		source_pause(pause);
+	}
+}
+
+void
+source_catalog_query(Source *source, const char *sql, SourceAnswer read, void *arg)
+{
+	ErrorData  *error = ask_patiently(source, sql, true, false, read, arg);
+
+	if (error == NULL)
+		return;
+	error->elevel = ERROR;
+	ThrowErrorData(error);
+}
+
 /* ---- the facts ---- */
+
+static const ResultColumn snapshot_columns[] = {
+	{"pg_export_snapshot", RESULT_TEXT, .max = SNAPSHOT_LENGTH_MAX}
+};
+static const ResultShape snapshot_shape = {"snapshot", snapshot_columns, lengthof(snapshot_columns)};
+
+static void
+read_snapshot(Source *source, SourceFacts *facts)
+{
+	ResultReader *reader = result_begin(source, &snapshot_shape, 1, 1);
+
+	while (result_next(reader))
+		facts->snapshot = result_text(reader, 0);
+}
 
 /*
  * The role may lack EXECUTE on pg_control_system().  A query that names the
@@ -55,7 +188,7 @@
  * also exists in servers that were built without libxml.
  */
 static const char facts_query[] =
-"SELECT pg_export_snapshot(), current_setting('server_version'),"
+"SELECT current_setting('server_version'),"
 " CASE WHEN has_function_privilege('pg_control_system()', 'EXECUTE') THEN"
 " (SELECT word FROM ts_stat('SELECT array_to_tsvector(ARRAY[system_identifier::text])"
 " FROM pg_catalog.pg_control_system()')) END,"
@@ -66,12 +199,11 @@ static const char facts_query[] =
 
 enum
 {
-	FACT_SNAPSHOT, FACT_VERSION, FACT_SYSTEM_IDENTIFIER, FACT_DATABASE, FACT_START_TIME, FACT_IN_RECOVERY,
+	FACT_VERSION, FACT_SYSTEM_IDENTIFIER, FACT_DATABASE, FACT_START_TIME, FACT_IN_RECOVERY,
 	FACT_SEARCH_PATH
 };
 
 static const ResultColumn facts_columns[] = {
-	[FACT_SNAPSHOT] = {"pg_export_snapshot", RESULT_TEXT, .max = SNAPSHOT_LENGTH_MAX},
 	[FACT_VERSION] = {"server_version", RESULT_TEXT, .max = VERSION_LENGTH_MAX},
 	[FACT_SYSTEM_IDENTIFIER] = {"system_identifier", RESULT_INT64, .nullable = true},
 	[FACT_DATABASE] = {"database", RESULT_OID},
@@ -111,7 +243,6 @@ read_facts(Source *source, SourceFacts *facts)
 
 	while (result_next(reader))
 	{
-		facts->snapshot = result_text(reader, FACT_SNAPSHOT);
 		facts->version = source_text(result_text(reader, FACT_VERSION));
 		facts->system_identifier = (uint64) result_int(reader, FACT_SYSTEM_IDENTIFIER);
 		facts->database = result_oid(reader, FACT_DATABASE);
@@ -583,6 +714,20 @@ append_details_queries(StringInfo buf, int version, const char *oids)
 	generated_append_query(buf, version, oids);
 }
 
+/* Forgets what an answer that broke off has told. */
+static void
+forget_details(const Catalog *catalog, List *relations)
+{
+	ListCell   *lc;
+
+	foreach(lc, relations)
+	{
+		CatalogRelation *relation = lfirst(lc);
+
+		relation->columns = relation->sequences = relation->foreign_keys = NIL;
+	}
+}
+
 /* Reads the results of these queries. */
 static void
 read_details(Source *source, const Catalog *catalog)
@@ -593,10 +738,26 @@ read_details(Source *source, const Catalog *catalog)
 	generated_read(source, catalog);
 }
 
+typedef struct DetailsAnswer
+{
+	const Catalog *catalog;
+	List	   *relations;
+} DetailsAnswer;
+
+static void
+read_details_answer(Source *source, void *arg)
+{
+	DetailsAnswer *answer = arg;
+
+	forget_details(answer->catalog, answer->relations);
+	read_details(source, answer->catalog);
+}
+
 void
 source_catalog_details(Source *source, const Catalog *catalog, List *wanted)
 {
 	List	   *relations = NIL;
+	DetailsAnswer answer;
 	StringInfoData buf;
 	ListCell   *lc;
 
@@ -612,11 +773,9 @@ source_catalog_details(Source *source, const Catalog *catalog, List *wanted)
 		return;
 	initStringInfo(&buf);
 	append_details_queries(&buf, source_version(source), oids_of(relations));
-	source_show_texts(source);
-	source_send(source, buf.data);
-	source_receive(source);
-	read_details(source, catalog);
-	result_finish(source);
+	answer.catalog = catalog;
+	answer.relations = relations;
+	source_catalog_query(source, buf.data, read_details_answer, &answer);
 }
 
 /* ---- the first message ---- */
@@ -641,7 +800,7 @@ mark_detailed(const Catalog *catalog, List *relations)
 	}
 }
 
-void
+char *
 source_catalog_ask(Source *source, List *schemas, List *wanted)
 {
 	StringInfoData buf;
@@ -658,23 +817,47 @@ source_catalog_ask(Source *source, List *schemas, List *wanted)
 	}
 	source_show_texts(source);
 	source_begin(source);
-	source_send(source, buf.data);
+	source_send(source, psprintf("SELECT pg_export_snapshot(); %s", in_savepoint(buf.data)));
+	return buf.data;
+}
+
+typedef struct CatalogAnswer
+{
+	List	   *wanted;
+	SourceFacts *facts;
+	Catalog    *catalog;
+} CatalogAnswer;
+
+/* A later attempt begins from scratch. */
+static void
+read_catalog_answer(Source *source, void *arg)
+{
+	CatalogAnswer *answer = arg;
+
+	answer->catalog = catalog_create();
+	read_facts(source, answer->facts);
+	read_relations(source, answer->catalog);
+	read_inheritances(source, answer->catalog);
+	if (answer->wanted != NIL)
+		read_details(source, answer->catalog);
 }
 
 Catalog *
-source_catalog_answer(Source *source, List *wanted, SourceFacts *facts)
+source_catalog_answer(Source *source, const char *asked, List *wanted, SourceFacts *facts)
 {
-	Catalog    *catalog = catalog_create();
+	CatalogAnswer answer = {wanted, facts};
+	ErrorData  *error;
 
 	source_receive(source);
-	read_facts(source, facts);
-	read_relations(source, catalog);
-	read_inheritances(source, catalog);
-	if (wanted != NIL)
-		read_details(source, catalog);
-	result_finish(source);
-	mark_detailed(catalog, wanted);
-	return catalog;
+	read_snapshot(source, facts);
+	error = ask_patiently(source, asked, true, true, read_catalog_answer, &answer);
+	if (error != NULL)
+	{
+		error->elevel = ERROR;
+		ThrowErrorData(error);
+	}
+	mark_detailed(answer.catalog, wanted);
+	return answer.catalog;
 }
 
 /* ---- patterns ---- */
@@ -711,23 +894,31 @@ patterns_query(List *patterns)
 static const ResultColumn pattern_columns[] = {{"exists", RESULT_BOOL}};
 static const ResultShape pattern_shape = {"patterns of columns", pattern_columns, lengthof(pattern_columns)};
 
+typedef struct PatternAnswer
+{
+	int			count;
+	bool	   *found;
+} PatternAnswer;
+
+static void
+read_patterns(Source *source, void *arg)
+{
+	PatternAnswer *answer = arg;
+	ResultReader *reader = result_begin(source, &pattern_shape, answer->count, answer->count);
+
+	for (int n = 0; result_next(reader); n++)
+		answer->found[n] = result_bool(reader, 0);
+}
+
 bool *
 source_catalog_match_columns(Source *source, List *patterns)
 {
-	int			npatterns = list_length(patterns);
-	bool	   *found = palloc0(sizeof(bool) * (npatterns + 1));
-	ResultReader *reader;
+	PatternAnswer answer = {list_length(patterns)};
 
-	if (patterns == NIL)
-		return found;
-	source_show_texts(source);
-	source_send(source, patterns_query(patterns));
-	source_receive(source);
-	reader = result_begin(source, &pattern_shape, npatterns, npatterns);
-	for (int n = 0; result_next(reader); n++)
-		found[n] = result_bool(reader, 0);
-	result_finish(source);
-	return found;
+	answer.found = palloc0(sizeof(bool) * (answer.count + 1));
+	if (patterns != NIL)
+		source_catalog_query(source, patterns_query(patterns), read_patterns, &answer);
+	return answer.found;
 }
 
 char *
@@ -740,48 +931,18 @@ source_encoding(Source *source)
 
 /* ---- statements that may fail ---- */
 
-/* Reads the results of the statements, but not that of the SAVEPOINT. */
-typedef void (*ReadTrial) (Source *source, void *arg);
-
-/*
- * Runs statements that may fail, inside a savepoint that is rolled back.
- * Returns the source's error, or NULL.
- */
+/* Sends statements and reads their answer; a lock is not waited for. */
 static ErrorData *
-try_statements(Source *source, const char *sql, ReadTrial read, void *arg)
+ask_once(Source *source, const char *sql, SourceAnswer read, void *arg, bool *locked)
 {
-	MemoryContext context = CurrentMemoryContext;
-	char	   *text = psprintf("SAVEPOINT pgtunsync; %s; ROLLBACK TO pgtunsync; RELEASE pgtunsync", sql);
-	ErrorData  *volatile error = NULL;
-
-	PG_TRY();
-	{
-		source_send(source, text);
-		source_receive(source);
-		result_skip(source);
-		if (read != NULL)
-			read(source, arg);
-		result_finish(source);
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		if (!source_usable(source) || error->sqlerrcode == ERRCODE_QUERY_CANCELED)
-			PG_RE_THROW();
-		FlushErrorState();
-	}
-	PG_END_TRY();
-
-	if (error != NULL)
-		result_run(source, "ROLLBACK TO pgtunsync; RELEASE pgtunsync");
-	return error;
+	source_send(source, in_savepoint(sql));
+	return try_answer(source, read, arg, locked);
 }
 
 ErrorData *
-source_catalog_try(Source *source, const char *sql)
+source_catalog_try(Source *source, const char *sql, bool *locked)
 {
-	return try_statements(source, sql, NULL, NULL);
+	return ask_once(source, sql, NULL, NULL, locked);
 }
 
 static const ResultColumn count_columns[] = {{"count", RESULT_INT, .min = 0, .max = PG_INT64_MAX}};
@@ -822,13 +983,16 @@ behind_settings(const List *settings, const char *select)
 }
 
 ErrorData *
-source_catalog_count(Source *source, const char *select, const List *settings, double *count)
+source_catalog_count(Source *source, const char *select, const List *settings, bool patient,
+					 double *count)
 {
 	Count		read = {list_length(settings), count};
+	char	   *sql = psprintf("SELECT count(*) FROM (%s) AS rows", select);
+	bool		locked;
 
-	return try_statements(source,
-						  behind_settings(settings, psprintf("SELECT count(*) FROM (%s) AS rows", select)),
-						  read_count, &read);
+	sql = behind_settings(settings, sql);
+	return patient ? ask_patiently(source, sql, false, false, read_count, &read) :
+		ask_once(source, sql, read_count, &read, &locked);
 }
 
 static const ResultColumn text_columns[] = {{"text", RESULT_TEXT, .max = 4 * NAMEDATALEN}};
@@ -847,6 +1011,7 @@ read_texts(Source *source, void *arg)
 	const Texts *texts = arg;
 	ResultReader *reader;
 
+	*texts->result = NIL;
 	for (int i = 0; i < texts->skipped; i++)
 		result_skip(source);
 	reader = result_begin(source, &text_shape, 0, SOURCE_TEXTS_MAX);
@@ -859,8 +1024,9 @@ source_catalog_texts(Source *source, const char *select, const List *settings, L
 {
 	Texts		read = {list_length(settings), texts};
 	char	   *sql = psprintf("%s LIMIT %d", select, SOURCE_TEXTS_MAX);
+	bool		locked;
 
-	return try_statements(source, behind_settings(settings, sql), read_texts, &read);
+	return ask_once(source, behind_settings(settings, sql), read_texts, &read, &locked);
 }
 
 /* ---- estimates ---- */
@@ -911,9 +1077,9 @@ read_estimates(Source *source, void *arg)
 }
 
 ErrorData *
-source_catalog_explain(Source *source, const char *sql, List *estimates)
+source_catalog_explain(Source *source, const char *sql, List *estimates, bool *locked)
 {
-	return try_statements(source, sql, read_estimates, estimates);
+	return ask_once(source, sql, read_estimates, estimates, locked);
 }
 
 /* ---- rewritten tables ---- */

@@ -30,12 +30,25 @@ typedef struct SourceFacts
  *
  * wanted lists the local CatalogRelation *s whose counterparts will probably
  * be needed; their details are read in the same round trip.  Pass the same
- * list to both functions.  Raises FEATURE_NOT_SUPPORTED if the source is older
- * than 10.  Like all functions of this file, raises PROTOCOL_VIOLATION if an
- * answer contradicts the query or another answer.
+ * list to both functions, and what the first returns to the second.  Raises
+ * FEATURE_NOT_SUPPORTED if the source is older than 10.  Like all functions of
+ * this file, raises PROTOCOL_VIOLATION if an answer contradicts the query or
+ * another answer.
  */
-extern void source_catalog_ask(Source *source, List *schemas, List *wanted);
-extern Catalog *source_catalog_answer(Source *source, List *wanted, SourceFacts *facts);
+extern char *source_catalog_ask(Source *source, List *schemas, List *wanted);
+extern Catalog *source_catalog_answer(Source *source, const char *asked, List *wanted,
+									  SourceFacts *facts);
+
+/* Reads the results of the statements of a message, in their order. */
+typedef void (*SourceAnswer) (Source *source, void *arg);
+
+/*
+ * Runs queries over the catalogs in the run's transaction, which keeps no lock
+ * of them.  They are asked again while a lock is refused, so "read" may be
+ * called several times, and begins from scratch.  Raises LOCK_NOT_AVAILABLE
+ * after pgtunsync.source_lock_timeout.
+ */
+extern void source_catalog_query(Source *source, const char *sql, SourceAnswer read, void *arg);
 
 /*
  * Reads columns, foreign keys and owned sequences (with their states) of those
@@ -58,11 +71,11 @@ extern char *source_encoding(Source *source);
 
 /*
  * Runs statements that may fail, inside a savepoint that is rolled back.
- * Returns the source's error, or NULL.  Takes one round trip, two after an
- * error.  Raises an error only if the connection ends or the query is
- * canceled.
+ * Returns the source's error, or NULL; *locked: a lock was refused, and nothing
+ * is known.  Takes one round trip, two after an error.  Raises an error only if
+ * the connection ends or the query is canceled.
  */
-extern ErrorData *source_catalog_try(Source *source, const char *sql);
+extern ErrorData *source_catalog_try(Source *source, const char *sql, bool *locked);
 
 /* What the source's planner expects of a SELECT; -1: unknown. */
 typedef struct SourceEstimate
@@ -76,21 +89,25 @@ typedef struct SourceEstimate
  * The same for EXPLAINs, each behind SETs.  Fills in one of the estimates
  * (SourceEstimate *) for each EXPLAIN; their number of SETs must be set.
  */
-extern ErrorData *source_catalog_explain(Source *source, const char *sql, List *estimates);
+extern ErrorData *source_catalog_explain(Source *source, const char *sql, List *estimates,
+										 bool *locked);
 
 /*
  * Returns the values of a SELECT of one text column in *texts: no longer than
  * names, and the first SOURCE_TEXTS_MAX of them.  Both this and the next
  * function run the SELECT behind the statements (char *) of settings, and
- * return the source's error if it fails.
+ * return the source's error if it fails, or if a lock is refused.
  */
 #define SOURCE_TEXTS_MAX	100
 extern ErrorData *source_catalog_texts(Source *source, const char *select,
 									   const List *settings, List **texts);
 
-/* Counts the rows of a SELECT. */
+/*
+ * Counts the rows of a SELECT.  patient: waits for locks as
+ * source_catalog_query() does.
+ */
 extern ErrorData *source_catalog_count(Source *source, const char *select,
-									   const List *settings, double *count);
+									   const List *settings, bool patient, double *count);
 
 /*
  * Returns a query that finds the relations of a list of OIDs whose file was

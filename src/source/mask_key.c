@@ -125,15 +125,15 @@ random_sql(int version)
 static const ResultColumn pad_columns[] = {{"pad", RESULT_TEXT, .max = PAD_DIGITS}};
 static const ResultShape pad_shape = {"a random pad", pad_columns, lengthof(pad_columns)};
 
-/* Reads the pad behind that many other results. */
+/* Reads the pad, behind the results of BEGIN and SET. */
 static char *
-read_pad(Source *source, int skipped)
+read_pad(Source *source)
 {
 	ResultReader *reader;
 	char	   *pad = NULL;
 
-	for (int i = 0; i < skipped; i++)
-		result_skip(source);
+	result_skip(source);
+	result_skip(source);
 	reader = result_begin(source, &pad_shape, 1, 1);
 	while (result_next(reader))
 	{
@@ -172,15 +172,17 @@ padded_key_sql(const char *name, int byte)
 }
 
 char *
-mask_key_hand_over(Source *source, const char *begin, int begin_results, const char *key)
+mask_key_hand_over(Source *source, const char *key)
 {
 	char	   *pad;
 
 	source_show_texts(source);
-	source_send(source, psprintf("%sSELECT set_config('" PAD "', encode(sha256(convert_to(%s, 'UTF8')),"
-								 " 'hex'), false)", begin, random_sql(source_version(source))));
+	source_send(source, psprintf("BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY;"
+								 " SET LOCAL search_path = pg_catalog, pg_temp;"
+								 " SELECT set_config('" PAD "', encode(sha256(convert_to(%s, 'UTF8')),"
+								 " 'hex'), false)", random_sql(source_version(source))));
 	source_receive(source);
-	pad = read_pad(source, begin_results);
+	pad = read_pad(source);
 	combine(pad, key);
 	return psprintf("SELECT FROM (SELECT %s AS a, %s FROM (SELECT i,"
 					" get_byte(decode('%s', 'hex'), i) # get_byte(decode(current_setting('" PAD "'), 'hex'), i) AS b"

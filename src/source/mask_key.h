@@ -25,12 +25,11 @@
 extern char *mask_key_read(const EnvFile *env);
 
 /*
- * Prepares the source for the key, in one round trip.  begin: statements that
- * begin a transaction, or "", and how many results they have.  Returns a
- * statement without rows, for the next message: it gives the key to the
- * transaction that it is in, where search_path begins with pg_catalog.
+ * Prepares the source for the key, in one round trip.  A transaction is open
+ * then; the next message begins with its end.  Returns a statement without
+ * rows for that message: it gives the key to the transaction that it is in,
+ * where search_path begins with pg_catalog.
  */
-extern char *mask_key_hand_over(Source *source, const char *begin, int begin_results,
-								const char *key);
+extern char *mask_key_hand_over(Source *source, const char *key);
 
 #endif							/* PGTUNSYNC_MASK_KEY_H */

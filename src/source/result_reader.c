@@ -305,6 +305,19 @@ result_next(ResultReader *reader)
 	return true;
 }
 
+/* ---- outside of a reader ---- */
+
+int
+result_setting(const PGresult *row, int column)
+{
+	int64		value;
+
+	if (column >= PQnfields(row) || PQgetisnull(row, 0, column) ||
+		!read_int(PQgetvalue(row, 0, column), PQgetlength(row, 0, column), 0, PG_INT32_MAX, &value))
+		return 0;
+	return (int) value;
+}
+
 /* ---- what is not read ---- */
 
 /* Drops the next statement's result; false if there is none. */

@@ -70,6 +70,12 @@ typedef struct ResultReader ResultReader;
  * not what was declared.  After the latter the connection counts as lost.
  */
 
+/*
+ * The number in this column of a row that answers the session's set-up; 0 if it
+ * is none, or less than 0.
+ */
+extern int	result_setting(const PGresult *row, int column);
+
 /* Runs one simple-query message and drops its results. */
 extern void result_run(Source *source, const char *sql);
 

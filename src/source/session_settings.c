@@ -16,8 +16,8 @@
 #include "source/session_settings.h"
 
 /*
- * The timeout comes first, as it runs already.  pg_temp is named so that it
- * comes last; some of the parameters are younger than our oldest source.
+ * pg_temp is named so that it comes last; some of the parameters are younger
+ * than our oldest source.
  */
 static const struct
 {
@@ -25,7 +25,6 @@ static const struct
 	const char *setting;
 }			settings[] =
 {
-	{0, "statement_timeout = 0"},
 	{0, "client_min_messages = error"},
 	{0, "search_path = pg_catalog, pg_temp"},
 	{0, "standard_conforming_strings = on"},
@@ -36,7 +35,6 @@ static const struct
 	{0, "bytea_output = 'hex'"},
 	{0, "xmloption = 'content'"},
 	{0, "lc_monetary = 'C'"},
-	{0, "lock_timeout = 0"},
 	{0, "idle_in_transaction_session_timeout = 0"},
 	{140000, "idle_session_timeout = 0"},
 	{170000, "transaction_timeout = 0"}
@@ -80,14 +78,25 @@ session_settings_append(StringInfo sql, int version, bool row_security, bool ses
 
 /* ---- is the session ours? ---- */
 
-#define BEGIN_SQL	"BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY; "
+#define BEGIN_SQL	"BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY;" \
+	" SET LOCAL search_path = pg_catalog, pg_temp; "
+
+enum
+{
+	SESSION_PID, SESSION_LOCK_TIMEOUT, SESSION_STATEMENT_TIMEOUT
+};
 
 static const ResultColumn session_columns[] = {
-	{"pg_backend_pid", RESULT_INT, .min = PG_INT32_MIN, .max = PG_INT32_MAX}
+	[SESSION_PID] = {"pg_backend_pid", RESULT_INT, .min = PG_INT32_MIN, .max = PG_INT32_MAX},
+	[SESSION_LOCK_TIMEOUT] = {"lock_timeout", RESULT_INT, .min = 0, .max = PG_INT32_MAX},
+	[SESSION_STATEMENT_TIMEOUT] = {"statement_timeout", RESULT_INT, .min = 0, .max = PG_INT32_MAX}
 };
-static const ResultShape session_shape = {"the process ID", session_columns, lengthof(session_columns)};
+static const ResultShape session_shape = {"the session", session_columns, lengthof(session_columns)};
 
-/* True if no pooler is between the session and us: those invent process IDs. */
+/*
+ * True if no pooler is between the session and us: those invent process IDs.
+ * Notes the timeouts that are set there.
+ */
 static bool
 is_own_session(Source *source)
 {
@@ -95,12 +104,18 @@ is_own_session(Source *source)
 	bool		own = false;
 
 	source_show_texts(source);
-	source_send(source, BEGIN_SQL "SELECT pg_catalog.pg_backend_pid(); COMMIT");
+	source_send(source, BEGIN_SQL "SELECT pg_backend_pid(), " SETTING_MS("lock_timeout") ", "
+				SETTING_MS("statement_timeout") "; COMMIT");
 	source_receive(source);
+	result_skip(source);
 	result_skip(source);
 	reader = result_begin(source, &session_shape, 1, 1);
 	while (result_next(reader))
-		own = result_int(reader, 0) == source_session(source);
+	{
+		own = result_int(reader, SESSION_PID) == source_session(source);
+		source_note_limits(source, (int) result_int(reader, SESSION_LOCK_TIMEOUT),
+						   (int) result_int(reader, SESSION_STATEMENT_TIMEOUT));
+	}
 	result_finish(source);
 	return own;
 }

@@ -10,6 +10,10 @@
 
 #include "lib/stringinfo.h"
 
+/* SQL for the value of a timeout in ms, which is shown with any unit. */
+#define SETTING_MS(name) \
+	"(extract(epoch FROM current_setting('" name "')::interval) * 1000)::bigint"
+
 /*
  * Appends statements for a source of that version: for the transaction, or for
  * the session.  Returns their number, which is that of their results.

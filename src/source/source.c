@@ -90,6 +90,7 @@
 #include "base/compat.h"
 #include "source/error_text.h"
 #include "source/session_settings.h"
+#include "source/result_reader.h"
 #include "source/source.h"
 #include "base/wait_event.h"
 
@@ -128,6 +129,16 @@ struct Source
 	int			begin_results;	/* results of it still to be dropped */
 	bool		pinging;		/* a Sync message is to be answered */
 	TimestampTz used;			/* when something was sent last */
+	int			lock_timeout;	/* ms; see append_lock_timeout() */
+	bool		limits_known;	/* the next two are */
+	int			lock_limit;		/* ms; what the source's DBA has set, 0: none */
+	int			statement_limit;	/* the same of statement_timeout */
+	TimestampTz sent;			/* when the message under way was sent */
+	bool		failed;			/* the source has refused it */
+	bool		lock_refused;	/* for want of a lock */
+	int			setup_timeout;	/* ms, 0: none; until the first of them comes */
+	TimestampTz setup_end;		/* 0: none */
+	bool		answered;		/* something has come */
 	bool		hide_texts;		/* see SourceParams */
 	bool		show_next;		/* source_show_texts() was called */
 	bool		show;			/* it was for the message under way */
@@ -141,6 +152,7 @@ struct Source
 
 	/* the COPY that runs */
 	char	   *row;			/* libpq's buffer of the last row */
+	bool		got_data;		/* the COPY has sent something */
 	bool		in_copy;		/* rows are to be read */
 	bool		copy_pending;	/* the next COPY has begun already */
 	bool		rows_behind;	/* see source_copy_rows_behind() */
@@ -245,9 +257,27 @@ raise_lost(Source *source)
 					 " firewall on the way has cut the connection.")));
 }
 
+/* Did the source's statement_timeout end the message under way? */
+static bool
+is_statement_timeout(const Source *source, const char *state)
+{
+	return state != NULL && strcmp(state, "57014") == 0 && source->statement_limit > 0 &&
+		TimestampDifferenceMilliseconds(source->sent, GetCurrentTimestamp()) >= source->statement_limit;
+}
+
+/* The hint that goes with it. */
+static char *
+statement_timeout_hint(const Source *source)
+{
+	return psprintf("On the source, statement_timeout is %d ms for this role and database. To lift it for pulls,"
+					" append options=-c%%20statement_timeout%%3D0 to the parameters of PGSYNC_FROM_URL,"
+					" or let the role have a longer one there.",
+					source->statement_limit);
+}
+
 /* An error whose texts may hold masked values. */
 static void pg_attribute_noreturn()
-raise_hidden(const char *state)
+raise_hidden(const Source *source, const char *state)
 {
 	const char *hint = end_hint(state, NULL);
 
@@ -257,6 +287,7 @@ raise_hidden(const char *state)
 			 errdetail("Its text could show values that data rules mask, so it stays on the source "
 					   "(SQLSTATE %s).",
 					   state),
+			 is_statement_timeout(source, state) ? errhint("%s", statement_timeout_hint(source)) :
 			 hint ? errhint("%s", hint) :
 			 errhint("See the source's server log, or let a role that may see the values "
 					 "pull with rules => false.")));
@@ -291,12 +322,17 @@ source_raise(Source *source, PGresult *result)
 	char	   *hint = error_field(result, PG_DIAG_MESSAGE_HINT);
 	char	   *context = error_field(result, PG_DIAG_CONTEXT);
 	const char *fix = end_hint(state, error_field(result, PG_DIAG_MESSAGE_PRIMARY));
+	char	   *timeout_hint = NULL;
 	bool		sent = state || detail || hint || context ||
 		error_field(result, PG_DIAG_MESSAGE_PRIMARY);
 
 	source->lost |= !is_error_state(state) || (severity != NULL && strcmp(severity, "ERROR") != 0);
+	source->failed = is_error_state(state) && !source->lost;
+	source->lock_refused = source->failed && strcmp(state, "55P03") == 0;
+	if (hint == NULL && is_statement_timeout(source, state))
+		timeout_hint = statement_timeout_hint(source);
 	if (sent && !may_show(source, result))
-		raise_hidden(is_error_state(state) ? state : "XX000");
+		raise_hidden(source, is_error_state(state) ? state : "XX000");
 	if (!sent && PQstatus(source->conn) == CONNECTION_BAD)
 		raise_lost(source);
 
@@ -305,6 +341,7 @@ source_raise(Source *source, PGresult *result)
 			 errmsg(SOURCE_ERROR "%s", primary_message(source, result)),
 			 detail ? errdetail("Source's detail: %s", detail) : 0,
 			 hint ? errhint("Source's hint: %s", hint) :
+			 timeout_hint ? errhint("%s", timeout_hint) :
 			 fix ? errhint("%s", fix) : 0,
 			 context ? errcontext("on the source: %s", context) : 0));
 }
@@ -524,7 +561,7 @@ login_hint(Source *source, const char *state, const char *text)
 	if (strcmp(state, "3D000") == 0)
 		return "Check the database name in PGSYNC_FROM_URL.";
 	if (strcmp(state, "53300") == 0)
-		return "Use fewer jobs, or wait until the source has free connections.";
+		return "Wait until the source has free connections, or raise the limit that the DETAIL names.";
 	if (strstr(text, "startup parameter: options") != NULL)
 		return "Remove \"options\" from PGSYNC_FROM_URL, or let PGSYNC_REMOTE_PORT lead past the pooler, to the source itself.";
 	return NULL;
@@ -749,6 +786,8 @@ source_connect_start(const SourceParams *params)
 	source->context = context;
 	source->display = MemoryContextStrdup(context, params->display);
 	source->row_security = params->row_security;
+	source->lock_timeout = params->lock_timeout;
+	source->setup_timeout = params->setup_timeout;
 	source->gate = params->gate;
 	source->gate_handle = params->gate_handle;
 	source->hide_texts = params->hide_texts;
@@ -831,6 +870,33 @@ source_auth_method(Source *source)
 
 /* ---- waiting ---- */
 
+/*
+ * A pooler accepts a login and then lets the first query wait until it has a
+ * connection for it.
+ */
+static void pg_attribute_noreturn()
+raise_no_connection(Source *source)
+{
+	source_distrust(source);
+	ereport(ERROR,
+			(errcode(ERRCODE_TOO_MANY_CONNECTIONS),
+			 errmsg("the source %s does not serve another connection", source->display),
+			 errdetail("It has accepted the login, but answered nothing within %d ms.",
+					   source->setup_timeout),
+			 errhint("If a connection pooler stands in front of the source, let it have more connections, or use fewer jobs.")));
+}
+
+/* How long the next wait may be, in ms; -1: no limit. */
+static long
+wait_limit(Source *source)
+{
+	if (source->setup_end == 0 || source->answered)
+		return -1;
+	if (GetCurrentTimestamp() >= source->setup_end)
+		raise_no_connection(source);
+	return TimestampDifferenceMilliseconds(GetCurrentTimestamp(), source->setup_end) + 1;
+}
+
 /* Waits until the socket is ready for any of events; returns which it is. */
 static uint32
 wait_socket(Source *source, uint32 events)
@@ -841,7 +907,8 @@ wait_socket(Source *source, uint32 events)
 	for (;;)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (WaitEventSetWait(source->events, -1, &event, 1, wait_event(WAIT_SOURCE_RESULT)) == 0)
+		if (WaitEventSetWait(source->events, wait_limit(source), &event, 1,
+							 wait_event(WAIT_SOURCE_RESULT)) == 0)
 			continue;
 		if (event.events & WL_LATCH_SET)
 			ResetLatch(MyLatch);
@@ -882,6 +949,7 @@ source_next_result(Source *source)
 			raise_lost(source);
 	}
 	source->result = PQgetResult(source->conn);
+	source->answered |= source->result != NULL;
 	return source->result;
 }
 
@@ -920,6 +988,34 @@ finish_ping(Source *source)
 
 /* ---- queries ---- */
 
+/* Our own limit, if the source's DBA has not set a shorter one; ms. */
+static int
+own_lock_timeout(const Source *source, int timeout)
+{
+	return source->lock_limit > 0 ? Min(timeout, source->lock_limit) : timeout;
+}
+
+/*
+ * The source's DBA decides how long a session may wait for a lock and how long
+ * a statement may take.  We lower lock_timeout to our own limit and leave
+ * statement_timeout alone.  If they are not known, they are read, for
+ * finish_begin().  Returns the number of statements.
+ */
+static int
+append_lock_timeout(Source *source, StringInfo buf)
+{
+	if (source->limits_known)
+		appendStringInfo(buf, "SET LOCAL lock_timeout = %d; ",
+						 own_lock_timeout(source, source->lock_timeout));
+	else
+		appendStringInfo(buf, "SELECT t.lock AS lock_timeout, t.statement AS statement_timeout,"
+						 " set_config('lock_timeout', least(nullif(t.lock, 0), %d)::text, true)"
+						 " FROM (SELECT " SETTING_MS("lock_timeout") " AS lock, "
+						 SETTING_MS("statement_timeout") " AS statement) t; ",
+						 source->lock_timeout);
+	return 1;
+}
+
 int
 source_append_begin(Source *source, StringInfo buf, const char *snapshot)
 {
@@ -931,9 +1027,18 @@ source_append_begin(Source *source, StringInfo buf, const char *snapshot)
 		appendStringInfo(buf, "SET TRANSACTION SNAPSHOT %s; ", quote_literal_cstr(snapshot));
 		count++;
 	}
-	if (!source->has_settings)
-		count += session_settings_append(buf, source_version(source), source->row_security, false);
-	return count;
+	if (source->has_settings)
+		return count;
+	count += session_settings_append(buf, source_version(source), source->row_security, false);
+	return count + append_lock_timeout(source, buf);
+}
+
+void
+source_note_limits(Source *source, int lock_timeout, int statement_timeout)
+{
+	source->limits_known = true;
+	source->lock_limit = lock_timeout;
+	source->statement_limit = statement_timeout;
 }
 
 bool
@@ -967,6 +1072,15 @@ source_usable(Source *source)
 	return false;
 }
 
+/* Notes the timeouts that append_lock_timeout() asked for. */
+static void
+note_timeouts(Source *source, const PGresult *result)
+{
+	if (strcmp(PQfname(result, 0) ? PQfname(result, 0) : "", "lock_timeout") != 0)
+		return;
+	source_note_limits(source, result_setting(result, 0), result_setting(result, 1));
+}
+
 /*
  * Drops the results of the transaction's beginning, which come first.  A result
  * with rows ends with one that has none.
@@ -983,9 +1097,50 @@ finish_begin(Source *source)
 			source->show = true;	/* it reads no table */
 			source_raise(source, source->result);
 		}
-		if (status != PGRES_SINGLE_TUPLE)
+		if (status == PGRES_SINGLE_TUPLE)
+			note_timeouts(source, source->result);
+		else
 			source->begin_results--;
 	}
+}
+
+bool
+source_is_ready(Source *source)
+{
+	return source->answered;
+}
+
+void
+source_append_lock_timeout(Source *source, StringInfo sql, int timeout)
+{
+	appendStringInfo(sql, "SET LOCAL lock_timeout = %d; ", own_lock_timeout(source, timeout));
+}
+
+bool
+source_statement_failed(Source *source)
+{
+	return source->failed;
+}
+
+bool
+source_lock_refused(Source *source)
+{
+	return source->lock_refused;
+}
+
+void
+source_pause(int ms)
+{
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, ms,
+					 wait_event(WAIT_LOCK_RETRY));
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+}
+
+int
+source_lock_patience(Source *source)
+{
+	return source->lock_timeout;
 }
 
 void
@@ -997,9 +1152,14 @@ source_send(Source *source, const char *sql)
 	initStringInfo(&buf);
 	source->begin_results = source->begin_next ? source_append_begin(source, &buf, NULL) : 0;
 	source->begin_next = false;
+	if (source->setup_end == 0 && source->setup_timeout > 0)
+		source->setup_end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), source->setup_timeout);
 	appendStringInfoString(&buf, sql);
 	source->show = source->show_next;
 	source->show_next = false;
+	source->failed = source->lock_refused = false;
+	source->got_data = false;
+	source->sent = GetCurrentTimestamp();
 
 	if (!PQsendQuery(source->conn, buf.data) || !PQsetSingleRowMode(source->conn))
 		raise_lost(source);
@@ -1014,6 +1174,12 @@ source_receive(Source *source)
 	begin_wait(source);
 	source->idle_memory = 0;
 	finish_begin(source);
+}
+
+bool
+source_in_transaction(Source *source)
+{
+	return PQtransactionStatus(source->conn) != PQTRANS_IDLE;
 }
 
 bool
@@ -1184,6 +1350,7 @@ begin_copy(Source *source)
 				 errhint(SOURCE_PROTOCOL_HINT)));
 	}
 	source->in_copy = true;
+	source->got_data = false;
 }
 
 /* Steps to the next COPY of the message; false at the message's end. */
@@ -1275,6 +1442,7 @@ source_copy_data(Source *source, char **data)
 	}
 	if (len > 0)
 	{
+		source->got_data = true;
 		*data = source->row;
 		return check_row_length(source, len);
 	}
@@ -1299,6 +1467,12 @@ source_copy_next(Source *source)
 
 	source->copy_pending = false;
 	return pending;
+}
+
+bool
+source_copy_got_data(Source *source)
+{
+	return source->got_data;
 }
 
 bool

@@ -25,6 +25,8 @@ typedef struct SourceParams
 	char	   *display;		/* "user@host:port/dbname" for messages, without */
 	int			connect_timeout;	/* ms, 0: none; the URL's, else the setting's */
 	bool		row_security;	/* policies may filter rows; false: that is an error */
+	int			lock_timeout;	/* ms: longest wait for a lock on the source */
+	int			setup_timeout;	/* ms, 0: none; until the source serves the first query */
 	PasswordRule password_rule;
 	bool		warn_md5;		/* tell the caller about an MD5 password */
 	const ConnectionGate *gate; /* the entrance's, or NULL */
@@ -131,9 +133,12 @@ extern const char *source_parameter(Source *source, const char *name);
  * its results.
  *
  * The transaction is REPEATABLE READ READ ONLY, with search_path = pg_catalog,
- * ISO dates, extra_float_digits = 3, timeouts off, no NOTICEs, bytea_output hex,
+ * ISO dates, extra_float_digits = 3, timeouts of idle sessions off, no NOTICEs,
+ * bytea_output hex,
  * IntervalStyle postgres, xmloption content, lc_monetary C, time zone UTC,
- * row_security off unless the params say otherwise.
+ * row_security off unless the params say otherwise.  lock_timeout is lowered to
+ * the params', never raised above what the source's DBA has set;
+ * statement_timeout is left alone.
  */
 extern void source_begin(Source *source);
 extern int	source_append_begin(Source *source, StringInfo buf, const char *snapshot);
@@ -146,6 +151,7 @@ extern int	source_append_begin(Source *source, StringInfo buf, const char *snaps
 extern void source_prepare(Source *source);
 extern bool source_row_security(Source *source);
 extern void source_note_settings(Source *source);
+extern void source_note_limits(Source *source, int lock_timeout, int statement_timeout);	/* ms */
 
 /*
  * source_send() sends one simple-query message, without waiting for an answer.
@@ -154,6 +160,32 @@ extern void source_note_settings(Source *source);
  */
 extern void source_send(Source *source, const char *sql);
 extern void source_receive(Source *source);
+
+/*
+ * True when the source serves the session: it has answered something.  If it
+ * does not within the params' setup_timeout, TOO_MANY_CONNECTIONS is raised.
+ */
+extern bool source_is_ready(Source *source);
+
+/*
+ * Appends "SET LOCAL lock_timeout …" to a message, for the transaction in it:
+ * timeout (ms), or what the source's DBA has set if that is shorter.
+ */
+extern void source_append_lock_timeout(Source *source, StringInfo sql, int timeout);
+
+/*
+ * True if the source has answered the last message with an error, and if that
+ * is because a lock could not be had in time.  The SQLSTATE of an error that
+ * was caught does not tell: code of a table's owner can raise any.
+ */
+extern bool source_statement_failed(Source *source);
+extern bool source_lock_refused(Source *source);
+
+/* Waits before a lock is asked for again; interruptible, may end early. */
+extern void source_pause(int ms);
+
+/* For how long locks are asked for, in ms: SourceParams.lock_timeout. */
+extern int	source_lock_patience(Source *source);
 
 /*
  * For result_reader.c: the next result of the answer, row by row as libpq's
@@ -184,6 +216,8 @@ extern int	source_session(Source *source);
 
 /* True if rows of a COPY are still to be read. */
 extern bool source_in_copy(Source *source);
+/* True if a transaction is open on the source, or has failed there. */
+extern bool source_in_transaction(Source *source);
 
 /*
  * For the end of a run: runs statements that return next to nothing in the open
@@ -230,6 +264,9 @@ extern void source_copy_consumed(Source *source);
  * before the next query only when the message held several COPYs.
  */
 extern bool source_copy_next(Source *source);
+
+/* True if the COPY that was started last has sent any data. */
+extern bool source_copy_got_data(Source *source);
 
 /*
  * After source_copy_data() returned -1: true if the statements between this

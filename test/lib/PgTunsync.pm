@@ -83,7 +83,7 @@ sub _start_source
 	delete local $ENV{INITDB_TEMPLATE};
 	$node->init;
 	$node->append_conf('postgresql.conf',
-		"listen_addresses = '127.0.0.1'\n" . ($params{source_conf} || ''));
+		"listen_addresses = '127.0.0.1'\ntrack_activity_query_size = 16384\n" . ($params{source_conf} || ''));
 	unlink $node->data_dir . '/pg_hba.conf';
 	$node->append_conf('pg_hba.conf',
 		"local all all trust\nhost all all 127.0.0.1/32 scram-sha-256");

@@ -83,7 +83,7 @@ $w->source->safe_psql('postgres', q{ALTER DATABASE production SET datestyle = 'G
 	ALTER DATABASE production SET extra_float_digits = -10;
 	ALTER DATABASE production SET bytea_output = 'escape'; ALTER DATABASE production SET intervalstyle = 'sql_standard';
 	ALTER DATABASE production SET timezone = 'Asia/Tokyo';
-	ALTER ROLE reader SET statement_timeout = '5ms'; ALTER ROLE reader SET search_path = nowhere;
+	ALTER ROLE reader SET statement_timeout = '20s'; ALTER ROLE reader SET search_path = nowhere;
 	ALTER ROLE reader SET default_transaction_isolation = 'read committed'});
 $w->local_node->safe_psql('postgres', q{ALTER DATABASE dev SET datestyle = 'SQL, DMY';
 	ALTER DATABASE dev SET intervalstyle = 'iso_8601'; ALTER DATABASE dev SET timezone = 'America/Caracas'});

