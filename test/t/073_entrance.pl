@@ -135,7 +135,7 @@ ok(defined $directory, 'there is a directory') or BAIL_OUT('no directory');
 is((stat $directory)[2] & 07777, 0700, 'that only the owner enters');
 is((stat "$directory/.s.PGSQL.1")[2] & 0777, 0600, 'with a socket that only the owner uses');
 ok(!PgTunsync::listening($port), 'no TCP port is open');
-like($call->text('err'), qr/private Unix socket/, 'the banner says so');
+like($call->text('err'), qr/private socket/, 'the banner says so');
 my $unix = IO::Socket::UNIX->new(Peer => "$directory/.s.PGSQL.1") or die "$directory: $!";
 is(stranger($unix), 'dropped', 'another process of the same user is dropped');
 $call->wait_message(qr/WARNING: .*dropped a connection from process $$ to the tunnel's entrance/);
