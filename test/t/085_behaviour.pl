@@ -181,7 +181,7 @@ my @ddl = ('VACUUM FULL m1', 'ANALYZE m1', 'ALTER TABLE m1 ALTER COLUMN v SET ST
 my @pulled = ('things', 'parts', 'other', map { "m$_" } 1 .. 5);
 my $pulled = "'{" . join(',', @pulled) . "}'";
 my $relay = $w->relay;
-$relay->set(stall_after => 12_000);
+$relay->set(stall_after => 24_000);
 my $call = $w->start_pull($pulled, options => '-c pgtunsync.lock_timeout=100s');
 $relay->wait_stalled;
 $w->wait_worker('loader');

@@ -41,22 +41,22 @@ sub relation
 	return [ $oid, 'public', $name, 'p', 'p', 't', $parent, 't', 't', 'f', 8192, 1, 'FOR VALUES IN (1)', 0 ];
 }
 
-my @facts = ([ '0001-1', '15.0', '1', '1', '1', 'f', 'public' ]);
-my %usual = (facts => rows(7, @facts), relations => rows(14), inheritances => rows(2),
+my @facts = ([ '15.0', '1', '1', '1', 'f', 'public' ]);
+my %usual = (facts => rows(6, @facts), relations => rows(14), inheritances => rows(2),
 	columns => rows(9), sequences => rows(8), keys => rows(6),
 	patterns => rows(1));
 my %modes = (
 	no_results     => { map { $_ => '' } keys %usual },
 	no_rowsets     => { map { $_ => done('BEGIN') } keys %usual },
 	one_column     => { map { $_ => rows(1, ['1']) } keys %usual },
-	no_facts       => { facts => rows(7) },
+	no_facts       => { facts => rows(6) },
 	short_facts    => { facts => rows(4, [ ('1') x 4 ]) },
 	thin_relations => { relations => rows(3, [ 1, 'public', 'users' ]) },
 	circle         => { relations => rows(14, relation(1, 'users', 2), relation(2, 'other', 1)) },
 	itself         => { relations => rows(14, relation(1, 'users', 1)) },
 	thin_columns   => { columns => rows(2, [ 1, 'id' ]) },
 	thin_sequences => { sequences => rows(2, [ 1, 1 ]) },
-	no_keys        => { keys => '' },
+	no_keys        => { keys => done('BEGIN') },
 	many_patterns  => { patterns => rows(1, map { ['t'] } 1 .. 100000) },
 	wide_patterns  => { patterns => rows(0, map { [] } 1 .. 10) });
 
@@ -177,7 +177,9 @@ sub answer
 	my ($statement) = @_;
 	return $answers{copy} || '' if $statement =~ /^\s*COPY .*FORMAT binary/;
 	return rows(1) if $statement =~ /pg_relation_filenode/;
-	return $answers{facts} if $statement =~ /pg_export_snapshot/;
+	return rows(3, [ 1, 0, 0 ]) if $statement =~ /pg_backend_pid/;    # the session, and its timeouts
+	return rows(1, ['0001-1']) if $statement =~ /pg_export_snapshot/;
+	return $answers{facts} if $statement =~ /pg_is_in_recovery/;
 	return $answers{relations} if $statement =~ /relpartbound/;
 	return $answers{inheritances} // $usual{inheritances} if $statement =~ /FROM pg_inherits/;
 	return rows(6) if $statement =~ /RECURSIVE tree/;    # generated columns
