@@ -21,6 +21,7 @@
 #include "base/worker_message.h"
 #include "run/request.h"
 #include "base/trace.h"
+#include "source/result_reader.h"
 
 static void
 send_step(const char *name, bool ok, const char *detail, const char *hint)
@@ -131,11 +132,17 @@ describe_plan(Run *run)
 					run->plan->source_in_recovery ? "; the source is a standby" : "");
 }
 
-/* Counts connections before the plan begins its transaction. */
+/*
+ * Counts connections before the plan begins its transaction.  BEGIN goes alone:
+ * a pooler that refuses transactions may not get its reason through a long
+ * answer.
+ */
 static void
 run_check_connections(Run *run)
 {
-	run->room = source_room(run->control, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", "COMMIT");
+	source_show_texts(run->control);
+	result_run(run->control, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
+	run->room = source_room(run->control, "SAVEPOINT pgtunsync", "COMMIT");
 	if (source_room_free(run->room) < CONNECTIONS_MIN)
 		ereport(ERROR,
 				(errcode(ERRCODE_TOO_MANY_CONNECTIONS),

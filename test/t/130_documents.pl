@@ -390,6 +390,6 @@ check_variables();
 check_drawings();
 
 note("not run:\n", map { "  $_\n" } @norun);
-is(scalar(@norun), 11, 'only these are not run') or diag(join("\n", @norun)) unless $ENV{DOCUMENT};
+is(scalar(@norun), 10, 'only these are not run') or diag(join("\n", @norun)) unless $ENV{DOCUMENT};
 
 done_testing();

@@ -142,7 +142,7 @@ for (1 .. 20)
 	$found = $w->call('SELECT step, ok, hint FROM pgtunsync.check() WHERE NOT ok')->finish->{out};
 	last if $found =~ /Set pool_mode/;
 }
-like($found, qr/^plan\|f\|Set pool_mode to transaction/m, 'which check() finds');
+like($found, qr/^connections\|f\|Set pool_mode to transaction/m, 'which check() finds');
 
 bouncer(pool_mode => 'session');
 is($w->pull("'{people,letters}'")->{rc}, 0, 'session pooling');
