@@ -170,6 +170,25 @@ source_show_texts(Source *source)
 {
 }
 
+/* the input has no refused locks */
+int
+source_lock_patience(Source *source)
+{
+	return 0;
+}
+
+bool
+source_lock_refused(Source *source)
+{
+	return false;
+}
+
+bool
+source_statement_failed(Source *source)
+{
+	return false;
+}
+
 int
 source_version(Source *source)
 {
@@ -366,7 +385,7 @@ read_catalog(void *arg)
 	Source	   *source = arg;
 	CatalogRelation wanted = {.schema = "public", .name = "users"};
 	SourceFacts facts;
-	Catalog    *catalog = source_catalog_answer(source, list_make1(&wanted), &facts);
+	Catalog    *catalog = source_catalog_answer(source, "", list_make1(&wanted), &facts);
 
 	check_catalog(catalog);
 	source_catalog_details(source, catalog, catalog->relations);
