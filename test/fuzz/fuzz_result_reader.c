@@ -170,6 +170,43 @@ source_show_texts(Source *source)
 {
 }
 
+TimestampTz
+GetCurrentTimestamp(void)
+{
+	return 0;
+}
+
+bool
+SplitIdentifierString(char *rawstring, char separator, List **namelist)
+{
+	*namelist = list_make1(rawstring);
+	return rawstring[0] != '\0';
+}
+
+/* an error was reported when it was raised */
+ErrorData *
+CopyErrorData(void)
+{
+	return palloc0(sizeof(ErrorData));
+}
+
+void
+FlushErrorState(void)
+{
+}
+
+void
+ThrowErrorData(ErrorData *edata)
+{
+	pg_re_throw();
+}
+
+bool
+source_usable(Source *source)
+{
+	return !source->lost;
+}
+
 /* the input has no refused locks */
 int
 source_lock_patience(Source *source)
