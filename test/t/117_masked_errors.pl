@@ -166,10 +166,10 @@ $call = $w->pull("'people', mode => 'replace', filter => 'id = ''x'''");
 like($call->{err}, qr/invalid input syntax for type integer: "x"/, 'and a literal of the clause');
 $call = $w->pull("'people', mode => 'replace', filter => 'id IN (SELECT id FROM closed)'");
 is($call->{sqlstate}, '42501', 'a table that may not be read');
-like($call->{err}, qr/permission denied\n.*The source's role may not read all columns of: closed\./s, 'is named');
+like($call->{err}, qr/permission denied\n.*The source's role may not read all columns of: public\.closed\./s, 'is named');
 $w->write_config("$rules  people.note: {statement: (SELECT min(id)::text FROM closed)}\n");
 $call = $w->pull("'people'");
-like($call->{err}, qr/data rule for column note cannot work: .*may not read all columns of: closed\./s,
+like($call->{err}, qr/data rule for column note cannot work: .*may not read all columns of: public\.closed\./s,
 	'also that of a rule');
 
 # ---- without rules nothing is hidden ----
