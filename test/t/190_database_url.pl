@@ -164,7 +164,7 @@ $run = $w->pulls("'{users,orders}', on_error => 'abort'", 'PGSYNC_SSH_HOST=none'
 like($run->{err}, qr/connecting to 127\.0\.0\.1:$there without a tunnel\nDETAIL:  PGSYNC_SSH_HOST is none/, 'says so');
 is($w->last_run("ssh_host || ', ' || tunnel"), "none, no tunnel -> 127.0.0.1:$there", 'so does the audit');
 $steps = PgTunsync::Steps->of($w);
-is(join(' ', map { $_->{ok} } $steps->rows), 't t t t t t t t', 'check() goes the same way') or diag($steps->text);
+is(join(' ', map { $_->{ok} } $steps->rows), 't t t t t t t t t', 'check() goes the same way') or diag($steps->text);
 like($steps->detail('ssh target'), qr/^none \(PGSYNC_SSH_HOST\)/, 'and names it');
 is($w->call("SELECT count(*) FROM pgtunsync.plan('users')")->finish->{out}, "1\n", 'so does plan()');
 is(-s $w->jump->log, $before, 'no SSH connection was made');
