@@ -114,30 +114,5 @@ like(check(), qr/^connections\|f\|the source has too few connections for a pull\
 	'too few');
 $w->source_sql('ALTER ROLE reader CONNECTION LIMIT -1');
 
-# ---- a pooler that accepts logins and lets queries wait ----
-
-my ($pgbouncer) = grep { -x $_ } map { "$_/pgbouncer" } split(/:/, $ENV{PATH}), '/usr/sbin';
-SKIP:
-{
-	skip 'pgbouncer is not installed', 4 unless defined $pgbouncer;
-	my $dir = $w->dir . '/pgbouncer';
-	mkdir $dir;
-	my $port = PostgreSQL::Test::Cluster::get_free_port();
-	append_to_file("$dir/users", qq{"reader" "$PgTunsync::password"\n});
-	append_to_file("$dir/ini", "[databases]\n* = host=127.0.0.1 port=" . $w->source->port . "\n[pgbouncer]\n"
-		  . "listen_addr = 127.0.0.1\nlisten_port = $port\nunix_socket_dir =\nauth_type = scram-sha-256\n"
-		  . "auth_file = $dir/users\npool_mode = session\ndefault_pool_size = 2\nquery_wait_timeout = 120\n"
-		  . "logfile = $dir/log\n");
-	my $pooler = PgTunsync::Process->start("$dir/out", $pgbouncer, "$dir/ini");
-	PgTunsync::Process::wait_until('the pooler', sub { PgTunsync::listening($port) });
-	$w->write_env(PGSYNC_REMOTE_PORT => $port);
-	my $start = time();
-	$run = goes_on('a pooler with two connections', 1, 'server: .*',
-		'If a connection pooler stands in front of the source, let it have more connections\.');
-	cmp_ok(time() - $start, '<', 60, 'it does not wait for minutes');
-	$pooler->stop;
-	$w->write_env;
-}
-
 $w->nothing_left;
 done_testing();
