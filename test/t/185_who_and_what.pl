@@ -84,7 +84,7 @@ is($w->pull("'users'")->{rc}, 0, 'then the pull works');
 $run = $w->pull("'users'");
 is($run->{sqlstate}, '55P03', 'a table that is locked from the beginning') or diag($run->{err});
 like($run->{err}, pattern(qr/ERROR:  55P03: table users cannot be pulled: it could not be locked within 1000 ms\n/,
-		qr/DETAIL:  $who, .*has locked public\.users/), 'fails by name');
+		qr/DETAIL:  Process $pid \(application 'night shift', .*has locked public\.users/), 'fails by name');
 like($run->{err}, qr/HINT:  End it by SELECT pg_terminate_backend\($pid\);/, 'with what ends that');
 $w->local_sql("SELECT pg_terminate_backend($pid)");
 $holder->finish;
@@ -124,7 +124,7 @@ is($w->pull(q{'"App".plain'})->{rc}, 0, 'then the pull works');
 
 $run = $w->refused("'users', filter => 'id IN (SELECT u FROM orders)'", 'a clause reads another table',
 	sqlstate => '42501',
-	message => [qr/HINT:  On the source, run: GRANT SELECT ON orders TO reader;/]);
+	message => [qr/HINT:  On the source, run: GRANT SELECT ON public.orders TO reader;/]);
 $w->source_sql(statement($run, qr/source, run: (GRANT .*)/));
 is($w->pull("'users', filter => 'id IN (SELECT u FROM orders)'")->{rc}, 0, 'then the pull works');
 $w->source_sql('GRANT pg_read_all_data TO reader');
