@@ -22,4 +22,18 @@ extern char *size_text(int64 bytes);
  */
 extern char *names_text(const List *names, bool quote);
 
+/* Returns whether a List of char * has this one. */
+static inline bool
+names_include(const List *names, const char *name)
+{
+	ListCell   *lc;
+
+	foreach(lc, names)
+	{
+		if (strcmp(lfirst(lc), name) == 0)
+			return true;
+	}
+	return false;
+}
+
 #endif							/* PGTUNSYNC_TEXT_H */

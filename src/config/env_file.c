@@ -20,6 +20,7 @@
 
 #include "utils/memutils.h"
 
+#include "base/text.h"
 #include "base/similar_name.h"
 #include "config/dotenv.h"
 #include "config/env_file.h"
@@ -118,14 +119,9 @@ warn_unknown(const EnvFile *env)
 	{
 		const DotenvVariable *var = dotenv_variable(env->variables, i);
 		const char *close;
-		ListCell   *lc;
 
-		if (strncmp(var->name, "PGSYNC_", 7) != 0 || var->value == NULL)
-			continue;
-		foreach(lc, known)
-			if (strcmp(lfirst(lc), var->name) == 0)
-				break;
-		if (lc != NULL)
+		if (strncmp(var->name, "PGSYNC_", 7) != 0 || var->value == NULL ||
+			names_include(known, var->name))
 			continue;
 		close = similar_name(var->name, known);
 		ereport(WARNING,

@@ -34,6 +34,7 @@
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
+#include "base/text.h"
 #include "base/compat.h"
 #include "eval/not_valid.h"
 
@@ -219,19 +220,6 @@ read_domain(Relation pg_constraint, Form_pg_attribute attr, EState *estate)
 	return column;
 }
 
-static bool
-is_named(const List *names, const char *name)
-{
-	ListCell   *lc;
-
-	foreach(lc, names)
-	{
-		if (strcmp(lfirst(lc), name) == 0)
-			return true;
-	}
-	return false;
-}
-
 /* Finds the named columns whose domain type COPY must not see. */
 static List *
 find_domains(Relation target, List *columns, EState *estate)
@@ -245,7 +233,7 @@ find_domains(Relation target, List *columns, EState *estate)
 		Form_pg_attribute attr = TupleDescAttr(desc, i);
 
 		if (!attr->attisdropped && get_typtype(attr->atttypid) == TYPTYPE_DOMAIN &&
-			is_named(columns, NameStr(attr->attname)) &&
+			names_include(columns, NameStr(attr->attname)) &&
 			domain_has_unvalidated(pg_constraint, attr->atttypid))
 			domains = lappend(domains, read_domain(pg_constraint, attr, estate));
 	}

@@ -62,6 +62,7 @@
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
+#include "base/text.h"
 #include "base/compat.h"
 #include "eval/restricted_query.h"
 #include "eval/row_query.h"
@@ -185,24 +186,11 @@ collect_with_walker(Node *node, void *context)
 	return raw_expression_tree_walker(node, collect_with_walker, context);
 }
 
-static bool
-is_with_name(const Names *names, const char *name)
-{
-	ListCell   *lc;
-
-	foreach(lc, names->with)
-	{
-		if (strcmp(lfirst(lc), name) == 0)
-			return true;
-	}
-	return false;
-}
-
 /* Adds the schema to a table name that only one of the schemas has. */
 static void
 qualify(const Names *names, RangeVar *name)
 {
-	if (name->schemaname != NULL || is_with_name(names, name->relname))
+	if (name->schemaname != NULL || names_include(names->with, name->relname))
 		return;
 	for (int i = 0; i < lengthof(names->schemas); i++)
 	{

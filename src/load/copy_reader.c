@@ -20,6 +20,7 @@
 #include "rewrite/rewriteHandler.h"
 #include "utils/rel.h"
 
+#include "base/text.h"
 #include "load/binary_rows.h"
 #include "base/compat.h"
 #include "load/copy_reader.h"
@@ -110,19 +111,6 @@ read_text(void *outbuf, int minread, int maxread)
 
 /* ---- defaults ---- */
 
-static bool
-is_in_copy(List *columns, const char *name)
-{
-	ListCell   *lc;
-
-	foreach(lc, columns)
-	{
-		if (strcmp(lfirst(lc), name) == 0)
-			return true;
-	}
-	return false;
-}
-
 /*
  * True if a sequence is all that the default changes.  Identity columns are
  * like this.
@@ -166,7 +154,7 @@ prepare_defaults(Relation rel, List *columns, bool binary)
 		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), i);
 		DefaultColumn *column;
 
-		if (att->attisdropped || att->attgenerated || is_in_copy(columns, NameStr(att->attname)))
+		if (att->attisdropped || att->attgenerated || names_include(columns, NameStr(att->attname)))
 			continue;
 		column = prepare_default(rel, i);
 		if (column != NULL && (binary || column->sequences))

@@ -39,6 +39,7 @@
 #include "parser/scansup.h"
 #include "utils/builtins.h"
 
+#include "base/text.h"
 #include "schema/catalog.h"
 #include "plan/clause.h"
 #include "base/compat.h"
@@ -166,14 +167,8 @@ find_value(const ClauseValues *values, const char *name)
 static void
 add_missing(Scan *scan, const char *name)
 {
-	ListCell   *lc;
-
-	foreach(lc, scan->missing)
-	{
-		if (strcmp(lfirst(lc), name) == 0)
-			return;
-	}
-	scan->missing = lappend(scan->missing, pstrdup(name));
+	if (!names_include(scan->missing, name))
+		scan->missing = lappend(scan->missing, pstrdup(name));
 }
 
 /* Replaces the variables within a literal's value. */

@@ -33,6 +33,7 @@
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
 
+#include "base/text.h"
 #include "plan/copy_settings.h"
 
 /* Settings that source.c pins, and a clause may depend on. */
@@ -70,17 +71,6 @@ add_pinned(List *list, int setting)
 
 /* ---- the search path ---- */
 
-static bool
-holds_name(const List *names, const char *name)
-{
-	ListCell   *lc;
-
-	foreach(lc, names)
-		if (strcmp(lfirst(lc), name) == 0)
-			return true;
-	return false;
-}
-
 /* SET LOCAL search_path for people's SQL. */
 static char *
 set_own_path(const Planner *planner)
@@ -93,7 +83,7 @@ set_own_path(const Planner *planner)
 	foreach(lc, planner->source_path)
 		appendStringInfo(&buf, ", %s", catalog_sql_identifier(lfirst(lc)));
 	foreach(lc, planner->request->search_path)
-		if (!holds_name(planner->source_path, lfirst(lc)))
+		if (!names_include(planner->source_path, lfirst(lc)))
 			appendStringInfo(&buf, ", %s", catalog_sql_identifier(lfirst(lc)));
 	appendStringInfoString(&buf, ", pg_temp");
 	return buf.data;

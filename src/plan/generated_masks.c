@@ -53,19 +53,6 @@ find_column(List *columns, const char *name)
 	return NULL;
 }
 
-static bool
-has_name(List *names, const char *name)
-{
-	ListCell   *lc;
-
-	foreach(lc, names)
-	{
-		if (strcmp(lfirst(lc), name) == 0)
-			return true;
-	}
-	return false;
-}
-
 /*
  * The column as the rules see it if this side has none of that name; NULL if
  * its type is unknown here.
@@ -125,7 +112,7 @@ add_inputs(Work *work, List *sent)
 		CatalogColumn *source = catalog_find_column(work->choice->source, lfirst(lc));
 		CatalogColumn *input = find_column(sent, lfirst(lc));
 
-		work->sensitive |= has_name(work->table->unmasked_columns, lfirst(lc));
+		work->sensitive |= names_include(work->table->unmasked_columns, lfirst(lc));
 		if (source == NULL)
 			work->problem = psprintf("column %s is in a table below this one only",
 									 quote_identifier(lfirst(lc)));
@@ -210,7 +197,7 @@ generated_mask(Planner *planner, TablePlan *table, const Choice *choice, const c
 	Work		work = {planner, table, choice, relation, column};
 
 	add_inputs(&work, sent);
-	if (work.sensitive && !has_name(table->unmasked_columns, column->name))
+	if (work.sensitive && !names_include(table->unmasked_columns, column->name))
 		plan_note_unmasked(planner, table, column->name);
 	if (!mask_is_generated(&planner->masks, choice->local, choice->source, column))
 		return column;

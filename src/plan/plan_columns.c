@@ -284,14 +284,12 @@ static List *
 unsent_key_columns(const TablePlan *table, const CatalogRelation *local)
 {
 	List	   *unsent = NIL;
-	ListCell   *lc_key;
 	ListCell   *lc;
 
-	foreach(lc_key, local->primary_key)
+	foreach(lc, local->primary_key)
 	{
-		foreach(lc, table->extra_columns)
-			if (strcmp(lfirst(lc), lfirst(lc_key)) == 0)
-				unsent = lappend(unsent, lfirst(lc_key));
+		if (names_include(table->extra_columns, lfirst(lc)))
+			unsent = lappend(unsent, lfirst(lc));
 	}
 	return unsent;
 }

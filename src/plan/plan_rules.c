@@ -77,17 +77,6 @@ masked_column(const CatalogColumn *source, const CatalogColumn *local, const Mas
 	return column;
 }
 
-static bool
-is_key_column(const CatalogRelation *local, const CatalogColumn *column)
-{
-	ListCell   *lc;
-
-	foreach(lc, local->primary_key)
-		if (strcmp(lfirst(lc), column->name) == 0)
-			return true;
-	return false;
-}
-
 /* Carries out the rule for one column; returns what is to travel. */
 static CatalogColumn *
 apply_rule(Planner *planner, TablePlan *table, const Choice *choice, const char *relation,
@@ -107,7 +96,7 @@ apply_rule(Planner *planner, TablePlan *table, const Choice *choice, const char 
 							planner->config->path, mask->problem), NULL);
 	if (mask != NULL && mask->nondeterministic && table->message == NULL &&
 		(table->mode == LAND_OVERWRITE || table->mode == LAND_PRESERVE) &&
-		is_key_column(choice->local, local))
+		names_include(choice->local->primary_key, local->name))
 		table_fail(table, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
 				   psprintf("cannot pull %s in mode \"%s\": data rule \"%s\" gives its primary key another value in each run",
 							table->display, landing_name(table->mode), mask->rule->kind),

@@ -26,6 +26,7 @@
 #include "parser/parser.h"
 #include "utils/lsyscache.h"
 
+#include "base/text.h"
 #include "plan/relation_names.h"
 
 /* What stands in front of a clause, or of an expression, to make it a SELECT. */
@@ -39,17 +40,6 @@ typedef struct Resolver
 	List	   *visible;		/* of char *: WITH queries at the place of the walk */
 	List	   *relations;		/* of RangeVar *: to be resolved */
 } Resolver;
-
-static bool
-is_visible(const Resolver *resolver, const char *name)
-{
-	ListCell   *lc;
-
-	foreach(lc, resolver->visible)
-		if (strcmp(lfirst(lc), name) == 0)
-			return true;
-	return false;
-}
 
 static bool collect_walker(Node *node, void *context);
 
@@ -96,7 +86,7 @@ collect_walker(Node *node, void *context)
 	{
 		RangeVar   *relation = (RangeVar *) node;
 
-		if (relation->schemaname == NULL && !is_visible(resolver, relation->relname))
+		if (relation->schemaname == NULL && !names_include(resolver->visible, relation->relname))
 			resolver->relations = lappend(resolver->relations, relation);
 		return false;
 	}

@@ -772,7 +772,7 @@ common_tables(Selection *selection, const List *schemas, const char *glob)
 	{
 		CatalogRelation *local = lfirst(lc);
 
-		if (selection_has_schema(schemas, local->schema) &&
+		if (names_include(schemas, local->schema) &&
 			glob_matches(glob, local->name, true) &&
 			is_common_table(selection, local) &&
 			!(all && is_framework_state(selection, local)))
@@ -971,7 +971,7 @@ lonely_tables(Selection *selection, bool on_source)
 		CatalogRelation *relation = lfirst(lc);
 
 		if (relation->parent == NULL && is_ordinary_table(relation) &&
-			selection_has_schema(selection->glob_schemas, relation->schema) &&
+			names_include(selection->glob_schemas, relation->schema) &&
 			catalog_find(other, relation->schema, relation->name) == NULL &&
 			table_pattern_find(selection->excludes, relation) == NULL)
 			names = add_lonely(selection, names, relation, on_source);
@@ -992,7 +992,7 @@ survey_members(Selection *selection)
 
 		if (local->extension_member && is_table_kind(local->kind) && !is_system(local) &&
 			!is_our_schema(local->schema) && source != NULL && is_table_kind(source->kind) &&
-			selection_has_schema(selection->glob_schemas, local->schema) &&
+			names_include(selection->glob_schemas, local->schema) &&
 			table_pattern_find(selection->excludes, local) == NULL)
 			leave_out(selection, local, source, "excluded", "it belongs to an extension",
 					  "Name it to pull it.");

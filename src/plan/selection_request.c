@@ -16,6 +16,7 @@
 #include "catalog/pg_class.h"
 #include "lib/stringinfo.h"
 
+#include "base/text.h"
 #include "base/compat.h"
 #include "base/glob.h"
 #include "plan/selection_request.h"
@@ -268,15 +269,8 @@ possible_items(const PlanRequest *request, const SyncConfig *config)
 static List *
 add_schema(List *schemas, char *schema)
 {
-	ListCell   *lc;
-
-	if (schema == NULL)
+	if (schema == NULL || names_include(schemas, schema))
 		return schemas;
-	foreach(lc, schemas)
-	{
-		if (strcmp(lfirst(lc), schema) == 0)
-			return schemas;
-	}
 	return lappend(schemas, schema);
 }
 
@@ -294,19 +288,6 @@ List *
 selection_join_schemas(const List *schemas, const List *more)
 {
 	return add_schemas(list_copy(schemas), more);
-}
-
-bool
-selection_has_schema(const List *schemas, const char *schema)
-{
-	ListCell   *lc;
-
-	foreach(lc, schemas)
-	{
-		if (strcmp(lfirst(lc), schema) == 0)
-			return true;
-	}
-	return false;
 }
 
 /*

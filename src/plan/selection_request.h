@@ -54,8 +54,6 @@ extern bool selection_schema_exists(const char *pattern);
 /* Both lists of schemas as one, without duplicates. */
 extern List *selection_join_schemas(const List *schemas, const List *more);
 
-extern bool selection_has_schema(const List *schemas, const char *schema);
-
 /*
  * Local relations (CatalogRelation *) that the request probably means, told by
  * their names alone: all tables in question and perhaps some more, or NIL if

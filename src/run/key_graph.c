@@ -25,6 +25,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rls.h"
 
+#include "base/text.h"
 #include "plan/framework_table.h"
 #include "plan/selection_request.h"
 #include "plan/table_pattern.h"
@@ -170,7 +171,7 @@ source_obstacle(const KeyGraph *graph, KeyNode *node)
 	const CatalogRelation *source = catalog_find(plan->source, node->relation->schema,
 												 node->relation->name);
 
-	if (source == NULL && !selection_has_schema(plan->schemas, node->relation->schema))
+	if (source == NULL && !names_include(plan->schemas, node->relation->schema))
 		return NULL;
 	if (source == NULL || (source->kind != RELKIND_RELATION && source->kind != RELKIND_PARTITIONED_TABLE))
 	{

@@ -22,6 +22,7 @@
 
 #include "access/htup_details.h"
 
+#include "base/text.h"
 #include "schema/generated_columns.h"
 #include "source/result_reader.h"
 
@@ -70,13 +71,8 @@ static const ResultShape generated_shape = {"generated columns", generated_colum
 static void
 add_part(const ResultReader *reader, CatalogColumn *column, char *name)
 {
-	ListCell   *lc;
-
-	foreach(lc, column->made_of)
-	{
-		if (strcmp(lfirst(lc), name) == 0)
-			return;
-	}
+	if (names_include(column->made_of, name))
+		return;
 	if (list_length(column->made_of) == MaxTupleAttributeNumber)
 		result_refuse(reader, "A generated column is made of too many columns.");
 	column->made_of = lappend(column->made_of, name);

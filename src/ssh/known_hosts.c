@@ -34,6 +34,7 @@
 #include "lib/stringinfo.h"
 #include "storage/fd.h"
 
+#include "base/text.h"
 #include "base/compat.h"
 #include "ssh/known_hosts.h"
 
@@ -331,14 +332,7 @@ scan_files(const List *files, const char *name, LineVisitor visit, void *arg)
 static List *
 add_type(List *types, const char *type)
 {
-	ListCell   *lc;
-
-	foreach(lc, types)
-	{
-		if (strcmp(lfirst(lc), type) == 0)
-			return types;
-	}
-	return lappend(types, pstrdup(type));
+	return names_include(types, type) ? types : lappend(types, pstrdup(type));
 }
 
 static void
