@@ -184,18 +184,6 @@ set_append_tag(LOCKTAG *tag, Oid relid)
 	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, OUR_LOCK_CLASS, relid, APPEND_LOCK_TYPE);
 }
 
-static void pg_attribute_noreturn()
-raise_appending(Oid relid, int timeout_ms)
-{
-	char	   *holder = table_lock_holder(relid, APPEND_LOCK_TYPE);
-
-	ereport(ERROR,
-			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
-			 errmsg("another pull appends to table \"%s\"", get_rel_name(relid)),
-			 errdetail("It did not end within %d ms%s%s.", timeout_ms, holder ? ": " : "", holder ? holder : ""),
-			 errhint("Try again later, or raise \"pgtunsync.lock_timeout\".")));
-}
-
 void
 lock_append(const List *targets, int timeout_ms)
 {
@@ -207,7 +195,7 @@ lock_append(const List *targets, int timeout_ms)
 
 		set_append_tag(&tag, lfirst_oid(lc));
 		if (!take_lock(&tag, timeout_ms))
-			raise_appending(lfirst_oid(lc), timeout_ms);
+			table_lock_raise(lfirst_oid(lc), APPEND_LOCK_TYPE, "appends to", timeout_ms);
 	}
 }
 

@@ -31,8 +31,12 @@ set_claim_tag(LOCKTAG *tag, Oid relid)
 	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, OUR_LOCK_CLASS, relid, CLAIM_LOCK_TYPE);
 }
 
-char *
-table_lock_holder(Oid relid, int lock_type)
+/*
+ * Describes the process that holds one of our locks on a table; NULL if there
+ * is none.  The leader of a run shows its number and phase in pg_stat_activity.
+ */
+static char *
+lock_holder(Oid relid, int lock_type)
 {
 	MemoryContext caller_context = CurrentMemoryContext;
 	char	   *sql = psprintf("SELECT pg_catalog.concat('process ', l.pid, ', ', a.query)"
@@ -52,14 +56,14 @@ table_lock_holder(Oid relid, int lock_type)
 	return holder;
 }
 
-static void pg_attribute_noreturn()
-raise_claimed(Oid relid, int timeout_ms)
+void
+table_lock_raise(Oid relid, int lock_type, const char *doing, int timeout_ms)
 {
-	char	   *holder = table_lock_holder(relid, CLAIM_LOCK_TYPE);
+	char	   *holder = lock_holder(relid, lock_type);
 
 	ereport(ERROR,
 			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
-			 errmsg("another pull is working on table \"%s\"", get_rel_name(relid)),
+			 errmsg("another pull %s table \"%s\"", doing, get_rel_name(relid)),
 			 holder != NULL ?
 			 errdetail("It did not end within %d ms: %s.", timeout_ms, holder) :
 			 errdetail("It did not end within %d ms.", timeout_ms),
@@ -84,7 +88,7 @@ table_claim(Oid relid, bool for_session, int timeout_ms)
 		if (geterrcode() != ERRCODE_LOCK_NOT_AVAILABLE)
 			PG_RE_THROW();
 		FlushErrorState();
-		raise_claimed(relid, timeout_ms);
+		table_lock_raise(relid, CLAIM_LOCK_TYPE, "is working on", timeout_ms);
 	}
 	PG_END_TRY();
 }

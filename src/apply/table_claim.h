@@ -19,10 +19,11 @@ extern void table_claim(Oid relid, bool for_session, int timeout_ms);
 extern void table_unclaim(Oid relid);
 
 /*
- * Describes the process that holds one of the extension's locks on a table
- * (lock_tags.h), or returns NULL.  The leader of a run shows its number and
- * phase in pg_stat_activity.
+ * Raises LOCK_NOT_AVAILABLE for one of the extension's locks on a table
+ * (lock_tags.h) that another run holds.  doing: what that run does with the
+ * table, for the message.
  */
-extern char *table_lock_holder(Oid relid, int lock_type);
+extern void table_lock_raise(Oid relid, int lock_type, const char *doing,
+							 int timeout_ms) pg_attribute_noreturn();
 
 #endif							/* PGTUNSYNC_TABLE_CLAIM_H */

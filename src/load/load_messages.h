@@ -40,7 +40,7 @@ typedef struct LoaderShared
 
 /* Orders, leader to loader. */
 #define LOADER_ORDER_CONNECT	'C' /* LoaderConnect */
-#define LOADER_ORDER_DISCONNECT	'D' /* empty: gives the connection up for now */
+#define LOADER_ORDER_DISCONNECT	'D' /* empty: closes the connection until a job comes */
 #define LOADER_ORDER_SNAPSHOT	'S' /* string, start of the server, handle of
 									 * progress segment */
 #define LOADER_ORDER_LOAD		'L' /* LoadTerms, LoadJobs */

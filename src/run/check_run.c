@@ -17,6 +17,7 @@
 #include "utils/memutils.h"
 
 #include "base/compat.h"
+#include "source/source_locks.h"
 #include "run/check_run.h"
 #include "base/worker_message.h"
 #include "run/request.h"
@@ -142,7 +143,7 @@ run_check_connections(Run *run)
 {
 	source_show_texts(run->control);
 	result_run(run->control, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
-	run->room = source_room(run->control, "SAVEPOINT pgtunsync", "COMMIT");
+	run->room = source_room(run->control, SOURCE_BEGIN_ASKING, "COMMIT");
 	if (source_room_free(run->room) < CONNECTIONS_MIN)
 		ereport(ERROR,
 				(errcode(ERRCODE_TOO_MANY_CONNECTIONS),

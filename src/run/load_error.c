@@ -8,6 +8,9 @@
  * more labels.  Then the message names both sides, and the HINT is the
  * statement that lets this side take what the source has.
  *
+ * A function of the table that does not find a name is explained as well:
+ * plan/unqualified_names.c has found it beforehand.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -16,6 +19,7 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
+#include "plan/unqualified_names.h"
 #include "run/load_error.h"
 
 static char *
@@ -89,6 +93,23 @@ explain_type(const TablePlan *table, const ColumnPlan *column, char **detail, ch
 						 table_name(table), name, column->source_type, name, column->source_type);
 }
 
+static bool
+is_unknown_name(int sqlerrcode)
+{
+	return sqlerrcode == ERRCODE_UNDEFINED_FUNCTION || sqlerrcode == ERRCODE_UNDEFINED_TABLE ||
+		sqlerrcode == ERRCODE_UNDEFINED_OBJECT;
+}
+
+/* The server's own hint, to add type casts, does not help. */
+static void
+explain_unknown_name(const TablePlan *table, char **hint)
+{
+	char	   *fix = plan_unqualified_hint(table);
+
+	if (fix != NULL)
+		*hint = fix;
+}
+
 /* What no value of any type looks like. */
 static bool
 is_malformed(int sqlerrcode)
@@ -104,7 +125,9 @@ load_error_explain(const TablePlan *table, const ErrorData *error, char **detail
 	const ColumnPlan *column = refused_column(table, error, &value);
 	Oid			type = column ? getBaseType(get_atttype(table->relid, column->attnum)) : InvalidOid;
 
-	if (error->sqlerrcode == ERRCODE_NOT_NULL_VIOLATION && error->column_name != NULL)
+	if (is_unknown_name(error->sqlerrcode))
+		explain_unknown_name(table, hint);
+	else if (error->sqlerrcode == ERRCODE_NOT_NULL_VIOLATION && error->column_name != NULL)
 	{
 		*detail = psprintf("Column %s has a null on the source, and is NOT NULL here.",
 						   quote_identifier(error->column_name));

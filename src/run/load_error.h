@@ -13,7 +13,8 @@
 /*
  * If a value did not fit a column because the two sides define it differently,
  * sets *detail to a sentence that names both, and *hint to the statement that
- * helps.  Either may stay NULL.  Needs a transaction.
+ * helps.  If a function of the table did not find a name, sets *hint alone.
+ * Either may stay as it is.  Needs a transaction.
  */
 extern void load_error_explain(const TablePlan *table, const ErrorData *error,
 							   char **detail, char **hint);

@@ -88,7 +88,7 @@ hops_text(const Run *run)
 {
 	const char *via = ssh_route_via(run->route);
 
-	return via != NULL && via[0] != '\0' ? psprintf(", %s", via) : "";
+	return via[0] != '\0' ? psprintf(", %s", via) : "";
 }
 
 void

@@ -181,7 +181,7 @@ run_jump_text(const Run *run)
 {
 	const char *via = ssh_route_via(run->route);
 
-	return via != NULL && via[0] != '\0' ? via : "none, the target is reached directly";
+	return via[0] != '\0' ? via : "none, the target is reached directly";
 }
 
 /* ---- tunnel and loaders ---- */

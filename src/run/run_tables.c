@@ -25,7 +25,7 @@
 #include "base/worker_message.h"
 #include "base/worker_session.h"
 #include "load/progress.h"
-#include "plan/unqualified_names.h"
+#include "source/source_locks.h"
 #include "run/audit.h"
 #include "run/key_failure.h"
 #include "run/run_notices.h"
@@ -104,27 +104,11 @@ name_lock_holders(const Run *run, const TablePlan *table, const PoolEvent *event
 	error->hint = holders->hint;
 }
 
-/*
- * A function that does not find a name needs a search_path.  The server's own
- * hint, to add type casts, does not help.
- */
-static void
-improve_hint(ErrorData *error, const TablePlan *table)
-{
-	char	   *hint = plan_unqualified_hint(table);
-
-	if (hint != NULL && (error->sqlerrcode == ERRCODE_UNDEFINED_FUNCTION ||
-						 error->sqlerrcode == ERRCODE_UNDEFINED_TABLE ||
-						 error->sqlerrcode == ERRCODE_UNDEFINED_OBJECT))
-		error->hint = hint;
-}
-
 /* The source has a connection for the leader, but none for a loader. */
 static void pg_attribute_noreturn()
 raise_no_room(Run *run, const ErrorData *error)
 {
-	SourceRoom *room = source_room(run->control, "SAVEPOINT pgtunsync",
-								   "ROLLBACK TO pgtunsync; RELEASE pgtunsync");
+	SourceRoom *room = source_room(run->control, SOURCE_BEGIN_ASKING, SOURCE_END_ASKING);
 
 	ereport(ERROR,
 			(errcode(ERRCODE_TOO_MANY_CONNECTIONS),
@@ -145,7 +129,6 @@ handle_failure(Run *run, PoolEvent *event)
 	if (event->source_gone && event->error->sqlerrcode == ERRCODE_TOO_MANY_CONNECTIONS)
 		raise_no_room(run, event->error);
 	name_lock_holders(run, table, event);
-	improve_hint(event->error, table);
 	outcome_note_error(run->outcomes, table, event->error);
 	if (event->source_gone)
 	{
@@ -207,7 +190,7 @@ report_refused_loaders(Run *run)
 	if (refused == 0 || run->told_refused)
 		return;
 	run->told_refused = true;
-	room = source_room(run->control, "SAVEPOINT pgtunsync", "ROLLBACK TO pgtunsync; RELEASE pgtunsync");
+	room = source_room(run->control, SOURCE_BEGIN_ASKING, SOURCE_END_ASKING);
 	ereport(NOTICE,
 			(errmsg("going on with %d of %d loaders, the source has no connections for more",
 					pool_size(run->pool) - refused, pool_size(run->pool)),

@@ -58,14 +58,11 @@
 
 /* ---- asking without keeping a lock ---- */
 
-#define BEGIN_ASKING	"SAVEPOINT pgtunsync"
-#define END_ASKING		"ROLLBACK TO pgtunsync; RELEASE pgtunsync"
-
 /* Puts statements inside a savepoint that is rolled back. */
 static char *
 in_savepoint(const char *sql)
 {
-	return psprintf(BEGIN_ASKING "; SET LOCAL lock_timeout = %d; %s; " END_ASKING,
+	return psprintf(SOURCE_BEGIN_ASKING "; SET LOCAL lock_timeout = %d; %s; " SOURCE_END_ASKING,
 					SOURCE_LOCK_MOMENT, sql);
 }
 
@@ -110,7 +107,7 @@ try_answer(Source *source, SourceAnswer read, void *arg, bool *refused)
 	if (error == NULL)
 		*refused = false;
 	else
-		result_run(source, END_ASKING);
+		result_run(source, SOURCE_END_ASKING);
 	return error;
 }
 
@@ -118,7 +115,7 @@ static void pg_attribute_noreturn()
 raise_locked(Source *source)
 {
 	int			pid;
-	char	   *blocker = source_find_blocker(source, NULL, BEGIN_ASKING, END_ASKING, &pid);
+	char	   *blocker = source_find_blocker(source, NULL, SOURCE_BEGIN_ASKING, SOURCE_END_ASKING, &pid);
 
 	source_raise_locked(source, NULL, blocker, pid);
 }

@@ -257,7 +257,7 @@ raise_lost(Source *source)
 					 " firewall on the way has cut the connection.")));
 }
 
-/* Did the source's statement_timeout end the message under way? */
+/* Returns whether the source's statement_timeout ended the message under way. */
 static bool
 is_statement_timeout(const Source *source, const char *state)
 {

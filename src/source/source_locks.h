@@ -11,6 +11,13 @@
 #include "source/source.h"
 
 /*
+ * Statements around a question of the leader that must leave no lock behind.
+ * Its transaction keeps the snapshot until the end of the run.
+ */
+#define SOURCE_BEGIN_ASKING "SAVEPOINT pgtunsync"
+#define SOURCE_END_ASKING	"ROLLBACK TO pgtunsync; RELEASE pgtunsync"
+
+/*
  * How long a lock on the source is waited for when others are held there, in
  * ms.  See the head of source_locks.c.
  */

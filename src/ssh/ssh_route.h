@@ -59,7 +59,10 @@ typedef struct SshRoute
 	bool		from_ssh_config;	/* resolved by "ssh -G"; else the alias is the host */
 } SshRoute;
 
-/* Return "user@host:port" and "via …" for the banner; palloc'd. */
+/*
+ * Return "user@host:port", and "via …" or "" if there is no host on the way, for
+ * the banner; palloc'd.
+ */
 extern char *ssh_route_target(const SshRoute *route);
 extern char *ssh_route_via(const SshRoute *route);
 
