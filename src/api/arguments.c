@@ -288,7 +288,8 @@ static void
 check_batches(const RunRequest *request)
 {
 	if (request->plan.mode != LAND_APPEND && request->batch_size != 0)
-		refuse_together("\"batch_size\" needs mode => 'append'", "In other modes all rows land in one commit.");
+		refuse_together("\"batch_size\" needs mode => 'append'",
+						"In other modes all rows land in one commit.");
 	if (request->plan.mode != LAND_APPEND && request->plan.cursor != NULL)
 		refuse_together("\"cursor\" needs mode => 'append'", "Other modes go by the primary key.");
 	if (request->plan.mode == LAND_APPEND && request->on_error == ON_ERROR_ABORT)

@@ -160,7 +160,8 @@ raise_unknown(const List *settings, const char *name, const char *where)
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
 			 errmsg("there is no setting \"%s\"", name),
 			 errdetail("%s", where),
-			 close ? errhint("Perhaps you meant \"%s\".  Set that one, remove this one, and connect again.", close) :
+			 close ? errhint("Perhaps you meant \"%s\".  Set that one, remove this one, and connect again.",
+							 close) :
 			 errhint("Remove it, and connect again.")));
 }
 
@@ -191,7 +192,8 @@ check_stored(List *settings, HeapTuple tuple, TupleDesc descriptor)
 
 	if (isnull)
 		return;
-	deconstruct_array(DatumGetArrayTypeP(config), TEXTOID, -1, false, TYPALIGN_INT, &elems, NULL, &count);
+	deconstruct_array(DatumGetArrayTypeP(config), TEXTOID, -1, false, TYPALIGN_INT,
+					  &elems, NULL, &count);
 	for (int i = 0; i < count; i++)
 	{
 		char	   *name = TextDatumGetCString(elems[i]);
@@ -229,7 +231,8 @@ refused_settings_check(void)
 	ListCell   *lc;
 
 	if (unknown != NIL)
-		raise_unknown(settings, linitial(unknown), "It was set in this session, or for it, and is ignored.");
+		raise_unknown(settings, linitial(unknown),
+					  "It was set in this session, or for it, and is ignored.");
 	/* before version 15, the server lets them be */
 	foreach(lc, settings)
 	{

@@ -506,7 +506,8 @@ find_blocker(Loader *loader, const LoadJob *job, int *pid)
 static void
 begin_lock_wait(Loader *loader)
 {
-	loader->lock_deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), loader->terms.lock_wait);
+	loader->lock_deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+														loader->terms.lock_wait);
 	loader->lock_pause = FIRST_LOCK_PAUSE;
 }
 

@@ -480,7 +480,8 @@ enough_loaders_copy(const Pool *pool)
 static void
 dequeue_work(Pool *pool, Member *member, StringInfo batch)
 {
-	member->copies = !member->refused && (pool->others == NIL || (pool->jobs != NIL && !enough_loaders_copy(pool)));
+	member->copies = !member->refused &&
+		(pool->others == NIL || (pool->jobs != NIL && !enough_loaders_copy(pool)));
 	if (member->copies)
 		dequeue_batch(pool, member, batch);
 	else

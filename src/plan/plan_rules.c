@@ -115,7 +115,8 @@ apply_rule(Planner *planner, TablePlan *table, const Choice *choice, const char 
 
 /* Refuses a key that would show what the column that it leads to is made of. */
 static void
-check_reference(Planner *planner, TablePlan *table, const Choice *choice, const CatalogColumn *column)
+check_reference(Planner *planner, TablePlan *table, const Choice *choice,
+				const CatalogColumn *column)
 {
 	char	   *generated = mask_generated_reference(&planner->masks, choice->local, choice->source,
 													 column);
@@ -219,7 +220,8 @@ plan_report_unmasked(const Planner *planner, List *tables)
 	if (n > 20)
 		appendStringInfo(&names, " and %d more", n - 20);
 	ereport(planner->request->require_rules ? ERROR : NOTICE,
-			(errcode(planner->request->require_rules ? ERRCODE_CONFIG_FILE_ERROR : ERRCODE_SUCCESSFUL_COMPLETION),
+			(errcode(planner->request->require_rules ?
+					 ERRCODE_CONFIG_FILE_ERROR : ERRCODE_SUCCESSFUL_COMPLETION),
 			 errmsg("columns look sensitive and have no data rule: %s", names.data),
 			 errhint(UNMASKED_HINT)));
 }

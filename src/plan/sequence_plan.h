@@ -25,8 +25,8 @@ typedef struct SequenceReport
 /*
  * Adds a local sequence to the table's plan, and to the report if it does not
  * follow the source's (NULL: none corresponds to it).  display: its name for
- * messages.  users: the tables that use it.  role: the caller, who must be allowed to use a sequence that the
- * column does not own.
+ * messages.  users: the tables that use it.  role: the caller, who must be
+ * allowed to use a sequence that the column does not own.
  */
 extern void sequence_plan_add(TablePlan *table, const CatalogSequence *local,
 							  const CatalogSequence *source, char *display, List *users,

@@ -173,7 +173,8 @@ source_obstacle(const KeyGraph *graph, KeyNode *node)
 
 	if (source == NULL && !names_include(plan->schemas, node->relation->schema))
 		return NULL;
-	if (source == NULL || (source->kind != RELKIND_RELATION && source->kind != RELKIND_PARTITIONED_TABLE))
+	if (source == NULL ||
+		(source->kind != RELKIND_RELATION && source->kind != RELKIND_PARTITIONED_TABLE))
 	{
 		node->only_here = true;
 		return psprintf("The source does not have table %s.", node->name);

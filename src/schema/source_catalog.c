@@ -314,7 +314,8 @@ read_inheritances(Source *source, Catalog *catalog)
 	List	   *inheritances = NIL;
 
 	while (result_next(reader))
-		inheritances = lappend(inheritances, inheritance_create(result_oid(reader, 0), result_oid(reader, 1)));
+		inheritances = lappend(inheritances,
+							   inheritance_create(result_oid(reader, 0), result_oid(reader, 1)));
 	if (!inheritance_resolve(catalog, inheritances))
 		result_refuse(reader, psprintf("A table inherits from itself, or from more than %d tables.",
 									   INHERITANCE_ANCESTORS_MAX));
@@ -480,7 +481,8 @@ append_columns_query(StringInfo buf, int version, const char *oids)
 }
 
 /*
- * Reads the state of sequences that columns own or name in their defaults.  The state is stored in the sequence relation.
+ * Reads the state of sequences that columns own or name in their defaults.
+ * The state is stored in the sequence relation.
  * ts_stat() reads it, because the names of the sequences are known only while
  * the query runs (see facts_query).  The state travels as one word, such as
  * "42 true".

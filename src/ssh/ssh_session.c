@@ -347,7 +347,8 @@ fail_handshake(SshLink *link, SshNode *node, int rc)
 	else if (no_common && !link->any_type)
 		return connect_again(link);
 	else
-		ssh_link_fail(link, no_common ? ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION : ERRCODE_PROTOCOL_VIOLATION,
+		ssh_link_fail(link, no_common ?
+					  ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION : ERRCODE_PROTOCOL_VIOLATION,
 					  false,
 					  psprintf("the key exchange with SSH server \"%s\" (hop %d) failed",
 							   node->name, node->index + 1),
