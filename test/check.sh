@@ -59,8 +59,7 @@ tests=("$@")
 [ ${#tests[@]} -gt 0 ] || tests=(test/t/*.pl)
 say "running ${#tests[@]} test files"
 status=0
-export -f as_user prove_in test_modules die
-export work test_user servers_path bindir pgxs_dir
+export_prove_in
 run_child bash -c 'prove_in "$@"' bash "$work" SOURCE_INSTALL_PATH="$source_install" STRANGER="${stranger:+$work/stranger}" \
 	prove -j"$jobs" "${tests[@]}" || status=$?
 

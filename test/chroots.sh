@@ -1,11 +1,17 @@
-# Sourced by matrix.sh and package.sh: chroots of Debian releases, made with
-# debootstrap.  Expects $dir, the directory that has them, and root's own mount
-# namespace.
+# Sourced by matrix.sh, package.sh and docker.sh: chroots of Debian releases, made
+# with debootstrap.  Expects $dir, the directory that has them.
 
 child=
 
 say() { printf '==> %s\n' "$*" >&2; }
 die() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; exit 2; }
+
+# Runs the script again as root with mounts of its own, which nobody else sees and
+# which end with it: own_mounts ARGUMENT…
+own_mounts() {
+	[ "$(id -u)" = 0 ] || die 'needs root'
+	[ -n "${CHROOTS_INSIDE:-}" ] || CHROOTS_INSIDE=yes exec unshare --mount --propagation private "$0" "$@"
+}
 
 # A command in a root, with nothing of the caller's environment; waits for it so
 # that a signal ends it and not only this script.

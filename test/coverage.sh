@@ -24,8 +24,7 @@ tests=("$@")
 [ ${#tests[@]} -gt 0 ] || { cd "$work/tree"; tests=(test/t/*.pl); }
 say "running ${#tests[@]} test files"
 as_user mkdir "$work/reached"
-export -f as_user prove_in test_modules die
-export work test_user servers_path bindir pgxs_dir
+export_prove_in
 status=0
 # each file by itself: what its processes reach goes to a directory of its own
 run_child bash -c 'printf "%s\n" "$@" | xargs -P "'"$jobs"'" -I{} bash -c '\''prove_in "$work" GCOV_PREFIX="$work/reached/$(basename {} .pl)" prove -Q {}'\''' bash "${tests[@]}" || status=$?

@@ -10,12 +10,10 @@
 
 set -euo pipefail
 
-[ "$(id -u)" = 0 ] || { echo "docker.sh: needs root" >&2; exit 2; }
-[ -n "${DOCKER_INSIDE:-}" ] || DOCKER_INSIDE=yes exec unshare --mount --propagation private "${BASH_SOURCE[0]}" "$@"
-
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 dir=${DOCKER_DIR:-/var/tmp/pgtunsync-docker}
 . "$repo/test/chroots.sh"
+own_mounts "$@"
 
 PG_MAJOR=$(sed -n 's/^ARG PG_MAJOR=//p' "$repo/docker/Dockerfile")
 stage=0

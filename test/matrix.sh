@@ -32,10 +32,6 @@
 
 set -euo pipefail
 
-[ "$(id -u)" = 0 ] || { echo "matrix.sh: needs root" >&2; exit 2; }
-# --propagation private: nothing of what is mounted here is seen elsewhere
-[ -n "${MATRIX_INSIDE:-}" ] || MATRIX_INSIDE=yes exec unshare --mount --propagation private "${BASH_SOURCE[0]}" "$@"
-
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 dir=${MATRIX_DIR:-/var/tmp/pgtunsync-matrix}
 shared=$dir/shared
@@ -45,6 +41,7 @@ no_headers='14 16'
 cross_tests='020_main_path 023_columns 036_foreign_keys 051_partitions 052_filters 080_versions 081_names 082_columns_types 083_relations 084_constraints 087_sequences 088_encodings'
 failed=0
 . "$repo/test/chroots.sh"
+own_mounts "$@"
 
 # ---- roots ----
 

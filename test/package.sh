@@ -11,12 +11,10 @@
 
 set -euo pipefail
 
-[ "$(id -u)" = 0 ] || { echo "package.sh: needs root" >&2; exit 2; }
-[ -n "${PACKAGE_INSIDE:-}" ] || PACKAGE_INSIDE=yes exec unshare --mount --propagation private "${BASH_SOURCE[0]}" "$@"
-
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 dir=${PACKAGE_DIR:-/var/tmp/pgtunsync-packages}
 . "$repo/test/chroots.sh"
+own_mounts "$@"
 
 version=$(sed -n 's/^EXTVERSION = //p' "$repo/Makefile")
 

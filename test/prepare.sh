@@ -227,6 +227,12 @@ test_modules() {
 	echo "$directory"
 }
 
+# Lets a child's bash call prove_in.
+export_prove_in() {
+	export -f as_user prove_in test_modules die
+	export work test_user servers_path bindir pgxs_dir
+}
+
 # The command that runs tests: prove_in DIRECTORY [NAME=VALUE…] prove ARGUMENT…
 # The directory holds the tree and takes data and logs.  In the user's environment.
 prove_in() {

@@ -629,6 +629,37 @@ sub pulls
 	return $run;
 }
 
+# A test: the call succeeds. Returns it.
+sub succeeds
+{
+	my ($self, $arguments, $title, %params) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	my $run = $self->pull($arguments, %params);
+	is($run->{rc}, 0, $title || "pull($arguments)") or diag($run->{err});
+	return $run;
+}
+
+# A test: no value that has "hidden" in it, in any case of letters, came through
+# the recording relay since the last time.
+sub nothing_hidden
+{
+	my ($self, $relay, $title) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	my $seen = $relay->recorded;
+	$relay->forget;
+	cmp_ok(length $seen, '>', 500, "$title: bytes were captured");
+	my ($leak) = $seen =~ /(.{0,60}hidden.{0,20})/is;
+	is($leak, undef, "$title: no hidden value crossed the wire");
+	return;
+}
+
+# One pattern of several, which follow each other.
+sub pattern
+{
+	my $whole = join('', @_);
+	return qr/$whole/;
+}
+
 # ---- one call in a session of its own ----
 
 package PgTunsync::Call;

@@ -10,28 +10,6 @@ my $relay = $w->relay;
 $w->write_env(PGSYNC_REMOTE_PORT => $relay->port, PGSYNC_MASK_KEY => 'a-key-for-pseudonyms-0123456789');
 $relay->set(record => 1);
 
-sub pulls
-{
-	my ($arguments, $title) = @_;
-	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	my $run = $w->pull($arguments);
-	is($run->{rc}, 0, $title) or diag($run->{err});
-	return $run;
-}
-
-# A test: no byte of the hidden values came, in any case of letters.
-sub unseen
-{
-	my ($title) = @_;
-	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	my $seen = $relay->recorded;
-	$relay->forget;
-	cmp_ok(length $seen, '>', 500, "$title: bytes were captured");
-	my ($leak) = $seen =~ /(.{0,60}hidden.{0,20})/is;
-	is($leak, undef, "$title: no hidden value crossed the wire");
-	return;
-}
-
 # The row of plan() for a table: the named columns.
 sub plan_row
 {
@@ -53,39 +31,39 @@ $w->source_sql(q{
 $w->local_sql(q{CREATE TABLE people (id int PRIMARY KEY, first text, email text, city text, label text,
 	search tsvector, place text, fixed int)});
 $w->write_config("data_rules:\n  email: unique_email\n  first: random_string\n");
-pulls("'people'", 'masked people');
+$w->succeeds("'people'", 'masked people');
 is($w->local_sql(q{SELECT count(*), count(DISTINCT first),
 	bool_and(label = first || ' <email' || id || '@example.org>'),
 	bool_and(search = to_tsvector('simple', first || ' ' || email)), bool_and(place = 'ROME'), min(fixed)
 	FROM people}), '41|41|t|t|t|7',
 	'generated columns are computed from the very masks of the row; the others come as they are');
-unseen('people');
+$w->nothing_hidden($relay, 'people');
 is(plan_row("'people'", 'columns_masked, columns_unmasked'),
 	'{"first: random_string","email: unique_email","label: generated","search: generated"}|', 'plan() lists them');
 is($w->local_sql('SELECT columns_masked FROM pgtunsync.run_tables ORDER BY run_id DESC LIMIT 1'),
 	'{"first: random_string","email: unique_email","label: generated","search: generated"}', 'and so does the audit');
 
 # with clauses, in other modes
-pulls("'people', filter => 'CROSS JOIN generate_series(3, 3) n WHERE email LIKE ''h_dden%''"
+$w->succeeds("'people', filter => 'CROSS JOIN generate_series(3, 3) n WHERE email LIKE ''h_dden%''"
 	. " ORDER BY id DESC LIMIT 5 OFFSET 2', mode => 'replace'", 'a clause with a join, an order and a limit');
 is($w->local_sql(q{SELECT string_agg(id::text, ',' ORDER BY id), bool_and(label = first || ' <' || email || '>')
 	FROM people}), '34,35,36,37,38|t', 'chooses the same rows as without masks');
 $w->local_sql('TRUNCATE people');
-pulls("'people', mode => 'append', batch_size => 7", 'an append');
+$w->succeeds("'people', mode => 'append', batch_size => 7", 'an append');
 is($w->local_sql(q{SELECT count(*), count(label), bool_and(label = first || ' <' || email || '>') FROM people}),
 	'41|41|t',
 	'comes in batches');
-pulls("'people', mode => 'overwrite'", 'an overwrite');
+$w->succeeds("'people', mode => 'overwrite'", 'an overwrite');
 is($w->local_sql(q{SELECT count(*), bool_and(label = first || ' <' || email || '>') FROM people}), '41|t', 'by key');
-unseen('clauses and modes');
+$w->nothing_hidden($relay, 'clauses and modes');
 
 # rules of their own
 $w->write_config("data_rules:\n  email: unique_email\n  first: random_string\n  label: {value: x}\n  search: null\n");
-pulls("'people'", 'rules for the generated columns themselves');
+$w->succeeds("'people'", 'rules for the generated columns themselves');
 is($w->local_sql('SELECT min(label), max(label), count(search) FROM people'), 'x|x|0', 'come first');
-unseen('own rules');
+$w->nothing_hidden($relay, 'own rules');
 $w->write_config("data_rules:\n  email: unique_email\n  first: random_string\n  label: untouched\n  search: null\n");
-pulls("'people'", 'an untouched copy');
+$w->succeeds("'people'", 'an untouched copy');
 is($w->local_sql(q{SELECT count(*) FROM people WHERE label LIKE 'Hidden% <hidden%'}), 40, 'is what was asked for');
 $relay->forget;
 
@@ -94,10 +72,10 @@ $relay->forget;
 $w->local_sql('ALTER TABLE people DROP COLUMN email, DROP COLUMN first;
 	ALTER TABLE people ADD COLUMN email text GENERATED ALWAYS AS (lower(city)) STORED');
 $w->write_config("data_rules:\n  people.email: unique_email\n  people.first: {value: Ann}\n");
-pulls("'people'", 'a mask for a column that is missing here, or generated here');
+$w->succeeds("'people'", 'a mask for a column that is missing here, or generated here');
 is($w->local_sql(q{SELECT label, search FROM people WHERE id = 7}),
 	q{Ann <email7@example.org>|'ann':1 'email7@example.org':2}, 'counts for what is made of it');
-unseen('columns that do not come');
+$w->nothing_hidden($relay, 'columns that do not come');
 $w->write_config("data_rules:\n  people.city: {value: Oslo}\n");
 is(plan_row("'people'", 'columns_masked, columns_unmasked'), '{"city: value","place: generated"}|{label,search}',
 	'a copy of what looks sensitive and has no rule looks sensitive');
@@ -112,13 +90,13 @@ is(plan_row("'people'", 'columns_masked, columns_unmasked'), '|', 'untouched col
 $w->both_sql('CREATE TABLE docs (id int PRIMARY KEY, owner text, words tsvector, n int)');
 $w->source_sql(q{INSERT INTO docs VALUES (1, 'hidden', to_tsvector('simple', 'hidden'), 1)});
 $w->write_config("data_rules:\n  docs.n: {value: 3}\n");
-my $run = pulls("'docs'", 'a plain tsvector');
+my $run = $w->succeeds("'docs'", 'a plain tsvector');
 like($run->{err}, qr/NOTICE:  00000: columns look sensitive and have no data rule: docs\.words\n/,
 	'is named beside masks');
 $w->write_config("data_rules:\n  docs.n: {value: 3}\n  words: untouched\n");
-unlike(pulls("'docs'", 'with a rule')->{err}, qr/docs\.words/, 'it is not');
+unlike($w->succeeds("'docs'", 'with a rule')->{err}, qr/docs\.words/, 'it is not');
 $w->write_config("data_rules:\n  people.city: null\n");
-unlike(pulls("'docs'", 'without masks')->{err}, qr/docs\.words/, 'nor is it');
+unlike($w->succeeds("'docs'", 'without masks')->{err}, qr/docs\.words/, 'nor is it');
 $relay->forget;
 
 # ---- what cannot be computed ----
@@ -132,7 +110,7 @@ $w->refused("'fussies'", 'an expression that the masks do not suit', sqlstate =>
 	unlike => [qr/55501/]);
 $w->local_sql('ALTER TABLE fussies DROP COLUMN n;
 	ALTER TABLE fussies ADD COLUMN n text GENERATED ALWAYS AS (code) STORED');
-pulls("'fussies'", 'generated here as well');
+$w->succeeds("'fussies'", 'generated here as well');
 is($w->local_sql('SELECT code, n FROM fussies'), 'abc|abc', 'it is computed here');
 $w->source_sql('CREATE TYPE mood AS ENUM (\'hidden\', \'b\'); CREATE TABLE moods (id int PRIMARY KEY, m mood,
 	c mood GENERATED ALWAYS AS (m) STORED); INSERT INTO moods VALUES (1, \'hidden\')');
@@ -165,12 +143,12 @@ foreach my $table (qw(pets parts))
 		message => [qr/cannot pull $table: column tag refers to public\.owners\.tag, which the source generates/,
 			qr/HINT: .*Give public\.owners\.tag a rule/]);
 }
-unseen('references');
+$w->nothing_hidden($relay, 'references');
 $w->write_config("data_rules:\n  owners.email: pseudonym\n  public.owners.tag: pseudonym\n");
-pulls("'owners,pets,toys,parts'", 'the rule that the hint asks for');
+$w->succeeds("'owners,pets,toys,parts'", 'the rule that the hint asks for');
 is($w->local_sql('SELECT count(*) FROM owners JOIN pets USING (tag) JOIN toys USING (tag) JOIN parts USING (tag)'), 9,
 	'is followed');
-unseen('a rule for a generated column');
+$w->nothing_hidden($relay, 'a rule for a generated column');
 
 # ---- partitions, also such as differ ----
 
@@ -185,7 +163,7 @@ $w->source_sql(join('', map { "CREATE TABLE $_ ($columns, copy text GENERATED AL
 $w->local_sql(join('', map { "CREATE TABLE $_ ($columns, copy text) PARTITION BY RANGE (id);" . sprintf($leaves, $_) }
 	qw(same other odd)));
 $w->write_config("data_rules:\n  same.email: pseudonym\n  other.email: pseudonym\n  odd.email: pseudonym\n");
-pulls("'same,other'", 'partitions');
+$w->succeeds("'same,other'", 'partitions');
 is($w->local_sql("SELECT count(*), bool_and(copy = email || '!'), count(DISTINCT copy) FROM $_"), '100|t|100', $_)
   foreach qw(same other);
 SKIP: {
@@ -202,10 +180,10 @@ SKIP: {
 		INSERT INTO virtual VALUES (1, 'Hidden')});
 	$w->local_sql('CREATE TABLE virtual (id int PRIMARY KEY, email text, copy text)');
 	$w->write_config("data_rules:\n  virtual.email: {value: Open}\n");
-	pulls("'virtual'", 'a virtual column');
+	$w->succeeds("'virtual'", 'a virtual column');
 	is($w->local_sql('SELECT email, copy FROM virtual'), 'Open|open', 'is computed as well');
 }
-unseen('partitions');
+$w->nothing_hidden($relay, 'partitions');
 $w->nothing_left;
 is_deeply([ $w->leaked ], [], 'no secret is anywhere');
 

@@ -8,13 +8,6 @@ use Test::More;
 
 my $w = PgTunsync->new(empty => 1);
 
-# One pattern of several, which follow each other.
-sub pattern
-{
-	my $whole = join('', @_);
-	return qr/$whole/;
-}
-
 # Drops everything and makes the tables of a case.
 sub tables
 {
@@ -78,12 +71,12 @@ my @only_here = ($users, "$users, (3);
 	INSERT INTO feature_flags VALUES (1, 3)");
 tables(@only_here);
 follows(q{SELECT pgtunsync.pull('users')}, 'a child only here',
-	pattern(qr/HINT:  The source does not have table public\.feature_flags\. Delete its rows that/,
+	PgTunsync::pattern(qr/HINT:  The source does not have table public\.feature_flags\. Delete its rows that/,
 		qr/ have no match, or let the rows stay that they refer to: SELECT/,
 		qr/ pgtunsync\.pull\('users', mode => 'overwrite'\);\n/));
 tables(@only_here);
 follows(q{SELECT pgtunsync.pull('users,feature_flags')}, 'named in the call',
-	pattern(qr/ERROR:  42P01: table feature_flags does not exist on the source\nDETAIL:  Without/,
+	PgTunsync::pattern(qr/ERROR:  42P01: table feature_flags does not exist on the source\nDETAIL:  Without/,
 		qr/ it, no table can be changed.*\nKey "feature_flags_user_id_fkey"/),
 	sqlstate => '42P01');
 
@@ -109,7 +102,7 @@ tables(join('', $chain, $rows->(1), map { "CREATE TABLE more_$_ (id int PRIMARY 
 	"groups:\n  some: [t5, 'more_*']\n");
 $call = follows(
 	q{SELECT pgtunsync.pull(grp => 'some', on_error => 'abort', sequences => false, exclude => '{more_60}')},
-	'a group', pattern(qr/SELECT pgtunsync\.pull\('\{public\.t\d+,[^}]*\}', grp => 'some', exclude =>/,
+	'a group', PgTunsync::pattern(qr/SELECT pgtunsync\.pull\('\{public\.t\d+,[^}]*\}', grp => 'some', exclude =>/,
 		qr/ '\{more_60\}', on_error => 'abort', sequences => false\);/),
 	equal => [ 't0', 't10' ]);
 
@@ -121,7 +114,7 @@ follows(q{SELECT pgtunsync.pull('t5')}, 'an excluded table further down',
 is($w->local_sql('SELECT count(*) FROM t5'), 20, 'local rows stay');
 tables($chain . $rows->(1), $chain . $rows->(101), "exclude: [t3]\n");
 my $run = $w->refused("'t5'", 'an excluded table that the rows need', sqlstate => '23503',
-	message => [pattern(qr/HINT:  Table public\.t3 is excluded by "t3"\. The tables that refer to it cannot be/,
+	message => [PgTunsync::pattern(qr/HINT:  Table public\.t3 is excluded by "t3"\. The tables that refer to it cannot be/,
 		qr/ pulled without it/)]);
 
 # ---- partitioned tables ----
@@ -156,7 +149,7 @@ my $shop_rows = q{INSERT INTO cust VALUES (1, '2020-01-01'), (2, '2024-01-01');
 	INSERT INTO sess VALUES (1); INSERT INTO hits VALUES (1, 1), (2, NULL)};
 tables("$shop $shop_rows", $shop);
 follows(q{SELECT pgtunsync.pull('item', filter => 'id = 2')}, 'a part of the rows',
-	pattern(qr/HINT:  Pull the tables that the rows refer to first, then repeat the call: SELECT/,
+	PgTunsync::pattern(qr/HINT:  Pull the tables that the rows refer to first, then repeat the call: SELECT/,
 		qr/ pgtunsync\.pull\('\{public\.ord,public\.cust\}', mode => 'overwrite'\);/),
 	then => q{SELECT pgtunsync.pull('item', filter => 'id = 2')});
 is($w->local_sql('SELECT string_agg(id::text, $$,$$) FROM item'), '2', 'only the part comes');
@@ -169,7 +162,7 @@ follows(q{SELECT pgtunsync.pull('emp', filter => 'id > 2')}, 'a table that refer
 my $file = "filters:\n  cust: \"created > '2023-01-01'\"\n";
 tables("$shop $shop_rows", $shop, $file);
 $run = $w->refused("'cust,ord,item'", 'a parent that comes in part', sqlstate => '23503', message => [
-	pattern(qr/HINT:  Only a part of the rows that others refer to comes\. Give the others clauses,/,
+	PgTunsync::pattern(qr/HINT:  Only a part of the rows that others refer to comes\. Give the others clauses,/,
 		qr/ too, in file ".*":\nfilters:\n  public\.ord: "cust_id IN \(SELECT id FROM/,
 		qr/ public\.cust WHERE \\"created\\" > '2023-01-01'\)"\n  public\.item: "/) ]);
 my ($lines) = $run->{err} =~ /\nfilters:\n((?:  .*\n)+)/;
@@ -197,7 +190,7 @@ is($w->pull("'sess,hits'")->{rc}, 0, 'with the statement of the HINT, it works')
 
 tables("$shop $shop_rows", "$shop ALTER TABLE cust ADD CONSTRAINT young CHECK (created > '2023-01-01')");
 follows(q{SELECT pgtunsync.pull('cust,ord,item,sess,hits')}, 'a table failed',
-	pattern(qr/ERROR:  23514: table cust could not be pulled: .*"young".*\nDETAIL:  (?:.*\n)+Key/,
+	PgTunsync::pattern(qr/ERROR:  23514: table cust could not be pulled: .*"young".*\nDETAIL:  (?:.*\n)+Key/,
 		qr/ "ord_cust_id_fkey".*\nHINT:  No table was changed.*\nTo pull what can come without/,
 		qr/ it: SELECT pgtunsync\.pull\('\{cust,ord,item,sess,hits\}', mode => 'overwrite',/,
 		qr/ exclude => '\{[^}]*\}'\);/),

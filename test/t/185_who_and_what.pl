@@ -8,13 +8,6 @@ use Test::More;
 
 my $w = PgTunsync->new(empty => 1, local_conf => "max_prepared_transactions = 5\n");
 
-# One pattern of several, which follow each other.
-sub pattern
-{
-	my $whole = join('', @_);
-	return qr/$whole/;
-}
-
 # The last match in what the call has printed.
 sub statement
 {
@@ -50,7 +43,7 @@ my $user = $w->local_sql('SELECT current_user');
 my $who = qr/Process $pid \(application 'night shift', role $user/;
 my $run = $w->refused("'users'", 'a reader holds the table', sqlstate => '55P03', message => [
 	qr/ERROR:  55P03: could not lock the pulled tables within 1000 ms/,
-	pattern(qr/DETAIL:  Other transactions are using them; no table was changed\.\n$who, idle in/,
+	PgTunsync::pattern(qr/DETAIL:  Other transactions are using them; no table was changed\.\n$who, idle in/,
 		qr/ transaction since 20.*, in a transaction since 20.*\) has locked public\.users; its/,
 		qr/ last query: SELECT 'locked '/),
 	qr/HINT:  End it by SELECT pg_terminate_backend\($pid\); if nobody needs it/ ]);
@@ -68,14 +61,14 @@ $holder->finish;
 ($holder, $pid) = holder('LOCK TABLE orders IN ACCESS EXCLUSIVE MODE');
 $run = $w->pull("'users'");
 is($run->{sqlstate}, '55P03', 'a table that a key leads to is locked');
-$w->local_sql(statement($run, pattern(qr/has locked public\.orders.*\n(?:.*\n)*HINT:  End it by/,
+$w->local_sql(statement($run, PgTunsync::pattern(qr/has locked public\.orders.*\n(?:.*\n)*HINT:  End it by/,
 		qr/ (SELECT pg_terminate_backend\(\d+\);)/)));
 is($w->pull("'users'")->{rc}, 0, 'then the pull works');
 $holder->finish;
 
 $w->local_sql(q{BEGIN; DELETE FROM users; PREPARE TRANSACTION 'it''s old'});
 $run = $w->pull("'users'");
-like($run->{err}, pattern(qr/Prepared transaction 'it''s old' of role \w+, prepared at 20.*, has locked/,
+like($run->{err}, PgTunsync::pattern(qr/Prepared transaction 'it''s old' of role \w+, prepared at 20.*, has locked/,
 		qr/ public\.users\./), 'a prepared transaction');
 $w->local_sql(statement($run, qr/End it by (ROLLBACK PREPARED '.*?';) if/));
 is($w->pull("'users'")->{rc}, 0, 'then the pull works');
@@ -83,7 +76,8 @@ is($w->pull("'users'")->{rc}, 0, 'then the pull works');
 ($holder, $pid) = holder('LOCK TABLE users IN ACCESS EXCLUSIVE MODE');
 $run = $w->pull("'users'");
 is($run->{sqlstate}, '55P03', 'a table that is locked from the beginning') or diag($run->{err});
-like($run->{err}, pattern(qr/ERROR:  55P03: table users cannot be pulled: it could not be locked within 1000 ms\n/,
+like($run->{err}, PgTunsync::pattern(
+		qr/ERROR:  55P03: table users cannot be pulled: it could not be locked within 1000 ms\n/,
 		qr/DETAIL:  Process $pid \(application 'night shift', .*has locked public\.users/), 'fails by name');
 like($run->{err}, qr/HINT:  End it by SELECT pg_terminate_backend\($pid\);/, 'with what ends that');
 $w->local_sql("SELECT pg_terminate_backend($pid)");
@@ -103,7 +97,7 @@ is($w->pull("'users'", user => 'alice')->{rc}, 0, 'then the pull works');
 
 $run = $w->refused(q{'"App"."T 1","App".plain'}, 'both sides, a schema, tables', user => 'alice', sqlstate => '42501',
 	message => [
-	pattern(qr/ERROR: .*\n(?:.*\n)*HINT:  Let the table's owner run here: GRANT INSERT, TRUNCATE ON/,
+	PgTunsync::pattern(qr/ERROR: .*\n(?:.*\n)*HINT:  Let the table's owner run here: GRANT INSERT, TRUNCATE ON/,
 		qr/ "App"\."T 1" TO alice;\nOn the source, run: GRANT USAGE ON SCHEMA "App" TO reader;/,
 		qr/ GRANT SELECT ON "App"\."T 1" TO reader; GRANT SELECT ON SEQUENCE "App"\."T/,
 		qr/ 1_id_seq" TO reader;\n/) ]);
@@ -155,12 +149,13 @@ sub mended
 }
 
 mended('lacks', 1, '23502',
-	pattern(qr/DETAIL:  Columns: "A", b\.\nHINT:  Give them a default, or run here: ALTER TABLE/,
+	PgTunsync::pattern(qr/DETAIL:  Columns: "A", b\.\nHINT:  Give them a default, or run here: ALTER TABLE/,
 		qr/ public\.lacks ALTER COLUMN "A" DROP NOT NULL, ALTER COLUMN b DROP NOT NULL;\n/));
-mended('felt', 1, '22P02', pattern(qr/DETAIL:  Column "M" of the source has the label 'it''s fine', which type/,
+mended('felt', 1, '22P02', PgTunsync::pattern(
+		qr/DETAIL:  Column "M" of the source has the label 'it''s fine', which type/,
 		qr/ public\."Mood" of this database lacks\.\n(?:.*\n)*HINT:  Run here: ALTER TYPE/,
 		qr/ public\."Mood" ADD VALUE 'it''s fine';\n/));
-mended('wider', 2, '22001|22P02', pattern(qr/DETAIL:  Column/,
+mended('wider', 2, '22001|22P02', PgTunsync::pattern(qr/DETAIL:  Column/,
 		qr/ [tn] has type text on the source and type (?:character varying\(10\)|integer)/,
 		qr/ here\.\n/));
 mended('nulls', 1, '23502', qr/DETAIL:  Column "N" has a null on the source, and is NOT NULL here\.\n/);
